@@ -1,0 +1,143 @@
+/**
+ * The one table of errors. Each entry fixes what a code means at every edge: the HTTP status and OpenAI error
+ * type on the wire, the exit code of a command, whether trying again can help, and what a person does next.
+ * docs/errors.md lists the same table; test/docs.test.ts keeps the two equal.
+ */
+export interface ErrorKind {
+  readonly httpStatus: number;
+  readonly exitCode: number;
+  readonly type: "invalid_request_error" | "authentication_error" | "rate_limit_error" | "api_error";
+  readonly retryable: boolean;
+  /** Seconds for `Retry-After` when the thrower has no measured figure; only where retrying can help. */
+  readonly retryAfterSecs?: number;
+  /** What a person does next, unless the thrower knows better. */
+  readonly next: string;
+}
+
+const kind = (
+  httpStatus: number,
+  exitCode: number,
+  type: ErrorKind["type"],
+  next: string,
+  retryAfterSecs?: number,
+): ErrorKind =>
+  retryAfterSecs === undefined
+    ? { httpStatus, exitCode, type, retryable: false, next }
+    : { httpStatus, exitCode, type, retryable: true, retryAfterSecs, next };
+
+/**
+ * Exit codes. 1 is every failure that mending input or fleet cures; 2 only ever means "changes are pending"
+ * (`plan --detailed-exitcode`); 69 is for supervisors and scripts that may simply try again.
+ */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  changesPending: 2,
+  usage: 64,
+  unavailable: 69,
+  internal: 70,
+  interrupted: 130,
+} as const;
+
+const INVALID = "invalid_request_error";
+
+// oxfmt-ignore
+export const ERROR_TABLE = {
+  // What a client of the API got wrong.
+  malformed_json:            kind(400, EXIT.failed, INVALID, "send a JSON body"),
+  missing_model_field:       kind(400, EXIT.failed, INVALID, "name a model; GET /v1/models lists them"),
+  invalid_request_body:      kind(422, EXIT.failed, INVALID, "mend the field that `param` names"),
+  unsupported_parameter:     kind(400, EXIT.failed, INVALID, "leave the parameter out"),
+  context_length_exceeded:   kind(400, EXIT.failed, INVALID, "shorten the messages or lower max_tokens"),
+  template_render_failed:    kind(422, EXIT.failed, INVALID, "this model's chat template cannot express the request"),
+  vision_unsupported:        kind(400, EXIT.failed, INVALID, "send text only, or choose a model with the vision capability"),
+  wrong_modality:            kind(422, EXIT.failed, INVALID, "choose a model that has the capability; GET /v1/models lists them"),
+  model_not_found:           kind(404, EXIT.failed, INVALID, "GET /v1/models lists what this endpoint serves"),
+  route_not_found:           kind(404, EXIT.usage, INVALID, "check the path; the API lives under /v1"),
+  method_not_allowed:        kind(405, EXIT.usage, INVALID, "use the method that the Allow header names"),
+  unsupported_media_type:    kind(415, EXIT.failed, INVALID, "send content-type: application/json"),
+  body_too_large:            kind(413, EXIT.failed, INVALID, "send a smaller body"),
+  unauthorized:              kind(401, EXIT.failed, "authentication_error", "send Authorization: Bearer <token>"),
+  // What the fleet cannot do now.
+  model_loading:             kind(503, EXIT.unavailable, "api_error", "try again; the model is on its way", 5),
+  no_healthy_neuron:         kind(503, EXIT.unavailable, "api_error", "check `cortex status`", 5),
+  no_feasible_neuron:        kind(404, EXIT.unavailable, INVALID, "no neuron can ever hold this model; see the reason and change its fleet block"),
+  feasible_neuron_unhealthy: kind(503, EXIT.unavailable, "api_error", "a neuron that could hold the model does not answer; check `cortex status`", 3),
+  insufficient_vram:         kind(503, EXIT.unavailable, "api_error", "unload a model or declare a smaller one; `cortex status` shows what holds the memory", 5),
+  queue_full:                kind(503, EXIT.unavailable, "rate_limit_error", "try again later or raise `parallel`", 2),
+  draining:                  kind(503, EXIT.unavailable, "api_error", "try again; another copy or the restarted process will answer", 15),
+  stale_generation:          kind(412, EXIT.unavailable, "api_error", "the neuron changed since it was observed; plan again"),
+  model_busy:                kind(409, EXIT.unavailable, "api_error", "wait for the requests in flight, or force", 5),
+  spec_conflict:             kind(409, EXIT.unavailable, "api_error", "the model is loaded with other settings; unload it first or run `cortex apply`"),
+  job_not_found:             kind(404, EXIT.failed, INVALID, "GET /jobs lists the jobs that are kept"),
+  job_cancelled:             kind(409, EXIT.unavailable, "api_error", "load the model again if it is still wanted"),
+  // What broke.
+  worker_crashed:            kind(502, EXIT.failed, "api_error", "send the request again; the model is loaded anew. The neuron's log has the worker's last lines", 1),
+  upstream_connection_error: kind(502, EXIT.unavailable, "api_error", "check that the neuron runs: `cortex status`", 1),
+  upstream_cut_stream:       kind(502, EXIT.failed, "api_error", "send the request again; what was received is incomplete", 1),
+  load_timeout:              kind(504, EXIT.unavailable, "api_error", "try again; the load goes on", 5),
+  load_failed:               kind(500, EXIT.failed, "api_error", "the neuron's log has the engine's own words"),
+  source_not_found:          kind(404, EXIT.failed, INVALID, "put the file where the source points, or mend `source` in the model's block"),
+  source_forbidden:          kind(403, EXIT.failed, INVALID, "move the file under a model root, or start the neuron with --model-root for its directory"),
+  source_unsupported:        kind(400, EXIT.failed, INVALID, "use a file: source or the name of a file in the neuron's model store"),
+  model_file_invalid:        kind(422, EXIT.failed, INVALID, "the file is not a GGUF this engine can load; fetch it again"),
+  checksum_mismatch:         kind(422, EXIT.failed, "api_error", "the file differs from what is pinned; fetch it again or mend `sha256`"),
+  internal_error:            kind(500, EXIT.internal, "api_error", "this is a defect of cortex; please report it with the log"),
+  // What an operator or a script got wrong.
+  usage_error:               kind(400, EXIT.usage, INVALID, "see --help"),
+  fleet_not_found:           kind(400, EXIT.failed, INVALID, "name the fleet directory with --config; `cortex up` makes a demo one"),
+  fleet_invalid:             kind(400, EXIT.failed, INVALID, "mend the lines listed above"),
+  fleet_revision_unknown:    kind(400, EXIT.failed, INVALID, "`git log` in the fleet repository lists the revisions"),
+  plan_incomplete:           kind(409, EXIT.failed, "api_error", "make the fleet able to hold what is declared, then plan again"),
+  apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
+  confirmation_required:     kind(400, EXIT.usage, INVALID, "run with --yes, or answer in a terminal"),
+  address_in_use:            kind(500, EXIT.unavailable, "api_error", "stop what listens there, or choose another port"),
+  bind_needs_token:          kind(400, EXIT.failed, INVALID, "make a token: (umask 077; openssl rand -hex 32 > neuron.token), then start with --token-file neuron.token"),
+  token_file_unsafe:         kind(400, EXIT.failed, INVALID, "chmod 600 the token file"),
+  interrupted:               kind(503, EXIT.interrupted, "api_error", "run the command again; what is done stays done"),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+export const isErrorCode = (value: unknown): value is ErrorCode =>
+  typeof value === "string" && Object.hasOwn(ERROR_TABLE, value);
+
+export const errorKind = (code: ErrorCode): ErrorKind => ERROR_TABLE[code];
+
+export interface CortexErrorOptions {
+  /** Machine-readable facts shown beside the message; never a secret, never a prompt. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** Replaces the table's next step when the thrower knows a better one. */
+  readonly next?: string;
+  /** Replaces the table's `Retry-After` with a measured figure. */
+  readonly retryAfterSecs?: number;
+  /** The request field at fault, for clients. */
+  readonly param?: string;
+  readonly cause?: unknown;
+}
+
+/** Every failure that is expected to reach a person or a client. Anything else that is thrown is a defect. */
+export class CortexError extends Error {
+  override readonly name = "CortexError";
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly next: string;
+  readonly param: string | undefined;
+  readonly retryAfterSecs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: CortexErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+    this.next = options.next ?? errorKind(code).next;
+    this.param = options.param;
+    this.retryAfterSecs = options.retryAfterSecs ?? errorKind(code).retryAfterSecs;
+  }
+}
+
+/** Wraps what is no CortexError as a defect; leaves the others as they are. */
+export function toCortexError(thrown: unknown): CortexError {
+  if (thrown instanceof CortexError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new CortexError("internal_error", message, { cause: thrown });
+}

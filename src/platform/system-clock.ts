@@ -1,0 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../core/clock.ts";
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: async (durationMs, signal) => {
+    await delay(durationMs, undefined, signal === undefined ? {} : { signal });
+  },
+};

@@ -1,0 +1,16 @@
+import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
+
+/** What a neuron is asked to load for a catalogue block; the only mapping, so plan and gateway agree on the hash. */
+export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
+  return modelSpecSchema.parse({
+    model_id: block.id,
+    harness: block.harness,
+    source: block.source,
+    sha256: block.sha256,
+    context: block.context,
+    parallel: block.parallel,
+    min_devices: block.min_devices,
+    vram_mb: block.vram_mb,
+  });
+}

@@ -1,0 +1,189 @@
+import { z } from "zod";
+
+/**
+ * The neuron's HTTP API (port 13131), as read by gateway and controller. Sizes are whole MiB (`_mb`, kept from
+ * the upstream project's field names), times are seconds unless the name says otherwise.
+ * Readers ignore fields they do not know, so neighbouring versions can talk.
+ */
+export const NEURON_DEFAULT_PORT = 13_131;
+
+export const deviceKindSchema = z.enum(["cuda", "metal", "vulkan", "cpu", "simulated"]);
+
+export const deviceSchema = z.object({
+  index: z.int().nonnegative(),
+  uuid: z.string(),
+  kind: deviceKindSchema,
+  name: z.string(),
+  vram_total_mb: z.int().nonnegative(),
+  compute_capability: z.string().nullable(),
+});
+export type Device = z.infer<typeof deviceSchema>;
+
+/** `GET /discovery`: what the machine is. Never configured, always found. */
+export const discoverySchema = z.object({
+  hostname: z.string(),
+  os: z.string(),
+  kernel: z.string(),
+  cpu_cores: z.int().positive(),
+  driver_version: z.string().nullable(),
+  devices: z.array(deviceSchema),
+  harnesses: z.array(z.string()),
+  /** Why no CUDA device is listed although one may be there; null when there is nothing to explain. */
+  cuda_unavailable_reason: z.string().nullable(),
+  disk_free_bytes: z.int().nonnegative().nullable(),
+});
+export type Discovery = z.infer<typeof discoverySchema>;
+
+/** What a caller wants loaded. Two specs with the same `specHash` are the same model in the same settings. */
+export const modelSpecSchema = z.object({
+  model_id: z.string().min(1),
+  harness: z.literal("llama").default("llama"),
+  /** `file:<path>` or the name of a file in the neuron's model store; absent means the id names it. */
+  source: z.string().min(1).optional(),
+  /** Lower-case hex digest that the file must have. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  /** Context per slot in tokens; absent means what the file was trained for, bounded by the neuron. */
+  context: z.int().positive().optional(),
+  /** Requests decoded side by side. */
+  parallel: z.int().positive().default(1),
+  min_devices: z.int().positive().default(1),
+  /** Declared footprint; a reservation until the load is measured. */
+  vram_mb: z.int().positive().optional(),
+  /** Device indices chosen by the caller; absent means the neuron chooses. */
+  devices: z.array(z.int().nonnegative()).optional(),
+});
+export type ModelSpec = z.infer<typeof modelSpecSchema>;
+
+/** Who asked: a catalogue revision (declared resident) or a request (on demand). */
+export const loadOriginSchema = z.object({
+  kind: z.enum(["revision", "request", "manual"]),
+  /** The revision or request id. */
+  ref: z.string().optional(),
+});
+export type LoadOrigin = z.infer<typeof loadOriginSchema>;
+
+export const loadRequestSchema = modelSpecSchema.extend({
+  origin: loadOriginSchema.default({ kind: "manual" }),
+});
+export type LoadRequest = z.infer<typeof loadRequestSchema>;
+
+export const unloadRequestSchema = z.object({
+  model_id: z.string().min(1),
+  /** How long work in flight may take to end; the unload fails with `model_busy` after that. */
+  drain_timeout_secs: z.number().nonnegative().default(30),
+  /** Cut work in flight instead of waiting for it. */
+  force: z.boolean().default(false),
+});
+export type UnloadRequest = z.infer<typeof unloadRequestSchema>;
+
+export const modelLimitSchema = z.object({
+  context: z.int().positive(),
+  input: z.int().positive().optional(),
+  output: z.int().positive(),
+});
+
+export const modelStatusSchema = z.enum(["loading", "loaded", "unloading"]);
+
+/** One element of `GET /models`. */
+export const residentModelSchema = z.object({
+  id: z.string(),
+  harness: z.string(),
+  status: modelStatusSchema,
+  spec_hash: z.string(),
+  devices: z.array(z.int()),
+  /** Measured after the load; the reservation before it. */
+  vram_used_mb: z.int().nonnegative(),
+  vram_measured: z.boolean(),
+  capabilities: z.array(z.string()),
+  limit: modelLimitSchema.nullable(),
+  parallel: z.int().positive(),
+  tool_call: z.boolean(),
+  reasoning: z.boolean(),
+  servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
+  origin: loadOriginSchema,
+  /** Milliseconds since the epoch; null when no request has used it yet. */
+  last_used_ms: z.number().nullable(),
+  loaded_at_ms: z.number().nullable(),
+  load_duration_ms: z.number().nullable(),
+  /** Process id of the worker, while there is one. */
+  pid: z.int().nullable(),
+});
+export type ResidentModel = z.infer<typeof residentModelSchema>;
+
+/** `GET /models`. The generation counts every change of residency; a change may demand it with `If-Match`. */
+export const modelsResponseSchema = z.object({
+  generation: z.int().nonnegative(),
+  models: z.array(residentModelSchema),
+});
+export type ModelsResponse = z.infer<typeof modelsResponseSchema>;
+
+export const modelLoadSchema = z.object({
+  id: z.string(),
+  in_flight: z.int().nonnegative(),
+  queue_depth: z.int().nonnegative(),
+  max_in_flight: z.int().nonnegative(),
+  max_queue_depth: z.int().nonnegative(),
+  rejected_queue_full: z.int().nonnegative(),
+});
+export type ModelLoad = z.infer<typeof modelLoadSchema>;
+
+export const deviceReadingSchema = z.object({
+  index: z.int().nonnegative(),
+  vram_used_mb: z.int().nonnegative(),
+  vram_free_mb: z.int().nonnegative(),
+  utilization_pct: z.number().nullable(),
+  temp_c: z.number().nullable(),
+});
+
+/** `GET /health`: live readings; cheap enough to ask every second. */
+export const healthSchema = z.object({
+  status: z.enum(["ok", "draining"]),
+  uptime_secs: z.number().nonnegative(),
+  devices: z.array(deviceReadingSchema),
+  models: z.array(modelLoadSchema),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+export const versionSchema = z.object({
+  package_version: z.string(),
+  git_sha: z.string(),
+  node_version: z.string(),
+  node_llama_cpp_version: z.string().nullable(),
+});
+export type Version = z.infer<typeof versionSchema>;
+
+export const jobStateSchema = z.enum([
+  "queued",
+  "verifying",
+  "reserving",
+  "loading",
+  "draining",
+  "stopping",
+  "done",
+  "failed",
+]);
+export type JobState = z.infer<typeof jobStateSchema>;
+
+/** `GET /jobs/{id}`: one load or unload. `done` and `failed` are final. */
+export const jobSchema = z.object({
+  id: z.string(),
+  kind: z.enum(["load", "unload"]),
+  model_id: z.string(),
+  state: jobStateSchema,
+  /** 0..1 of the step that `state` names, when it can be told. */
+  progress: z.number().min(0).max(1).nullable(),
+  created_at_ms: z.number(),
+  ended_at_ms: z.number().nullable(),
+  error: z.looseObject({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
+});
+export type Job = z.infer<typeof jobSchema>;
+
+/** Answer of `POST /models/load` and `/models/unload`: 202 with the job, or 200 once nothing is left to do. */
+export const changeResponseSchema = z.object({
+  status: z.enum(["loaded", "unloaded", "pending"]),
+  job: jobSchema.nullable(),
+});
+export type ChangeResponse = z.infer<typeof changeResponseSchema>;

@@ -1,0 +1,20 @@
+import { createHash } from "node:crypto";
+import type { ModelSpec } from "./neuron-api.ts";
+
+/**
+ * Identity of a model in its settings: what must be equal for a loaded copy to count as the declared one.
+ * Placement (`devices`) and the estimate (`vram_mb`) are left out: moving or re-measuring a model does not
+ * make it another model.
+ */
+export function specHash(spec: ModelSpec): string {
+  const identity = [
+    spec.model_id,
+    spec.harness,
+    spec.source ?? null,
+    spec.sha256 ?? null,
+    spec.context ?? null,
+    spec.parallel,
+    spec.min_devices,
+  ];
+  return createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+const project = (name: string, include: string[], testTimeoutMs: number) => ({
+  test: {
+    name,
+    include,
+    testTimeout: testTimeoutMs,
+    hookTimeout: testTimeoutMs,
+    setupFiles: ["test/support/fail-on-console.ts"],
+  },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project("unit", ["test/**/*.test.ts"], 10_000),
+      project("property", ["test/**/*.property.ts"], 60_000),
+      project("integration", ["test/**/*.integration.ts"], 60_000),
+      project("e2e", ["test/**/*.e2e.ts"], 120_000),
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text-summary", "html"],
+    },
+  },
+});
