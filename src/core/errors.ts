@@ -14,6 +14,7 @@ export interface ErrorKind {
   readonly next: string;
 }
 
+// oxlint-disable-next-line max-params -- one row of the table below, read as columns
 const kind = (
   httpStatus: number,
   exitCode: number,

@@ -1,26 +1,29 @@
+const cell = (row: readonly number[], column: number): number => row[column] ?? 0;
+
+// oxlint-disable-next-line max-params -- two words and a place in their table
+const isSwap = (left: string, right: string, row: number, column: number): boolean =>
+  row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+
 /** Edit distance with transpositions (optimal string alignment): a swapped pair of letters is one mistake. */
 export function editDistance(left: string, right: string): number {
-  const width = right.length + 1;
   let beforePrevious: number[] = [];
-  let previous = Array.from({ length: width }, (_, column) => column);
+  let previous = Array.from({ length: right.length + 1 }, (_, column) => column);
   for (let row = 1; row <= left.length; row += 1) {
     const current = [row];
-    for (let column = 1; column < width; column += 1) {
+    for (let column = 1; column <= right.length; column += 1) {
       const substitution = left[row - 1] === right[column - 1] ? 0 : 1;
-      let best = Math.min(
-        (previous[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (previous[column - 1] ?? 0) + substitution,
-      );
-      const swapped =
-        row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
-      if (swapped) best = Math.min(best, (beforePrevious[column - 2] ?? 0) + 1);
-      current.push(best);
+      const steps = [
+        cell(previous, column) + 1,
+        cell(current, column - 1) + 1,
+        cell(previous, column - 1) + substitution,
+      ];
+      if (isSwap(left, right, row, column)) steps.push(cell(beforePrevious, column - 2) + 1);
+      current.push(Math.min(...steps));
     }
     beforePrevious = previous;
     previous = current;
   }
-  return previous[width - 1] ?? 0;
+  return cell(previous, right.length);
 }
 
 /** The candidate a person most likely meant, or undefined when none is within a third of its length. */

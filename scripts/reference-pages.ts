@@ -1,0 +1,29 @@
+import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
+
+/** Reference pages that are generated from the code; test/docs.test.ts fails when a page in docs/ differs. */
+export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
+  "docs/errors.md": errorsPage,
+};
+
+function errorsPage(): string {
+  const rows = (Object.keys(ERROR_TABLE) as ErrorCode[]).map((code) => {
+    const kind = errorKind(code);
+    const retry = kind.retryable ? `yes, ${kind.retryAfterSecs ?? 1} s` : "no";
+    return `| \`${code}\` | ${kind.httpStatus} | ${kind.exitCode} | ${kind.type} | ${retry} | ${kind.next} |`;
+  });
+  return `# Errors
+
+Generated from \`src/core/errors.ts\` by \`npm run docs\`.
+
+On the wire every error is \`{"error": {message, type, code, param, next, ...facts}}\`, the OpenAI envelope with a next step.
+\`Retry-After\` is sent only where trying again can help. Commands print the same and exit with the code below;
+with \`--json\` they print \`{"error": {code, message, next, details}}\` on stdout.
+
+Exit codes: 0 done, 1 failed, 2 changes are pending (\`cortex plan --detailed-exitcode\`), 64 wrong usage,
+69 something needed is not available now (try again), 70 a defect of cortex, 130 interrupted.
+
+| code | HTTP | exit | type | retry | what to do next |
+|---|---|---|---|---|---|
+${rows.join("\n")}
+`;
+}

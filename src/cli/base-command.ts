@@ -1,0 +1,72 @@
+import { Command, Errors, Flags } from "@oclif/core";
+import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
+import { readEnvironment, type Environment } from "../platform/environment.ts";
+import { errorToJson, printError } from "./print-error.ts";
+
+export const configFlag = Flags.string({
+  char: "c",
+  env: "CORTEX_CONFIG",
+  default: ".",
+  helpValue: "PATH",
+  summary: "fleet repository: a directory or one TOML file",
+});
+
+export const neuronTokenFileFlag = Flags.string({
+  env: "CORTEX_NEURON_TOKEN_FILE",
+  helpValue: "PATH",
+  summary: "file with the token that the neurons ask for (mode 600)",
+});
+
+export const logLevelFlag = Flags.option({
+  options: ["trace", "debug", "info", "warn", "error", "silent"] as const,
+  env: "CORTEX_LOG_LEVEL",
+  default: "info",
+  summary: "least severity that is logged to stderr",
+});
+
+/**
+ * What every command shares: `--json`, the only catch, exit codes from the error table.
+ * A command parses, makes one call and returns data; `show` prints it when `--json` is off.
+ */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+
+  readonly environment: Environment = readEnvironment();
+
+  /** Plain text on stdout, nothing with `--json`. */
+  show(text: string): void {
+    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+  }
+
+  /** Progress and remarks: stderr, so that stdout can be piped. */
+  remark(text: string): void {
+    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  override catch(thrown: Error): Promise<void> {
+    if (thrown instanceof Errors.ExitError) {
+      process.exitCode = thrown.oclif.exit ?? 0;
+      return Promise.resolve();
+    }
+    const error = this.#describe(thrown);
+    process.exitCode = errorKind(error.code).exitCode;
+    if (this.jsonEnabled()) {
+      process.stdout.write(`${JSON.stringify(errorToJson(error), undefined, 2)}\n`);
+    } else {
+      process.stderr.write(`${printError(error, { colour: this.environment.colour })}\n`);
+      const cause = error.code === "internal_error" && thrown.stack !== undefined ? thrown.stack : undefined;
+      if (cause !== undefined) process.stderr.write(`${cause}\n`);
+    }
+    return Promise.resolve();
+  }
+
+  #describe(thrown: Error): CortexError {
+    if (!(thrown instanceof Errors.CLIError)) return toCortexError(thrown);
+    const message = thrown.message.replace(/\nSee more help with --help$/, "");
+    return new CortexError("usage_error", message, { next: `cortex ${this.id ?? ""} --help`, cause: thrown });
+  }
+
+  protected override toSuccessJson(result: unknown): unknown {
+    return result;
+  }
+}

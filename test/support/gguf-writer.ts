@@ -1,0 +1,349 @@
+/**
+ * Writes small GGUF model files from a seed: llama architecture, byte-level SPM vocabulary, ChatML template with
+ * tools in the Hermes form. Equal options give equal bytes on every machine: only integer arithmetic and exactly
+ * rounded float operations are used, never a transcendental function.
+ *
+ * The weights are noise with one deliberate direction: dimension 0 of every token embedding is a constant that
+ * dominates the residual stream, so column 0 of the output matrix acts as a bias per token. That is how a noise
+ * model is told to write printable text and when to stop.
+ */
+export interface TinyGgufOptions {
+  readonly seed?: number;
+  readonly layers?: number;
+  readonly embedding?: number;
+  readonly heads?: number;
+  readonly feedForward?: number;
+  /** Tokens the file claims to be trained for. */
+  readonly contextLength?: number;
+  readonly weights?: "f32" | "f16";
+  /** "never" makes every generation run to its limit; a number is added to the end token's logit, roughly. */
+  readonly endOfText?: "never" | number;
+  /** "printable" keeps to ASCII letters, digits and punctuation; "bytes" writes any byte, mostly broken UTF-8. */
+  readonly output?: "printable" | "bytes";
+  readonly addBos?: boolean;
+  /** Replaces the ChatML template; null leaves the file without one. */
+  readonly chatTemplate?: string | null;
+  /** More metadata, e.g. `general.sampling.temp`. */
+  readonly metadata?: Readonly<Record<string, number | string | boolean>>;
+}
+
+export const CHATML_HERMES_TEMPLATE = [
+  "{%- if tools %}",
+  "{{- '<|im_start|>system\\n' }}",
+  "{%- if messages[0].role == 'system' %}{{- messages[0].content + '\\n\\n' }}{%- endif %}",
+  "{{- 'Tools:\\n<tools>' }}",
+  "{%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{%- endfor %}",
+  '{{- \'\\n</tools>\\nCall one as <tool_call>\\n{"name": ..., "arguments": {...}}\\n</tool_call><|im_end|>\\n\' }}',
+  "{%- elif messages[0].role == 'system' %}",
+  "{{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}",
+  "{%- endif %}",
+  "{%- for message in messages %}",
+  "{%- if message.role == 'user' or message.role == 'assistant' or (message.role == 'system' and not loop.first) %}",
+  "{{- '<|im_start|>' + message.role + '\\n' }}",
+  "{%- if message.content %}{{- message.content }}{%- endif %}",
+  "{%- if message.tool_calls %}",
+  "{%- for call in message.tool_calls %}",
+  '{{- \'\\n<tool_call>\\n{"name": "\' + call.function.name + \'", "arguments": \' }}',
+  "{{- call.function.arguments | tojson }}",
+  "{{- '}\\n</tool_call>' }}",
+  "{%- endfor %}",
+  "{%- endif %}",
+  "{{- '<|im_end|>\\n' }}",
+  "{%- elif message.role == 'tool' %}",
+  "{{- '<|im_start|>user\\n<tool_response>\\n' + message.content + '\\n</tool_response><|im_end|>\\n' }}",
+  "{%- endif %}",
+  "{%- endfor %}",
+  "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}",
+].join("\n");
+
+const ALIGNMENT_BYTES = 32;
+const GGUF_VERSION = 3;
+const VALUE_TYPE = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const;
+const TENSOR_TYPE = { f32: 0, f16: 1 } as const;
+const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, byte: 6 } as const;
+const UNKNOWN_TOKEN = 0;
+const BOS_TOKEN = 1;
+const END_OF_TURN_TOKEN = 4;
+const CONTROL_TOKENS = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"];
+const SPACE_MARK = "\u2581";
+/** Size of the constant direction and of a bias that rules a token out. */
+const CONSTANT_DIRECTION = 4;
+const RULED_OUT = -40;
+
+interface Vocabulary {
+  readonly tokens: readonly string[];
+  readonly types: readonly number[];
+}
+
+function byteVocabulary(): Vocabulary {
+  const bytes = Array.from(
+    { length: 256 },
+    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+  );
+  const controlTypes = CONTROL_TOKENS.map((_, index) =>
+    index === UNKNOWN_TOKEN ? TOKEN_TYPE.unknown : TOKEN_TYPE.control,
+  );
+  return {
+    tokens: [...CONTROL_TOKENS, ...bytes, SPACE_MARK],
+    types: [...controlTypes, ...bytes.map(() => TOKEN_TYPE.byte), TOKEN_TYPE.normal],
+  };
+}
+
+/** How much the noise model leans to a token; about what is added to its logit. */
+function outputBias(token: string, index: number, options: Required<TinyGgufOptions>): number {
+  if (index === END_OF_TURN_TOKEN) return options.endOfText === "never" ? RULED_OUT : options.endOfText;
+  if (index < CONTROL_TOKENS.length) return RULED_OUT;
+  if (token === SPACE_MARK) return 0;
+  const byte = Number.parseInt(token.slice(3, 5), 16);
+  const printable = byte > 0x20 && byte < 0x7f;
+  return options.output === "bytes" || printable ? 0 : RULED_OUT;
+}
+
+/** mulberry32: a full-period 32-bit generator; returns values in [0, 1). */
+function createPrng(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+interface Tensor {
+  readonly name: string;
+  /** Fastest-moving dimension first, as GGUF stores it. */
+  readonly dimensions: readonly number[];
+  readonly values: Float32Array;
+  readonly type: keyof typeof TENSOR_TYPE;
+}
+
+/** Growing little-endian byte buffer. */
+class ByteWriter {
+  #bytes = new Uint8Array(65_536);
+  #view = new DataView(this.#bytes.buffer);
+  length = 0;
+
+  #reserve(byteCount: number): number {
+    const at = this.length;
+    this.length += byteCount;
+    if (this.length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.length, this.#bytes.length * 2));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    return at;
+  }
+
+  uint8(value: number): void {
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value);
+  }
+  uint16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
+  }
+  uint32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
+  }
+  uint64(value: number): void {
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
+  }
+  float32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setFloat32(at, value, true);
+  }
+  text(value: string): void {
+    const encoded = new TextEncoder().encode(value);
+    this.uint64(encoded.length);
+    const at = this.#reserve(encoded.length);
+    this.#bytes.set(encoded, at);
+  }
+  align(boundary: number): void {
+    this.#reserve((boundary - (this.length % boundary)) % boundary);
+  }
+  toBytes(): Uint8Array {
+    return this.#bytes.slice(0, this.length);
+  }
+}
+
+/** Nearest half-precision bits; the weights are small and normal, so subnormals flush to zero. */
+function toHalfBits(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer)[0] ?? 0;
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = ((bits >>> 23) & 0xff) - 127 + 15;
+  if (exponent <= 0) return sign;
+  const rounded = ((exponent << 10) | ((bits >>> 13) & 0x3ff)) + ((bits >>> 12) & 1);
+  return sign | Math.min(rounded, 0x7bff);
+}
+
+function modelTensors(options: Required<TinyGgufOptions>, vocabulary: Vocabulary): Tensor[] {
+  const { embedding, feedForward, layers, weights } = options;
+  const random = createPrng(options.seed);
+  const noise = (count: number, scale: number): Float32Array =>
+    Float32Array.from(
+      { length: count },
+      () => (random() + random() + random() + random() - 2) * 1.732 * scale,
+    );
+  const matrix = (name: string, inputs: number, outputs: number): Tensor => ({
+    name,
+    dimensions: [inputs, outputs],
+    values: noise(inputs * outputs, 1 / Math.sqrt(inputs)),
+    type: weights,
+  });
+  const norm = (name: string): Tensor => ({
+    name,
+    dimensions: [embedding],
+    values: new Float32Array(embedding).fill(1),
+    type: "f32",
+  });
+  const vocabularySize = vocabulary.tokens.length;
+  const tokenEmbedding: Tensor = {
+    ...matrix("token_embd.weight", embedding, vocabularySize),
+    values: noise(embedding * vocabularySize, 1),
+  };
+  const output: Tensor = {
+    ...matrix("output.weight", embedding, vocabularySize),
+    values: noise(embedding * vocabularySize, 2 / Math.sqrt(embedding)),
+  };
+  for (const [index, token] of vocabulary.tokens.entries()) {
+    tokenEmbedding.values[index * embedding] = CONSTANT_DIRECTION;
+    output.values[index * embedding] = outputBias(token, index, options) / CONSTANT_DIRECTION;
+  }
+  const blocks = Array.from({ length: layers }, (_, block) => [
+    norm(`blk.${block}.attn_norm.weight`),
+    matrix(`blk.${block}.attn_q.weight`, embedding, embedding),
+    matrix(`blk.${block}.attn_k.weight`, embedding, embedding),
+    matrix(`blk.${block}.attn_v.weight`, embedding, embedding),
+    matrix(`blk.${block}.attn_output.weight`, embedding, embedding),
+    norm(`blk.${block}.ffn_norm.weight`),
+    matrix(`blk.${block}.ffn_gate.weight`, embedding, feedForward),
+    matrix(`blk.${block}.ffn_up.weight`, embedding, feedForward),
+    matrix(`blk.${block}.ffn_down.weight`, feedForward, embedding),
+  ]);
+  return [tokenEmbedding, norm("output_norm.weight"), output, ...blocks.flat()];
+}
+
+type MetadataValue =
+  | number
+  | string
+  | boolean
+  | { readonly uint32: number }
+  | { readonly strings: readonly string[] }
+  | { readonly floats: readonly number[] }
+  | { readonly ints: readonly number[] };
+
+function modelMetadata(
+  options: Required<TinyGgufOptions>,
+  vocabulary: Vocabulary,
+): Record<string, MetadataValue> {
+  return {
+    "general.architecture": "llama",
+    "general.name": `tiny test model ${options.seed}`,
+    "general.file_type": { uint32: TENSOR_TYPE[options.weights] },
+    "llama.context_length": { uint32: options.contextLength },
+    "llama.embedding_length": { uint32: options.embedding },
+    "llama.block_count": { uint32: options.layers },
+    "llama.feed_forward_length": { uint32: options.feedForward },
+    "llama.attention.head_count": { uint32: options.heads },
+    "llama.attention.head_count_kv": { uint32: options.heads },
+    "llama.rope.dimension_count": { uint32: options.embedding / options.heads },
+    "llama.attention.layer_norm_rms_epsilon": 1e-5,
+    "llama.vocab_size": { uint32: vocabulary.tokens.length },
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": { strings: vocabulary.tokens },
+    "tokenizer.ggml.scores": { floats: vocabulary.tokens.map(() => 0) },
+    "tokenizer.ggml.token_type": { ints: vocabulary.types },
+    "tokenizer.ggml.unknown_token_id": { uint32: UNKNOWN_TOKEN },
+    "tokenizer.ggml.bos_token_id": { uint32: BOS_TOKEN },
+    "tokenizer.ggml.eos_token_id": { uint32: END_OF_TURN_TOKEN },
+    "tokenizer.ggml.add_bos_token": options.addBos,
+    "tokenizer.ggml.add_space_prefix": false,
+    ...(options.chatTemplate === null ? {} : { "tokenizer.chat_template": options.chatTemplate }),
+    ...options.metadata,
+  };
+}
+
+function writeMetadataValue(writer: ByteWriter, value: MetadataValue): void {
+  if (typeof value === "string") {
+    writer.uint32(VALUE_TYPE.string);
+    writer.text(value);
+  } else if (typeof value === "boolean") {
+    writer.uint32(VALUE_TYPE.bool);
+    writer.uint8(value ? 1 : 0);
+  } else if (typeof value === "number") {
+    writer.uint32(VALUE_TYPE.float32);
+    writer.float32(value);
+  } else if ("uint32" in value) {
+    writer.uint32(VALUE_TYPE.uint32);
+    writer.uint32(value.uint32);
+  } else if ("strings" in value) {
+    writeArrayHeader(writer, VALUE_TYPE.string, value.strings.length);
+    for (const item of value.strings) writer.text(item);
+  } else if ("floats" in value) {
+    writeArrayHeader(writer, VALUE_TYPE.float32, value.floats.length);
+    for (const item of value.floats) writer.float32(item);
+  } else {
+    writeArrayHeader(writer, VALUE_TYPE.int32, value.ints.length);
+    for (const item of value.ints) writer.uint32(item);
+  }
+}
+
+function writeArrayHeader(writer: ByteWriter, itemType: number, length: number): void {
+  writer.uint32(VALUE_TYPE.array);
+  writer.uint32(itemType);
+  writer.uint64(length);
+}
+
+const tensorBytes = (tensor: Tensor): number => tensor.values.length * (tensor.type === "f16" ? 2 : 4);
+const padded = (byteCount: number): number => Math.ceil(byteCount / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+
+/** A whole model file. `embedding` must be a multiple of `2 * heads`. */
+export function writeTinyGguf(given: TinyGgufOptions = {}): Uint8Array {
+  const options: Required<TinyGgufOptions> = {
+    seed: 1,
+    layers: 2,
+    embedding: 64,
+    heads: 4,
+    feedForward: 128,
+    contextLength: 1024,
+    weights: "f32",
+    endOfText: "never",
+    output: "printable",
+    addBos: false,
+    chatTemplate: CHATML_HERMES_TEMPLATE,
+    metadata: {},
+    ...given,
+  };
+  const vocabulary = byteVocabulary();
+  const tensors = modelTensors(options, vocabulary);
+  const metadata = Object.entries(modelMetadata(options, vocabulary));
+  const writer = new ByteWriter();
+  for (const character of "GGUF") writer.uint8(character.charCodeAt(0));
+  writer.uint32(GGUF_VERSION);
+  writer.uint64(tensors.length);
+  writer.uint64(metadata.length);
+  for (const [key, value] of metadata) {
+    writer.text(key);
+    writeMetadataValue(writer, value);
+  }
+  let dataOffset = 0;
+  for (const tensor of tensors) {
+    writer.text(tensor.name);
+    writer.uint32(tensor.dimensions.length);
+    for (const dimension of tensor.dimensions) writer.uint64(dimension);
+    writer.uint32(TENSOR_TYPE[tensor.type]);
+    writer.uint64(dataOffset);
+    dataOffset += padded(tensorBytes(tensor));
+  }
+  writer.align(ALIGNMENT_BYTES);
+  for (const tensor of tensors) {
+    if (tensor.type === "f16") for (const value of tensor.values) writer.uint16(toHalfBits(value));
+    else for (const value of tensor.values) writer.float32(value);
+    writer.align(ALIGNMENT_BYTES);
+  }
+  return writer.toBytes();
+}
