@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { ClosingLineReporter } from "./test/support/closing-line-reporter.ts";
 
 const project = (name: string, include: string[], testTimeoutMs: number) => ({
   test: {
@@ -12,6 +13,7 @@ const project = (name: string, include: string[], testTimeoutMs: number) => ({
 
 export default defineConfig({
   test: {
+    reporters: ["default", new ClosingLineReporter()],
     projects: [
       project("unit", ["test/**/*.test.ts"], 10_000),
       project("property", ["test/**/*.property.ts"], 60_000),
