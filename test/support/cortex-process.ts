@@ -65,7 +65,8 @@ export class CortexProcess {
         const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
         if (found === null && !ended) return;
         this.#watchers = this.#watchers.filter((watcher) => watcher !== check);
-        if (found === null) reject(new Error(`ended without ${String(pattern)}\n${this.stdout}\n${this.stderr}`));
+        if (found === null)
+          reject(new Error(`ended without ${String(pattern)}\n${this.stdout}\n${this.stderr}`));
         else resolve(found);
       };
       this.#watchers.push(check);

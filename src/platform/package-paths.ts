@@ -1,0 +1,15 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** The package's own directory; the same from `src` and from `dist`, which lie side by side. */
+const packageDirectory = new URL("../../", import.meta.url);
+
+/** Models that ship with cortex: the last place a model store name is looked for. */
+export const shippedModelsDirectory = (): string => fileURLToPath(new URL("assets/demo/", packageDirectory));
+
+/** Version of this package, from its package.json. */
+export function packageVersion(): string {
+  const parsed: unknown = JSON.parse(readFileSync(new URL("package.json", packageDirectory), "utf8"));
+  const version = typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined;
+  return typeof version === "string" ? version : "unknown";
+}
