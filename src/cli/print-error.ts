@@ -1,5 +1,7 @@
 import type { CortexError } from "../core/errors.ts";
+import type { Diagnostic } from "../fleet/diagnostics.ts";
 import { paint } from "./paint.ts";
+import { printDiagnostics } from "./print-diagnostics.ts";
 
 /** Facts that are worth a line of their own; anything nested stays in `--json`. */
 function detailLines(error: CortexError): string[] {
@@ -14,12 +16,23 @@ function detailLines(error: CortexError): string[] {
   });
 }
 
+/** Findings in the fleet files, when the error carries them. */
+function findings(error: CortexError, colour: boolean): string[] {
+  const diagnostics = error.code === "fleet_invalid" ? error.details["diagnostics"] : undefined;
+  return Array.isArray(diagnostics)
+    ? [printDiagnostics(diagnostics as readonly Diagnostic[], { colour }), ""]
+    : [];
+}
+
 /** What happened, the facts, and what to do next. */
 export function printError(error: CortexError, options: { readonly colour: boolean }): string {
   const headline = `${paint("Error", "red", options.colour)} ${paint(`[${error.code}]`, "dim", options.colour)} ${error.message}`;
-  return [headline, ...detailLines(error), `${paint("Next:", "bold", options.colour)} ${error.next}`].join(
-    "\n",
-  );
+  return [
+    ...findings(error, options.colour),
+    headline,
+    ...detailLines(error),
+    `${paint("Next:", "bold", options.colour)} ${error.next}`,
+  ].join("\n");
 }
 
 /** The same as data, for `--json`. */

@@ -1,15 +1,75 @@
+import { join } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand, logLevelFlag } from "../cli/base-command.ts";
+import { serveUntilSignal } from "../cli/serve-until-signal.ts";
+import { localUrl } from "../core/addresses.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
-  static override summary = "run on each machine: holds models in worker processes and answers for them";
+  static override summary = "run on each machine: hold models in worker processes and answer for them";
+  static override description =
+    "Finds the machine's devices, loads and unloads models when asked, one process per model, and serves inference. It listens on loopback unless told otherwise; any other address needs a token.";
+  static override examples = [
+    "<%= config.bin %> neuron",
+    "<%= config.bin %> neuron --model-root /srv/models",
+    "<%= config.bin %> neuron --host 10.0.0.5 --token-file /etc/cortex/neuron.token",
+  ];
   static override flags = {
-    host: Flags.string(),
-    port: Flags.integer({ default: NEURON_DEFAULT_PORT }),
+    host: Flags.string({ env: "CORTEX_NEURON_HOST", default: "127.0.0.1", summary: "address to listen on" }),
+    port: Flags.integer({
+      env: "CORTEX_NEURON_PORT",
+      default: NEURON_DEFAULT_PORT,
+      min: 0,
+      max: 65_535,
+      summary: "port to listen on; 0 = a free one",
+    }),
+    "model-root": Flags.string({
+      env: "CORTEX_MODEL_ROOT",
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: "DIR",
+      summary:
+        "directory that model files may be in; repeatable; before the user's store and the shipped models",
+    }),
+    "token-file": Flags.string({
+      env: "CORTEX_NEURON_TOKEN_FILE",
+      helpValue: "PATH",
+      summary: "file with the token that callers must send (mode 600)",
+    }),
     "log-level": logLevelFlag(),
   };
+
   async run(): Promise<void> {
-    await this.parse(NeuronCommand);
+    const { flags } = await this.parse(NeuronCommand);
+    const [
+      { startNeuron },
+      { systemClock },
+      { createLogger },
+      { shippedModelsDirectory },
+      { readTokenFile },
+    ] = await Promise.all([
+      import("../neuron/io/start-neuron.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+      import("../platform/package-paths.ts"),
+      import("../platform/token-file.ts"),
+    ]);
+    const tokenFile = flags["token-file"];
+    const token = tokenFile === undefined ? undefined : await readTokenFile(tokenFile);
+    const logger = createLogger({ name: "neuron", level: flags["log-level"] });
+    const modelRoots = [
+      ...(flags["model-root"] ?? []),
+      join(this.environment.dataDirectory, "models"),
+      shippedModelsDirectory(),
+    ];
+    await serveUntilSignal(async () => {
+      const neuron = await startNeuron(
+        { host: flags.host, port: flags.port, modelRoots, token },
+        { clock: systemClock, logger },
+      );
+      const devices = neuron.discovery.devices.map(({ name }) => name).join(", ");
+      this.show(`neuron listening on ${localUrl(neuron.address)} with ${devices}`);
+      return neuron;
+    });
   }
 }

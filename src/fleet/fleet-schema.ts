@@ -8,7 +8,11 @@ const listenAddress = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be host:port, such as 127.0.0.1:31313");
 
-const modelId = z.string().min(1, "must not be empty").max(256).regex(/^\S+$/, "must not contain spaces");
+const modelId = z
+  .string()
+  .min(1, "must not be empty")
+  .max(256, "must be at most 256 characters long")
+  .regex(/^\S+$/, "must not contain spaces");
 
 const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
@@ -32,7 +36,7 @@ export const evictionTableSchema = z.strictObject({
   strategy: z.enum(["lru", "priority", "cost"]).default("lru").describe("which on-demand model gives way"),
   defrag_after_cycles: z
     .int("must be a whole number")
-    .nonnegative()
+    .nonnegative("must be 0 or more")
     .default(50)
     .describe("load and unload cycles before a neuron is defragmented; 0 = never"),
 });
@@ -45,7 +49,11 @@ export const neuronBlockSchema = z.strictObject({
   endpoint: httpEndpoint.describe("base URL of the neuron; its hardware is discovered, never configured"),
   labels: z.record(z.string(), z.string()).default({}).describe("free labels"),
   drain: z.boolean().default(false).describe("true: nothing new is placed here and residents move away"),
-  weight: z.number().positive().default(1).describe("relative share of replicas when neurons are equal"),
+  weight: z
+    .number()
+    .positive("must be more than 0")
+    .default(1)
+    .describe("relative share of replicas when neurons are equal"),
 });
 
 export const modelLimitTableSchema = z.strictObject({
@@ -55,10 +63,10 @@ export const modelLimitTableSchema = z.strictObject({
 });
 
 export const modelCostTableSchema = z.strictObject({
-  input: z.number().nonnegative().default(0),
-  output: z.number().nonnegative().default(0),
-  cache_read: z.number().nonnegative().optional(),
-  cache_write: z.number().nonnegative().optional(),
+  input: z.number().nonnegative("must be 0 or more").default(0),
+  output: z.number().nonnegative("must be 0 or more").default(0),
+  cache_read: z.number().nonnegative("must be 0 or more").optional(),
+  cache_write: z.number().nonnegative("must be 0 or more").optional(),
 });
 
 export const modelBlockSchema = z.strictObject({
@@ -76,16 +84,23 @@ export const modelBlockSchema = z.strictObject({
   harness: z.enum(["llama"]).default("llama").describe("engine"),
   replicas: z
     .int("must be a whole number")
-    .nonnegative()
+    .nonnegative("must be 0 or more")
     .default(0)
     .describe("resident copies that apply keeps loaded; 0 = on demand only"),
   pinned_on: z.array(z.string()).default([]).describe("whitelist of neurons: affinity, not protection"),
   min_devices: positiveInteger.default(1).describe("devices of one neuron that the model is spread over"),
   min_device_vram_mb: positiveInteger.optional().describe("that many devices must have this total memory"),
   vram_mb: positiveInteger.optional().describe("declared footprint; measured facts win once they exist"),
-  residency_priority: z.int("must be a whole number").nonnegative().optional().describe("class; default 100"),
+  residency_priority: z
+    .int("must be a whole number")
+    .nonnegative("must be 0 or more")
+    .optional()
+    .describe("class; default 100"),
   context: positiveInteger.optional().describe("context per slot in tokens"),
-  parallel: positiveInteger.max(256).default(4).describe("slots: requests decoded side by side"),
+  parallel: positiveInteger
+    .max(256, "must be at most 256")
+    .default(4)
+    .describe("slots: requests decoded side by side"),
   limit: modelLimitTableSchema.optional().describe("what clients are told"),
   cost: modelCostTableSchema
     .optional()
@@ -103,6 +118,16 @@ export const fleetSchema = z.strictObject({
   models: z.array(modelBlockSchema).default([]),
   aliases: z.record(modelId, z.string()).default({}).describe("one step, no chains"),
 });
+
+/** Settings that stand alone, as `[table, key]`: what an environment variable can name. */
+export const SCALAR_SETTINGS: readonly (readonly [table: string, key: string])[] = [
+  ...Object.keys(fleetTableSchema.shape).map((key) => ["fleet", key] as const),
+  ...Object.keys(gatewayTableSchema.shape).map((key) => ["gateway", key] as const),
+  ...Object.keys(evictionTableSchema.shape).map((key) => ["eviction", key] as const),
+];
+
+/** `residency_priority` of a block that does not say. */
+export const DEFAULT_RESIDENCY_PRIORITY = 100;
 
 export type Fleet = Readonly<z.infer<typeof fleetSchema>>;
 export type NeuronBlock = z.infer<typeof neuronBlockSchema>;

@@ -1,3 +1,5 @@
+import { connectionText } from "./connection-text.ts";
+
 /** Where the demo stack listens; all on loopback. */
 export interface DemoPorts {
   readonly gateway: number;
@@ -43,14 +45,15 @@ capabilities = ["text"]
 }
 
 /** What a newcomer can do next, once the demo answers. */
-export function usageText(options: { readonly ports: DemoPorts; readonly directory: string }): string {
-  const base = `http://127.0.0.1:${options.ports.gateway}`;
+export function usageText(options: {
+  readonly baseUrl: string;
+  readonly metricsUrl: string;
+  readonly directory: string;
+}): string {
   return `cortex is up. Ctrl-C stops everything.
 
-  curl      curl -s ${base}/v1/chat/completions -H 'content-type: application/json' \\
-              -d '{"model":"${DEMO_MODEL_ID}","messages":[{"role":"user","content":"What is cortex?"}]}'
-  OpenAI    new OpenAI({ baseURL: "${base}/v1", apiKey: "none" })
+${connectionText({ baseUrl: options.baseUrl, model: DEMO_MODEL_ID })}
   status    npx cortex status --config ${options.directory}
   change    edit ${options.directory}/models.toml, then npx cortex plan --config ${options.directory}
-  metrics   curl -s http://127.0.0.1:${options.ports.metrics}/metrics`;
+  metrics   curl -s ${options.metricsUrl}`;
 }

@@ -86,6 +86,7 @@ export const modelLimitSchema = z.object({
 });
 
 export const modelStatusSchema = z.enum(["loading", "loaded", "unloading"]);
+export type ModelStatus = z.infer<typeof modelStatusSchema>;
 
 /** One element of `GET /models`. */
 export const residentModelSchema = z.object({

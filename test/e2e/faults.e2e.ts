@@ -48,8 +48,8 @@ test("kill -9 of a worker mid-stream: an explicit error, never as if complete, a
       killed = true;
       process.kill(pid ?? 0, "SIGKILL");
     }
-  } catch (thrown) {
-    expect(thrown).toBeInstanceOf(Error);
+  } catch {
+    // A connection that is cut after its error event is allowed; the text below decides.
   }
   expect(killed).toBe(true);
   expect(text).toContain('"error"');
@@ -97,7 +97,7 @@ test("SIGTERM with a stream in flight: every process ends within 10 s and no wor
     try {
       for await (const bytes of response.body) text += String(bytes);
     } catch {
-      // A connection that is cut after its error event is what this test allows; the text below decides.
+      // A connection that is cut after its error event is allowed; the text below decides.
     }
     return text;
   })();

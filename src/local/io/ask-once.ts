@@ -3,6 +3,7 @@ import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
+import type { ChatAnswer } from "../../protocol/demo-events.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
 
 /** The part of a streamed chunk that is shown. */
@@ -29,16 +30,6 @@ const shownChunkSchema = z.object({
   usage: z.object({ completion_tokens: z.int(), prompt_tokens: z.int() }).nullish(),
   error: z.unknown().optional(),
 });
-
-export interface ChatAnswer {
-  readonly text: string;
-  readonly toolCalls: readonly { readonly name: string; readonly arguments: string }[];
-  /** Milliseconds from sending the request to the first text or tool call. */
-  readonly firstTokenMs: number;
-  readonly completionTokens: number;
-  /** Decode speed after the first token; null when there was only one. */
-  readonly tokensPerSecond: number | null;
-}
 
 export interface AskOptions {
   readonly baseUrl: string;

@@ -1,0 +1,87 @@
+import { createInterface } from "node:readline/promises";
+import { CortexError } from "../core/errors.ts";
+import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
+import type { PlanDocument } from "../protocol/plan-document.ts";
+import { printApplyEvent, printApplyResult } from "./print-apply-progress.ts";
+import { planSummary, printPlan } from "./print-plan.ts";
+
+/** What `cortex apply` says: text for people, with `--json` one event a line, the plan first and the result last. */
+export class ApplyOutput {
+  readonly #json: boolean;
+  readonly #colour: boolean;
+  #result: ApplyResult | undefined;
+
+  constructor(options: { readonly json: boolean; readonly colour: boolean }) {
+    this.#json = options.json;
+    this.#colour = options.colour;
+  }
+
+  showPlan(plan: PlanDocument): void {
+    this.#write({ type: "plan", plan }, printPlan(plan, { colour: this.#colour }));
+  }
+
+  showEvent(event: ApplyEvent): void {
+    this.#write(event, printApplyEvent(event, { colour: this.#colour }));
+  }
+
+  showResult(result: ApplyResult): void {
+    this.#result = result;
+    this.#write(
+      { type: "apply-result", ...result },
+      `\n${printApplyResult(result, { colour: this.#colour })}`,
+    );
+  }
+
+  /** Asks in a terminal; without one it must have been said with --yes. */
+  async confirm(plan: PlanDocument): Promise<void> {
+    if (this.#json || !process.stdin.isTTY) {
+      throw new CortexError("confirmation_required", "nobody is there to confirm the plan", {
+        details: { plan: planSummary(plan) },
+      });
+    }
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await terminal.question("\nApply these changes? Only `yes` does: ");
+    terminal.close();
+    if (answer.trim() === "yes") return;
+    throw new CortexError("interrupted", "not applied; nothing was changed", {
+      next: "cortex apply asks again",
+    });
+  }
+
+  /** Says what the first Ctrl-C does; rejects at the second. */
+  interruption(shutdown: { readonly first: AbortSignal; readonly second: AbortSignal }): Promise<never> {
+    shutdown.first.addEventListener("abort", () => {
+      process.stderr.write("Finishing what runs; nothing new is started. Ctrl-C again ends now.\n");
+    });
+    return new Promise((_resolve, reject) => {
+      shutdown.second.addEventListener("abort", () => {
+        const message = "ended while steps were running; the neurons finish or drop them on their own";
+        reject(new CortexError("interrupted", message));
+      });
+    });
+  }
+
+  /** Throws unless the fleet is now as declared. */
+  finish(plan: PlanDocument): void {
+    const result = this.#result;
+    if (result?.interrupted === true) {
+      throw new CortexError("interrupted", "stopped before every change was applied");
+    }
+    if (result !== undefined && result.failed.length + result.not_started.length > 0) {
+      const message = `${result.failed.length} of ${plan.changes.length} changes failed, ${result.not_started.length} not started`;
+      throw new CortexError("apply_failed", message);
+    }
+    if (plan.complete) return;
+    const silent = plan.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
+    const message =
+      silent.length === 0
+        ? "not everything that is declared could be placed"
+        : `not everything that is declared could be settled: ${silent.join(", ")} did not answer`;
+    throw new CortexError("plan_incomplete", message);
+  }
+
+  #write(event: unknown, text: string | undefined): void {
+    if (this.#json) process.stdout.write(`${JSON.stringify(event)}\n`);
+    else if (text !== undefined && text !== "") process.stdout.write(`${text}\n`);
+  }
+}

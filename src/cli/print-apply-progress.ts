@@ -1,0 +1,54 @@
+import { formatDuration } from "../core/quantities.ts";
+import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
+import { paint } from "./paint.ts";
+
+interface PrintOptions {
+  readonly colour: boolean;
+}
+
+/** One line for an event; undefined for progress that says nothing new to a person reading a log. */
+export function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): string | undefined {
+  switch (event.type) {
+    case "step-started":
+      return `  ${event.step} ...`;
+    case "step-progress":
+      return progressLine(event);
+    case "step-done":
+      return `  ${paint("done", "green", colour)} ${event.step} (${formatDuration(event.duration_ms)})`;
+    case "step-failed":
+      return `  ${paint("failed", "red", colour)} ${event.step}: ${event.error.message}`;
+    case "step-skipped":
+      return `  ${paint("skipped", "yellow", colour)} ${event.step}: ${event.reason}`;
+    default:
+      return undefined;
+  }
+}
+
+function progressLine(event: ApplyEvent & { type: "step-progress" }): string {
+  if (event.state === "busy") return `  ${event.step}: the neuron is busy, asking again`;
+  const percent = event.fraction === null ? "" : ` ${Math.floor(event.fraction * 100)} %`;
+  return `  ${event.step}: ${event.state}${percent}`;
+}
+
+/** What was done and what was not, failures in full, and the counts last. */
+export function printApplyResult(result: ApplyResult, { colour }: PrintOptions): string {
+  const lines: string[] = [];
+  for (const { step, error } of result.failed) {
+    lines.push(
+      `${paint("Failed", "red", colour)} ${step}`,
+      `  [${error.code}] ${error.message}`,
+      `  Next: ${error.next}`,
+    );
+  }
+  if (result.not_started.length > 0) lines.push(paint("Not started", "yellow", colour));
+  for (const { step, reason } of result.not_started) lines.push(`  ${step}: ${reason}`);
+  if (lines.length > 0) lines.push("");
+  return [...lines, applySummary(result)].join("\n");
+}
+
+/** "Applied 2, failed 1, not started 0, in 12.3 s." Scripts read this line: it changes with notice only. */
+export function applySummary(result: ApplyResult): string {
+  const counts = `Applied ${result.applied.length}, failed ${result.failed.length}, not started ${result.not_started.length}`;
+  const stopped = result.interrupted ? " Stopped early." : "";
+  return `${counts}, in ${formatDuration(result.duration_ms)}.${stopped}`;
+}

@@ -1,0 +1,68 @@
+import { formatMib } from "../core/quantities.ts";
+import type { StatusModel, StatusNeuron, StatusReport } from "../protocol/status-report.ts";
+import { paint, type Paint } from "./paint.ts";
+
+interface PrintOptions {
+  readonly colour: boolean;
+}
+
+const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: string; readonly style: Paint }>> =
+  {
+    resident: { words: "resident", style: "green" },
+    on_demand: { words: "on demand", style: "dim" },
+    missing: { words: "missing", style: "red" },
+    loading: { words: "loading", style: "yellow" },
+    undeclared: { words: "not declared", style: "yellow" },
+    unknown: { words: "unknown", style: "yellow" },
+  };
+
+/** Gateway, neurons with devices and models, and the models with what is declared of them. */
+export function printStatus(report: StatusReport, options: PrintOptions): string {
+  const bad = report.models.some(({ state }) => state === "missing");
+  const next = bad
+    ? [`${paint("Next:", "bold", options.colour)} cortex plan shows what would be loaded`]
+    : [];
+  return [
+    `fleet ${paint(report.fleet, "bold", options.colour)}`,
+    gatewayLine(report.gateway, options),
+    ...report.neurons.map((neuron) => neuronLines(neuron, options)),
+    modelLines(report.models, options),
+    ...next,
+  ].join("\n\n");
+}
+
+function gatewayLine({ url, status, problem }: StatusReport["gateway"], { colour }: PrintOptions): string {
+  const style = status === "ok" ? "green" : status === null ? "red" : "yellow";
+  const words = status ?? `unreachable (${problem ?? "no answer"})`;
+  return `gateway  ${url}  ${paint(words, style, colour)}`;
+}
+
+function neuronLines(neuron: StatusNeuron, { colour }: PrintOptions): string {
+  const words = neuron.reachable ? (neuron.status ?? "ok") : `unreachable (${neuron.problem ?? "no answer"})`;
+  const style = !neuron.reachable ? "red" : neuron.status === "ok" ? "green" : "yellow";
+  const head = `neuron   ${paint(neuron.name, "bold", colour)}  ${neuron.endpoint}  ${paint(words, style, colour)}`;
+  const note = neuron.reachable && neuron.problem !== null ? [`  no CUDA: ${neuron.problem}`] : [];
+  const devices = neuron.devices.map((device) => {
+    const used = device.vram_used_mb === null ? "?" : formatMib(device.vram_used_mb);
+    return `  ${device.kind}:${device.index}  ${device.name}  ${used} of ${formatMib(device.vram_total_mb)} used`;
+  });
+  const models = neuron.models.map((model) => {
+    const trouble =
+      model.unservable === null ? "" : paint(`  cannot serve: ${model.unservable}`, "red", colour);
+    const queue = model.queue_depth === 0 ? "" : `, ${model.queue_depth} queued`;
+    return `    ${model.id}  ${model.status}  ${formatMib(model.vram_used_mb)}  ${model.in_flight} in flight${queue}${trouble}`;
+  });
+  return [head, ...note, ...devices, ...models].join("\n");
+}
+
+function modelLines(models: readonly StatusModel[], { colour }: PrintOptions): string {
+  const width = Math.max(5, ...models.map(({ id }) => id.length));
+  const rows = models.map(({ id, declared, loaded_on, state }) => {
+    const { words, style } = STATE_WORDS[state];
+    const wanted = declared === null ? "-" : String(declared);
+    return `${id.padEnd(width)}  ${paint(words.padEnd(12), style, colour)}  ${`${loaded_on.length}/${wanted}`.padEnd(6)}  ${loaded_on.join(", ")}`;
+  });
+  return [`${"MODEL".padEnd(width)}  ${"STATE".padEnd(12)}  LOADED  ON`, ...rows]
+    .map((row) => row.trimEnd())
+    .join("\n");
+}

@@ -1,0 +1,54 @@
+import type { ChatAnswer, DemoEvent } from "../protocol/demo-events.ts";
+import { paint } from "./paint.ts";
+import { printApplyEvent } from "./print-apply-progress.ts";
+import { printPlan } from "./print-plan.ts";
+
+/** Prints the way up as it happens: text for people, one JSON object a line with `--json`. */
+export class UpProgress {
+  readonly #options: { readonly json: boolean; readonly colour: boolean };
+
+  constructor(options: { readonly json: boolean; readonly colour: boolean }) {
+    this.#options = options;
+  }
+
+  show(event: DemoEvent): void {
+    const text = this.#options.json ? `${JSON.stringify(event)}\n` : this.#text(event);
+    process.stdout.write(text);
+  }
+
+  // oxlint-disable-next-line typescript/consistent-return -- every case returns; a missing one does not compile
+  #text(event: DemoEvent): string {
+    const { colour } = this.#options;
+    switch (event.type) {
+      case "repository":
+        return `fleet repository ${event.directory} (${event.created ? "made now" : "as you left it"})\n`;
+      case "started":
+        return `neuron on ${event.devices.join(", ")}; gateway on ${event.gateway}\n\n`;
+      case "plan":
+        return `${printPlan(event.plan, { colour })}\n\n`;
+      case "apply":
+        return line(printApplyEvent(event.event, { colour }));
+      case "question":
+        return `\n${paint("you", "bold", colour)}    ${event.question}${toolNote(event.tools)}\n${paint("model", "bold", colour)}  `;
+      case "text":
+        return event.text;
+      case "answer":
+        return `${calls(event.answer)}\n${paint(speed(event.answer), "dim", colour)}\n`;
+      case "up":
+        return "";
+    }
+  }
+}
+
+const line = (text: string | undefined): string => (text === undefined || text === "" ? "" : `${text}\n`);
+
+const toolNote = (tools: readonly string[]): string =>
+  tools.length === 0 ? "" : `   (tools: ${tools.join(", ")})`;
+
+const calls = (answer: ChatAnswer): string =>
+  answer.toolCalls.map((call) => `calls ${call.name}(${call.arguments})`).join("; ");
+
+function speed(answer: ChatAnswer): string {
+  const rate = answer.tokensPerSecond === null ? "" : `, then ${answer.tokensPerSecond.toFixed(0)} tokens/s`;
+  return `       ${answer.completionTokens} tokens; first after ${answer.firstTokenMs.toFixed(0)} ms${rate}`;
+}

@@ -1,0 +1,74 @@
+import { Args, Flags } from "@oclif/core";
+import { ApplyOutput } from "../cli/apply-output.ts";
+import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import type { PlanDocument } from "../protocol/plan-document.ts";
+
+export default class ApplyCommand extends BaseCommand {
+  static override summary = "carry out the plan: load and unload until the fleet is as declared";
+  static override description =
+    "Shows the plan and asks before it changes anything. Every step can be repeated: after a failure or Ctrl-C the next apply goes on where this one stopped. The first Ctrl-C finishes what runs, the second ends at once.";
+  static override examples = [
+    "<%= config.bin %> apply --config fleet/",
+    "<%= config.bin %> apply --config fleet/ --yes --json",
+    "<%= config.bin %> apply plan.json --yes     # a plan saved with `plan --out`; stale neurons refuse",
+  ];
+  static override args = { plan: Args.string({ description: "a plan saved with `cortex plan --out`" }) };
+  static override flags = {
+    config: configFlag,
+    ref: Flags.string({ helpValue: "REV", summary: "apply this revision of the fleet repository" }),
+    yes: Flags.boolean({ char: "y", summary: "do not ask" }),
+    parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
+    "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
+    "neuron-token-file": neuronTokenFileFlag,
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(ApplyCommand);
+    const [{ applyPlan }, { listenForShutdown }, { systemClock }, { readTokenFile }] = await Promise.all([
+      import("../controller/io/apply-plan.ts"),
+      import("../platform/shutdown.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/token-file.ts"),
+    ]);
+    const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
+    const plan = await this.#plan(args.plan, flags);
+    output.showPlan(plan);
+    if (plan.changes.length > 0) {
+      if (!flags.yes) await output.confirm(plan);
+      const shutdown = listenForShutdown();
+      const tokenFile = flags["neuron-token-file"];
+      const applied = applyPlan(plan, {
+        clock: systemClock,
+        neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
+        parallelism: flags.parallelism,
+        allowProtected: flags["allow-protected"],
+        signal: shutdown.first,
+        onEvent: (event) => {
+          output.showEvent(event);
+        },
+      });
+      const result = await Promise.race([applied, output.interruption(shutdown)]);
+      shutdown.dispose();
+      output.showResult(result);
+    }
+    output.finish(plan);
+  }
+
+  async #plan(
+    saved: string | undefined,
+    flags: {
+      readonly config: string;
+      readonly ref?: string | undefined;
+      readonly "neuron-token-file"?: string | undefined;
+    },
+  ): Promise<PlanDocument> {
+    const { makePlan, readSavedPlan } = await import("../controller/io/make-plan.ts");
+    if (saved !== undefined) return readSavedPlan(saved);
+    return makePlan({
+      path: flags.config,
+      ref: flags.ref,
+      environment: this.environment,
+      neuronTokenFile: flags["neuron-token-file"],
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import { Args, Flags } from "@oclif/core";
+import { BaseCommand } from "../cli/base-command.ts";
+import { paint } from "../cli/paint.ts";
+import { formatDuration } from "../core/quantities.ts";
+import type { EndpointCheck } from "../local/io/check-endpoint.ts";
+
+export default class ConnectCommand extends BaseCommand {
+  static override summary = "show how to point a client at the gateway, and check that it answers";
+  static override description =
+    "Prints the lines for curl and the OpenAI SDKs. With --check it uses the endpoint as a client would: lists models, chats, calls a tool, asks for a model that is not there.";
+  static override examples = [
+    "<%= config.bin %> connect",
+    "<%= config.bin %> connect cortex/demo --check",
+    "<%= config.bin %> connect --gateway http://gateway.internal:31313 --check --json",
+  ];
+  static override args = {
+    model: Args.string({ description: "the model to name; default: the first of the list" }),
+  };
+  static override flags = {
+    gateway: Flags.string({
+      env: "CORTEX_GATEWAY_URL",
+      default: "http://127.0.0.1:31313",
+      helpValue: "URL",
+      summary: "base URL of the gateway",
+    }),
+    check: Flags.boolean({ summary: "use the endpoint and say what happened; exits 1 when a check fails" }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ConnectCommand);
+    const baseUrl = flags.gateway.replace(/\/+$/, "");
+    if (!flags.check) {
+      const { connectionText } = await import("../local/connection-text.ts");
+      const model = args.model ?? "cortex/demo";
+      this.show(connectionText({ baseUrl, model }));
+      return { base_url: `${baseUrl}/v1`, model };
+    }
+    const [{ checkEndpoint }, { systemClock }] = await Promise.all([
+      import("../local/io/check-endpoint.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const report = await checkEndpoint({
+      baseUrl,
+      ...(args.model === undefined ? {} : { model: args.model }),
+      clock: systemClock,
+      signal: AbortSignal.timeout(120_000),
+    });
+    for (const check of report.checks) this.show(this.#line(check));
+    if (report.checks.some(({ outcome }) => outcome === "failed")) process.exitCode = 1;
+    return { base_url: `${baseUrl}/v1`, ...report };
+  }
+
+  #line({ name, outcome, detail, durationMs }: EndpointCheck): string {
+    const { colour } = this.environment;
+    const style = { passed: "green", failed: "red", skipped: "yellow" } as const;
+    return `${paint(outcome.padEnd(7), style[outcome], colour)} ${name.padEnd(13)} ${formatDuration(durationMs).padStart(8)}  ${detail}`;
+  }
+}

@@ -1,0 +1,59 @@
+import { BaseCommand, configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { serveUntilSignal } from "../cli/serve-until-signal.ts";
+import { parseHostAndPort } from "../core/addresses.ts";
+
+export default class ServeCommand extends BaseCommand {
+  static override summary = "run the gateway: the one endpoint that every client talks to";
+  static override description =
+    "Routes OpenAI requests to the neurons of the fleet files, loads models on their first request, and serves metrics on a port of its own.";
+  static override examples = [
+    "<%= config.bin %> serve --config fleet/",
+    "CORTEX_GATEWAY__LISTEN=0.0.0.0:31313 <%= config.bin %> serve --config fleet/",
+  ];
+  static override flags = {
+    config: configFlag,
+    "neuron-token-file": neuronTokenFileFlag,
+    "log-level": logLevelFlag(),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(ServeCommand);
+    const [
+      { startGateway },
+      { loadFleet },
+      { systemClock },
+      { createLogger },
+      { packageVersion },
+      { readTokenFile },
+    ] = await Promise.all([
+      import("../gateway/io/start-gateway.ts"),
+      import("../controller/io/load-fleet.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+      import("../platform/package-paths.ts"),
+      import("../platform/token-file.ts"),
+    ]);
+    const tokenFile = flags["neuron-token-file"];
+    const { fleet } = await loadFleet({
+      path: flags.config,
+      environmentOverrides: this.environment.cortexVariables,
+      inherited: this.environment.inherited,
+    });
+    const logger = createLogger({ name: "gateway", level: flags["log-level"] });
+    const neuronToken = tokenFile === undefined ? undefined : await readTokenFile(tokenFile);
+    await serveUntilSignal(async () => {
+      const gateway = await startGateway(
+        {
+          fleet,
+          listen: parseHostAndPort(fleet.gateway.listen),
+          metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
+          ...(neuronToken === undefined ? {} : { neuronToken }),
+          build: { packageVersion: packageVersion(), gitSha: "unknown" },
+        },
+        { clock: systemClock, logger },
+      );
+      this.show(`gateway listening on ${gateway.address}, metrics on ${gateway.metricsAddress}/metrics`);
+      return gateway;
+    });
+  }
+}

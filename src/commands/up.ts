@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import { Flags } from "@oclif/core";
+import { BaseCommand } from "../cli/base-command.ts";
+import { UpProgress } from "../cli/up-progress.ts";
+import { DEMO_PORTS, usageText } from "../local/demo-fleet.ts";
+
+const port = (summary: string, defaultPort: number) =>
+  Flags.integer({
+    default: defaultPort,
+    min: 1,
+    max: 65_535,
+    summary: `${summary}, in a demo fleet that is made now`,
+  });
+
+export default class UpCommand extends BaseCommand {
+  static override summary = "run everything on this machine: a demo fleet, its plan, a model and an answer";
+  static override description =
+    "Makes a demo fleet repository (or uses the one it made before, with your changes), starts a neuron and a gateway on loopback, plans, applies, asks one question, and stays up until Ctrl-C.";
+  static override examples = [
+    "<%= config.bin %> up",
+    "<%= config.bin %> up --once",
+    "<%= config.bin %> up --directory ./my-fleet --gateway-port 8080",
+  ];
+  static override flags = {
+    directory: Flags.string({
+      helpValue: "DIR",
+      summary: "where the demo fleet repository is, or shall be; default: demo-fleet in the data directory",
+    }),
+    once: Flags.boolean({ summary: "stop after the answer instead of staying up" }),
+    "gateway-port": port("port of the API", DEMO_PORTS.gateway),
+    "metrics-port": port("port of the metrics", DEMO_PORTS.metrics),
+    "neuron-port": port("port of the neuron", DEMO_PORTS.neuron),
+    "log-level": Flags.option({
+      options: ["trace", "debug", "info", "warn", "error", "silent"] as const,
+      env: "CORTEX_LOG_LEVEL",
+      default: "warn",
+      summary: "least severity that is logged to stderr",
+    })(),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(UpCommand);
+    const [{ runDemo }, { systemClock }, { createLogger }, { serveUntilSignal }] = await Promise.all([
+      import("../local/io/run-demo.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+      import("../cli/serve-until-signal.ts"),
+    ]);
+    const directory = flags.directory ?? join(this.environment.dataDirectory, "demo-fleet");
+    const ports = {
+      gateway: flags["gateway-port"],
+      metrics: flags["metrics-port"],
+      neuron: flags["neuron-port"],
+    };
+    const progress = new UpProgress({ json: this.jsonEnabled(), colour: this.environment.colour });
+    await serveUntilSignal(
+      async (signal) => {
+        const demo = await runDemo(
+          { directory, ports },
+          {
+            clock: systemClock,
+            logger: createLogger({ name: "up", level: flags["log-level"] }),
+            environment: this.environment,
+            onEvent: (event) => {
+              progress.show(event);
+            },
+            signal,
+          },
+        );
+        if (flags.once) return demo;
+        progress.show({ type: "up", base_url: demo.baseUrl, directory });
+        this.show(`\n${usageText({ ...demo, directory })}`);
+        return demo;
+      },
+      { once: flags.once },
+    );
+  }
+}

@@ -1,0 +1,117 @@
+import { GitError, simpleGit, type SimpleGit } from "simple-git";
+import { CortexError } from "../../core/errors.ts";
+
+export interface GitEnvironment {
+  /** What git's processes inherit; only what git needs is taken from it. */
+  readonly inherited: Readonly<Record<string, string | undefined>>;
+}
+
+/** Variables that git needs to run and to find its user's settings. Everything named GIT_* stays outside. */
+const PASSED_ON = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "XDG_CONFIG_HOME", "TMPDIR", "TEMP"];
+
+/**
+ * git for reading only: it asks for nothing, locks nothing, and runs nothing that a repository's own configuration
+ * could name (hooks, a file system monitor).
+ */
+export function readingGit(directory: string, environment: GitEnvironment): SimpleGit {
+  const passedOn = PASSED_ON.flatMap((name) => {
+    const value = environment.inherited[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return simpleGit({
+    baseDir: directory,
+    config: ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false"],
+    unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true },
+    allowEnvironment: ["GIT_TERMINAL_PROMPT", "GIT_OPTIONAL_LOCKS"],
+    timeout: { block: 30_000 },
+  }).env({
+    ...Object.fromEntries(passedOn),
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+  });
+}
+
+/** Where a directory lies in a git work tree. */
+export interface WorkTree {
+  readonly git: SimpleGit;
+  /** Path of the directory inside the work tree, with a slash at its end; empty at the top. */
+  readonly prefix: string;
+}
+
+/** Undefined outside of git, or when git is not installed. Throws when git refuses to look. */
+export async function findWorkTree(
+  directory: string,
+  environment: GitEnvironment,
+): Promise<WorkTree | undefined> {
+  const git = readingGit(directory, environment);
+  try {
+    const answer = await git.raw(["rev-parse", "--is-inside-work-tree", "--show-prefix"]);
+    const [inside, prefix = ""] = answer.split("\n");
+    return inside === "true" ? { git, prefix } : undefined;
+  } catch (thrown) {
+    const words = thrown instanceof Error ? thrown.message : String(thrown);
+    if (words.includes("not a git repository") || words.includes("ENOENT")) return undefined;
+    throw new CortexError(
+      "fleet_not_found",
+      `git cannot read the repository of ${directory}: ${firstLine(words)}`,
+      {
+        next: "run `git status` in that directory and follow what git says",
+        cause: thrown,
+      },
+    );
+  }
+}
+
+/** The full commit id that a ref names, or undefined. */
+export async function resolveCommit(git: SimpleGit, ref: string): Promise<string | undefined> {
+  try {
+    const answer = await git.raw(["rev-parse", "--verify", "--quiet", "--end-of-options", `${ref}^{commit}`]);
+    const commit = answer.trim().split("\n").at(-1) ?? "";
+    return /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined;
+  } catch (thrown) {
+    if (thrown instanceof GitError) return undefined;
+    throw thrown;
+  }
+}
+
+export interface TreeFile {
+  /** Path from the top of the repository. */
+  readonly path: string;
+  readonly object: string;
+}
+
+/** Regular files of a commit below `pathInTree` (or that very file); links and submodules are left out. */
+export async function listTree(git: SimpleGit, commit: string, pathInTree: string): Promise<TreeFile[]> {
+  const below = pathInTree === "" ? [] : ["--", pathInTree.replace(/\/$/, "")];
+  const listing = await git.raw(["ls-tree", "-r", "-z", "--full-tree", commit, ...below]);
+  return listing.split("\0").flatMap((entry) => {
+    const [facts, path] = splitOnce(entry, "\t");
+    const [mode = "", type, object = ""] = facts.split(" ");
+    return type === "blob" && mode.startsWith("100") ? [{ path, object }] : [];
+  });
+}
+
+export const readObject = (git: SimpleGit, object: string): Promise<string> =>
+  git.raw(["cat-file", "blob", object]);
+
+/** Paths that differ from HEAD (or are not in it), seen from the top of the repository. */
+export async function changedPaths(git: SimpleGit): Promise<string[]> {
+  const status = await git.raw([
+    "status",
+    "--porcelain=v1",
+    "-z",
+    "--no-renames",
+    "--untracked-files=all",
+    "--",
+    ".",
+  ]);
+  return status.split("\0").flatMap((entry) => (entry.length > 3 ? [entry.slice(3)] : []));
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+const firstLine = (text: string): string => text.trim().split("\n")[0] ?? "";

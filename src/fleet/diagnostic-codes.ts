@@ -1,0 +1,40 @@
+/**
+ * Every finding about fleet files has one of these codes. A code never changes its meaning: scripts, suppressions
+ * and search results hold on to it. docs/diagnostics.md lists the same table; a test keeps the two equal.
+ */
+interface DiagnosticKind {
+  readonly title: string;
+  readonly severity: "error" | "warning";
+  /** What to do, unless the finding knows better. */
+  readonly help: string;
+}
+
+const error = (title: string, help: string): DiagnosticKind => ({ title, severity: "error", help });
+const warning = (title: string, help: string): DiagnosticKind => ({ title, severity: "warning", help });
+
+// oxfmt-ignore
+export const DIAGNOSTIC_CODES = {
+  CTX100: error("no fleet file", "a fleet is a directory with at least one .toml file; fleet.example.toml is one to start from"),
+  CTX101: error("not TOML", "mend the syntax; https://toml.io/en/v1.0.0 is the reference"),
+  CTX102: error("unknown key", "remove the key or correct its spelling"),
+  CTX103: error("value not allowed", "change the value"),
+  CTX104: error("missing key", "add the key"),
+  CTX105: error("key set twice", "keep one of the two"),
+  CTX106: error("name declared twice", "names of neurons and ids of models are unique in a fleet; rename or remove one"),
+  CTX107: error("endpoint declared twice", "two names for one machine would count its memory twice; remove one block"),
+  CTX108: error("pin to an unknown neuron", "declare the neuron, or pin to one of the declared ones"),
+  CTX109: error("alias of an unknown model", "point the alias to the id of a [[models]] block"),
+  CTX110: error("alias of an alias", "aliases are one step: point this one to the model itself"),
+  CTX111: error("alias hides a model", "aliases and ids share one namespace; rename the alias"),
+  CTX112: error("more replicas than neurons", "a neuron holds one copy of a model: lower `replicas` or allow more neurons"),
+  CTX113: error("no models declared", "declare a [[models]] block; to empty a fleet, set replicas = 0 and keep the blocks"),
+  CTX114: warning("no neurons declared", "declare a [[neurons]] block for each machine"),
+  CTX115: error("limit beyond the context", "clients must not be promised more than the model holds: lower `limit` or raise `context`"),
+  CTX116: error("source that neurons cannot use", "write file:/absolute/path.gguf, or the bare name of a file in the neurons' model store"),
+  CTX117: warning("setting without effect", "remove the setting"),
+  CTX118: error("unknown environment override", "name a key of the fleet files: CORTEX_GATEWAY__LISTEN sets listen in [gateway]"),
+  CTX119: error("model that fits no declared shape", "make `vram_mb` and `min_devices` agree"),
+  CTX120: error("fleet file too large", "split the file; a fleet file holds at most 4 MiB"),
+} as const satisfies Record<string, DiagnosticKind>;
+
+export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;

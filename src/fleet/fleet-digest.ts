@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+import type { Fleet } from "./fleet-schema.ts";
+
+/**
+ * SHA-256 (hex) of what a fleet means: the same for every way of writing it down. Files, comments, the order of
+ * blocks and of keys, and values left at their default make no difference.
+ */
+export function fleetDigest(fleet: Fleet): string {
+  const canonical = {
+    ...fleet,
+    neurons: fleet.neurons.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+    models: fleet.models
+      .map((model) => ({
+        ...model,
+        pinned_on: model.pinned_on.toSorted(),
+        capabilities: model.capabilities.toSorted(),
+      }))
+      .toSorted((left, right) => (left.id < right.id ? -1 : 1)),
+  };
+  return createHash("sha256").update(canonicalJson(canonical)).digest("hex");
+}
+
+/** JSON with sorted keys; undefined counts as absent. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value)
+    .filter(([, inner]) => inner !== undefined)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
+  return `{${entries.join(",")}}`;
+}

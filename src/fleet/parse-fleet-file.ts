@@ -1,0 +1,90 @@
+import { parse, TomlError } from "smol-toml";
+import { err, ok, type Result } from "../core/result.ts";
+import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
+import { TomlLocator, type KeyPath, type TomlLocation } from "./toml-locator.ts";
+
+/** A fleet file as read: the path that people are shown, and its text. */
+export interface FleetFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A file that is TOML: its document and the way back from a path to the text. */
+export interface ParsedFile {
+  readonly file: FleetFile;
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly locator: TomlLocator;
+}
+
+/** Largest fleet file; anything above is a mistake (a model file with the wrong ending, say). */
+export const FLEET_FILE_LIMIT_CHARACTERS = 4 * 1024 * 1024;
+
+/** TOML text to document, or the one syntax error that the parser stops at. */
+export function parseFleetFile(file: FleetFile): Result<ParsedFile, Diagnostic> {
+  if (file.text.length > FLEET_FILE_LIMIT_CHARACTERS) {
+    const at = { file: file.path, line: 1, column: 1 };
+    return err(diagnostic({ code: "CTX120", at, message: `the file has ${file.text.length} characters` }));
+  }
+  try {
+    const document = parse(file.text, { unsafeKeyBehaviour: "throw" });
+    return ok({ file, document, locator: new TomlLocator(file.text) });
+  } catch (thrown) {
+    if (!(thrown instanceof TomlError)) throw thrown;
+    const at = {
+      file: file.path,
+      line: thrown.line,
+      column: thrown.column,
+      sourceLine: lineOf(file.text, thrown.line),
+      length: 1,
+    };
+    return err(diagnostic({ code: "CTX101", at, message: syntaxMessage(file.text, thrown) }));
+  }
+}
+
+/** smol-toml's message has a drawing of the code below its first line; ours draws its own. */
+function syntaxMessage(text: string, error: TomlError): string {
+  const message = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
+  const atLineEnd = error.column > lineOf(text, error.line).length;
+  // The parser's own words for a missing quote are about the line break that it met instead.
+  return atLineEnd && message.startsWith("control characters")
+    ? "the string is not closed on its line"
+    : message;
+}
+
+const lineOf = (text: string, line: number): string => (text.split("\n")[line - 1] ?? "").replace(/\r$/, "");
+
+/** The key at `path`, or of the nearest table around it when the path is not in the file. */
+export function placeOfKey(parsed: ParsedFile, path: KeyPath): MarkedPlace {
+  const location = nearestLocation(parsed, path);
+  return mark(parsed.file, location.keyOffset, location.keyEnd);
+}
+
+/** The value at `path`; its key when the value has no text of its own. */
+export function placeOfValue(parsed: ParsedFile, path: KeyPath): MarkedPlace {
+  const location = nearestLocation(parsed, path);
+  const { offset, end } = location.value ?? { offset: location.keyOffset, end: location.keyEnd };
+  return mark(parsed.file, offset, end);
+}
+
+function nearestLocation(parsed: ParsedFile, path: KeyPath): TomlLocation {
+  for (let depth = path.length; depth > 0; depth -= 1) {
+    const location = parsed.locator.find(path.slice(0, depth));
+    if (location !== undefined) return location;
+  }
+  return { keyOffset: 0, keyEnd: 0, value: undefined };
+}
+
+function mark(file: FleetFile, offset: number, end: number): MarkedPlace {
+  const lineStart = file.text.lastIndexOf("\n", offset - 1) + 1;
+  const line = countLines(file.text, lineStart) + 1;
+  const sourceLine = lineOf(file.text.slice(lineStart), 1);
+  const column = offset - lineStart + 1;
+  const length = Math.max(1, Math.min(end - offset, sourceLine.length - column + 1));
+  return { file: file.path, line, column, sourceLine, length };
+}
+
+function countLines(text: string, end: number): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
+}

@@ -1,0 +1,30 @@
+import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
+
+/** The fleet files arranged for look-up on every request; made once per set of files. */
+export interface FleetIndex {
+  readonly fleetName: string;
+  /** In order of name, so that every walk over them is deterministic. */
+  readonly neurons: readonly NeuronBlock[];
+  readonly neuronsByName: ReadonlyMap<string, NeuronBlock>;
+  readonly modelsById: ReadonlyMap<string, ModelBlock>;
+  /** Alias to concrete id: one step, no chains. */
+  readonly aliases: ReadonlyMap<string, string>;
+}
+
+const byCodeUnit = (left: string, right: string): number => (left < right ? -1 : Number(left > right));
+
+export function indexFleet(fleet: Fleet): FleetIndex {
+  const neurons = fleet.neurons.toSorted((left, right) => byCodeUnit(left.name, right.name));
+  return {
+    fleetName: fleet.fleet.name,
+    neurons,
+    neuronsByName: new Map(neurons.map((neuron) => [neuron.name, neuron])),
+    modelsById: new Map(fleet.models.map((model) => [model.id, model])),
+    aliases: new Map(Object.entries(fleet.aliases)),
+  };
+}
+
+/** The id that answers for `name`; a name that is no alias stands for itself. A catalogue id wins over an alias. */
+export function resolveAlias(fleet: FleetIndex, name: string): string {
+  return fleet.modelsById.has(name) ? name : (fleet.aliases.get(name) ?? name);
+}

@@ -1,0 +1,107 @@
+import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
+import type { ModelInLoad } from "./cold-load.ts";
+import type { FleetIndex } from "./fleet-index.ts";
+import { healthyNeurons, type FleetView, type NeuronView } from "./fleet-view.ts";
+
+export interface StatusSources {
+  readonly fleet: FleetIndex;
+  readonly view: FleetView;
+  readonly loads: Iterable<ModelInLoad>;
+  readonly outstanding: (neuron: string, modelId: string) => number;
+  readonly requestsInFlight: number;
+  readonly nowMs: number;
+  readonly monotonicMs: number;
+}
+
+/** `GET /health`. */
+export function gatewayHealth(sources: StatusSources): GatewayHealth {
+  const { fleet, view } = sources;
+  const unservable: GatewayHealth["unservable"] = [];
+  const loaded = new Set<string>();
+  let healthy = 0;
+  for (const neuron of healthyNeurons(view)) {
+    healthy += 1;
+    for (const model of neuron.models.values()) {
+      if (model.status !== "loaded") continue;
+      loaded.add(model.id);
+      if (model.servable.ok) continue;
+      const { reason = "unknown", detail = "" } = model.servable;
+      unservable.push({ node: neuron.name, model: model.id, reason, detail });
+    }
+  }
+  const total = view.neurons.size;
+  const impaired = healthy < total || unservable.length > 0;
+  return {
+    status: healthy === 0 ? "degraded" : impaired ? "impaired" : "ok",
+    nodes: { healthy, total },
+    models: { declared: fleet.modelsById.size, loaded: loaded.size },
+    requests_in_flight: sources.requestsInFlight,
+    loads_in_progress: [...sources.loads].length,
+    unservable,
+  };
+}
+
+/** `GET /fleet`. */
+export function fleetState(sources: StatusSources): FleetState {
+  const { fleet, view } = sources;
+  return {
+    fleet: fleet.fleetName,
+    now_ms: sources.nowMs,
+    health: gatewayHealth(sources),
+    neurons: fleet.neurons.flatMap((declared) => {
+      const neuron = view.neurons.get(declared.name);
+      if (neuron === undefined) return [];
+      return [neuronState({ neuron, endpoint: declared.endpoint, drain: declared.drain, sources })];
+    }),
+    loads: [...sources.loads].map((load) => ({
+      model: load.modelId,
+      node: load.neuron,
+      state: load.jobState ?? "requested",
+      progress: load.progress,
+      waiting: load.waiters.size,
+      elapsed_ms: Math.max(0, sources.monotonicMs - load.startedAtMs),
+    })),
+  };
+}
+
+interface NeuronSource {
+  readonly neuron: NeuronView;
+  readonly endpoint: string;
+  readonly drain: boolean;
+  readonly sources: StatusSources;
+}
+
+function neuronState({ neuron, endpoint, drain, sources }: NeuronSource): FleetNeuronState {
+  return {
+    name: neuron.name,
+    endpoint,
+    health: neuron.health,
+    misses: neuron.misses,
+    problem: neuron.problem,
+    draining: drain || neuron.draining,
+    last_seen_ms: neuron.lastSeenMs,
+    uptime_secs: neuron.uptimeSecs,
+    generation: neuron.generation,
+    devices: (neuron.discovery?.devices ?? []).map((device) => {
+      const reading = neuron.readings.find((candidate) => candidate.index === device.index);
+      return {
+        ...device,
+        vram_used_mb: reading?.vram_used_mb ?? null,
+        vram_free_mb: reading?.vram_free_mb ?? null,
+        utilization_pct: reading?.utilization_pct ?? null,
+        temp_c: reading?.temp_c ?? null,
+      };
+    }),
+    models: [...neuron.models.values()]
+      .map((model) => ({
+        id: model.id,
+        status: model.status,
+        devices: model.devices,
+        vram_used_mb: model.vram_used_mb,
+        servable: model.servable,
+        load: neuron.loads.get(model.id) ?? null,
+        outstanding: sources.outstanding(neuron.name, model.id),
+      }))
+      .sort((left, right) => (left.id < right.id ? -1 : 1)),
+  };
+}

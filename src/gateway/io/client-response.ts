@@ -1,0 +1,99 @@
+import type { ServerResponse } from "node:http";
+import type { CortexError } from "../../core/errors.ts";
+import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { comment, errorEvent } from "../sse-framing.ts";
+
+const EVENT_STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
+/**
+ * The answer to one client, whatever the phase it is in: nothing sent yet, comments sent while a model loads, or
+ * bytes of a neuron under way. Its one promise: an answer that failed never looks complete.
+ */
+export class ClientResponse {
+  readonly #raw: ServerResponse;
+  readonly #ownHeaders: Readonly<Record<string, string>>;
+  #eventStream = false;
+  #status: number | null = null;
+
+  constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
+    this.#raw = raw;
+    this.#ownHeaders = ownHeaders;
+    // A broken pipe shows as "close"; nobody else would listen for it.
+    raw.on("error", () => undefined);
+  }
+
+  get headersSent(): boolean {
+    return this.#raw.headersSent;
+  }
+
+  /** The head of an event stream is out, by keep-alive or by relay. */
+  get isEventStream(): boolean {
+    return this.#eventStream;
+  }
+
+  /** The HTTP status that was sent, null before that. */
+  get status(): number | null {
+    return this.#status;
+  }
+
+  /** A comment to a streaming client; the first one sends the head. */
+  keepAlive(text: string): void {
+    if (!this.#raw.headersSent) this.writeHead(200, EVENT_STREAM_HEADERS);
+    // A client that does not read gets no more of them.
+    if (!this.#raw.writableNeedDrain) this.#raw.write(comment(text));
+  }
+
+  writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): void {
+    this.#status = status;
+    this.#eventStream = String(headers["content-type"] ?? "").startsWith("text/event-stream");
+    this.#raw.writeHead(status, { ...headers, ...this.#ownHeaders });
+  }
+
+  /** False when the client reads slower than bytes come; `onDrain` runs when it has caught up. */
+  write(bytes: Buffer): boolean {
+    return this.#raw.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#raw.on("drain", listener);
+  }
+
+  end(): void {
+    this.#raw.end();
+  }
+
+  /** Answers with an error: as a plain answer when nothing was sent, else as the stream's last event. */
+  fail(error: CortexError): void {
+    const { status, headers, body } = toErrorResponse(error);
+    if (!this.#raw.headersSent) {
+      const bytes = Buffer.from(JSON.stringify(body));
+      this.sendWhole(status, { ...headers, "content-type": "application/json; charset=utf-8" }, bytes);
+      return;
+    }
+    if (this.#eventStream) this.#raw.write(errorEvent(body));
+    this.cut();
+  }
+
+  /** A short answer that is at hand: a neuron's own error, or ours. */
+  sendWhole(status: number, headers: Readonly<Record<string, string | string[]>>, body: Buffer): void {
+    this.writeHead(status, { ...headers, "content-length": String(body.length) });
+    this.#raw.end(body);
+  }
+
+  /** Ends the stream with an error event in a neuron's own words. */
+  endWithEvent(envelope: unknown): void {
+    this.#raw.write(errorEvent(envelope));
+    this.cut();
+  }
+
+  /** Closes what is half sent, after what is written already: no terminator, so no client takes it for whole. */
+  cut(): void {
+    const { socket } = this.#raw;
+    if (socket === null) this.#raw.destroy();
+    else socket.destroySoon();
+  }
+}

@@ -1,0 +1,95 @@
+import type { Clock } from "../../core/clock.ts";
+import type { CortexError } from "../../core/errors.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { RequestFacts } from "../request-facts.ts";
+import type { ClientResponse } from "./client-response.ts";
+import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
+
+/** Logged and counted for a client that left before its answer was complete; never sent. */
+const STATUS_CLIENT_LEFT = 499;
+
+export type Phase = "routing" | "loading" | "relaying";
+
+/** One request from its last byte to the end of its answer, and what is to be said of it afterwards. */
+export interface Exchange {
+  readonly requestId: string;
+  /** Route of the gateway and of the neuron. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+  readonly facts: RequestFacts;
+  readonly client: ClientResponse;
+  /** Aborts when the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
+  readonly signal: AbortSignal;
+  readonly trace: ExchangeTrace;
+}
+
+export const CLIENT_LEFT = new Error("the client left");
+
+/** Filled in as the request goes its way. */
+export interface ExchangeTrace {
+  readonly startedAtMs: number;
+  modelId: string | undefined;
+  neuron: string;
+  phase: Phase;
+  errorCode: string | undefined;
+  firstContentMs: number | undefined;
+  retries: number;
+  coldStart: boolean;
+  cut: boolean;
+}
+
+export const newTrace = (startedAtMs: number): ExchangeTrace => ({
+  startedAtMs,
+  modelId: undefined,
+  neuron: "",
+  phase: "routing",
+  errorCode: undefined,
+  firstContentMs: undefined,
+  retries: 0,
+  coldStart: false,
+  cut: false,
+});
+
+/** Answers with an error and remembers it for log and metrics. */
+export function failExchange(exchange: Exchange, error: CortexError): void {
+  exchange.trace.errorCode = error.code;
+  exchange.client.fail(error);
+}
+
+export interface ReportDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: GatewayMetrics;
+}
+
+/** One log line and the metrics of a request that has ended. Nothing of what was asked or answered is in them. */
+export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
+  const { trace, client, signal } = exchange;
+  const { metrics } = deps;
+  const durationMs = deps.clock.monotonicMs() - trace.startedAtMs;
+  const left = signal.aborted && signal.reason === CLIENT_LEFT;
+  const status = left ? STATUS_CLIENT_LEFT : (client.status ?? STATUS_CLIENT_LEFT);
+  const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
+  metrics.requests.inc({ ...labels, status: String(status) });
+  metrics.requestDuration.observe(labels, durationMs / 1000);
+  if (trace.errorCode !== undefined) metrics.requestErrors.inc({ ...labels, code: trace.errorCode });
+  if (trace.cut) metrics.streamsCut.inc(labels);
+  if (left) metrics.clientDisconnects.inc({ model: labels.model, phase: trace.phase });
+  deps.logger.info(
+    {
+      request_id: exchange.requestId,
+      route: exchange.path,
+      model: labels.model,
+      neuron: trace.neuron,
+      status,
+      stream: exchange.facts.stream,
+      duration_ms: Math.round(durationMs),
+      ...(trace.firstContentMs === undefined ? {} : { ttft_ms: Math.round(trace.firstContentMs) }),
+      ...(trace.coldStart ? { cold_start: true } : {}),
+      ...(trace.retries > 0 ? { retries: trace.retries } : {}),
+      ...(trace.errorCode === undefined ? {} : { code: trace.errorCode }),
+    },
+    "request",
+  );
+}

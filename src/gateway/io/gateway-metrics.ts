@@ -1,0 +1,159 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { ModelInLoad } from "../cold-load.ts";
+import type { FleetView } from "../fleet-view.ts";
+
+/** Label of requests for models that nobody declared: a client must not be able to make new series. */
+export const UNKNOWN_MODEL = "unknown";
+
+const LONG_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200];
+const SHORT_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
+
+export interface MetricsSources {
+  readonly view: () => FleetView;
+  readonly loads: () => Iterable<ModelInLoad>;
+  readonly build: { readonly packageVersion: string; readonly gitSha: string };
+}
+
+export type GatewayMetrics = ReturnType<typeof createRequestMetrics>;
+
+/** What happens to requests and loads, counted where it happens. `node` is empty when no neuron was reached. */
+export function createRequestMetrics(registry: Registry) {
+  const registers = [registry];
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers });
+  const seconds = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name, help, labelNames: ["model", "node"], buckets, registers });
+  const gauge = gaugeMaker(registry);
+  return {
+    requests: counter(
+      "cortex_requests_total",
+      "Requests by HTTP status; 499 = the client left before the answer was complete",
+      ["model", "node", "status"],
+    ),
+    requestErrors: counter(
+      "cortex_request_errors_total",
+      "Requests that ended in an error of the gateway or a neuron, by error code",
+      ["model", "node", "code"],
+    ),
+    requestDuration: seconds(
+      "cortex_request_duration_seconds",
+      "From the request's last byte to the answer's last byte, streams included",
+      LONG_SECONDS,
+    ),
+    timeToFirstToken: seconds(
+      "cortex_time_to_first_token_seconds",
+      "From the request's last byte to the first content of a streamed answer",
+      SHORT_SECONDS,
+    ),
+    requestsInFlight: gauge("cortex_requests_in_flight", "Requests held open, waiting for a load included", [
+      "model",
+    ]),
+    coldStarts: counter("cortex_cold_starts_total", "Requests that had to wait for a load", [
+      "model",
+      "node",
+    ]),
+    coldLoads: counter("cortex_cold_loads_total", "Loads begun by the gateway, by how they ended", [
+      "model",
+      "node",
+      "outcome",
+    ]),
+    loadSeconds: seconds(
+      "cortex_model_load_seconds",
+      "Duration of successful loads begun by the gateway",
+      LONG_SECONDS,
+    ),
+    streamsCut: counter("cortex_streams_cut_total", "Answers that broke off after their first byte", [
+      "model",
+      "node",
+    ]),
+    retries: counter("cortex_retries_total", "Requests sent again before the first byte of an answer", [
+      "model",
+      "reason",
+    ]),
+    clientDisconnects: counter(
+      "cortex_client_disconnects_total",
+      "Clients that left before the answer was complete, by what the request was doing",
+      ["model", "phase"],
+    ),
+  };
+}
+
+const gaugeMaker =
+  (registry: Registry) =>
+  <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
+
+type FleetGauges = ReturnType<typeof createFleetGauges>;
+
+function createFleetGauges(registry: Registry) {
+  const gauge = gaugeMaker(registry);
+  const perModel = ["node", "model"] as const;
+  const perDevice = ["node", "device"] as const;
+  return {
+    healthy: gauge("cortex_neuron_healthy", "1 while the neuron answers", ["node"]),
+    misses: gauge("cortex_neuron_missed_polls", "Polls missed in a row", ["node"]),
+    loaded: gauge("cortex_model_loaded", "1 for each loaded copy, 0 while it loads or leaves", perModel),
+    inFlight: gauge("cortex_model_in_flight", "Requests a replica works on", perModel),
+    queueDepth: gauge("cortex_model_queue_depth", "Requests that wait at a replica", perModel),
+    maxInFlight: gauge("cortex_model_max_in_flight", "Slots of a replica", perModel),
+    maxQueueDepth: gauge("cortex_model_max_queue_depth", "Places in a replica's queue", perModel),
+    rejections: new Counter({
+      name: "cortex_model_rejections_total",
+      help: "Requests a replica refused since its start, as it counts them",
+      labelNames: ["node", "model", "reason"],
+      registers: [registry],
+    }),
+    loadWaiters: gauge("cortex_load_waiters", "Requests that wait for a load", ["model"]),
+    vramUsed: gauge("cortex_device_vram_used_mb", "Device memory in use, MiB", perDevice),
+    vramFree: gauge("cortex_device_vram_free_mb", "Device memory free, MiB", perDevice),
+    utilization: gauge("cortex_device_utilization_pct", "Device utilization, percent", perDevice),
+    temperature: gauge("cortex_device_temp_c", "Device temperature, degrees Celsius", perDevice),
+  };
+}
+
+/**
+ * What is, rather than what happened. The function that is returned sets it afresh from the view and must run before
+ * each scrape: a model that has left or a neuron that does not answer then keeps no stale series.
+ */
+export function registerFleetMetrics(registry: Registry, sources: MetricsSources): () => void {
+  const gauges = createFleetGauges(registry);
+  const build = new Gauge({
+    name: "cortex_build_info",
+    help: "Always 1; the labels say what runs",
+    labelNames: ["version", "git_sha"],
+    registers: [registry],
+  });
+  build.set({ version: sources.build.packageVersion, git_sha: sources.build.gitSha }, 1);
+  return () => {
+    for (const gauge of Object.values(gauges)) gauge.reset();
+    setFleetGauges(gauges, sources.view());
+    for (const load of sources.loads()) gauges.loadWaiters.set({ model: load.modelId }, load.waiters.size);
+  };
+}
+
+function setFleetGauges(gauges: FleetGauges, view: FleetView): void {
+  for (const neuron of view.neurons.values()) {
+    const node = neuron.name;
+    gauges.healthy.set({ node }, neuron.health === "healthy" ? 1 : 0);
+    gauges.misses.set({ node }, neuron.misses);
+    if (neuron.health !== "healthy") continue;
+    for (const model of neuron.models.values()) {
+      gauges.loaded.set({ node, model: model.id }, model.status === "loaded" ? 1 : 0);
+    }
+    for (const load of neuron.loads.values()) {
+      const labels = { node, model: load.id };
+      gauges.inFlight.set(labels, load.in_flight);
+      gauges.queueDepth.set(labels, load.queue_depth);
+      gauges.maxInFlight.set(labels, load.max_in_flight);
+      gauges.maxQueueDepth.set(labels, load.max_queue_depth);
+      gauges.rejections.inc({ ...labels, reason: "queue_full" }, load.rejected_queue_full);
+    }
+    for (const reading of neuron.readings) {
+      const labels = { node, device: String(reading.index) };
+      gauges.vramUsed.set(labels, reading.vram_used_mb);
+      gauges.vramFree.set(labels, reading.vram_free_mb);
+      if (reading.utilization_pct !== null) gauges.utilization.set(labels, reading.utilization_pct);
+      if (reading.temp_c !== null) gauges.temperature.set(labels, reading.temp_c);
+    }
+  }
+}

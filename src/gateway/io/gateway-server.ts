@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { CortexError, errorKind, toCortexError } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
+import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import type { GatewayVersion } from "../../protocol/gateway-api.ts";
+import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
+import { isUsableRequestId } from "../header-policy.ts";
+import { modelEntries } from "../model-list.ts";
+import { readRequestFacts, type RequestFacts } from "../request-facts.ts";
+import { knownModelId } from "../route-request.ts";
+import { ClientResponse } from "./client-response.ts";
+import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
+import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
+import { serveInference, type InferenceDeps } from "./inference-handler.ts";
+
+/** Routes that are passed to a neuron as they are. */
+const INFERENCE_ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
+
+export interface GatewayServerDeps extends InferenceDeps {
+  readonly version: GatewayVersion;
+  /** True once close() was called: new requests are refused while old ones end. */
+  readonly closing: () => boolean;
+}
+
+export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
+  const server = createHttpServer({ logger: deps.logger, errorResponse: toErrorResponse });
+  server.addHook("onRequest", (request, reply, done) => {
+    const given = request.headers["x-request-id"];
+    request.id = isUsableRequestId(given) ? given : randomUUID();
+    reply.header("x-request-id", request.id);
+    if (!deps.closing()) {
+      done();
+      return;
+    }
+    reply.header("connection", "close");
+    done(new CortexError("draining", "the gateway is shutting down"));
+  });
+  registerReadRoutes(server, deps);
+  for (const path of INFERENCE_ROUTES) {
+    server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
+    refuseOtherMethods(server, path, "POST");
+  }
+  return server;
+}
+
+function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): void {
+  const createdSecs = Math.floor(deps.clock.nowMs() / 1000);
+  const entries = () => modelEntries(deps.fleet, deps.poller.view(), createdSecs);
+  const read = (path: string, answer: (request: FastifyRequest) => unknown) => {
+    server.get(path, (request, reply) => reply.send(answer(request)));
+    refuseOtherMethods(server, path, "GET, HEAD");
+  };
+  read("/health", () => gatewayHealth(statusSources(deps)));
+  read("/", () => gatewayHealth(statusSources(deps)));
+  read("/version", () => deps.version);
+  read("/fleet", () => fleetState(statusSources(deps)));
+  read("/v1/models", () => ({ object: "list", data: entries() }));
+  read("/v1/models/*", (request) => {
+    const id = wildcardOf(request);
+    const offered = entries();
+    const entry = offered.find((candidate) => candidate.id === id);
+    if (entry !== undefined) return entry;
+    throw unknownModel(
+      id,
+      offered.map((candidate) => candidate.id),
+    );
+  });
+}
+
+const wildcardOf = (request: FastifyRequest): string => {
+  const { params } = request;
+  return typeof params === "object" && params !== null && "*" in params ? String(params["*"]) : "";
+};
+
+function unknownModel(id: string, offered: readonly string[]): CortexError {
+  const shown = id.length > 100 ? `${id.slice(0, 100)}...` : id;
+  const meant = id.length > 256 ? undefined : nearest(id, offered);
+  const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+  return new CortexError("model_not_found", `no model "${shown}" in this fleet${hint}`, { param: "model" });
+}
+
+function refuseOtherMethods(server: FastifyInstance, url: string, allowed: string): void {
+  const listed = allowed.split(", ");
+  server.route({
+    method: ["GET", "POST", "PUT", "PATCH", "DELETE"].filter((method) => !listed.includes(method)),
+    url,
+    handler: (request, reply) => {
+      reply.header("allow", allowed);
+      throw new CortexError("method_not_allowed", `${request.method} is not for ${url}`);
+    },
+  });
+}
+
+function statusSources(deps: GatewayServerDeps): StatusSources {
+  return {
+    fleet: deps.fleet,
+    view: deps.poller.view(),
+    loads: [...deps.coldLoads.loads()],
+    outstanding: (neuron, modelId) => deps.active.outstanding(neuron, modelId),
+    requestsInFlight: deps.active.size,
+    nowMs: deps.clock.nowMs(),
+    monotonicMs: deps.clock.monotonicMs(),
+  };
+}
+
+interface InferenceRoute {
+  readonly path: string;
+  readonly deps: GatewayServerDeps;
+}
+
+async function handleInference(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { path, deps }: InferenceRoute,
+): Promise<void> {
+  const startedAtMs = deps.clock.monotonicMs();
+  const { body } = request;
+  const facts = readFacts(body, deps);
+  reply.hijack();
+  const stop = new AbortController();
+  const { raw } = reply;
+  const exchange: Exchange = {
+    requestId: request.id,
+    path,
+    headers: request.headers,
+    body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+    facts,
+    client: new ClientResponse(raw, { "x-request-id": request.id }),
+    signal: stop.signal,
+    trace: newTrace(startedAtMs),
+  };
+  const active = {
+    stop: (error: CortexError) => {
+      stop.abort(error);
+    },
+  };
+  const model = knownModelId(deps.fleet, deps.poller.view(), facts.model) ?? UNKNOWN_MODEL;
+  const onClose = () => {
+    deps.active.remove(active);
+    deps.metrics.requestsInFlight.dec({ model });
+    if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
+  };
+  deps.active.add(active);
+  deps.metrics.requestsInFlight.inc({ model });
+  if (raw.closed || raw.socket === null || raw.socket.destroyed) onClose();
+  else raw.once("close", onClose);
+  try {
+    await serveInference(exchange, deps);
+  } catch (thrown) {
+    deps.logger.error({ err: thrown, request_id: request.id }, "request failed");
+    failExchange(exchange, toCortexError(thrown));
+  }
+  reportExchange(exchange, deps);
+}
+
+/** The one parse of the body; a body that cannot be routed is counted here, since no exchange comes of it. */
+function readFacts(body: unknown, deps: GatewayServerDeps): RequestFacts {
+  try {
+    return readRequestFacts(parseJsonBody(body));
+  } catch (thrown) {
+    const { code } = toCortexError(thrown);
+    const labels = { model: UNKNOWN_MODEL, node: "" };
+    deps.metrics.requests.inc({ ...labels, status: String(errorKind(code).httpStatus) });
+    deps.metrics.requestErrors.inc({ ...labels, code });
+    throw thrown;
+  }
+}

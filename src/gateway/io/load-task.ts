@@ -1,0 +1,121 @@
+import type { Clock } from "../../core/clock.ts";
+import { CortexError, isErrorCode, toCortexError } from "../../core/errors.ts";
+import type { ModelBlock } from "../../fleet/fleet-schema.ts";
+import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
+import type { Job } from "../../protocol/neuron-api.ts";
+import type { ColdLoadEffect, ColdLoadEvent, LoadOutcome } from "../cold-load.ts";
+import type { FleetIndex } from "../fleet-index.ts";
+import { sleptThrough } from "./interruptible-sleep.ts";
+import type { NeuronClient } from "./neuron-client.ts";
+import type { NeuronPoller } from "./neuron-poller.ts";
+
+/** Looks at a job that may fail in a row before the neuron counts as gone. */
+const JOB_MISSES_UNTIL_UNREACHABLE = 3;
+
+export interface LoadTaskDeps {
+  readonly clock: Clock;
+  readonly fleet: FleetIndex;
+  readonly neurons: ReadonlyMap<string, NeuronClient>;
+  readonly poller: NeuronPoller;
+  readonly jobPollMs: number;
+}
+
+export type LoadTaskEffect = Extract<ColdLoadEffect, { kind: "start_load" | "watch_load" }>;
+
+export interface LoadTask {
+  readonly deps: LoadTaskDeps;
+  readonly effect: LoadTaskEffect;
+  readonly signal: AbortSignal;
+  readonly dispatch: (event: ColdLoadEvent) => void;
+}
+
+/** Asks for the load and follows its job; null when it was told to stop. */
+export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | null> {
+  const { deps, effect, signal, dispatch } = context;
+  const { modelId, attempt } = effect;
+  const client = deps.neurons.get(effect.neuron);
+  const block = deps.fleet.modelsById.get(modelId);
+  if (client === undefined || block === undefined) {
+    return { kind: "failed", error: new CortexError("internal_error", `nothing can load ${modelId}`) };
+  }
+  try {
+    const answer = await client.load(loadRequest(block), signal);
+    if (answer.status === "loaded" || answer.job === null) return await loaded(context);
+    dispatch({ kind: "load_accepted", modelId, attempt, jobId: answer.job.id });
+    if (signal.aborted) return null;
+    void deps.poller.refresh(effect.neuron);
+    return await followJob(context, client, answer.job);
+  } catch (thrown) {
+    if (signal.aborted) return null;
+    return outcomeOf(toCortexError(thrown));
+  }
+}
+
+const loadRequest = (block: ModelBlock) => ({
+  ...modelSpecFromBlock(block),
+  origin: { kind: "request" as const },
+});
+
+async function followJob(context: LoadTask, client: NeuronClient, first: Job): Promise<LoadOutcome | null> {
+  const { deps, effect, signal, dispatch } = context;
+  let job = first;
+  let misses = 0;
+  for (;;) {
+    if (job.state === "done") return loaded(context);
+    if (job.state === "failed") return outcomeOf(jobError(job));
+    const { state: jobState, progress } = job;
+    dispatch({
+      kind: "load_progressed",
+      modelId: effect.modelId,
+      attempt: effect.attempt,
+      jobState,
+      progress,
+    });
+    if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
+    try {
+      job = await client.job(job.id, signal);
+      misses = 0;
+    } catch (thrown) {
+      if (signal.aborted) return null;
+      const error = toCortexError(thrown);
+      misses += 1;
+      const passing = error.code === "upstream_connection_error" && misses < JOB_MISSES_UNTIL_UNREACHABLE;
+      if (!passing) return outcomeOf(error);
+    }
+  }
+}
+
+/** The view learns of the copy before anybody is sent there. */
+async function loaded({ deps, effect }: LoadTask): Promise<LoadOutcome> {
+  await deps.poller.refresh(effect.neuron);
+  return { kind: "loaded" };
+}
+
+function jobError(job: Job): CortexError {
+  const { code, message, next, ...details } = job.error ?? {
+    code: "load_failed",
+    message: `${job.model_id} could not be loaded`,
+    next: "the neuron's log has the engine's own words",
+  };
+  return new CortexError(isErrorCode(code) ? code : "load_failed", message, { next, details });
+}
+
+function outcomeOf(error: CortexError): LoadOutcome {
+  if (error.code === "upstream_connection_error") return { kind: "unreachable" };
+  // Somebody else cancelled it, or the neuron has restarted and forgotten it.
+  const vanished = error.code === "job_cancelled" || error.code === "job_not_found";
+  return vanished ? { kind: "vanished" } : { kind: "failed", error };
+}
+
+/** Looks on while somebody else loads the model; null when it was told to stop. */
+export async function watchForeignLoad({ deps, effect, signal }: LoadTask): Promise<LoadOutcome | null> {
+  for (;;) {
+    if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
+    await deps.poller.refresh(effect.neuron);
+    const neuron = deps.poller.view().neurons.get(effect.neuron);
+    if (neuron?.health !== "healthy") return { kind: "unreachable" };
+    const status = neuron.models.get(effect.modelId)?.status;
+    if (status === "loaded") return { kind: "loaded" };
+    if (status !== "loading") return { kind: "vanished" };
+  }
+}

@@ -1,0 +1,190 @@
+import type { FastifyInstance } from "fastify";
+import { Registry } from "prom-client";
+import type { Clock } from "../../core/clock.ts";
+import { CortexError } from "../../core/errors.ts";
+import { createHttpServer, listen } from "../../platform/http-server.ts";
+import type { Logger } from "../../platform/logger.ts";
+import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { indexFleet } from "../fleet-index.ts";
+import {
+  DEFAULT_MAX_WAITERS_PER_MODEL,
+  isLoopback,
+  timingsOf,
+  type GatewayConfig,
+  type GatewayTimings,
+} from "../gateway-config.ts";
+import { ActiveRequests } from "./active-requests.ts";
+import { startColdLoads, type EndedLoad } from "./cold-load-loop.ts";
+import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
+import { createGatewayServer } from "./gateway-server.ts";
+import { sleptThrough } from "./interruptible-sleep.ts";
+import { createNeuronClient, type NeuronClient } from "./neuron-client.ts";
+import { startNeuronPoller } from "./neuron-poller.ts";
+
+export interface GatewayDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface RunningGateway {
+  /** Base URL of the API, with the port that was really bound. */
+  readonly address: string;
+  /** Base URL of the metrics server; the exposition is at `/metrics`. */
+  readonly metricsAddress: string;
+  /** Takes no new work, lets streams end within the grace period, then ends them with an error event. */
+  close(): Promise<void>;
+}
+
+/** After the grace period: how long the last error events may take to leave before connections are cut. */
+const LAST_WORDS_MS = 1000;
+
+/** Starts the gateway; settles when both servers listen. Rejects with `address_in_use` and the like. */
+export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
+  const parts = assembleGateway(config, deps);
+  const { api, metricsServer, timings } = parts;
+  const { logger } = deps;
+  try {
+    await withinGrace(parts.poller.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
+    const port = await listen(api, config.listen);
+    const metricsPort = await listen(metricsServer, config.metricsListen);
+    warnWhenOpen(config.listen.host, logger);
+    const address = baseUrl(config.listen.host, port);
+    const metricsAddress = baseUrl(config.metricsListen.host, metricsPort);
+    logger.info({ address, metrics: metricsAddress, neurons: parts.neurons.size }, "gateway listens");
+    let closed: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      parts.refuseNewWork();
+      await drainRequests({ ...parts, clock: deps.clock });
+      await stopParts(parts);
+    };
+    return { address, metricsAddress, close: () => (closed ??= close()) };
+  } catch (thrown) {
+    await stopParts(parts);
+    throw thrown;
+  }
+}
+
+type GatewayParts = ReturnType<typeof assembleGateway>;
+
+/** Makes every part and joins them; polling begins, nothing listens yet. */
+function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) {
+  const timings = timingsOf(config);
+  const fleet = indexFleet(config.fleet);
+  const registry = new Registry();
+  const metrics = createRequestMetrics(registry);
+  const active = new ActiveRequests();
+  const neurons = connectNeurons(config, { clock, timings });
+  const poller = startNeuronPoller({
+    clock,
+    logger,
+    fleet,
+    neurons,
+    pollIntervalMs: timings.pollIntervalMs,
+    outstandingAt: (neuron) => active.outstandingAt(neuron),
+  });
+  const coldLoads = startColdLoads({
+    clock,
+    logger,
+    fleet,
+    neurons,
+    poller,
+    jobPollMs: timings.jobPollMs,
+    maxWaitersPerModel: config.maxWaitersPerModel ?? DEFAULT_MAX_WAITERS_PER_MODEL,
+    onLoadEnded: (load) => {
+      countLoad(metrics, load);
+    },
+  });
+  const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
+  const view = () => poller.view();
+  const setFleetGauges = registerFleetMetrics(registry, { view, loads: () => coldLoads.loads(), build });
+  const version = {
+    package_version: build.packageVersion,
+    git_sha: build.gitSha,
+    node_version: process.version,
+  };
+  let closing = false;
+  const shared = { clock, logger, fleet, poller, neurons, coldLoads, active, metrics, timings };
+  const api = createGatewayServer({ ...shared, version, closing: () => closing });
+  const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
+  const refuseNewWork = () => {
+    closing = true;
+  };
+  return { active, neurons, poller, coldLoads, timings, api, metricsServer, refuseNewWork };
+}
+
+function connectNeurons(
+  config: GatewayConfig,
+  { clock, timings }: { readonly clock: Clock; readonly timings: GatewayTimings },
+): ReadonlyMap<string, NeuronClient> {
+  const options = {
+    clock,
+    controlTimeoutMs: timings.controlTimeoutMs,
+    connectTimeoutMs: timings.connectTimeoutMs,
+    silenceMs: timings.upstreamSilenceMs,
+    token: config.neuronToken,
+  };
+  return new Map(config.fleet.neurons.map((neuron) => [neuron.name, createNeuronClient(neuron, options)]));
+}
+
+async function stopParts({ poller, coldLoads, neurons, api, metricsServer }: GatewayParts): Promise<void> {
+  poller.stop();
+  await coldLoads.close();
+  await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
+  await Promise.allSettled([api.close(), metricsServer.close()]);
+}
+
+interface Draining {
+  readonly api: FastifyInstance;
+  readonly active: ActiveRequests;
+  readonly clock: Clock;
+  readonly timings: GatewayTimings;
+}
+
+async function drainRequests({ api, active, clock, timings }: Draining): Promise<void> {
+  // The HTTP server itself first: Fastify's own close would answer open connections in words that are not ours.
+  api.server.close();
+  await withinGrace(active.idle(), { clock, graceMs: timings.closeGraceMs });
+  active.stopAll(new CortexError("draining", "the gateway is shutting down; the answer is incomplete"));
+  await withinGrace(active.idle(), { clock, graceMs: LAST_WORDS_MS });
+  api.server.closeAllConnections();
+}
+
+/** Waits for work, but no longer than the grace period. */
+async function withinGrace(
+  work: Promise<unknown>,
+  { clock, graceMs }: { readonly clock: Clock; readonly graceMs: number },
+): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([work, sleptThrough(clock, graceMs, timer.signal)]);
+  timer.abort();
+}
+
+function createMetricsServer(parts: {
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly setFleetGauges: () => void;
+}): FastifyInstance {
+  const server = createHttpServer({ logger: parts.logger, errorResponse: toErrorResponse });
+  server.get("/metrics", async (_request, reply) => {
+    parts.setFleetGauges();
+    const exposition = await parts.registry.metrics();
+    return reply.header("content-type", parts.registry.contentType).send(exposition);
+  });
+  return server;
+}
+
+function countLoad(metrics: GatewayMetrics, load: EndedLoad): void {
+  const labels = { model: load.modelId, node: load.neuron };
+  metrics.coldLoads.inc({ ...labels, outcome: load.outcome });
+  if (load.outcome === "loaded") metrics.loadSeconds.observe(labels, load.durationMs / 1000);
+}
+
+function warnWhenOpen(host: string, logger: Logger): void {
+  if (isLoopback(host)) return;
+  logger.warn({ host }, "the gateway listens beyond this machine and asks nobody for a key");
+}
+
+const baseUrl = (host: string, port: number): string => {
+  const bare = host.replace(/^\[|\]$/g, "");
+  return `http://${bare.includes(":") ? `[${bare}]` : bare}:${port}`;
+};

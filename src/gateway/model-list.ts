@@ -1,0 +1,111 @@
+import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import type { ModelEntry } from "../protocol/gateway-api.ts";
+import type { ResidentModel } from "../protocol/neuron-api.ts";
+import type { FleetIndex } from "./fleet-index.ts";
+import { healthyNeurons, type FleetView } from "./fleet-view.ts";
+import { feasibilityOf } from "./load-feasibility.ts";
+
+interface Replica {
+  readonly node: string;
+  readonly model: ResidentModel;
+}
+
+/**
+ * `GET /v1/models`: catalogue, what neurons hold beside it, and aliases, in order of id. Models of a neuron that
+ * does not answer are not shown as loaded. `createdSecs` is when the gateway learned of the fleet.
+ */
+export function modelEntries(fleet: FleetIndex, view: FleetView, createdSecs: number): ModelEntry[] {
+  const replicas = replicasById(view);
+  const ids = new Set([...fleet.modelsById.keys(), ...replicas.keys()]);
+  const entries = new Map<string, ModelEntry>();
+  for (const id of ids) {
+    entries.set(id, modelEntry({ id, fleet, view, replicas: replicas.get(id) ?? [], createdSecs }));
+  }
+  for (const [alias, target] of fleet.aliases) {
+    const concrete = entries.get(target);
+    // An alias never hides a model, and one that leads nowhere is not offered.
+    if (concrete !== undefined && !entries.has(alias)) {
+      entries.set(alias, { ...concrete, id: alias, alias_of: target });
+    }
+  }
+  return [...entries.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
+}
+
+function replicasById(view: FleetView): Map<string, Replica[]> {
+  const replicas = new Map<string, Replica[]>();
+  for (const neuron of healthyNeurons(view)) {
+    for (const model of neuron.models.values()) {
+      replicas.set(model.id, [...(replicas.get(model.id) ?? []), { node: neuron.name, model }]);
+    }
+  }
+  return replicas;
+}
+
+interface EntrySource {
+  readonly id: string;
+  readonly fleet: FleetIndex;
+  readonly view: FleetView;
+  readonly replicas: readonly Replica[];
+  readonly createdSecs: number;
+}
+
+function modelEntry({ id, fleet, view, replicas, createdSecs }: EntrySource): ModelEntry {
+  const block = fleet.modelsById.get(id);
+  const loaded = replicas.filter(({ model }) => model.status === "loaded");
+  const reported = [...new Set(loaded.flatMap(({ model }) => model.capabilities))].sort();
+  const limit = tightestLimit(loaded) ?? block?.limit;
+  const cost = block?.cost;
+  return {
+    id,
+    object: "model",
+    created: createdSecs,
+    owned_by: "cortex",
+    loaded: loaded.length > 0,
+    feasible_on: block === undefined ? [] : feasibleOn(block, fleet, view),
+    locations: replicas.map(({ node, model }) => ({
+      node,
+      status: model.status,
+      vram_estimate_mb: model.vram_used_mb,
+    })),
+    // What the weights say wins over what the files say.
+    capabilities: reported.length > 0 ? reported : [...(block?.capabilities ?? [])].sort(),
+    ...(limit === undefined ? {} : { limit }),
+    ...(cost === undefined ? {} : { cost }),
+    tool_call: loaded.some(({ model }) => model.tool_call),
+    reasoning: loaded.some(({ model }) => model.reasoning),
+    ...flatLimits(limit),
+  };
+}
+
+type Limit = NonNullable<ModelEntry["limit"]>;
+
+/** The limit that every replica can hold: the smallest context among them. */
+function tightestLimit(loaded: readonly Replica[]): Limit | undefined {
+  let tightest: Limit | undefined;
+  for (const { model } of loaded) {
+    if (model.limit === null) continue;
+    if (tightest === undefined || model.limit.context < tightest.context) tightest = model.limit;
+  }
+  return tightest;
+}
+
+/** vLLM's names for the limit; absent, not 0, when unknown. */
+function flatLimits(
+  limit: Limit | undefined,
+): Pick<ModelEntry, "max_model_len" | "max_input_tokens" | "max_output_tokens"> {
+  if (limit === undefined) return {};
+  return {
+    max_model_len: limit.context,
+    ...(limit.input === undefined ? {} : { max_input_tokens: limit.input }),
+    ...(limit.output === undefined ? {} : { max_output_tokens: limit.output }),
+  };
+}
+
+function feasibleOn(block: ModelBlock, fleet: FleetIndex, view: FleetView): string[] {
+  return fleet.neurons
+    .filter((declared) => {
+      const neuron = view.neurons.get(declared.name);
+      return neuron?.health === "healthy" && feasibilityOf(block, declared, neuron).kind === "feasible";
+    })
+    .map((declared) => declared.name);
+}

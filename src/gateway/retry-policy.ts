@@ -1,0 +1,75 @@
+/**
+ * What to do when a replica failed a request of which no byte has been answered. After the first byte nothing is
+ * ever sent again: the client would get two answers in one.
+ */
+export type AttemptFailure =
+  /** The connection failed before any answer; `code` is the system's or the HTTP client's word for it. */
+  | { readonly kind: "connection"; readonly code: string }
+  /** The neuron answered with an error; `code` is from its envelope. */
+  | { readonly kind: "answered"; readonly status: number; readonly code: string | null };
+
+export interface RetryBudget {
+  /** Dispatches that may still be repeated after a failure of the replica. */
+  readonly replica: number;
+  /** Times that the view may still be found stale. */
+  readonly staleView: number;
+}
+
+export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 1 };
+
+export type RetryReason = "connection_failed" | "worker_crashed" | "stale_view" | "replica_refused";
+
+export type RetryVerdict =
+  | { readonly kind: "give_up" }
+  | {
+      readonly kind: "retry";
+      readonly reason: RetryReason;
+      readonly budget: RetryBudget;
+      /** Only another replica can help; without one the neuron's own answer is the best answer. */
+      readonly onlyElsewhere: boolean;
+    };
+
+/** Failures that leave no doubt that no answer was begun. A header timeout is not among them: work was done. */
+const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+  "UND_ERR_SOCKET",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+const ANSWERS_WORTH_A_RETRY: ReadonlyMap<string, RetryReason> = new Map([
+  ["worker_crashed", "worker_crashed"],
+  ["upstream_connection_error", "worker_crashed"],
+  // The neuron no longer has what the last poll showed.
+  ["model_not_found", "stale_view"],
+  ["draining", "replica_refused"],
+  ["queue_full", "replica_refused"],
+]);
+
+export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): RetryVerdict {
+  const reason = retryReason(failure);
+  if (reason === undefined) return { kind: "give_up" };
+  if (reason === "stale_view") {
+    if (budget.staleView === 0) return { kind: "give_up" };
+    const left = { ...budget, staleView: budget.staleView - 1 };
+    return { kind: "retry", reason, budget: left, onlyElsewhere: false };
+  }
+  if (budget.replica === 0) return { kind: "give_up" };
+  const left = { ...budget, replica: budget.replica - 1 };
+  return { kind: "retry", reason, budget: left, onlyElsewhere: reason === "replica_refused" };
+}
+
+function retryReason(failure: AttemptFailure): RetryReason | undefined {
+  if (failure.kind === "connection") {
+    return CONNECTION_FAILURES.has(failure.code) ? "connection_failed" : undefined;
+  }
+  return failure.code === null ? undefined : ANSWERS_WORTH_A_RETRY.get(failure.code);
+}

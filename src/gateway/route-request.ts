@@ -1,0 +1,241 @@
+import { CortexError, isErrorCode } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
+import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import { resolveAlias, type FleetIndex } from "./fleet-index.ts";
+import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "./fleet-view.ts";
+import { byPreference, feasibilityOf, loadCandidate, type LoadCandidate } from "./load-feasibility.ts";
+
+export interface RoutingFacts {
+  /** As the client wrote it: an id or an alias. */
+  readonly model: string;
+  /** Requests this gateway has open at a replica. */
+  readonly outstanding: (neuron: string, modelId: string) => number;
+  /** Neurons that just failed this request: taken only when nothing else serves. */
+  readonly avoid: ReadonlySet<string>;
+  /** Neurons found dead by this request: not taken at all, whatever the view still says. */
+  readonly excluded: ReadonlySet<string>;
+}
+
+/** One neuron and why it was or was not chosen; numbers stay numbers, so that the hot path builds no strings. */
+export interface Considered {
+  readonly neuron: string;
+  readonly verdict: string;
+  readonly figure?: number;
+}
+
+export type Decision =
+  | {
+      readonly kind: "serve";
+      readonly modelId: string;
+      readonly neuron: string;
+      readonly considered: readonly Considered[];
+    }
+  | {
+      readonly kind: "wait";
+      readonly modelId: string;
+      readonly neuron: string;
+      readonly considered: readonly Considered[];
+    }
+  | {
+      readonly kind: "load";
+      readonly modelId: string;
+      readonly neuron: string;
+      readonly block: ModelBlock;
+      readonly considered: readonly Considered[];
+    }
+  | {
+      readonly kind: "refuse";
+      readonly modelId: string;
+      readonly error: CortexError;
+      readonly considered: readonly Considered[];
+    };
+
+/**
+ * Where a request goes, from a snapshot of what is known. Order: a replica that serves, a load in progress, a cold
+ * load, a refusal that tells trouble that passes (503, try again) from what can never be (404, and why).
+ */
+export function decide(facts: RoutingFacts, fleet: FleetIndex, view: FleetView): Decision {
+  const modelId = resolveAlias(fleet, facts.model);
+  const considered: Considered[] = [];
+  const replica = leastLoadedReplica({ modelId, facts, fleet, view, considered });
+  if (replica !== undefined) return { kind: "serve", modelId, neuron: replica, considered };
+  const loading = loadInProgress(modelId, facts, view);
+  if (loading !== undefined) return { kind: "wait", modelId, neuron: loading, considered };
+  const block = fleet.modelsById.get(modelId);
+  if (block === undefined) {
+    return { kind: "refuse", modelId, considered, error: refuseUnlisted({ modelId, facts, fleet, view }) };
+  }
+  return decideLoad({ modelId, block, facts, fleet, view, considered });
+}
+
+interface Routing {
+  readonly modelId: string;
+  readonly facts: RoutingFacts;
+  readonly fleet: FleetIndex;
+  readonly view: FleetView;
+  readonly considered: Considered[];
+}
+
+function leastLoadedReplica(routing: Routing): string | undefined {
+  const { modelId, facts, fleet, view, considered } = routing;
+  let best: { readonly name: string; readonly rank: number; readonly load: number } | undefined;
+  for (const neuron of healthyNeurons(view)) {
+    const obstacle = servingObstacle(neuron, modelId, facts);
+    if (obstacle === "absent") continue;
+    if (obstacle !== undefined) {
+      considered.push({ neuron: neuron.name, verdict: obstacle });
+      continue;
+    }
+    const load = replicaLoad(neuron, modelId, facts.outstanding(neuron.name, modelId));
+    considered.push({ neuron: neuron.name, verdict: "serves", figure: load });
+    // One that just failed, then one that the operator is emptying, give way to any other, however busy.
+    const rank =
+      Number(facts.avoid.has(neuron.name)) * 2 + Number(fleet.neuronsByName.get(neuron.name)?.drain === true);
+    const better =
+      best === undefined ||
+      rank < best.rank ||
+      (rank === best.rank && (load < best.load || (load === best.load && neuron.name < best.name)));
+    if (better) best = { name: neuron.name, rank, load };
+  }
+  return best?.name;
+}
+
+function servingObstacle(neuron: NeuronView, modelId: string, facts: RoutingFacts): string | undefined {
+  const model = neuron.models.get(modelId);
+  if (model === undefined) return "absent";
+  if (facts.excluded.has(neuron.name)) return "does not answer";
+  if (neuron.draining) return "draining";
+  if (model.status !== "loaded") return model.status;
+  return model.servable.ok ? undefined : "not servable";
+}
+
+function loadInProgress(modelId: string, facts: RoutingFacts, view: FleetView): string | undefined {
+  for (const neuron of healthyNeurons(view)) {
+    if (neuron.draining || facts.excluded.has(neuron.name)) continue;
+    if (neuron.models.get(modelId)?.status === "loading") return neuron.name;
+  }
+  return undefined;
+}
+
+function decideLoad(routing: Routing & { readonly block: ModelBlock }): Decision {
+  const { modelId, block, view, considered } = routing;
+  const prospects = loadProspects(routing);
+  const best = prospects.candidates.sort(byPreference)[0];
+  if (best === undefined) {
+    return { kind: "refuse", modelId, considered, error: refuseLoad(prospects, modelId, view) };
+  }
+  if (best.neuron.models.get(modelId)?.status === "loaded") {
+    return { kind: "refuse", modelId, considered, error: refuseUnservable(modelId, best.neuron) };
+  }
+  for (const candidate of prospects.candidates) {
+    const verdict = candidate.fits ? "could load it" : "could load it once memory is freed";
+    considered.push({ neuron: candidate.neuron.name, verdict, figure: candidate.freeMb });
+  }
+  return { kind: "load", modelId, neuron: best.neuron.name, block, considered };
+}
+
+interface LoadProspects {
+  readonly candidates: LoadCandidate[];
+  readonly impossible: { readonly neuron: string; readonly reason: string }[];
+  /** Might hold it, but take no work now. */
+  readonly troubled: string[];
+  healthy: number;
+}
+
+function loadProspects(routing: Routing & { readonly block: ModelBlock }): LoadProspects {
+  const { block, facts, fleet, view, considered } = routing;
+  const prospects: LoadProspects = { candidates: [], impossible: [], troubled: [], healthy: 0 };
+  for (const declared of fleet.neurons) {
+    const neuron = view.neurons.get(declared.name);
+    if (neuron === undefined) continue;
+    const answers = neuron.health === "healthy" && !facts.excluded.has(neuron.name);
+    prospects.healthy += Number(answers);
+    const feasibility = feasibilityOf(block, declared, neuron);
+    if (feasibility.kind === "impossible") {
+      prospects.impossible.push({ neuron: declared.name, reason: feasibility.reason });
+      considered.push({ neuron: declared.name, verdict: feasibility.reason });
+    } else if (answers && !neuron.draining && feasibility.kind === "feasible") {
+      prospects.candidates.push(loadCandidate(block, neuron));
+    } else {
+      prospects.troubled.push(declared.name);
+      considered.push({ neuron: declared.name, verdict: neuron.draining ? "draining" : "does not answer" });
+    }
+  }
+  return prospects;
+}
+
+function refuseLoad(prospects: LoadProspects, modelId: string, view: FleetView): CortexError {
+  if (prospects.healthy === 0) return refuseNoneHealthy(modelId, view);
+  if (prospects.troubled.length > 0) return refuseTroubled(modelId, prospects.troubled);
+  return refuseInfeasible(modelId, prospects.impossible);
+}
+
+function refuseNoneHealthy(modelId: string, view: FleetView): CortexError {
+  const total = view.neurons.size;
+  const message =
+    total === 0
+      ? `the fleet files declare no neuron, so nothing can serve ${modelId}`
+      : `none of the ${total} neuron(s) answers, so nothing can serve ${modelId}`;
+  return new CortexError("no_healthy_neuron", message, { details: { model_id: modelId } });
+}
+
+function refuseTroubled(modelId: string, neurons: readonly string[]): CortexError {
+  const message = `${modelId} is not loaded, and what could hold it does not take work now: ${neurons.join(", ")}`;
+  return new CortexError("feasible_neuron_unhealthy", message, { details: { model_id: modelId, neurons } });
+}
+
+function refuseInfeasible(
+  modelId: string,
+  refusals: readonly { readonly neuron: string; readonly reason: string }[],
+): CortexError {
+  const reasons = refusals.map(({ neuron, reason }) => `${neuron}: ${reason}`).join("; ");
+  return new CortexError("no_feasible_neuron", `no neuron can ever hold ${modelId}: ${reasons}`, {
+    details: { model_id: modelId, refusals },
+  });
+}
+
+function refuseUnservable(modelId: string, neuron: NeuronView): CortexError {
+  const { reason, detail } = neuron.models.get(modelId)?.servable ?? {};
+  const code = isErrorCode(reason) ? reason : "insufficient_vram";
+  const why = detail ?? reason ?? "it says that it cannot serve it now";
+  return new CortexError(code, `${modelId} is loaded on ${neuron.name}, but: ${why}`, {
+    details: { model_id: modelId, neurons: [neuron.name] },
+  });
+}
+
+/** A model that no fleet file names: known only while some neuron holds it. */
+function refuseUnlisted(routing: Omit<Routing, "considered">): CortexError {
+  const { modelId, facts, fleet, view } = routing;
+  const holders = [...view.neurons.values()].filter((neuron) => neuron.models.has(modelId));
+  if (holders.length > 0) {
+    return refuseTroubled(
+      modelId,
+      holders.map((neuron) => neuron.name),
+    );
+  }
+  const shown = facts.model.length > 100 ? `${facts.model.slice(0, 100)}...` : facts.model;
+  const alias = fleet.aliases.has(facts.model) ? ` (alias of ${modelId})` : "";
+  const known = [...knownModelNames(fleet, view)];
+  // Distance costs the product of both lengths; nobody meant a name of that size.
+  const meant = facts.model.length > 256 ? undefined : nearest(facts.model, known);
+  const hint = meant === undefined || meant === facts.model ? "" : `; did you mean "${meant}"?`;
+  return new CortexError("model_not_found", `no model "${shown}"${alias} in this fleet${hint}`, {
+    param: "model",
+    details: { model_id: shown, ...(hint === "" ? {} : { nearest: meant }) },
+  });
+}
+
+/** Every name a client may ask for: catalogue, aliases, and what neurons hold beside them. */
+export function knownModelNames(fleet: FleetIndex, view: FleetView): Set<string> {
+  const names = new Set([...fleet.modelsById.keys(), ...fleet.aliases.keys()]);
+  for (const neuron of healthyNeurons(view)) for (const id of neuron.models.keys()) names.add(id);
+  return names;
+}
+
+/** The model's id when it is known, for labels: a client must not be able to invent new ones. */
+export function knownModelId(fleet: FleetIndex, view: FleetView, requested: string): string | undefined {
+  const modelId = resolveAlias(fleet, requested);
+  if (fleet.modelsById.has(modelId)) return modelId;
+  for (const neuron of view.neurons.values()) if (neuron.models.has(modelId)) return modelId;
+  return undefined;
+}

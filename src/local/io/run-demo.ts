@@ -1,0 +1,130 @@
+import { join } from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { parseHostAndPort } from "../../core/addresses.ts";
+import { CortexError } from "../../core/errors.ts";
+import { applyPlan } from "../../controller/io/apply-plan.ts";
+import { type LoadedFleet, loadFleet } from "../../controller/io/load-fleet.ts";
+import { observeFleet } from "../../controller/io/observe-fleet.ts";
+import { planFleet } from "../../controller/plan-fleet.ts";
+import { startGateway } from "../../gateway/io/start-gateway.ts";
+import { startNeuron } from "../../neuron/io/start-neuron.ts";
+import type { Environment } from "../../platform/environment.ts";
+import type { Logger } from "../../platform/logger.ts";
+import { packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
+import type { ApplyEvent } from "../../protocol/apply-events.ts";
+import type { DemoEvent } from "../../protocol/demo-events.ts";
+import type { DemoPorts } from "../demo-fleet.ts";
+import { DEMO_QUESTIONS } from "../demo-questions.ts";
+import { askOnce } from "./ask-once.ts";
+import { ensureDemoRepository } from "./demo-repository.ts";
+
+export interface DemoOptions {
+  /** The demo fleet repository; made when empty, used as it is when not. */
+  readonly directory: string;
+  /** For a repository that is made now. */
+  readonly ports: DemoPorts;
+}
+
+export interface DemoDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly environment: Environment;
+  readonly onEvent: (event: DemoEvent) => void;
+  /** Aborted: give up what is under way. */
+  readonly signal: AbortSignal;
+}
+
+export interface RunningDemo {
+  readonly baseUrl: string;
+  readonly metricsUrl: string;
+  close(): Promise<void>;
+}
+
+/**
+ * The whole loop on one machine: repository, neuron, gateway, plan, apply, one chat, one tool call. Everything runs
+ * in this process but the model workers, and everything that was started is stopped again when a step fails.
+ */
+export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<RunningDemo> {
+  const { created } = await ensureDemoRepository(options.directory, options.ports);
+  deps.onEvent({ type: "repository", directory: options.directory, created });
+  const loaded = await loadFleet({
+    path: options.directory,
+    environmentOverrides: deps.environment.cortexVariables,
+    inherited: deps.environment.inherited,
+  });
+  const stack = new AsyncDisposableStack();
+  try {
+    const endpoints = await startProcesses(stack, loaded, deps);
+    await applyDeclared(loaded, deps);
+    await converse(endpoints.baseUrl, deps);
+    return { ...endpoints, close: () => stack.disposeAsync() };
+  } catch (thrown) {
+    await stack.disposeAsync();
+    throw thrown;
+  }
+}
+
+async function startProcesses(stack: AsyncDisposableStack, loaded: LoadedFleet, deps: DemoDeps) {
+  const { fleet } = loaded;
+  const [declared] = fleet.neurons;
+  if (declared === undefined || fleet.neurons.length !== 1) {
+    throw new CortexError(
+      "usage_error",
+      `\`cortex up\` runs one neuron; this fleet declares ${fleet.neurons.length}`,
+      {
+        next: "run `cortex neuron` on each machine and `cortex serve` for the gateway instead",
+      },
+    );
+  }
+  const { hostname, port } = new URL(declared.endpoint);
+  const { clock, logger } = deps;
+  const modelRoots = [join(deps.environment.dataDirectory, "models"), shippedModelsDirectory()];
+  const neuron = await startNeuron({ host: hostname, port: Number(port), modelRoots }, { clock, logger });
+  stack.defer(() => neuron.close());
+  const gateway = await startGateway(
+    {
+      fleet,
+      listen: parseHostAndPort(fleet.gateway.listen),
+      metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
+      build: { packageVersion: packageVersion(), gitSha: "unknown" },
+    },
+    { clock, logger },
+  );
+  // Closed first: clients hear from the gateway that it ends, not from a neuron that is gone.
+  stack.defer(() => gateway.close());
+  const devices = neuron.discovery.devices.map(({ name }) => name);
+  const metricsUrl = `${gateway.metricsAddress}/metrics`;
+  deps.onEvent({ type: "started", gateway: gateway.address, metrics: metricsUrl, devices });
+  return { baseUrl: gateway.address, metricsUrl };
+}
+
+async function applyDeclared(loaded: LoadedFleet, deps: DemoDeps): Promise<void> {
+  const { clock, signal } = deps;
+  const observed = await observeFleet(loaded.fleet, { clock });
+  const { fleet, digest: fleetDigest, revision } = loaded;
+  const plan = planFleet({ fleet, fleetDigest, revision, observed });
+  deps.onEvent({ type: "plan", plan });
+  const onEvent = (event: ApplyEvent) => {
+    deps.onEvent({ type: "apply", event });
+  };
+  const result = await applyPlan(plan, { clock, onEvent, signal });
+  signal.throwIfAborted();
+  const [failure] = result.failed;
+  if (failure === undefined) return;
+  throw new CortexError("apply_failed", `${failure.step}: ${failure.error.message}`, {
+    next: failure.error.next,
+    details: { cause_code: failure.error.code },
+  });
+}
+
+async function converse(baseUrl: string, deps: DemoDeps): Promise<void> {
+  for (const { question, tools, request } of DEMO_QUESTIONS) {
+    const body = request();
+    deps.onEvent({ type: "question", question, tools });
+    const onText = (text: string) => {
+      deps.onEvent({ type: "text", text });
+    };
+    const answer = await askOnce({ baseUrl, body, clock: deps.clock, signal: deps.signal, onText });
+    deps.onEvent({ type: "answer", answer });
+  }
+}

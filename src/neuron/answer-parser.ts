@@ -1,0 +1,76 @@
+import { createReasoningStream } from "./reasoning-stream.ts";
+import { createStopMatcher } from "./stop-sequences.ts";
+import { createToolCallStream, type ToolStreamEvent } from "./tool-call-stream.ts";
+import type { AnswerPosition } from "./answer-constraint.ts";
+
+/** What the model's text turns into: reasoning, text and tool calls, in the order they were written. */
+export type AnswerEvent = ToolStreamEvent | { readonly type: "reasoning"; readonly text: string };
+
+export interface AnswerParserOptions {
+  readonly stops: readonly string[];
+  /** Undefined when the model marks no reasoning. */
+  readonly reasoning: { readonly startsInside: boolean } | undefined;
+  /** Undefined when no tool may be called; then marks of tool calls are text. */
+  readonly tools: { readonly several: boolean } | undefined;
+}
+
+export interface AnswerParser {
+  readonly position: AnswerPosition;
+  /** Tool calls that are complete. */
+  readonly completedCalls: number;
+  /** `stopped`: a stop string or the only allowed tool call ended the answer; nothing may be pushed after it. */
+  push(text: string): { readonly events: readonly AnswerEvent[]; readonly stopped: boolean };
+  end(): readonly AnswerEvent[];
+}
+
+/** Stop strings act on what the model writes, marks and reasoning included. */
+export function createAnswerParser(options: AnswerParserOptions): AnswerParser {
+  const stops = createStopMatcher(options.stops);
+  const reasoning =
+    options.reasoning === undefined ? undefined : createReasoningStream(options.reasoning.startsInside);
+  const tools = options.tools === undefined ? undefined : createToolCallStream();
+  let completedCalls = 0;
+
+  const textEvents = (text: string): readonly AnswerEvent[] =>
+    tools === undefined ? (text === "" ? [] : [{ type: "text", text }]) : tools.push(text);
+
+  const readReasoning = (text: string): readonly AnswerEvent[] => {
+    if (reasoning === undefined) return textEvents(text);
+    return reasoning
+      .push(text)
+      .flatMap((piece) => (piece.type === "reasoning" ? [piece] : textEvents(piece.text)));
+  };
+
+  const count = (events: readonly AnswerEvent[]): void => {
+    completedCalls += events.filter((event) => event.type === "call_end").length;
+  };
+
+  return {
+    get position() {
+      return {
+        insideReasoning: reasoning?.inside ?? false,
+        insideToolCall: tools?.insideCall ?? false,
+        toolCallText: tools?.callText ?? "",
+      };
+    },
+    get completedCalls() {
+      return completedCalls;
+    },
+    push(text) {
+      const shown = stops.push(text);
+      const events = readReasoning(shown.text);
+      count(events);
+      const enough = options.tools?.several === false && completedCalls > 0;
+      return { events, stopped: shown.stopped || enough };
+    },
+    end() {
+      const rest = readReasoning(stops.end());
+      const afterReasoning = (reasoning?.end() ?? []).flatMap((piece) =>
+        piece.type === "reasoning" ? [piece] : textEvents(piece.text),
+      );
+      const events = [...rest, ...afterReasoning, ...(tools?.end() ?? [])];
+      count(events);
+      return events;
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../protocol/neuron-api.ts";
+import { trafficCounts } from "./admission.ts";
+import type { DeviceReading } from "./describe-device.ts";
+import { freeMb, heldByMb, heldMb, type DeviceLedger, type LedgerDevice } from "./device-ledger.ts";
+import { statusOf, type Residency, type Resident } from "./residency-state.ts";
+
+/** `GET /models`. */
+export const describeModels = (state: Residency): ModelsResponse => ({
+  generation: state.generation,
+  models: [...state.models.values()].map((resident) => describeResident(state, resident)),
+});
+
+export function describeResident(state: Residency, resident: Resident): ResidentModel {
+  const { spec, facts } = resident;
+  return {
+    id: spec.model_id,
+    harness: spec.harness,
+    status: statusOf(resident.phase),
+    spec_hash: resident.specHash,
+    devices: [...resident.devices],
+    vram_used_mb: heldByMb(state.ledger, spec.model_id),
+    vram_measured: facts !== null,
+    capabilities: facts === null ? [] : [...facts.capabilities],
+    limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },
+    parallel: facts?.parallel ?? spec.parallel,
+    tool_call: facts?.tool_call ?? false,
+    reasoning: facts?.reasoning ?? false,
+    servable: servability(state, resident),
+    origin: resident.origin,
+    last_used_ms: resident.lastUsedMs,
+    loaded_at_ms: resident.loadedAtMs,
+    load_duration_ms: resident.loadedAtMs === null ? null : resident.loadedAtMs - resident.requestedAtMs,
+    pid: resident.pid,
+  };
+}
+
+function servability(state: Residency, resident: Resident): ResidentModel["servable"] {
+  if (state.mode !== "open")
+    return { ok: false, reason: "draining", detail: "the neuron takes no new requests" };
+  const status = statusOf(resident.phase);
+  if (status === "loaded") return { ok: true };
+  return { ok: false, reason: status, detail: `the model is ${status}` };
+}
+
+export function describeTraffic(resident: Resident): ModelLoad {
+  const counts = trafficCounts(resident);
+  return {
+    id: resident.spec.model_id,
+    in_flight: counts.inFlight,
+    queue_depth: counts.queueDepth,
+    max_in_flight: counts.maxInFlight,
+    max_queue_depth: counts.maxQueueDepth,
+    rejected_queue_full: resident.rejectedQueueFull,
+  };
+}
+
+/**
+ * Live readings of each device. Where there is no driver to ask (a CPU) the ledger answers: memory that our
+ * models hold counts as used, since the operating system's own figure moves with its file cache.
+ */
+export function describeReadings(
+  ledger: DeviceLedger,
+  readings: readonly DeviceReading[],
+): Health["devices"] {
+  return ledger.map((device) => {
+    const reading = readings.find(({ index }) => index === device.index);
+    return {
+      index: device.index,
+      vram_used_mb: reading?.usedMb ?? heldMb(device),
+      vram_free_mb: reading?.freeMb ?? freeMb(device),
+      utilization_pct: reading?.utilizationPct ?? null,
+      temp_c: reading?.temperatureC ?? null,
+    };
+  });
+}
+
+/** An empty ledger line for each discovered device. */
+export const ledgerOf = (devices: readonly Device[]): readonly LedgerDevice[] =>
+  devices.map((device) => ({ index: device.index, totalMb: device.vram_total_mb, foreignMb: 0, holds: [] }));

@@ -1,0 +1,211 @@
+import { CortexError } from "../core/errors.ts";
+import { formatMib } from "../core/quantities.ts";
+import { err, ok, type Result } from "../core/result.ts";
+
+/**
+ * Who holds how much of which device: the one place where memory is promised. A promise is made from an estimate
+ * before a load (`reserve`), replaced by the measurement after it (`settle`) and taken back only once the process
+ * that held the memory is gone (`release`), so nothing is promised twice. All figures are whole MiB.
+ *
+ * A model on several devices takes from each in proportion to what is free there, because that is how the engine
+ * splits layers: a model fits when the sum fits, also over cards of different size.
+ */
+export interface Hold {
+  readonly holder: string;
+  readonly heldMb: number;
+  readonly reason: "reserved" | "measured";
+}
+
+export interface LedgerDevice {
+  readonly index: number;
+  readonly totalMb: number;
+  /** Used by processes that are not ours, as last read from the driver. */
+  readonly foreignMb: number;
+  readonly holds: readonly Hold[];
+}
+
+export type DeviceLedger = readonly LedgerDevice[];
+
+export interface ReservationRequest {
+  readonly holder: string;
+  readonly requiredMb: number;
+  /** How many devices the model is spread over; unused when `devices` names them. */
+  readonly minDevices: number;
+  /** Indices chosen by the caller. */
+  readonly devices: readonly number[] | undefined;
+}
+
+export interface Reservation {
+  readonly ledger: DeviceLedger;
+  /** Indices, ascending. */
+  readonly devices: readonly number[];
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+export const heldMb = (device: LedgerDevice): number => sum(device.holds.map((hold) => hold.heldMb));
+
+/** Never below zero: a foreign process may have taken what we hold on paper. */
+export const freeMb = (device: LedgerDevice): number =>
+  Math.max(0, device.totalMb - device.foreignMb - heldMb(device));
+
+export const heldByMb = (ledger: DeviceLedger, holder: string): number =>
+  sum(ledger.flatMap((device) => device.holds.filter((hold) => hold.holder === holder)).map((h) => h.heldMb));
+
+/** Promises `requiredMb` to `holder`, on the devices it names or on those with the most free memory. */
+export function reserve(ledger: DeviceLedger, request: ReservationRequest): Result<Reservation, CortexError> {
+  const chosen = chooseDevices(ledger, request);
+  if (!chosen.ok) return chosen;
+  return spread(ledger, chosen.value, { ...request, reason: "reserved" });
+}
+
+/**
+ * Replaces what `holder` was promised by what it was measured to use. Refuses when the truth does not fit beside
+ * the other promises: the caller then stops the load, so that no device is ever over its budget.
+ */
+export function settle(
+  ledger: DeviceLedger,
+  measured: { readonly holder: string; readonly measuredMb: number; readonly devices: readonly number[] },
+): Result<Reservation, CortexError> {
+  const released = release(ledger, measured.holder);
+  const chosen = released.filter((device) => measured.devices.includes(device.index));
+  return spread(released, chosen, {
+    holder: measured.holder,
+    requiredMb: measured.measuredMb,
+    reason: "measured",
+  });
+}
+
+/** Takes back everything `holder` holds. Call it when its process is gone, not before. */
+export const release = (ledger: DeviceLedger, holder: string): DeviceLedger =>
+  ledger.map((device) =>
+    device.holds.some((hold) => hold.holder === holder)
+      ? { ...device, holds: device.holds.filter((hold) => hold.holder !== holder) }
+      : device,
+  );
+
+/**
+ * Takes over what the driver says is used. What exceeds our own promises belongs to others; while a load of ours
+ * is under way its memory counts as ours, so a reading taken in the middle never invents foreign use.
+ */
+export const observeUsedMb = (ledger: DeviceLedger, usedMb: ReadonlyMap<number, number>): DeviceLedger =>
+  ledger.map((device) => {
+    const used = usedMb.get(device.index);
+    if (used === undefined) return device;
+    return { ...device, foreignMb: Math.min(device.totalMb, Math.max(0, used - heldMb(device))) };
+  });
+
+function chooseDevices(
+  ledger: DeviceLedger,
+  request: ReservationRequest,
+): Result<readonly LedgerDevice[], CortexError> {
+  if (request.devices !== undefined && request.devices.length > 0) {
+    return namedDevices(ledger, request.devices);
+  }
+  if (request.minDevices > ledger.length) {
+    return err(
+      new CortexError(
+        "no_feasible_neuron",
+        `${request.holder} needs ${request.minDevices} devices and this neuron has ${ledger.length}`,
+        {
+          details: { required_devices: request.minDevices, devices: ledger.length },
+          next: "lower min_devices, or place the model on a neuron with more devices",
+        },
+      ),
+    );
+  }
+  const byFreeMemory = [...ledger].sort(
+    (left, right) => freeMb(right) - freeMb(left) || left.index - right.index,
+  );
+  return ok(byFreeMemory.slice(0, request.minDevices));
+}
+
+function namedDevices(
+  ledger: DeviceLedger,
+  indices: readonly number[],
+): Result<readonly LedgerDevice[], CortexError> {
+  const known = new Set(ledger.map((device) => device.index));
+  const unknown = indices.filter((index) => !known.has(index));
+  if (unknown.length > 0) {
+    return err(
+      new CortexError("invalid_request_body", `this neuron has no device ${unknown.join(", ")}`, {
+        param: "devices",
+        details: { devices: [...known] },
+        next: "name devices that GET /discovery lists, or none",
+      }),
+    );
+  }
+  return ok(ledger.filter((device) => indices.includes(device.index)));
+}
+
+interface Spread {
+  readonly holder: string;
+  readonly requiredMb: number;
+  readonly reason: Hold["reason"];
+}
+
+function spread(
+  ledger: DeviceLedger,
+  chosen: readonly LedgerDevice[],
+  want: Spread,
+): Result<Reservation, CortexError> {
+  const totalFreeMb = sum(chosen.map(freeMb));
+  if (want.requiredMb > totalFreeMb) return err(insufficient(chosen, want, totalFreeMb));
+  const shares = new Map<number, number>();
+  let remainingMb = want.requiredMb;
+  for (const device of chosen) {
+    // Rounded up, yet never above what is free: required/total is at most 1 and free is whole.
+    const proportional = totalFreeMb === 0 ? 0 : Math.ceil((want.requiredMb * freeMb(device)) / totalFreeMb);
+    const share = Math.min(proportional, remainingMb);
+    shares.set(device.index, share);
+    remainingMb -= share;
+  }
+  const next = ledger.map((device) => {
+    const share = shares.get(device.index);
+    if (share === undefined) return device;
+    const hold: Hold = { holder: want.holder, heldMb: share, reason: want.reason };
+    return { ...device, holds: [...device.holds, hold] };
+  });
+  return ok({ ledger: next, devices: [...shares.keys()].sort((left, right) => left - right) });
+}
+
+function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMb: number): CortexError {
+  const devices = chosen.map((device) => device.index);
+  const holders = chosen.flatMap((device) => [
+    ...device.holds.map((hold) => ({ device: device.index, holder: hold.holder, held_mb: hold.heldMb })),
+    ...(device.foreignMb > 0
+      ? [{ device: device.index, holder: "other processes", held_mb: device.foreignMb }]
+      : []),
+  ]);
+  const capacityMb = sum(chosen.map((device) => device.totalMb));
+  const verb = want.reason === "measured" ? "uses" : "needs";
+  const where = `device${devices.length === 1 ? "" : "s"} ${devices.join(" and ")}`;
+  const message =
+    `${want.holder} ${verb} ${formatMib(want.requiredMb)} and ${where} has ${formatMib(totalFreeMb)} free ` +
+    `of ${formatMib(capacityMb)}`;
+  return new CortexError("insufficient_vram", message, {
+    details: {
+      device: devices[0] ?? null,
+      devices,
+      required_mb: want.requiredMb,
+      free_mb: totalFreeMb,
+      total_mb: capacityMb,
+      holders,
+    },
+    ...nextStep(want, capacityMb),
+  });
+}
+
+function nextStep(want: Spread, capacityMb: number): { readonly next?: string } {
+  if (want.requiredMb > capacityMb) {
+    return {
+      next: "this never fits here: lower context or parallel, spread it with min_devices, or place it elsewhere",
+    };
+  }
+  if (want.reason === "measured") {
+    return {
+      next: `declare vram_mb = ${want.requiredMb} for the model, so that room is made before it loads`,
+    };
+  }
+  return {};
+}

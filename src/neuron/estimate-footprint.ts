@@ -1,0 +1,47 @@
+import { bytesToMib } from "../core/quantities.ts";
+
+/** The numbers of a model that its memory follows from. */
+export interface ModelShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly keyLength: number;
+  readonly valueLength: number;
+  /** Tokens that the model was trained for. */
+  readonly trainedContext: number;
+}
+
+export interface FootprintQuestion {
+  /** What the catalogue declares; taken at its word until the load is measured. */
+  readonly declaredMb: number | undefined;
+  readonly fileBytes: number;
+  /** Null when the file's header does not tell. */
+  readonly shape: ModelShape | null;
+  /** Tokens per slot, when the spec says so. */
+  readonly context: number | undefined;
+  readonly parallel: number;
+}
+
+/** Longest context that a slot gets when nobody asks for one. */
+const DEFAULT_CONTEXT_TOKENS = 8192;
+/** Keys and values are kept as 16-bit floats. */
+const CACHE_ELEMENT_BYTES = 2;
+/** Compute buffers, the process's own memory and, on a GPU, the driver's context. */
+const FIXED_MARGIN_BYTES = 256 * 1024 * 1024;
+const RELATIVE_MARGIN = 0.05;
+/** Cache per byte of weights when the header is silent: an ordinary dense model at a few thousand tokens. */
+const BLIND_CACHE_SHARE = 0.15;
+
+/** MiB to promise before a load: rather a little too much, since the measurement soon replaces it. */
+export function estimateFootprintMb(question: FootprintQuestion): number {
+  if (question.declaredMb !== undefined) return question.declaredMb;
+  const weights = question.fileBytes * (1 + RELATIVE_MARGIN);
+  return bytesToMib(weights + cacheBytes(question) + FIXED_MARGIN_BYTES);
+}
+
+function cacheBytes({ shape, context, parallel, fileBytes }: FootprintQuestion): number {
+  if (shape === null) return fileBytes * BLIND_CACHE_SHARE;
+  const tokens = (context ?? Math.min(shape.trainedContext, DEFAULT_CONTEXT_TOKENS)) * parallel;
+  const bytesPerToken =
+    shape.layers * shape.kvHeads * (shape.keyLength + shape.valueLength) * CACHE_ELEMENT_BYTES;
+  return tokens * bytesPerToken;
+}

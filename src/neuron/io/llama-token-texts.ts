@@ -1,0 +1,30 @@
+import type { LlamaModel, Token } from "node-llama-cpp";
+
+/** How answers turn tokens into text; shared by all answers of a model. */
+export interface TokenTexts {
+  readonly decode: (tokens: readonly Token[]) => string;
+  readonly cache: Map<Token, string>;
+}
+
+/** Marks that answers are parsed by. Some models have them as special tokens, whose text is not shown otherwise. */
+const VISIBLE_MARKS = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
+
+export function createTokenTexts(model: LlamaModel): TokenTexts {
+  const marks = new Map<Token, string>();
+  for (const mark of VISIBLE_MARKS) {
+    const [token, ...others] = model.tokenize(mark, true);
+    if (token !== undefined && others.length === 0) marks.set(token, mark);
+  }
+  // A token before the decoded ones: some tokenizers drop the space at the start of a text.
+  const anchor = model.tokenize("a", false).slice(-1);
+  const plain = (tokens: readonly Token[]): string =>
+    tokens.length === 0 ? "" : model.detokenize(tokens, false, anchor);
+
+  const decode = (tokens: readonly Token[]): string => {
+    const at = tokens.findIndex((token) => marks.has(token));
+    const mark = tokens[at];
+    if (at < 0 || mark === undefined) return plain(tokens);
+    return plain(tokens.slice(0, at)) + (marks.get(mark) ?? "") + decode(tokens.slice(at + 1));
+  };
+  return { decode, cache: new Map() };
+}

@@ -1,0 +1,59 @@
+import { readFile, statfs } from "node:fs/promises";
+import { availableParallelism, hostname, release, type } from "node:os";
+import { dirname } from "node:path";
+import { z } from "zod";
+import type { Discovery, Version } from "../../protocol/neuron-api.ts";
+import type { DiscoveredDevices } from "./gpu-probe.ts";
+
+/** `GET /discovery`; the free space is that of the first model root. */
+export async function describeMachine(
+  discovered: DiscoveredDevices,
+  modelRoots: readonly string[],
+): Promise<Discovery> {
+  return {
+    hostname: hostname(),
+    os: type(),
+    kernel: release(),
+    cpu_cores: availableParallelism(),
+    driver_version: discovered.driverVersion,
+    devices: [...discovered.devices],
+    harnesses: ["llama"],
+    cuda_unavailable_reason: discovered.cudaUnavailableReason,
+    disk_free_bytes: await diskFreeBytes(modelRoots[0]),
+  };
+}
+
+/** Of the directory, or of the nearest parent that exists. */
+async function diskFreeBytes(directory: string | undefined): Promise<number | null> {
+  for (let place = directory; place !== undefined; place = parentOf(place)) {
+    try {
+      const { bavail, bsize } = await statfs(place);
+      return bavail * bsize;
+    } catch {
+      // Not there yet: a store is made by the first who puts a file into it.
+    }
+  }
+  return null;
+}
+
+const parentOf = (place: string): string | undefined => {
+  const parent = dirname(place);
+  return parent === place ? undefined : parent;
+};
+
+const manifestSchema = z.looseObject({
+  version: z.string(),
+  dependencies: z.record(z.string(), z.string()).default({}),
+});
+
+/** `GET /version`, from the package's own manifest. */
+export async function describeVersion(gitSha: string | undefined): Promise<Version> {
+  const manifestUrl = new URL("../../../package.json", import.meta.url);
+  const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestUrl, "utf8")));
+  return {
+    package_version: manifest.version,
+    git_sha: gitSha ?? "unknown",
+    node_version: process.versions.node,
+    node_llama_cpp_version: manifest.dependencies["node-llama-cpp"] ?? null,
+  };
+}

@@ -1,0 +1,99 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Pool, type Dispatcher } from "undici";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
+import type { WorkerExit } from "../residency-state.ts";
+import type { WorkerMessage } from "../worker-messages.ts";
+import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
+
+/** A worker process with its line: what the relay sends requests to. */
+export interface ModelWorker {
+  readonly pid: number | null;
+  readonly exited: Promise<WorkerExit>;
+  /** True once the neuron told it to go. */
+  readonly stopRequested: boolean;
+  /** HTTP to the worker's own socket; no timeouts, because a long prefill is silent. */
+  readonly http: Dispatcher;
+  stop(): Promise<WorkerExit>;
+}
+
+export interface WorkerLaunch {
+  readonly spec: ModelSpec;
+  readonly modelPath: string;
+  /** Indices of the devices it may use. */
+  readonly devices: readonly number[];
+  readonly onMessage: (message: WorkerMessage) => void;
+}
+
+export interface WorkerLauncherOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly entry: string;
+  /** Private directory for the sockets. */
+  readonly socketDirectory: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Asked at each launch: devices are discovered after the server is bound. */
+  readonly devices: () => readonly Device[];
+}
+
+/** The worker that ships with the neuron; the same extension as this file, so it runs from source and from dist. */
+export function defaultWorkerEntry(): string {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return fileURLToPath(new URL(`./worker-main.${extension}`, import.meta.url));
+}
+
+export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: WorkerLaunch) => ModelWorker {
+  let launched = 0;
+  return (launch) => {
+    launched += 1;
+    const socketPath = join(options.socketDirectory, `${launched}.sock`);
+    const devices = options.devices().filter((device) => launch.devices.includes(device.index));
+    const { spec } = launch;
+    const worker = startWorkerProcess({
+      clock: options.clock,
+      logger: options.logger.child({ model: spec.model_id }),
+      entry: options.entry,
+      start: {
+        type: "start",
+        socket_path: socketPath,
+        model_path: launch.modelPath,
+        model_id: spec.model_id,
+        ...(spec.context === undefined ? {} : { context: spec.context }),
+        parallel: spec.parallel,
+        gpu: devices.some((device) => device.kind !== "cpu"),
+      },
+      environment: { ...options.environment, ...visibleDevices(devices) },
+      onMessage: launch.onMessage,
+    });
+    const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
+    void cleanUpAfter(worker, http, socketPath);
+    return {
+      pid: worker.pid,
+      exited: worker.exited,
+      get stopRequested() {
+        return worker.stopRequested;
+      },
+      http,
+      stop: () => worker.stop(),
+    };
+  };
+}
+
+async function cleanUpAfter(worker: WorkerProcess, http: Dispatcher, socketPath: string): Promise<void> {
+  await worker.exited;
+  await http.destroy();
+  await rm(socketPath, { force: true });
+}
+
+/** The engine has no option for devices; the driver hides all others from a process by this variable. */
+function visibleDevices(devices: readonly Device[]): Readonly<Record<string, string>> {
+  const cuda = devices.filter((device) => device.kind === "cuda");
+  const named = cuda.every((device) => device.uuid.startsWith("GPU-"));
+  return {
+    CUDA_DEVICE_ORDER: "PCI_BUS_ID",
+    CUDA_VISIBLE_DEVICES: cuda.map((device) => (named ? device.uuid : String(device.index))).join(","),
+  };
+}

@@ -1,0 +1,263 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ZodType } from "zod";
+import type { Clock } from "../../core/clock.ts";
+import { assertNever } from "../../core/assert-never.ts";
+import { CortexError } from "../../core/errors.ts";
+import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
+import type { Logger } from "../../platform/logger.ts";
+import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import {
+  loadRequestSchema,
+  unloadRequestSchema,
+  type ChangeResponse,
+  type Discovery,
+  type Health,
+  type Job,
+  type Version,
+} from "../../protocol/neuron-api.ts";
+import {
+  describeModels,
+  describeReadings,
+  describeResident,
+  describeTraffic,
+} from "../describe-residency.ts";
+import { jobFailure } from "../job-history.ts";
+import type { ChangeAnswer } from "../residency-state.ts";
+import type { GpuProbe } from "./gpu-probe.ts";
+import { createInferenceRelay } from "./inference-relay.ts";
+import type { NeuronMetrics } from "./neuron-metrics.ts";
+import type { ResidencyLoop } from "./residency-loop.ts";
+
+export interface NeuronServerDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly loop: ResidencyLoop;
+  readonly probe: GpuProbe;
+  readonly metrics: NeuronMetrics;
+  readonly token: string | undefined;
+  readonly version: Version;
+  /** Settles once the devices are known: the server is bound before that. */
+  readonly discovery: Promise<Discovery>;
+}
+
+/** Answered without a token: they tell nothing but that the neuron lives and how loaded it is. */
+const OPEN_ROUTES = new Set(["/version", "/health"]);
+const INFERENCE_ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
+
+/** The neuron's HTTP API; handlers translate between the wire and the residency loop and decide nothing. */
+export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
+  const server = createHttpServer({ logger: deps.logger, errorResponse: toErrorResponse });
+  server.addHook("onRequest", (request, _reply, done) => {
+    checkCaller(request, deps.token);
+    done();
+  });
+  addDescriptionRoutes(server, deps);
+  addChangeRoutes(server, deps);
+  addJobRoutes(server, deps);
+  const relay = createInferenceRelay({
+    clock: deps.clock,
+    logger: deps.logger,
+    loop: deps.loop,
+    countRequest: (model, outcome) => {
+      deps.metrics.countRequest(model, outcome);
+    },
+  });
+  for (const route of INFERENCE_ROUTES) {
+    server.post(route, async (request, reply) => {
+      requireJson(request);
+      await relay(request, reply);
+    });
+  }
+  return server;
+}
+
+function checkCaller(request: FastifyRequest, token: string | undefined): void {
+  if (OPEN_ROUTES.has(request.routeOptions.url ?? "")) return;
+  if (token === undefined) {
+    // Without a token a page in the operator's browser could reach a loopback port; browsers name their origin.
+    if (request.method !== "GET" && request.headers.origin !== undefined) {
+      throw new CortexError("unauthorized", "a web page may not act on this neuron", {
+        next: "call the neuron from a program, or start it with --token-file",
+      });
+    }
+    return;
+  }
+  const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  if (given === undefined || !sameSecret(given.trim(), token)) {
+    throw new CortexError(
+      "unauthorized",
+      given === undefined ? "no token was sent" : "the token is not this neuron's",
+    );
+  }
+}
+
+/** Equal lengths by hashing, then a comparison that takes the same time wherever they differ. */
+function sameSecret(given: string, expected: string): boolean {
+  return timingSafeEqual(digestOf(given), digestOf(expected));
+}
+
+const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+function requireJson(request: FastifyRequest): void {
+  const type = request.headers["content-type"] ?? "";
+  if (/^application\/json\s*(;|$)/i.test(type)) return;
+  throw new CortexError(
+    "unsupported_media_type",
+    `the body must be JSON, not ${type === "" ? "untyped" : type}`,
+  );
+}
+
+function readBody<Output>(request: FastifyRequest, schema: ZodType<Output>): Output {
+  requireJson(request);
+  const parsed = schema.safeParse(parseJsonBody(request.body) ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const param = issue?.path.join(".") ?? "";
+  throw new CortexError(
+    "invalid_request_body",
+    `${param === "" ? "body" : param}: ${issue?.message ?? "invalid"}`,
+    {
+      param,
+    },
+  );
+}
+
+function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {
+  const { loop, clock, probe, metrics } = deps;
+  const startedMs = clock.monotonicMs();
+  server.get("/version", () => deps.version);
+  server.get("/discovery", () => deps.discovery);
+  server.get("/health", async (): Promise<Health> => {
+    const readings = await probe.readings();
+    const { mode, ledger, models } = loop.state;
+    return {
+      status: mode === "open" ? "ok" : "draining",
+      uptime_secs: Math.round((clock.monotonicMs() - startedMs) / 100) / 10,
+      devices: describeReadings(ledger, readings),
+      models: [...models.values()].map(describeTraffic),
+    };
+  });
+  server.get("/models", async (_request, reply) => {
+    await deps.discovery;
+    tagGeneration(reply, loop);
+    return describeModels(loop.state);
+  });
+  server.get<{ Params: { id: string } }>("/models/:id", (request, reply) => {
+    const resident = loop.state.models.get(request.params.id);
+    if (resident === undefined)
+      throw new CortexError("model_not_found", `${request.params.id} is not loaded here`);
+    tagGeneration(reply, loop);
+    return describeResident(loop.state, resident);
+  });
+  server.get("/metrics", async (_request, reply) => {
+    reply.type(metrics.contentType);
+    return metrics.render();
+  });
+}
+
+const tagGeneration = (reply: FastifyReply, loop: ResidencyLoop): void => {
+  void reply.header("etag", `"${loop.state.generation}"`);
+};
+
+function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {
+  const { loop } = deps;
+  server.post("/models/load", async (request, reply) => {
+    const body = readBody(request, loadRequestSchema);
+    const ifMatch = expectedGeneration(request);
+    await deps.discovery;
+    return answerChange(loop, { request, reply, doneStatus: "loaded" }, loop.load(body, ifMatch));
+  });
+  server.post("/models/unload", async (request, reply) => {
+    const body = readBody(request, unloadRequestSchema);
+    const ifMatch = expectedGeneration(request);
+    await deps.discovery;
+    return answerChange(loop, { request, reply, doneStatus: "unloaded" }, loop.unload(body, ifMatch));
+  });
+  server.post("/drain", () => {
+    loop.dispatch({ type: "drain-requested" });
+    return { status: "draining" };
+  });
+  server.post("/resume", () => {
+    loop.dispatch({ type: "resume-requested" });
+    return { status: loop.state.mode === "open" ? "ok" : "draining" };
+  });
+}
+
+/** `If-Match: "<generation>"`; `*` and absence mean any. */
+function expectedGeneration(request: FastifyRequest): number | null {
+  const header = request.headers["if-match"];
+  if (header === undefined || header.trim() === "*") return null;
+  const digits = /^(?:W\/)?"?(\d+)"?$/.exec(header.trim())?.[1];
+  if (digits !== undefined) return Number(digits);
+  throw new CortexError("invalid_request_body", `If-Match: ${header} is not a generation`, {
+    param: "If-Match",
+  });
+}
+
+interface ChangeExchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly doneStatus: "loaded" | "unloaded";
+}
+
+async function answerChange(
+  loop: ResidencyLoop,
+  { request, reply, doneStatus }: ChangeExchange,
+  answer: ChangeAnswer,
+): Promise<ChangeResponse> {
+  switch (answer.kind) {
+    case "refused":
+      tagGeneration(reply, loop);
+      throw answer.failure;
+    case "nothing-to-do":
+      tagGeneration(reply, loop);
+      return { status: doneStatus, job: null };
+    case "job": {
+      void reply.header("location", `/jobs/${answer.jobId}`);
+      if (!wantsToWait(request)) {
+        tagGeneration(reply, loop);
+        void reply.status(202);
+        return { status: "pending", job: findJob(loop, answer.jobId) };
+      }
+      const job = await loop.jobEnd(answer.jobId, whenClientLeaves(reply));
+      tagGeneration(reply, loop);
+      const failure = jobFailure(job);
+      if (failure !== null) throw failure;
+      return { status: doneStatus, job };
+    }
+    default:
+      return assertNever(answer);
+  }
+}
+
+function wantsToWait(request: FastifyRequest): boolean {
+  const { wait } = request.query as { readonly wait?: string };
+  return wait !== undefined && !["0", "false", "no"].includes(wait);
+}
+
+/** Only the waiting ends with the caller; the change itself goes on. */
+function whenClientLeaves(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once("close", () => {
+    controller.abort();
+  });
+  return controller.signal;
+}
+
+function findJob(loop: ResidencyLoop, jobId: string): Job {
+  const job = loop.state.jobs.get(jobId);
+  if (job === undefined) throw new CortexError("job_not_found", `there is no job ${jobId}`);
+  return job;
+}
+
+function addJobRoutes(server: FastifyInstance, { loop }: NeuronServerDeps): void {
+  type WithId = { Params: { id: string } };
+  server.get("/jobs", () => ({ jobs: [...loop.state.jobs.values()].reverse() }));
+  server.get<WithId>("/jobs/:id", (request) => findJob(loop, request.params.id));
+  server.delete<WithId>("/jobs/:id", (request) => {
+    const answer = loop.cancelJob(request.params.id);
+    if (answer.kind === "refused") throw answer.failure;
+    return findJob(loop, request.params.id);
+  });
+}

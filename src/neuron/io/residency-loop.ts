@@ -1,0 +1,290 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import { CortexError, toCortexError } from "../../core/errors.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Job, LoadRequest, UnloadRequest } from "../../protocol/neuron-api.ts";
+import { admit } from "../admission.ts";
+import { estimateFootprintMb } from "../estimate-footprint.ts";
+import { jobHasEnded } from "../job-history.ts";
+import {
+  emptyResidency,
+  type ChangeAnswer,
+  type Residency,
+  type ResidencyEffect,
+  type ResidencyEvent,
+} from "../residency-state.ts";
+import { reduceResidency } from "../residency.ts";
+import type { ModelFiles } from "./model-files.ts";
+import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
+
+export interface ResidencyLoopDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly modelFiles: ModelFiles;
+  readonly usedMb: () => Promise<ReadonlyMap<number, number>>;
+  readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
+  /** Told of every load that ended and every worker that was lost. */
+  readonly report: (effect: Extract<ResidencyEffect, { readonly type: `report-${string}` }>) => void;
+}
+
+/** A request that was taken: `end` must be called exactly once, on every path. */
+export interface AdmittedRequest {
+  readonly modelId: string;
+  readonly worker: ModelWorker;
+  end(): void;
+}
+
+type StartWorkerEffect = Extract<ResidencyEffect, { readonly type: "start-worker" }>;
+type VerifyEffect = Extract<ResidencyEffect, { readonly type: "verify-source" }>;
+
+/**
+ * Feeds `reduceResidency` and carries its effects out. One event is handled at a time, so what is decided from
+ * `state` in one turn of the event loop and dispatched in the same turn cannot be overtaken.
+ */
+export class ResidencyLoop {
+  readonly #deps: ResidencyLoopDeps;
+  readonly #queue: ResidencyEvent[] = [];
+  readonly #listeners = new Set<() => void>();
+  readonly #verifications = new Map<string, AbortController>();
+  readonly #drainTimers = new Map<string, AbortController>();
+  readonly #workers = new Map<string, ModelWorker>();
+  #state: Residency = emptyResidency;
+  #running = false;
+
+  constructor(deps: ResidencyLoopDeps) {
+    this.#deps = deps;
+  }
+
+  get state(): Residency {
+    return this.#state;
+  }
+
+  /** Handles an event and all that follow from it at once; returns the answer to this one. */
+  dispatch(event: ResidencyEvent): ChangeAnswer | null {
+    this.#queue.push(event);
+    if (this.#running) return null;
+    this.#running = true;
+    const before = this.#state;
+    let answer: ChangeAnswer | null = null;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        const step = reduceResidency(this.#state, next);
+        this.#state = step.state;
+        answer ??= step.answer;
+        for (const effect of step.effects) this.#run(effect);
+      }
+    } finally {
+      this.#running = false;
+    }
+    if (before !== this.#state) for (const listener of this.#listeners) listener();
+    return answer;
+  }
+
+  load(request: LoadRequest, ifMatch: number | null): ChangeAnswer {
+    return this.#ask({ type: "load-requested", jobId: newJobId(), request, ifMatch, atMs: this.#nowMs() });
+  }
+
+  unload(request: UnloadRequest, ifMatch: number | null): ChangeAnswer {
+    return this.#ask({
+      type: "unload-requested",
+      jobId: newJobId(),
+      modelId: request.model_id,
+      drainTimeoutMs: request.drain_timeout_secs * 1000,
+      force: request.force,
+      ifMatch,
+      atMs: this.#nowMs(),
+    });
+  }
+
+  cancelJob(jobId: string): ChangeAnswer {
+    return this.#ask({ type: "job-cancel-requested", jobId, atMs: this.#nowMs() });
+  }
+
+  /** Takes a request for a loaded model, or throws why not. */
+  openRequest(modelId: string): AdmittedRequest {
+    const admission = admit(this.#state, modelId);
+    if (!admission.ok) {
+      const { failure, fullInstance } = admission.error;
+      if (fullInstance !== null) this.dispatch({ type: "request-refused", instance: fullInstance });
+      throw failure;
+    }
+    const { instance } = admission.value;
+    const worker = this.#workers.get(instance);
+    if (worker === undefined)
+      throw new CortexError("internal_error", `${modelId} is loaded without a worker`);
+    this.dispatch({ type: "request-started", instance, atMs: this.#nowMs() });
+    let ended = false;
+    return {
+      modelId,
+      worker,
+      end: () => {
+        if (ended) return;
+        ended = true;
+        this.dispatch({ type: "request-ended", instance, atMs: this.#nowMs() });
+      },
+    };
+  }
+
+  /** The job once it has ended; rejects with the signal's reason. The job itself goes on. */
+  async jobEnd(jobId: string, signal?: AbortSignal): Promise<Job> {
+    return this.until(({ jobs }) => {
+      const job = jobs.get(jobId);
+      if (job === undefined) throw new CortexError("job_not_found", `there is no job ${jobId}`);
+      return jobHasEnded(job) ? job : undefined;
+    }, signal);
+  }
+
+  /** What `look` first finds in a state, now or after a change. */
+  async until<Found>(look: (state: Residency) => Found | undefined, signal?: AbortSignal): Promise<Found> {
+    const found = look(this.#state);
+    if (found !== undefined) return found;
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        this.#listeners.delete(onChange);
+        signal?.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = () => {
+        finish(() => {
+          reject(signal?.reason instanceof Error ? signal.reason : new Error("no longer waited for"));
+        });
+      };
+      const onChange = () => {
+        try {
+          const later = look(this.#state);
+          if (later === undefined) return;
+          finish(() => {
+            resolve(later);
+          });
+        } catch (thrown) {
+          finish(() => {
+            reject(toCortexError(thrown));
+          });
+        }
+      };
+      this.#listeners.add(onChange);
+      if (signal?.aborted === true) onAbort();
+      else signal?.addEventListener("abort", onAbort);
+    });
+  }
+
+  /** Called after every change of state; returns how to stop listening. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Ends every model and settles when all processes are gone. Nothing is taken any more from the first moment. */
+  async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
+    this.dispatch({ type: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
+    await this.until(({ models }) => (models.size === 0 ? true : undefined), signal);
+    for (const timer of this.#drainTimers.values()) timer.abort();
+  }
+
+  #ask(event: ResidencyEvent): ChangeAnswer {
+    const answer = this.dispatch(event);
+    if (answer === null) throw new CortexError("internal_error", `${event.type} was not answered`);
+    return answer;
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.nowMs();
+  }
+
+  #run(effect: ResidencyEffect): void {
+    switch (effect.type) {
+      case "verify-source":
+        void this.#verify(effect);
+        return;
+      case "abandon-verification":
+        this.#verifications.get(effect.instance)?.abort();
+        return;
+      case "start-worker":
+        this.#startWorker(effect);
+        return;
+      case "stop-worker":
+        void this.#workers.get(effect.instance)?.stop();
+        return;
+      case "start-drain-timer":
+        void this.#startDrainTimer(effect.instance, effect.timeoutMs);
+        return;
+      case "report-load-ended":
+      case "report-worker-lost":
+        this.#deps.report(effect);
+        return;
+    }
+  }
+
+  async #verify({ instance, spec }: VerifyEffect): Promise<void> {
+    const abandoned = new AbortController();
+    this.#verifications.set(instance, abandoned);
+    try {
+      const file = await this.#deps.modelFiles.verify(spec, abandoned.signal);
+      const requiredMb = estimateFootprintMb({
+        declaredMb: spec.vram_mb,
+        fileBytes: file.fileBytes,
+        shape: file.shape,
+        context: spec.context,
+        parallel: spec.parallel,
+      });
+      const usedMb = await this.#deps.usedMb();
+      const atMs = this.#nowMs();
+      this.dispatch({ type: "source-verified", instance, modelPath: file.path, requiredMb, usedMb, atMs });
+    } catch (thrown) {
+      const failure = toCortexError(thrown);
+      this.dispatch({ type: "source-refused", instance, failure, atMs: this.#nowMs() });
+    } finally {
+      this.#verifications.delete(instance);
+    }
+  }
+
+  #startWorker({ instance, spec, modelPath, devices }: StartWorkerEffect): void {
+    const worker = this.#deps.launchWorker({
+      spec,
+      modelPath,
+      devices,
+      onMessage: (message) => {
+        switch (message.type) {
+          case "progress":
+            this.dispatch({ type: "worker-progress", instance, fraction: message.fraction });
+            return;
+          case "ready":
+            this.dispatch({ type: "worker-ready", instance, facts: message.facts, atMs: this.#nowMs() });
+            return;
+          case "failed": {
+            const next = message.next === undefined ? {} : { next: message.next };
+            const failure = new CortexError(message.code, message.message, next);
+            this.dispatch({ type: "worker-failed", instance, failure, atMs: this.#nowMs() });
+            return;
+          }
+        }
+      },
+    });
+    this.#workers.set(instance, worker);
+    if (worker.pid !== null) this.dispatch({ type: "worker-spawned", instance, pid: worker.pid });
+    void this.#watchExit(instance, worker);
+  }
+
+  async #watchExit(instance: string, worker: ModelWorker): Promise<void> {
+    const exit = await worker.exited;
+    this.#workers.delete(instance);
+    this.#drainTimers.get(instance)?.abort();
+    this.dispatch({ type: "worker-exited", instance, exit, atMs: this.#nowMs() });
+  }
+
+  async #startDrainTimer(instance: string, timeoutMs: number): Promise<void> {
+    this.#drainTimers.get(instance)?.abort();
+    const timer = new AbortController();
+    this.#drainTimers.set(instance, timer);
+    try {
+      await this.#deps.clock.sleep(timeoutMs, timer.signal);
+      this.dispatch({ type: "drain-timed-out", instance, atMs: this.#nowMs() });
+    } catch {
+      // Replaced by a later drain, or not needed any more.
+    } finally {
+      if (this.#drainTimers.get(instance) === timer) this.#drainTimers.delete(instance);
+    }
+  }
+}
+
+const newJobId = (): string => `job-${randomUUID()}`;

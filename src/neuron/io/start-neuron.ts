@@ -1,0 +1,208 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FastifyInstance } from "fastify";
+import type { Clock } from "../../core/clock.ts";
+import { CortexError } from "../../core/errors.ts";
+import { readEnvironment } from "../../platform/environment.ts";
+import { listen } from "../../platform/http-server.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { Device, Discovery } from "../../protocol/neuron-api.ts";
+import { ledgerOf } from "../describe-residency.ts";
+import { describeExit } from "../residency-unloading.ts";
+import type { ResidencyEffect } from "../residency-state.ts";
+import { createGpuProbe } from "./gpu-probe.ts";
+import { describeMachine, describeVersion } from "./machine-facts.ts";
+import { createModelFiles } from "./model-files.ts";
+import { createWorkerLauncher, defaultWorkerEntry } from "./model-worker.ts";
+import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
+import { createNeuronServer } from "./neuron-server.ts";
+import { ResidencyLoop } from "./residency-loop.ts";
+
+export interface NeuronConfig {
+  readonly host: string;
+  /** 0 asks the system for a free port. */
+  readonly port: number;
+  /** Directories that model files may be in; the first is the user's own store. */
+  readonly modelRoots: readonly string[];
+  /** Shared secret (`readTokenFile`); required on any address but loopback. */
+  readonly token?: string | undefined;
+  /** The driver's tool, when it is not in PATH. */
+  readonly nvidiaSmi?: string | undefined;
+  readonly gitSha?: string | undefined;
+}
+
+export interface NeuronDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Path of the model worker's entry file; the shipped one by default. */
+  readonly workerEntry?: string | undefined;
+  /** What workers inherit, credentials left out; this process's environment by default. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+export interface RunningNeuron {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly discovery: Discovery;
+  /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s. */
+  close(options?: { readonly drainTimeoutMs?: number }): Promise<void>;
+}
+
+const DEFAULT_SHUTDOWN_DRAIN_MS = 2_000;
+/** Beyond the drain: what a worker that ignores every request to go may cost. */
+const WORKER_STOP_BOUND_MS = 4_500;
+const LAST_BYTES_MS = 500;
+/** Unix socket paths end at 108 bytes on Linux and 104 elsewhere. */
+const MAX_SOCKET_DIRECTORY_LENGTH = 80;
+
+/**
+ * Starts a neuron: binds first, so that a taken port is told at once and a slow driver does not look like a dead
+ * machine, then discovers the devices. Throws bind_needs_token, address_in_use or usage_error.
+ */
+export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promise<RunningNeuron> {
+  requireToken(config);
+  const { clock, logger } = deps;
+  const socketDirectory = await makeSocketDirectory();
+  const { loop, probe, metrics, takeDevices } = assemble(config, deps, socketDirectory);
+  const discovered = Promise.withResolvers<Discovery>();
+  const server = createNeuronServer({
+    clock,
+    logger,
+    loop,
+    probe,
+    metrics,
+    token: config.token,
+    version: await describeVersion(config.gitSha),
+    discovery: discovered.promise,
+  });
+  let port: number;
+  try {
+    port = await listen(server, config);
+  } catch (thrown) {
+    await rm(socketDirectory, { recursive: true, force: true });
+    throw thrown;
+  }
+  const discovery = await describeMachine(await probe.discover(), config.modelRoots);
+  takeDevices(discovery.devices);
+  discovered.resolve(discovery);
+  let closing: Promise<void> | null = null;
+  return {
+    address: { host: config.host, port },
+    discovery,
+    close: (options) => {
+      const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
+      closing ??= closeNeuron({ loop, server, clock, logger, socketDirectory, drainTimeoutMs });
+      return closing;
+    },
+  };
+}
+
+/** The parts below the HTTP server. Devices come later, when the driver has answered. */
+function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: string) {
+  const { clock, logger } = deps;
+  const environment = deps.environment ?? readEnvironment().inherited;
+  const nvidiaSmi = config.nvidiaSmi === undefined ? {} : { nvidiaSmi: config.nvidiaSmi };
+  const probe = createGpuProbe({ clock, logger, environment, ...nvidiaSmi });
+  let devices: readonly Device[] = [];
+  const loop: ResidencyLoop = new ResidencyLoop({
+    clock,
+    logger,
+    modelFiles: createModelFiles(config.modelRoots),
+    usedMb: () => probe.usedMb(),
+    launchWorker: createWorkerLauncher({
+      clock,
+      logger,
+      entry: deps.workerEntry ?? defaultWorkerEntry(),
+      socketDirectory,
+      environment,
+      devices: () => devices,
+    }),
+    report: (effect) => {
+      report(effect, { loop, metrics, logger });
+    },
+  });
+  const metrics = createNeuronMetrics(() => loop.state);
+  const takeDevices = (found: readonly Device[]): void => {
+    devices = found;
+    loop.dispatch({ type: "devices-discovered", devices: ledgerOf(found) });
+  };
+  return { loop, probe, metrics, takeDevices };
+}
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+
+function requireToken({ host, token }: NeuronConfig): void {
+  if (token !== undefined || isLoopback(host)) return;
+  throw new CortexError(
+    "bind_needs_token",
+    `${host} is not loopback: whoever reaches it could load and unload models`,
+  );
+}
+
+/** Private to this user (0700), with a path short enough for a socket below it. */
+async function makeSocketDirectory(): Promise<string> {
+  const parent = tmpdir().length > MAX_SOCKET_DIRECTORY_LENGTH ? "/tmp" : tmpdir();
+  return mkdtemp(join(parent, "cortex-neuron-"));
+}
+
+function report(
+  effect: Extract<ResidencyEffect, { readonly type: `report-${string}` }>,
+  told: { readonly loop: ResidencyLoop; readonly metrics: NeuronMetrics; readonly logger: Logger },
+): void {
+  if (effect.type === "report-worker-lost") {
+    const { modelId, exit, openRequests } = effect;
+    told.metrics.countCrash(modelId);
+    told.logger.error(
+      {
+        model: modelId,
+        signal: exit.signal,
+        exitCode: exit.code,
+        openRequests,
+        lastLogLines: exit.lastLogLines,
+      },
+      `the worker of ${modelId} ${describeExit(exit)}`,
+    );
+    return;
+  }
+  const job = told.loop.state.jobs.get(effect.jobId);
+  if (job === undefined || job.ended_at_ms === null) return;
+  const durationMs = job.ended_at_ms - job.created_at_ms;
+  told.metrics.observeLoad(job.error === null ? "done" : "failed", durationMs / 1000);
+  if (job.error === null) told.logger.info({ model: job.model_id, durationMs }, "model loaded");
+  else told.logger.warn({ model: job.model_id, durationMs, error: job.error }, "model not loaded");
+}
+
+async function closeNeuron(neuron: {
+  readonly loop: ResidencyLoop;
+  readonly server: FastifyInstance;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly socketDirectory: string;
+  readonly drainTimeoutMs: number;
+}): Promise<void> {
+  const { loop, server, clock, logger } = neuron;
+  const bound = new AbortController();
+  const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + WORKER_STOP_BOUND_MS });
+  await loop.shutDown(neuron.drainTimeoutMs, bound.signal).catch(() => {
+    // A process that even SIGKILL does not end (a hung driver) must not hold the machine's supervisor.
+    logger.error({ models: [...loop.state.models.keys()] }, "workers that did not end are left behind");
+  });
+  bound.abort();
+  await giveUp;
+  const closed = server.close();
+  const lastBytes = new AbortController();
+  await Promise.race([closed, clock.sleep(LAST_BYTES_MS, lastBytes.signal).catch(() => undefined)]);
+  lastBytes.abort();
+  server.server.closeAllConnections();
+  await closed;
+  await rm(neuron.socketDirectory, { recursive: true, force: true });
+}
+
+async function abortAfter(
+  controller: AbortController,
+  { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
+): Promise<void> {
+  await clock.sleep(timeoutMs, controller.signal).catch(() => undefined);
+  controller.abort();
+}

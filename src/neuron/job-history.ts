@@ -1,0 +1,67 @@
+import { CortexError, errorKind, isErrorCode } from "../core/errors.ts";
+import type { Job } from "../protocol/neuron-api.ts";
+
+/** Jobs by id, oldest first. Running ones are always kept; of the ended ones the last hundred. */
+export type JobHistory = ReadonlyMap<string, Job>;
+
+const KEPT_ENDED_JOBS = 100;
+
+export const jobHasEnded = (job: Job): boolean => job.ended_at_ms !== null;
+
+export function openJob(
+  jobs: JobHistory,
+  job: Pick<Job, "id" | "kind" | "model_id" | "state" | "created_at_ms">,
+): JobHistory {
+  return new Map(jobs).set(job.id, { ...job, progress: null, ended_at_ms: null, error: null });
+}
+
+/** Moves a running job on; an ended or unknown job stays what it is. */
+export function advanceJob(
+  jobs: JobHistory,
+  jobId: string,
+  change: Partial<Pick<Job, "state" | "progress">>,
+): JobHistory {
+  const job = jobs.get(jobId);
+  if (job === undefined || jobHasEnded(job)) return jobs;
+  const entersNewState = change.state !== undefined && change.state !== job.state;
+  const progress = entersNewState ? null : job.progress;
+  return new Map(jobs).set(jobId, { ...job, progress, ...change });
+}
+
+/** Ends a job once, with its failure or as done, and forgets the oldest ended ones. */
+export function endJob(
+  jobs: JobHistory,
+  jobId: string,
+  end: { readonly atMs: number; readonly failure: CortexError | null },
+): JobHistory {
+  const job = jobs.get(jobId);
+  if (job === undefined || jobHasEnded(job)) return jobs;
+  const next = new Map(jobs).set(jobId, {
+    ...job,
+    state: end.failure === null ? "done" : "failed",
+    progress: null,
+    ended_at_ms: end.atMs,
+    error: end.failure === null ? null : failureOnTheWire(end.failure),
+  });
+  const ended = [...next.values()].filter(jobHasEnded);
+  for (const old of ended.slice(0, Math.max(0, ended.length - KEPT_ENDED_JOBS))) next.delete(old.id);
+  return next;
+}
+
+const failureOnTheWire = (failure: CortexError): NonNullable<Job["error"]> => ({
+  ...failure.details,
+  code: failure.code,
+  message: failure.message,
+  next: failure.next,
+});
+
+/** The failure of an ended job as the error that a waiting caller gets; null when it succeeded. */
+export function jobFailure(job: Job): CortexError | null {
+  if (job.error === null) return null;
+  const { code, message, next, ...details } = job.error;
+  const known = isErrorCode(code) ? code : "internal_error";
+  return new CortexError(known, message, {
+    details: { ...details, job_id: job.id },
+    next: next || errorKind(known).next,
+  });
+}

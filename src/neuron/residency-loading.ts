@@ -1,0 +1,179 @@
+import type { CortexError } from "../core/errors.ts";
+import { bytesToMib } from "../core/quantities.ts";
+import { observeUsedMb, reserve, settle } from "./device-ledger.ts";
+import { advanceJob, endJob } from "./job-history.ts";
+import {
+  findInstance,
+  type Residency,
+  type ResidencyEffect,
+  type ResidencyEvent,
+  type ResidencyStep,
+  type Resident,
+} from "./residency-state.ts";
+
+type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
+
+export const unchanged = (state: Residency): ResidencyStep => ({ state, effects: [], answer: null });
+
+export const withResident = (state: Residency, resident: Resident): Residency => ({
+  ...state,
+  models: new Map(state.models).set(resident.spec.model_id, resident),
+});
+
+export function withoutResident(state: Residency, resident: Resident): Residency {
+  const models = new Map(state.models);
+  models.delete(resident.spec.model_id);
+  return { ...state, models };
+}
+
+export function onSourceVerified(state: Residency, event: EventOf<"source-verified">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "verifying") return unchanged(state);
+  const verified: Resident = {
+    ...resident,
+    phase: { name: "verified", modelPath: event.modelPath, requiredMb: event.requiredMb },
+  };
+  const next = withResident(state, verified);
+  return advanceLoads(
+    {
+      ...next,
+      ledger: observeUsedMb(next.ledger, event.usedMb),
+      jobs: advanceJob(next.jobs, event.instance, { state: "reserving" }),
+    },
+    event.atMs,
+  );
+}
+
+export function onSourceRefused(state: Residency, event: EventOf<"source-refused">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "verifying") return unchanged(state);
+  return { ...failBeforeStart(state, resident, event), answer: null };
+}
+
+/** A load that has no process yet ends on the spot. */
+export function failBeforeStart(
+  state: Residency,
+  resident: Resident,
+  end: { readonly failure: CortexError; readonly atMs: number },
+): { readonly state: Residency; readonly effects: readonly ResidencyEffect[] } {
+  return {
+    state: { ...withoutResident(state, resident), jobs: endJob(state.jobs, resident.instance, end) },
+    effects: [{ type: "report-load-ended", jobId: resident.instance }],
+  };
+}
+
+export function onWorkerProgress(state: Residency, event: EventOf<"worker-progress">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "loading") return unchanged(state);
+  const progress = Math.min(1, Math.max(0, event.fraction));
+  return unchanged({ ...state, jobs: advanceJob(state.jobs, event.instance, { progress }) });
+}
+
+export function onWorkerReady(state: Residency, event: EventOf<"worker-ready">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "loading") return unchanged(state);
+  const measured = settle(state.ledger, {
+    holder: resident.spec.model_id,
+    measuredMb: bytesToMib(event.facts.memory_bytes),
+    devices: resident.devices,
+  });
+  if (!measured.ok)
+    return onWorkerFailed(state, { ...event, type: "worker-failed", failure: measured.error });
+  const loaded: Resident = {
+    ...resident,
+    phase: { name: "loaded" },
+    facts: event.facts,
+    loadedAtMs: event.atMs,
+  };
+  const next: Residency = {
+    ...withResident(state, loaded),
+    ledger: measured.value.ledger,
+    jobs: endJob(state.jobs, event.instance, { atMs: event.atMs, failure: null }),
+  };
+  const step = advanceLoads(next, event.atMs);
+  return { ...step, effects: [{ type: "report-load-ended", jobId: event.instance }, ...step.effects] };
+}
+
+/** The worker gave up, or may not stay: its entry and its memory remain until the process is gone. */
+export function onWorkerFailed(state: Residency, event: EventOf<"worker-failed">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "loading") return unchanged(state);
+  const stopping: Resident = {
+    ...resident,
+    phase: { name: "stopping", unloadJobId: null, loadFailure: event.failure },
+  };
+  return {
+    state: withResident(state, stopping),
+    effects: [{ type: "stop-worker", instance: event.instance }],
+    answer: null,
+  };
+}
+
+/**
+ * Moves every load on as far as it can go now, oldest first: promises memory to those whose file is good, then
+ * starts those whose devices have no other load under way. A load that does not fit waits only while a worker
+ * that was told to go still holds memory (which is bounded); younger loads wait behind it, so that they cannot
+ * take the memory it waits for.
+ */
+export function advanceLoads(state: Residency, atMs: number): ResidencyStep {
+  const promised = promiseMemory(state, atMs);
+  const started = startPromised(promised.state);
+  return { ...started, effects: [...promised.effects, ...started.effects] };
+}
+
+function promiseMemory(start: Residency, atMs: number): ResidencyStep {
+  let state = start;
+  const effects: ResidencyEffect[] = [];
+  for (const resident of start.models.values()) {
+    const { phase, spec } = resident;
+    if (phase.name !== "verified") continue;
+    const reservation = reserve(state.ledger, {
+      holder: spec.model_id,
+      requiredMb: phase.requiredMb,
+      minDevices: spec.min_devices,
+      devices: spec.devices,
+    });
+    if (reservation.ok) {
+      const { ledger, devices } = reservation.value;
+      const reserved: Resident = {
+        ...resident,
+        devices,
+        phase: { name: "reserved", modelPath: phase.modelPath },
+      };
+      state = { ...withResident(state, reserved), ledger };
+      continue;
+    }
+    if (reservation.error.code === "insufficient_vram" && memoryIsBeingFreed(state)) break;
+    const failed = failBeforeStart(state, resident, { failure: reservation.error, atMs });
+    state = failed.state;
+    effects.push(...failed.effects);
+  }
+  return { state, effects, answer: null };
+}
+
+const memoryIsBeingFreed = (state: Residency): boolean =>
+  [...state.models.values()].some((resident) => resident.phase.name === "stopping");
+
+function startPromised(start: Residency): ResidencyStep {
+  let state = start;
+  const effects: ResidencyEffect[] = [];
+  const busy = new Set<number>();
+  for (const resident of start.models.values()) {
+    if (resident.phase.name === "loading") for (const device of resident.devices) busy.add(device);
+  }
+  for (const resident of start.models.values()) {
+    if (resident.phase.name !== "reserved") continue;
+    const { modelPath } = resident.phase;
+    const mustWait = resident.devices.some((device) => busy.has(device));
+    // One that waits also keeps younger loads off its devices: otherwise a wide model could wait for ever.
+    for (const device of resident.devices) busy.add(device);
+    if (mustWait) continue;
+    state = {
+      ...withResident(state, { ...resident, phase: { name: "loading" } }),
+      jobs: advanceJob(state.jobs, resident.instance, { state: "loading" }),
+    };
+    const { instance, spec, devices } = resident;
+    effects.push({ type: "start-worker", instance, spec, modelPath, devices });
+  }
+  return { state, effects, answer: null };
+}

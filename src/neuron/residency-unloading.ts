@@ -1,0 +1,306 @@
+import { assertNever } from "../core/assert-never.ts";
+import { CortexError } from "../core/errors.ts";
+import { release } from "./device-ledger.ts";
+import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
+import {
+  advanceLoads,
+  failBeforeStart,
+  unchanged,
+  withoutResident,
+  withResident,
+} from "./residency-loading.ts";
+import {
+  findInstance,
+  type Residency,
+  type ResidencyEffect,
+  type ResidencyEvent,
+  type ResidencyStep,
+  type Resident,
+  type WorkerExit,
+} from "./residency-state.ts";
+
+type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
+
+/** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
+export function onUnloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
+  const resident = state.models.get(event.modelId);
+  if (resident === undefined) return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
+  const joined = unloadJobOf(resident);
+  if (joined !== null) {
+    const hurried =
+      event.force && resident.phase.name === "draining"
+        ? stopLoaded(state, resident, joined)
+        : unchanged(state);
+    return { ...hurried, answer: { kind: "job", jobId: joined } };
+  }
+  const opened: Residency = {
+    ...state,
+    jobs: openJob(state.jobs, {
+      id: event.jobId,
+      kind: "unload",
+      model_id: event.modelId,
+      state: "queued",
+      created_at_ms: event.atMs,
+    }),
+  };
+  return { ...beginUnload(opened, resident, event), answer: { kind: "job", jobId: event.jobId } };
+}
+
+const unloadJobOf = (resident: Resident): string | null =>
+  resident.phase.name === "draining" || resident.phase.name === "stopping"
+    ? resident.phase.unloadJobId
+    : null;
+
+function beginUnload(
+  state: Residency,
+  resident: Resident,
+  event: EventOf<"unload-requested">,
+): ResidencyStep {
+  switch (resident.phase.name) {
+    case "loaded":
+      return event.force || resident.openRequests === 0
+        ? stopLoaded(state, resident, event.jobId)
+        : beginDrain(state, resident, { unloadJobId: event.jobId, timeoutMs: event.drainTimeoutMs });
+    case "draining":
+    case "stopping":
+      // On its way out without a job (a shutdown, a failed load): the unload is done when the process is gone.
+      return unchanged({
+        ...withResident(state, { ...resident, phase: { ...resident.phase, unloadJobId: event.jobId } }),
+        jobs: advanceJob(state.jobs, event.jobId, { state: resident.phase.name }),
+      });
+    case "verifying":
+    case "verified":
+    case "reserved":
+    case "loading": {
+      const failure = new CortexError(
+        "job_cancelled",
+        `the load of ${event.modelId} was cancelled by an unload`,
+      );
+      return cancelLoad(state, resident, { failure, atMs: event.atMs, unloadJobId: event.jobId });
+    }
+    default:
+      return assertNever(resident.phase);
+  }
+}
+
+function stopLoaded(state: Residency, resident: Resident, unloadJobId: string | null): ResidencyStep {
+  const phase = { name: "stopping", unloadJobId, loadFailure: null } as const;
+  return {
+    state: {
+      ...withResident(state, { ...resident, phase }),
+      jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
+    },
+    effects: [{ type: "stop-worker", instance: resident.instance }],
+    answer: null,
+  };
+}
+
+function beginDrain(
+  state: Residency,
+  resident: Resident,
+  drain: { readonly unloadJobId: string | null; readonly timeoutMs: number },
+): ResidencyStep {
+  const { unloadJobId, timeoutMs } = drain;
+  return {
+    state: {
+      ...withResident(state, { ...resident, phase: { name: "draining", unloadJobId } }),
+      jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "draining" }),
+    },
+    effects: [{ type: "start-drain-timer", instance: resident.instance, timeoutMs }],
+    answer: null,
+  };
+}
+
+interface LoadCancellation {
+  readonly failure: CortexError;
+  readonly atMs: number;
+  /** The unload that is done once the load is gone. */
+  readonly unloadJobId: string | null;
+}
+
+/** Ends a load at whatever step it is; with a process, when that process is gone. */
+function cancelLoad(state: Residency, resident: Resident, cancellation: LoadCancellation): ResidencyStep {
+  const { failure, unloadJobId, atMs } = cancellation;
+  if (resident.phase.name === "loading") {
+    const phase = { name: "stopping", unloadJobId, loadFailure: failure } as const;
+    return {
+      state: {
+        ...withResident(state, { ...resident, phase }),
+        jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
+      },
+      effects: [{ type: "stop-worker", instance: resident.instance }],
+      answer: null,
+    };
+  }
+  const abandoned: readonly ResidencyEffect[] =
+    resident.phase.name === "verifying"
+      ? [{ type: "abandon-verification", instance: resident.instance }]
+      : [];
+  const failed = failBeforeStart(state, resident, cancellation);
+  const jobs =
+    unloadJobId === null
+      ? failed.state.jobs
+      : endJob(failed.state.jobs, unloadJobId, { atMs, failure: null });
+  const ledger = release(failed.state.ledger, resident.spec.model_id);
+  const step = advanceLoads({ ...failed.state, jobs, ledger }, atMs);
+  return { ...step, effects: [...abandoned, ...failed.effects, ...step.effects] };
+}
+
+/** `DELETE /jobs/{id}`: a load ends as cancelled, a drain is called off, a process that is stopping is too late. */
+export function onJobCancelRequested(
+  state: Residency,
+  event: EventOf<"job-cancel-requested">,
+): ResidencyStep {
+  const job = state.jobs.get(event.jobId);
+  if (job === undefined) {
+    const failure = new CortexError("job_not_found", `there is no job ${event.jobId}`);
+    return { ...unchanged(state), answer: { kind: "refused", failure } };
+  }
+  const answer = { kind: "job", jobId: event.jobId } as const;
+  const resident = state.models.get(job.model_id);
+  if (jobHasEnded(job) || resident === undefined) return { ...unchanged(state), answer };
+  const failure = new CortexError("job_cancelled", `the ${job.kind} of ${job.model_id} was cancelled`);
+  if (resident.phase.name === "stopping") {
+    if (resident.phase.loadFailure !== null && job.kind === "load") return { ...unchanged(state), answer };
+    const tooLate = new CortexError("model_busy", `${job.model_id} is already being stopped`, {
+      next: "wait for the job to end, then load the model again if it is still wanted",
+    });
+    return { ...unchanged(state), answer: { kind: "refused", failure: tooLate } };
+  }
+  if (resident.phase.name === "draining") {
+    return { ...callOffDrain(state, resident, { failure, atMs: event.atMs }), answer };
+  }
+  return { ...cancelLoad(state, resident, { failure, atMs: event.atMs, unloadJobId: null }), answer };
+}
+
+function callOffDrain(
+  state: Residency,
+  resident: Resident,
+  end: { readonly failure: CortexError; readonly atMs: number },
+): ResidencyStep {
+  const jobId = unloadJobOf(resident);
+  return unchanged({
+    ...withResident(state, { ...resident, phase: { name: "loaded" } }),
+    jobs: jobId === null ? state.jobs : endJob(state.jobs, jobId, end),
+  });
+}
+
+/** In-flight work is never cut without force: the model goes back to work. Only a shutdown does not wait longer. */
+export function onDrainTimedOut(state: Residency, event: EventOf<"drain-timed-out">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "draining") return unchanged(state);
+  if (state.mode === "closing") return stopLoaded(state, resident, resident.phase.unloadJobId);
+  const { model_id: modelId } = resident.spec;
+  const failure = new CortexError(
+    "model_busy",
+    `${modelId} still had ${resident.openRequests} requests in flight when the drain time was over`,
+    { details: { in_flight: resident.openRequests } },
+  );
+  return callOffDrain(state, resident, { failure, atMs: event.atMs });
+}
+
+export function onRequestEnded(state: Residency, event: EventOf<"request-ended">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident === undefined || resident.openRequests === 0) return unchanged(state);
+  const openRequests = resident.openRequests - 1;
+  const updated: Resident = { ...resident, openRequests, lastUsedMs: event.atMs };
+  if (updated.phase.name === "draining" && openRequests === 0) {
+    return stopLoaded(state, updated, updated.phase.unloadJobId);
+  }
+  return unchanged(withResident(state, updated));
+}
+
+/** The process is gone: only now its memory is free again, whatever the reason was. */
+export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident === undefined) return unchanged(state);
+  const { atMs, exit } = event;
+  const { model_id: modelId } = resident.spec;
+  const loadJob = state.jobs.get(resident.instance);
+  const loadWasRunning = loadJob !== undefined && !jobHasEnded(loadJob);
+  let jobs = endJob(state.jobs, resident.instance, { atMs, failure: loadFailure(resident, exit) });
+  const unloadJobId = unloadJobOf(resident);
+  if (unloadJobId !== null) jobs = endJob(jobs, unloadJobId, { atMs, failure: null });
+  const gone: Residency = {
+    ...withoutResident(state, resident),
+    ledger: release(state.ledger, modelId),
+    jobs,
+  };
+  const effects: ResidencyEffect[] = [];
+  if (loadWasRunning) effects.push({ type: "report-load-ended", jobId: resident.instance });
+  if (resident.phase.name !== "stopping") {
+    effects.push({ type: "report-worker-lost", modelId, exit, openRequests: resident.openRequests });
+  }
+  const step = advanceLoads(gone, atMs);
+  return { ...step, effects: [...effects, ...step.effects] };
+}
+
+function loadFailure(resident: Resident, exit: WorkerExit): CortexError {
+  if (resident.phase.name === "stopping" && resident.phase.loadFailure !== null) {
+    const { loadFailure: failure } = resident.phase;
+    return failure.code === "job_cancelled" || failure.code === "draining"
+      ? failure
+      : withLastWords(failure, exit);
+  }
+  return new CortexError(
+    "load_failed",
+    `the worker of ${resident.spec.model_id} ${describeExit(exit)} while it loaded`,
+    {
+      details: exitDetails(exit),
+    },
+  );
+}
+
+const withLastWords = (failure: CortexError, exit: WorkerExit): CortexError =>
+  new CortexError(failure.code, failure.message, {
+    details: { ...failure.details, last_log_lines: exit.lastLogLines },
+    next: failure.next,
+    cause: failure,
+  });
+
+export const exitDetails = (exit: WorkerExit) => ({
+  exit_code: exit.code,
+  signal: exit.signal,
+  last_log_lines: exit.lastLogLines,
+});
+
+/** "was killed by SIGKILL", "exited with code 1". */
+export const describeExit = (exit: WorkerExit): string =>
+  exit.signal === null ? `exited with code ${exit.code ?? "unknown"}` : `was killed by ${exit.signal}`;
+
+/** Everything leaves: loads are cancelled, idle models stop, busy ones get a short drain and then stop too. */
+export function onShutdownBegun(start: Residency, event: EventOf<"shutdown-begun">): ResidencyStep {
+  let state: Residency = { ...start, mode: "closing" };
+  const effects: ResidencyEffect[] = [];
+  for (const resident of start.models.values()) {
+    const step = shutDownOne(state, resident, event);
+    state = step.state;
+    effects.push(...step.effects);
+  }
+  return { state, effects, answer: null };
+}
+
+function shutDownOne(state: Residency, resident: Resident, event: EventOf<"shutdown-begun">): ResidencyStep {
+  switch (resident.phase.name) {
+    case "stopping":
+      return unchanged(state);
+    case "draining": {
+      const { instance } = resident;
+      const timer = { type: "start-drain-timer", instance, timeoutMs: event.drainTimeoutMs } as const;
+      return { ...unchanged(state), effects: [timer] };
+    }
+    case "loaded":
+      return resident.openRequests === 0
+        ? stopLoaded(state, resident, null)
+        : beginDrain(state, resident, { unloadJobId: null, timeoutMs: event.drainTimeoutMs });
+    case "verifying":
+    case "verified":
+    case "reserved":
+    case "loading": {
+      const failure = new CortexError("job_cancelled", "the neuron is shutting down");
+      return cancelLoad(state, resident, { failure, atMs: event.atMs, unloadJobId: null });
+    }
+    default:
+      return assertNever(resident.phase);
+  }
+}

@@ -1,0 +1,210 @@
+import { assertNever } from "../core/assert-never.ts";
+import { CortexError } from "../core/errors.ts";
+import { specHash } from "../protocol/spec-hash.ts";
+import { openJob } from "./job-history.ts";
+import {
+  onSourceRefused,
+  onSourceVerified,
+  onWorkerFailed,
+  onWorkerProgress,
+  onWorkerReady,
+  unchanged,
+  withResident,
+} from "./residency-loading.ts";
+import {
+  findInstance,
+  statusOf,
+  type Residency,
+  type ResidencyEvent,
+  type ResidencyStep,
+  type Resident,
+} from "./residency-state.ts";
+import {
+  onDrainTimedOut,
+  onJobCancelRequested,
+  onRequestEnded,
+  onShutdownBegun,
+  onUnloadRequested,
+  onWorkerExited,
+} from "./residency-unloading.ts";
+
+/**
+ * What is loaded on this neuron and what happens next, as one reducer: every cause is an event, every act is an
+ * effect, and the loop that runs them (`io/residency-loop.ts`) decides nothing. Three laws hold after each event,
+ * whatever the order of events:
+ *
+ * - No device is over its budget, and memory is promised again only after the process that held it has exited.
+ * - The generation never falls, and rises with every change that a planner could have seen.
+ * - Every job ends: a load with its worker's answer or exit, an unload with the exit or a called-off drain.
+ *
+ * An event names the instance (the load job) it is about, so one that arrives late, about a copy that is gone,
+ * changes nothing.
+ */
+export function reduceResidency(state: Residency, event: ResidencyEvent): ResidencyStep {
+  const step = applyEvent(state, event);
+  return visibleChange(state, step.state)
+    ? { ...step, state: { ...step.state, generation: state.generation + 1 } }
+    : step;
+}
+
+// A flat table of events; each line is one decision, so the complexity is in the count alone.
+// oxlint-disable-next-line complexity
+function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
+  switch (event.type) {
+    case "devices-discovered":
+      return unchanged({ ...state, ledger: event.devices });
+    case "load-requested":
+      return staleGeneration(state, event.ifMatch) ?? onLoadRequested(state, event);
+    case "unload-requested":
+      return staleGeneration(state, event.ifMatch) ?? onUnloadRequested(state, event);
+    case "job-cancel-requested":
+      return onJobCancelRequested(state, event);
+    case "source-verified":
+      return onSourceVerified(state, event);
+    case "source-refused":
+      return onSourceRefused(state, event);
+    case "worker-spawned":
+      return onWorkerSpawned(state, event);
+    case "worker-progress":
+      return onWorkerProgress(state, event);
+    case "worker-ready":
+      return onWorkerReady(state, event);
+    case "worker-failed":
+      return onWorkerFailed(state, event);
+    case "worker-exited":
+      return onWorkerExited(state, event);
+    case "drain-timed-out":
+      return onDrainTimedOut(state, event);
+    case "request-started":
+      return onRequestStarted(state, event);
+    case "request-refused":
+      return onRequestRefused(state, event);
+    case "request-ended":
+      return onRequestEnded(state, event);
+    case "drain-requested":
+      return unchanged(state.mode === "closing" ? state : { ...state, mode: "draining" });
+    case "resume-requested":
+      return unchanged(state.mode === "closing" ? state : { ...state, mode: "open" });
+    case "shutdown-begun":
+      return onShutdownBegun(state, event);
+    default:
+      return assertNever(event);
+  }
+}
+
+type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
+
+const refused = (state: Residency, failure: CortexError): ResidencyStep => ({
+  ...unchanged(state),
+  answer: { kind: "refused", failure },
+});
+
+function staleGeneration(state: Residency, ifMatch: number | null): ResidencyStep | null {
+  if (ifMatch === null || ifMatch === state.generation) return null;
+  return refused(
+    state,
+    new CortexError(
+      "stale_generation",
+      `the change was made for generation ${ifMatch} and this neuron is at ${state.generation}`,
+      { details: { generation: state.generation, if_match: ifMatch } },
+    ),
+  );
+}
+
+function onLoadRequested(state: Residency, event: EventOf<"load-requested">): ResidencyStep {
+  const { origin, ...spec } = event.request;
+  const present = state.models.get(spec.model_id);
+  const hash = specHash(spec);
+  if (present !== undefined) return onLoadOfPresent(state, present, hash);
+  if (state.mode !== "open") {
+    return refused(state, new CortexError("draining", "this neuron takes no new models: it is draining"));
+  }
+  const resident: Resident = {
+    instance: event.jobId,
+    spec,
+    specHash: hash,
+    origin,
+    phase: { name: "verifying" },
+    devices: [],
+    pid: null,
+    facts: null,
+    openRequests: 0,
+    rejectedQueueFull: 0,
+    requestedAtMs: event.atMs,
+    loadedAtMs: null,
+    lastUsedMs: null,
+  };
+  const jobs = openJob(state.jobs, {
+    id: event.jobId,
+    kind: "load",
+    model_id: spec.model_id,
+    state: "verifying",
+    created_at_ms: event.atMs,
+  });
+  return {
+    state: { ...withResident(state, resident), jobs },
+    effects: [{ type: "verify-source", instance: event.jobId, spec }],
+    answer: { kind: "job", jobId: event.jobId },
+  };
+}
+
+/** Loads of one model are single-flight: the second caller shares what the first one started. */
+function onLoadOfPresent(state: Residency, present: Resident, wantedHash: string): ResidencyStep {
+  const { model_id: modelId } = present.spec;
+  const status = statusOf(present.phase);
+  if (status === "unloading") {
+    const failure = new CortexError(
+      "draining",
+      `${modelId} is being unloaded; load it again when that is done`,
+      {
+        retryAfterSecs: 2,
+        next: "wait for the unload to end, then load the model",
+      },
+    );
+    return refused(state, failure);
+  }
+  if (present.specHash !== wantedHash) {
+    const failure = new CortexError("spec_conflict", `${modelId} is ${status} with other settings`, {
+      details: { present_spec_hash: present.specHash, wanted_spec_hash: wantedHash },
+    });
+    return refused(state, failure);
+  }
+  const answer =
+    status === "loaded"
+      ? ({ kind: "nothing-to-do" } as const)
+      : ({ kind: "job", jobId: present.instance } as const);
+  return { ...unchanged(state), answer };
+}
+
+function onWorkerSpawned(state: Residency, event: EventOf<"worker-spawned">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  return unchanged(resident === undefined ? state : withResident(state, { ...resident, pid: event.pid }));
+}
+
+function onRequestStarted(state: Residency, event: EventOf<"request-started">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "loaded") return unchanged(state);
+  const openRequests = resident.openRequests + 1;
+  return unchanged(withResident(state, { ...resident, openRequests, lastUsedMs: event.atMs }));
+}
+
+function onRequestRefused(state: Residency, event: EventOf<"request-refused">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident === undefined) return unchanged(state);
+  const rejectedQueueFull = resident.rejectedQueueFull + 1;
+  return unchanged(withResident(state, { ...resident, rejectedQueueFull }));
+}
+
+/** Whether a planner that saw `before` would now see something else. */
+function visibleChange(before: Residency, after: Residency): boolean {
+  if (before.models === after.models) return false;
+  if (before.models.size !== after.models.size) return true;
+  for (const [modelId, resident] of after.models) {
+    const old = before.models.get(modelId);
+    if (old === resident) continue;
+    if (old === undefined || old.instance !== resident.instance) return true;
+    if (statusOf(old.phase) !== statusOf(resident.phase)) return true;
+    if (old.devices.join() !== resident.devices.join()) return true;
+  }
+  return false;
+}

@@ -1,0 +1,56 @@
+/**
+ * Finds stop strings in text that arrives in pieces. Held back is only what could still become a stop string, so
+ * that a client sees every other character at once. The match that is complete first wins, and of those the one
+ * that began first: the result does not depend on how the text was cut.
+ */
+export interface StopMatcher {
+  /** Text that is safe to show, and whether a stop string ended the answer (nothing may be pushed after that). */
+  push(text: string): { readonly text: string; readonly stopped: boolean };
+  /** What was held back, once no more text comes. */
+  end(): string;
+}
+
+const PASS_THROUGH: StopMatcher = { push: (text) => ({ text, stopped: false }), end: () => "" };
+
+/** Empty stop strings ask for nothing. */
+export function createStopMatcher(stops: readonly string[]): StopMatcher {
+  const wanted = stops.filter((stop) => stop.length > 0);
+  if (wanted.length === 0) return PASS_THROUGH;
+  let held = "";
+  return {
+    push(text) {
+      held += text;
+      const matchStart = firstCompletedStop(held, wanted);
+      if (matchStart !== undefined) {
+        const shown = held.slice(0, matchStart);
+        held = "";
+        return { text: shown, stopped: true };
+      }
+      const keep = Math.max(...wanted.map((stop) => prefixAtEnd(held, stop)));
+      const shown = held.slice(0, held.length - keep);
+      held = held.slice(held.length - keep);
+      return { text: shown, stopped: false };
+    },
+    end() {
+      const rest = held;
+      held = "";
+      return rest;
+    },
+  };
+}
+
+function firstCompletedStop(text: string, stops: readonly string[]): number | undefined {
+  const matches = stops
+    .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
+    .filter((match) => match.start >= 0)
+    .sort((a, b) => a.start + a.length - (b.start + b.length) || a.start - b.start);
+  return matches[0]?.start;
+}
+
+/** Length of the longest proper prefix of `word` that `text` ends with. */
+export function prefixAtEnd(text: string, word: string): number {
+  for (let length = Math.min(text.length, word.length - 1); length > 0; length -= 1) {
+    if (text.endsWith(word.slice(0, length))) return length;
+  }
+  return 0;
+}

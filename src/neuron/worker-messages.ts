@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
+
+/**
+ * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
+ * here: it goes over the worker's Unix socket.
+ */
+export const workerStartSchema = z.object({
+  type: z.literal("start"),
+  /** Where the worker listens; only the user who runs it can open the socket. */
+  socket_path: z.string().min(1),
+  model_path: z.string().min(1),
+  /** The name that responses carry in `model`. */
+  model_id: z.string().min(1),
+  /** Context per slot in tokens; absent means what the file was trained for, bounded by what fits. */
+  context: z.int().positive().optional(),
+  /** Slots: requests decoded side by side. */
+  parallel: z.int().positive(),
+  /** False keeps the model on the CPU, whatever the machine has. */
+  gpu: z.boolean(),
+  flash_attention: z.boolean().optional(),
+  /** Decode threads; absent means the worker chooses. */
+  threads: z.int().positive().optional(),
+});
+export type WorkerStart = z.infer<typeof workerStartSchema>;
+
+export const workerStopSchema = z.object({ type: z.literal("stop") });
+
+/** Neuron to worker. */
+export const supervisorMessageSchema = z.discriminatedUnion("type", [workerStartSchema, workerStopSchema]);
+export type SupervisorMessage = z.infer<typeof supervisorMessageSchema>;
+
+/** What a loaded model turned out to be; measured where it can be. */
+export const workerFactsSchema = z.object({
+  /** Tokens that one slot holds. */
+  context_tokens: z.int().positive(),
+  /** Tokens that the model was trained for. */
+  trained_context_tokens: z.int().positive(),
+  /** Most tokens that one answer can have. */
+  max_output_tokens: z.int().positive(),
+  /** "text", "tools", "embeddings". */
+  capabilities: z.array(z.string()),
+  tool_call: z.boolean(),
+  reasoning: z.boolean(),
+  /** Model and context together, in bytes; the best figure the engine has. */
+  memory_bytes: z.int().nonnegative(),
+  parallel: z.int().positive(),
+  architecture: z.string(),
+  parameter_count: z.int().nonnegative().nullable(),
+});
+export type WorkerFacts = z.infer<typeof workerFactsSchema>;
+
+const errorCodeSchema = z.custom<ErrorCode>(
+  (value) => typeof value === "string" && Object.hasOwn(ERROR_TABLE, value),
+  "not a code of the error table",
+);
+
+export const workerProgressSchema = z.object({
+  type: z.literal("progress"),
+  /** 0..1 of the load. */
+  fraction: z.number().min(0).max(1),
+});
+
+export const workerReadySchema = z.object({ type: z.literal("ready"), facts: workerFactsSchema });
+
+/** The load failed; the worker exits with 1 after it. */
+export const workerFailedSchema = z.object({
+  type: z.literal("failed"),
+  code: errorCodeSchema,
+  message: z.string(),
+  next: z.string().optional(),
+});
+
+/** Worker to neuron. */
+export const workerMessageSchema = z.discriminatedUnion("type", [
+  workerProgressSchema,
+  workerReadySchema,
+  workerFailedSchema,
+]);
+export type WorkerMessage = z.infer<typeof workerMessageSchema>;

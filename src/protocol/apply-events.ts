@@ -1,0 +1,39 @@
+import type { ErrorCode } from "../core/errors.ts";
+import type { PlanChange } from "./plan-document.ts";
+import type { JobState } from "./neuron-api.ts";
+
+/** Why a step did not succeed, in the error table's terms. */
+export interface StepError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly next: string;
+}
+
+/** What `cortex apply` reports while it works. `step` is the id of the plan's change. */
+export type ApplyEvent =
+  | { readonly type: "step-started"; readonly step: string; readonly change: PlanChange }
+  | {
+      readonly type: "step-progress";
+      readonly step: string;
+      /** "busy" while the neuron is asked again later. */
+      readonly state: JobState | "busy";
+      /** 0..1 of that state; null when it cannot be told. */
+      readonly fraction: number | null;
+    }
+  | { readonly type: "step-done"; readonly step: string; readonly duration_ms: number }
+  | {
+      readonly type: "step-failed";
+      readonly step: string;
+      readonly error: StepError;
+      readonly duration_ms: number;
+    }
+  | { readonly type: "step-skipped"; readonly step: string; readonly reason: string };
+
+/** What became of every change of the plan; each is in exactly one of the lists. */
+export interface ApplyResult {
+  readonly applied: readonly { readonly step: string; readonly duration_ms: number }[];
+  readonly failed: readonly { readonly step: string; readonly error: StepError }[];
+  readonly not_started: readonly { readonly step: string; readonly reason: string }[];
+  readonly interrupted: boolean;
+  readonly duration_ms: number;
+}

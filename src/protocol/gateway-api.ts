@@ -1,0 +1,134 @@
+import { z } from "zod";
+import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
+
+/**
+ * The gateway's own answers beside the dialects it speaks (port 31313). Field names that the upstream project has
+ * (`nodes`, `node`, `locations`) are kept. Readers ignore fields they do not know.
+ */
+export const GATEWAY_DEFAULT_PORT = 31_313;
+export const GATEWAY_METRICS_DEFAULT_PORT = 31_314;
+
+export const locationSchema = z.object({
+  node: z.string(),
+  status: modelStatusSchema,
+  /** Measured once loaded, the reservation before that. */
+  vram_estimate_mb: z.int().nonnegative(),
+});
+
+export const modelCostSchema = z.object({
+  input: z.number(),
+  output: z.number(),
+  cache_read: z.number().optional(),
+  cache_write: z.number().optional(),
+});
+
+/** One element of `GET /v1/models`, and the answer of `GET /v1/models/{id}`: OpenAI's four fields and ours. */
+export const modelEntrySchema = z.object({
+  id: z.string(),
+  object: z.literal("model"),
+  /** Seconds since the epoch: when the gateway learned of the model. */
+  created: z.int(),
+  owned_by: z.literal("cortex"),
+  /** A healthy neuron serves it now. */
+  loaded: z.boolean(),
+  /** Healthy neurons that could hold it by what the fleet files say. */
+  feasible_on: z.array(z.string()),
+  locations: z.array(locationSchema),
+  capabilities: z.array(z.string()),
+  limit: z.object({ context: z.int(), input: z.int().optional(), output: z.int().optional() }).optional(),
+  cost: modelCostSchema.optional(),
+  tool_call: z.boolean(),
+  reasoning: z.boolean(),
+  max_model_len: z.int().optional(),
+  max_input_tokens: z.int().optional(),
+  max_output_tokens: z.int().optional(),
+  /** For an alias: the model that answers. Answers name this id in their `model` field. */
+  alias_of: z.string().optional(),
+});
+export type ModelEntry = z.infer<typeof modelEntrySchema>;
+
+export const modelListSchema = z.object({ object: z.literal("list"), data: z.array(modelEntrySchema) });
+export type ModelList = z.infer<typeof modelListSchema>;
+
+export const neuronHealthStateSchema = z.enum(["unknown", "healthy", "unhealthy"]);
+export type NeuronHealthState = z.infer<typeof neuronHealthStateSchema>;
+
+/**
+ * `GET /health` and `GET /`, always HTTP 200. `ok`: all is well; `impaired`: some neuron does not answer or some
+ * loaded model cannot serve; `degraded`: no neuron is healthy, so nothing can be served.
+ */
+export const gatewayHealthSchema = z.object({
+  status: z.enum(["ok", "impaired", "degraded"]),
+  nodes: z.object({ healthy: z.int().nonnegative(), total: z.int().nonnegative() }),
+  models: z.object({ declared: z.int().nonnegative(), loaded: z.int().nonnegative() }),
+  requests_in_flight: z.int().nonnegative(),
+  loads_in_progress: z.int().nonnegative(),
+  unservable: z.array(
+    z.object({ node: z.string(), model: z.string(), reason: z.string(), detail: z.string() }),
+  ),
+});
+export type GatewayHealth = z.infer<typeof gatewayHealthSchema>;
+
+export const gatewayVersionSchema = z.object({
+  package_version: z.string(),
+  git_sha: z.string(),
+  node_version: z.string(),
+});
+export type GatewayVersion = z.infer<typeof gatewayVersionSchema>;
+
+export const fleetModelStateSchema = z.object({
+  id: z.string(),
+  status: modelStatusSchema,
+  devices: z.array(z.int()),
+  vram_used_mb: z.int().nonnegative(),
+  servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
+  /** Absent while the neuron reports no load for it. */
+  load: modelLoadSchema.nullable(),
+  /** Requests this gateway has open at the replica. */
+  outstanding: z.int().nonnegative(),
+});
+
+export const fleetNeuronStateSchema = z.object({
+  name: z.string(),
+  endpoint: z.string(),
+  health: neuronHealthStateSchema,
+  /** Polls missed in a row. */
+  misses: z.int().nonnegative(),
+  /** Why the last poll failed; null after one that did not. */
+  problem: z.string().nullable(),
+  /** `drain = true` in the fleet files, or the neuron says that it drains. */
+  draining: z.boolean(),
+  last_seen_ms: z.number().nullable(),
+  uptime_secs: z.number().nullable(),
+  generation: z.int().nullable(),
+  devices: z.array(
+    deviceSchema.extend({
+      vram_used_mb: z.int().nonnegative().nullable(),
+      vram_free_mb: z.int().nonnegative().nullable(),
+      utilization_pct: z.number().nullable(),
+      temp_c: z.number().nullable(),
+    }),
+  ),
+  models: z.array(fleetModelStateSchema),
+});
+export type FleetNeuronState = z.infer<typeof fleetNeuronStateSchema>;
+
+export const fleetLoadStateSchema = z.object({
+  model: z.string(),
+  node: z.string(),
+  state: z.string(),
+  progress: z.number().nullable(),
+  waiting: z.int().nonnegative(),
+  elapsed_ms: z.number().nonnegative(),
+});
+
+/** `GET /fleet`: everything the gateway knows at this moment; feeds `cortex status`. */
+export const fleetStateSchema = z.object({
+  fleet: z.string(),
+  now_ms: z.number(),
+  health: gatewayHealthSchema,
+  neurons: z.array(fleetNeuronStateSchema),
+  /** Cold loads that requests wait for. */
+  loads: z.array(fleetLoadStateSchema),
+});
+export type FleetState = z.infer<typeof fleetStateSchema>;

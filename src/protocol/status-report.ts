@@ -1,0 +1,49 @@
+/** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
+export interface StatusReport {
+  readonly fleet: string;
+  readonly gateway: {
+    readonly url: string;
+    /** `ok`, `impaired`, `degraded` as the gateway says; null when it does not answer. */
+    readonly status: string | null;
+    readonly problem: string | null;
+  };
+  readonly neurons: readonly StatusNeuron[];
+  readonly models: readonly StatusModel[];
+}
+
+export interface StatusNeuron {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly reachable: boolean;
+  /** In words, when it does not answer. */
+  readonly problem: string | null;
+  /** `ok` or `draining`; null when unknown. */
+  readonly status: string | null;
+  readonly devices: readonly {
+    readonly index: number;
+    readonly name: string;
+    readonly kind: string;
+    readonly vram_total_mb: number;
+    readonly vram_used_mb: number | null;
+  }[];
+  readonly models: readonly {
+    readonly id: string;
+    readonly status: string;
+    readonly devices: readonly number[];
+    readonly vram_used_mb: number;
+    readonly in_flight: number;
+    readonly queue_depth: number;
+    /** Why it cannot serve; null when it can. */
+    readonly unservable: string | null;
+    readonly last_used_ms: number | null;
+  }[];
+}
+
+export interface StatusModel {
+  readonly id: string;
+  /** Copies that the files keep loaded; 0 = on demand; null = no block declares it. */
+  readonly declared: number | null;
+  readonly loaded_on: readonly string[];
+  /** `resident` and `on_demand` are as declared; the others need a look. */
+  readonly state: "resident" | "on_demand" | "missing" | "loading" | "undeclared" | "unknown";
+}

@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { DIAGNOSTIC_CODES } from "../../src/fleet/diagnostic-codes.ts";
+import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
+import { FLEET_FILE_LIMIT_CHARACTERS } from "../../src/fleet/parse-fleet-file.ts";
+import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { BROKEN_FLEETS, diagnosticText, fixtureFiles } from "./fleet-fixtures.ts";
+
+const names = readdirSync(BROKEN_FLEETS);
+
+const findingsOf = (name: string): readonly Diagnostic[] => {
+  const result = parseFleet(fixtureFiles(name));
+  return result.ok ? result.value.warnings : result.error;
+};
+
+describe("each broken fleet has exactly these findings", () => {
+  test.each(names)("%s", (name) => {
+    const expected = readFileSync(join(BROKEN_FLEETS, name, "expected.txt"), "utf8");
+    expect(`${findingsOf(name).map(diagnosticText).join("\n")}\n`).toBe(expected);
+  });
+});
+
+test("a fleet without a file is an error, never an empty catalogue", () => {
+  const result = parseFleet([]);
+  expect(result.ok ? [] : result.error.map(({ code }) => code)).toEqual(["CTX100"]);
+});
+
+test("a file beyond the limit is refused unread", () => {
+  const text = `# ${"x".repeat(FLEET_FILE_LIMIT_CHARACTERS)}\n`;
+  const result = parseFleet([{ path: "weights.toml", text }]);
+  expect(result.ok ? [] : result.error.map(({ code, file }) => [code, file])).toEqual([
+    ["CTX120", "weights.toml"],
+  ]);
+});
+
+test("every code has a fixture or a test of its own here", () => {
+  const elsewhere = new Set(["CTX100", "CTX118", "CTX120"]);
+  const seen = new Set(names.flatMap((name) => findingsOf(name).map(({ code }) => code)));
+  const missing = Object.keys(DIAGNOSTIC_CODES).filter((code) => ![...seen, ...elsewhere].includes(code));
+  expect(missing).toEqual([]);
+});
+
+test("docs/diagnostics.md lists the code table, row for row", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/diagnostics.md"), "utf8");
+  const cells = (line: string): string[] =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const rows = page
+    .split("\n")
+    .filter((line) => line.startsWith("| CTX"))
+    .map(cells);
+  const table = Object.entries(DIAGNOSTIC_CODES).map(([code, kind]) => [
+    code,
+    kind.severity,
+    kind.title,
+    kind.help,
+  ]);
+  expect(rows).toEqual(table);
+});

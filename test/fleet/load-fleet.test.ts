@@ -1,0 +1,115 @@
+import { describe, expect, test } from "vitest";
+import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import { fleetDigest } from "../../src/fleet/fleet-digest.ts";
+import { parseFleet } from "../../src/fleet/load-fleet.ts";
+
+const HOME = `
+[fleet]
+name = "home"
+
+[[neurons]]
+name = "beast"
+endpoint = "http://beast:13131/"
+
+[[models]]
+id = "a"
+`;
+
+function fleetOf(texts: readonly string[], overrides: Readonly<Record<string, string>> = {}): Fleet {
+  const result = parseFleet(
+    texts.map((text, index) => ({ path: `${index}.toml`, text })),
+    overrides,
+  );
+  if (!result.ok) throw new Error(result.error.map(({ message }) => message).join("\n"));
+  return result.value.fleet;
+}
+
+function problemsOf(overrides: Readonly<Record<string, string>>): string[] {
+  const result = parseFleet([{ path: "fleet.toml", text: HOME }], overrides);
+  return result.ok
+    ? []
+    : result.error.map(({ file, code, message, help }) => `${file} ${code} ${message} (${help})`);
+}
+
+describe("merging", () => {
+  test("tables may be split over files, and lists are joined in the order of the files", () => {
+    const fleet = fleetOf([
+      HOME,
+      '[gateway]\nlisten = "127.0.0.1:1"\n[[models]]\nid = "b"\n',
+      '[gateway]\nmetrics_listen = "127.0.0.1:2"\n[[models]]\nid = "c"\n[aliases]\nx = "b"\n',
+    ]);
+    expect(fleet.gateway).toEqual({ listen: "127.0.0.1:1", metrics_listen: "127.0.0.1:2" });
+    expect(fleet.models.map(({ id }) => id)).toEqual(["a", "b", "c"]);
+    expect(fleet.aliases).toEqual({ x: "b" });
+  });
+
+  test("defaults are filled in and the endpoint loses its last slash", () => {
+    const fleet = fleetOf([HOME]);
+    expect(fleet.eviction).toEqual({ strategy: "lru", defrag_after_cycles: 50 });
+    expect(fleet.neurons[0]?.endpoint).toBe("http://beast:13131");
+    expect(fleet.models[0]).toMatchObject({ replicas: 0, parallel: 4, min_devices: 1, pinned_on: [] });
+  });
+
+  test("the result cannot be changed", () => {
+    const fleet = fleetOf([HOME]);
+    expect(() => {
+      Object.assign(fleet.models[0] ?? {}, { replicas: 9 });
+    }).toThrow(TypeError);
+  });
+});
+
+describe("environment overrides", () => {
+  test("a variable wins over the files, and numbers are numbers", () => {
+    const fleet = fleetOf([`${HOME}[gateway]\nlisten = "127.0.0.1:1"\n`], {
+      CORTEX_GATEWAY__LISTEN: "127.0.0.1:9",
+      CORTEX_EVICTION__DEFRAG_AFTER_CYCLES: "7",
+      CORTEX_FLEET__NAME: "away",
+    });
+    expect([fleet.gateway.listen, fleet.eviction.defrag_after_cycles, fleet.fleet.name]).toEqual([
+      "127.0.0.1:9",
+      7,
+      "away",
+    ]);
+  });
+
+  test("variables of the process itself are none of the fleet's business", () => {
+    expect(problemsOf({ CORTEX_LOG_LEVEL: "debug", CORTEX_DATA_DIR: "/tmp", CORTEX_CONFIG: "." })).toEqual(
+      [],
+    );
+  });
+
+  test.each([
+    ["CORTEX_GATEWAY__LISTNE", "did you mean CORTEX_GATEWAY__LISTEN?"],
+    ["CORTEX_GATEWAY_LISTEN", "did you mean CORTEX_GATEWAY__LISTEN?"],
+    ["CORTEX_MODELS__REPLICAS", "settings that can be overridden: "],
+  ])("%s hits nothing and says so", (name, help) => {
+    const [problem] = problemsOf({ [name]: "127.0.0.1:9" });
+    expect(problem).toContain(`environment variable ${name} CTX118`);
+    expect(problem).toContain(help);
+  });
+
+  test("a wrong value is found at the variable, not in a file", () => {
+    expect(problemsOf({ CORTEX_EVICTION__STRATEGY: "oldest" })).toEqual([
+      'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (change the value)',
+    ]);
+  });
+
+  test("text that looks like a number stays text where text is wanted", () => {
+    expect(fleetOf([HOME], { CORTEX_FLEET__NAME: "42" }).fleet.name).toBe("42");
+  });
+});
+
+describe("digest", () => {
+  test("is the same however the fleet is written down", () => {
+    const oneFile = fleetOf([`${HOME}[[models]]\nid = "b"\nreplicas = 1\ncapabilities = ["x", "y"]\n`]);
+    const split = fleetOf([
+      '# b first\n[[models]]\nreplicas = 1\nparallel = 4\nid = "b"\ncapabilities = ["y", "x"]\n',
+      HOME,
+    ]);
+    expect(fleetDigest(split)).toBe(fleetDigest(oneFile));
+  });
+
+  test.each(["replicas = 1", "context = 5", "protect = true"])("differs after %s", (line) => {
+    expect(fleetDigest(fleetOf([`${HOME}${line}\n`]))).not.toBe(fleetDigest(fleetOf([HOME])));
+  });
+});

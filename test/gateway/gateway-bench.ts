@@ -1,0 +1,106 @@
+import { pino } from "pino";
+import { afterEach } from "vitest";
+import type { Clock } from "../../src/core/clock.ts";
+import { fleetSchema, type Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { GatewayConfig } from "../../src/gateway/gateway-config.ts";
+import { startGateway, type RunningGateway } from "../../src/gateway/io/start-gateway.ts";
+import { systemClock } from "../../src/platform/system-clock.ts";
+import { FakeNeuron, type FakeNeuronOptions } from "../support/fake-neuron.ts";
+
+const opened: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close();
+});
+
+/** A fake neuron that is stopped after the test. */
+export async function fakeNeuron(options: FakeNeuronOptions = {}): Promise<FakeNeuron> {
+  const neuron = await FakeNeuron.start(options);
+  opened.push(() => neuron.stop());
+  return neuron;
+}
+
+type ModelFields = { readonly id: string } & Readonly<Record<string, unknown>>;
+
+/** Parsed fleet files with these neurons and models; everything else has its default. */
+export const fleetOf = (
+  neurons: Readonly<Record<string, string>>,
+  models: readonly ModelFields[] = [],
+  aliases: Readonly<Record<string, string>> = {},
+): Fleet =>
+  fleetSchema.parse({
+    fleet: { name: "test" },
+    neurons: Object.entries(neurons).map(([name, endpoint]) => ({ name, endpoint })),
+    models,
+    aliases,
+  });
+
+/** Short intervals on the real clock: what a test waits for is an event, these only say how soon it can come. */
+/** On a manual clock time leaps while sockets take theirs, so the deadline of a control call must be out of reach. */
+const UNHURRIED = { controlTimeoutMs: 3_600_000 };
+
+const QUICK = { pollIntervalMs: 20, jobPollMs: 5, closeGraceMs: 200, firstPollGraceMs: 2000 };
+
+export interface BenchOptions extends Partial<Omit<GatewayConfig, "fleet">> {
+  readonly clock?: Clock;
+  /** Receives each log line. */
+  readonly onLog?: (line: string) => void;
+}
+
+/** A gateway on free ports that is closed after the test. */
+export async function gatewayFor(fleet: Fleet, options: BenchOptions = {}): Promise<RunningGateway> {
+  const { clock = systemClock, onLog, ...config } = options;
+  const pace = clock === systemClock ? QUICK : UNHURRIED;
+  const logger = pino(
+    { level: onLog === undefined ? "silent" : "debug" },
+    { write: (line) => onLog?.(line) },
+  );
+  const anyPort = { host: "127.0.0.1", port: 0 };
+  const gateway = await startGateway(
+    { fleet, listen: anyPort, metricsListen: anyPort, ...pace, ...config },
+    { clock, logger },
+  );
+  opened.push(() => gateway.close());
+  return gateway;
+}
+
+export interface AskOptions {
+  readonly stream?: boolean;
+  readonly signal?: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export const ask = (gateway: RunningGateway, model: string, options: AskOptions = {}): Promise<Response> =>
+  fetch(`${gateway.address}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...options.headers },
+    body: JSON.stringify({
+      model,
+      messages: [{ role: "user", content: "hi" }],
+      ...(options.stream === true ? { stream: true } : {}),
+    }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+
+/** What arrived of a body, and whether it ended in good order. */
+export async function received(response: Response): Promise<{ text: string; complete: boolean }> {
+  const decoder = new TextDecoder();
+  let text = "";
+  if (response.body === null) return { text, complete: true };
+  const reader = response.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return { text, complete: true };
+      text += decoder.decode(value as Uint8Array, { stream: true });
+    }
+  } catch {
+    return { text, complete: false };
+  }
+}
+
+export const metricsOf = async (gateway: RunningGateway): Promise<string> =>
+  (await fetch(`${gateway.metricsAddress}/metrics`)).text();
+
+export const jsonOf = async (response: Response): Promise<Record<string, unknown>> =>
+  (await response.json()) as Record<string, unknown>;

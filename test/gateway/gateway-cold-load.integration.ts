@@ -1,0 +1,242 @@
+import { describe, expect, test } from "vitest";
+import { ManualClock } from "../support/manual-clock.ts";
+import { residentModel, type FakeNeuron } from "../support/fake-neuron.ts";
+import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
+
+const MODEL = "org/cold";
+
+const loadRequested = (fake: FakeNeuron): boolean => fake.callsTo("POST", "/models/load").length > 0;
+
+/** Advances a manual clock until something that happens over real sockets has come true. */
+async function advanceUntil(clock: ManualClock, holds: () => boolean): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        await clock.advance(250);
+        return holds();
+      },
+      { interval: 1 },
+    )
+    .toBe(true);
+}
+
+describe("single flight", () => {
+  test("20 concurrent cold requests make one load, on the pinned neuron of three", async () => {
+    const [beast, benjy, quadbrat] = await Promise.all([
+      fakeNeuron({ load: { kind: "wait" } }),
+      fakeNeuron({ load: { kind: "wait" } }),
+      fakeNeuron({ load: { kind: "wait" } }),
+    ]);
+    const fleet = fleetOf({ beast: beast.url, benjy: benjy.url, quadbrat: quadbrat.url }, [
+      { id: MODEL, pinned_on: ["benjy"], context: 2048, parallel: 2 },
+    ]);
+    const gateway = await gatewayFor(fleet);
+    const asked = Array.from({ length: 20 }, (_, index) => ask(gateway, MODEL, { stream: index % 2 === 0 }));
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("20");
+    benjy.finishLoad(MODEL);
+    const answers = await Promise.all(asked);
+    expect(answers.map((answer) => answer.status)).toEqual(Array.from({ length: 20 }, () => 200));
+    for (const answer of answers) expect((await received(answer)).complete).toBe(true);
+    expect(benjy.callsTo("POST", "/models/load")).toHaveLength(1);
+    expect(beast.callsTo("POST", "/models/load")).toHaveLength(0);
+    expect(quadbrat.callsTo("POST", "/models/load")).toHaveLength(0);
+    expect(JSON.parse(benjy.callsTo("POST", "/models/load")[0]?.body ?? "")).toMatchObject({
+      model_id: MODEL,
+      context: 2048,
+      parallel: 2,
+      origin: { kind: "request" },
+    });
+    const metrics = await metricsOf(gateway);
+    expect(metrics).toContain(`cortex_cold_loads_total{model="org/cold",node="benjy",outcome="loaded"} 1`);
+    expect(metrics).toContain(`cortex_cold_starts_total{model="org/cold",node="benjy"} 20`);
+  });
+
+  test("a load that somebody else began is waited for, not begun again or cancelled", async () => {
+    const neuron = await fakeNeuron({ models: [residentModel(MODEL, { status: "loading" })] });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const leave = new AbortController();
+    const leaver = ask(gateway, MODEL, { signal: leave.signal }).catch(() => undefined);
+    const stayer = ask(gateway, MODEL);
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("2");
+    leave.abort();
+    await leaver;
+    neuron.models.set(MODEL, residentModel(MODEL));
+    expect((await stayer).status).toBe(200);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(0);
+    expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
+  });
+});
+
+describe("loads that fail", () => {
+  test("every waiter gets the load's own error; the next request tries again", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const asked = Array.from({ length: 5 }, (_, index) => ask(gateway, MODEL, { stream: index < 2 }));
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("5");
+    neuron.finishLoad(MODEL, { code: "model_file_invalid", message: "not a GGUF" });
+    for (const answer of await Promise.all(asked)) {
+      expect(answer.status).toBe(422);
+      expect((await jsonOf(answer))["error"]).toMatchObject({
+        code: "model_file_invalid",
+        message: "not a GGUF",
+      });
+    }
+    neuron.loadScript = { kind: "succeed" };
+    expect((await ask(gateway, MODEL)).status).toBe(200);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(2);
+  });
+
+  test("a neuron that dies while it loads: another feasible one takes over", async () => {
+    const dying = await fakeNeuron({ load: { kind: "wait" } });
+    const other = await fakeNeuron();
+    const fleet = fleetOf({ a: dying.url, b: other.url }, [{ id: MODEL }]);
+    const gateway = await gatewayFor(fleet);
+    const asked = ask(gateway, MODEL);
+    await dying.until(loadRequested);
+    await dying.stop();
+    await dying.restart(0);
+    expect((await asked).headers.get("x-cortex-neuron")).toBe("b");
+  });
+
+  test("a load that another gateway cancelled is begun again", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const asked = ask(gateway, MODEL);
+    await neuron.until(loadRequested);
+    neuron.loadScript = { kind: "succeed" };
+    neuron.finishLoad(MODEL, { code: "job_cancelled", message: "cancelled" });
+    expect((await asked).status).toBe(200);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(2);
+  });
+});
+
+describe("clients that leave during a load", () => {
+  test("the load goes on while another waits, and is cancelled when nobody does", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const leaving = [new AbortController(), new AbortController()];
+    const asked = leaving.map(({ signal }, index) =>
+      ask(gateway, MODEL, { signal, stream: index === 0 }).catch(() => undefined),
+    );
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("2");
+    leaving[0]?.abort();
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("1");
+    expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
+    leaving[1]?.abort();
+    await neuron.until((fake) => fake.callsTo("DELETE", "/jobs/job-1").length === 1);
+    await Promise.all(asked);
+    const metrics = await metricsOf(gateway);
+    expect(metrics).toContain(`cortex_client_disconnects_total{model="org/cold",phase="loading"} 2`);
+    expect(metrics).toContain(`outcome="cancelled"} 1`);
+  });
+
+  test("a model that is declared resident goes on loading without anybody", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL, replicas: 1 }]));
+    const leave = new AbortController();
+    const asked = ask(gateway, MODEL, { signal: leave.signal }).catch(() => undefined);
+    await neuron.until((fake) => fake.callsTo("GET", "/jobs/").length > 0);
+    leave.abort();
+    await asked;
+    await expect
+      .poll(() => metricsOf(gateway))
+      .toContain(`cortex_client_disconnects_total{model="org/cold",phase="loading"} 1`);
+    neuron.finishLoad(MODEL);
+    await expect.poll(() => metricsOf(gateway)).toContain(`outcome="loaded"} 1`);
+    expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
+  });
+});
+
+describe("waiting, on a manual clock", () => {
+  test("a streaming client gets a comment each second, then its stream", async () => {
+    const clock = new ManualClock();
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const asked = ask(gateway, MODEL, { stream: true });
+    await neuron.until(loadRequested);
+    await clock.advance(1000);
+    const response = await asked;
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toContain("text/event-stream");
+    const reading = received(response);
+    await clock.advance(2000);
+    neuron.finishLoad(MODEL);
+    await advanceUntil(clock, () => neuron.callsTo("POST", "/v1/").length > 0);
+    const { text, complete } = await reading;
+    expect(complete).toBe(true);
+    expect(text).toMatch(/^: loading org\/cold on n1/);
+    expect(text.match(/^: loading/gm)?.length).toBeGreaterThanOrEqual(3);
+    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
+  });
+
+  test("a failure after the first comment is an error event without [DONE]", async () => {
+    const clock = new ManualClock();
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const asked = ask(gateway, MODEL, { stream: true });
+    await neuron.until(loadRequested);
+    await clock.advance(1000);
+    const reading = received(await asked);
+    neuron.finishLoad(MODEL, { code: "load_failed", message: "the engine said no" });
+    let ended = false;
+    void reading.then(() => {
+      ended = true;
+    });
+    await advanceUntil(clock, () => ended);
+    const { text, complete } = await reading;
+    expect(complete).toBe(false);
+    expect(text).toContain(`"code":"load_failed"`);
+    expect(text).not.toContain("[DONE]");
+  });
+
+  test("a non-streaming request waits to its deadline; the load goes on for the next one", async () => {
+    const clock = new ManualClock();
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
+      clock,
+      loadWaitMs: 10_000,
+    });
+    const asked = ask(gateway, MODEL);
+    await neuron.until(loadRequested);
+    await clock.advance(10_000);
+    const response = await asked;
+    expect(response.status).toBe(504);
+    expect(response.headers.get("retry-after")).toBe("5");
+    expect((await jsonOf(response))["error"]).toMatchObject({ code: "load_timeout" });
+    const again = ask(gateway, MODEL);
+    neuron.finishLoad(MODEL);
+    let answered = false;
+    void again.then(() => {
+      answered = true;
+    });
+    await advanceUntil(clock, () => answered);
+    expect((await again).status).toBe(200);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
+    expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
+  });
+
+  test("the queue of a load is bounded", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { maxWaitersPerModel: 2 });
+    const waiting = [ask(gateway, MODEL), ask(gateway, MODEL)];
+    await expect
+      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
+      .toBe("2");
+    const refused = await ask(gateway, MODEL);
+    expect(refused.status).toBe(503);
+    expect((await jsonOf(refused))["error"]).toMatchObject({ code: "queue_full" });
+    expect(refused.headers.get("retry-after")).not.toBeNull();
+    neuron.finishLoad(MODEL);
+    for (const answer of await Promise.all(waiting)) expect(answer.status).toBe(200);
+  });
+});

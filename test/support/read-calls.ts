@@ -1,0 +1,28 @@
+import type { ToolCallStream, ToolStreamEvent } from "../../src/neuron/tool-call-stream.ts";
+
+export interface ReadCalls {
+  readonly text: string;
+  readonly calls: readonly { readonly name: string; readonly arguments: string }[];
+  /** Calls that were opened and not closed. */
+  readonly unfinished: number;
+}
+
+/** What a client puts together from the events. */
+export function readCalls(stream: ToolCallStream, pieces: readonly string[]): ReadCalls {
+  const events: ToolStreamEvent[] = pieces.flatMap((piece) => [...stream.push(piece)]);
+  events.push(...stream.end());
+  const calls: { name: string; arguments: string }[] = [];
+  let text = "";
+  let open = 0;
+  for (const event of events) {
+    if (event.type === "text") text += event.text;
+    if (event.type === "call_start") {
+      calls[event.index] = { name: event.name, arguments: "" };
+      open += 1;
+    }
+    if (event.type === "call_end") open -= 1;
+    const call = event.type === "call_arguments" ? calls[event.index] : undefined;
+    if (event.type === "call_arguments" && call !== undefined) call.arguments += event.text;
+  }
+  return { text, calls, unfinished: open };
+}
