@@ -25,26 +25,41 @@ export function desiredModels(fleet: Fleet, observed: ObservedFleet): ReadonlyMa
 function desiredModel(block: ModelBlock, residents: readonly ResidentModel[]): DesiredModel {
   const spec = modelSpecFromBlock(block);
   const hash = specHash(spec);
-  const measured = residents
-    .filter((model) => model.spec_hash === hash && model.vram_measured && model.status === "loaded")
-    .map((model) => model.vram_used_mb);
-  const measuredMb = measured.length > 0 ? Math.max(...measured) : undefined;
-  const vramMb = measuredMb ?? block.vram_mb;
-  const source = measuredMb !== undefined ? "measured" : vramMb === undefined ? "unknown" : "declared";
+  const footprint = footprintOf(block, hash, residents);
   return {
     block,
     spec,
     specHash: hash,
     priority: block.residency_priority ?? DEFAULT_RESIDENCY_PRIORITY,
-    footprint: { vramMb, source },
+    footprint,
     need: {
       modelId: block.id,
-      footprintMb: vramMb,
+      footprintMb: footprint.vramMb,
       minDevices: block.min_devices,
       minDeviceVramMb: block.min_device_vram_mb ?? 0,
     },
   };
 }
+
+/** Measured with these settings, else declared, else as large as a copy with other settings, else unknown. */
+function footprintOf(
+  block: ModelBlock,
+  hash: string,
+  residents: readonly ResidentModel[],
+): DesiredModel["footprint"] {
+  const copies = residents.filter((model) => model.id === block.id && model.status !== "unloading");
+  const same = copies.filter((copy) => copy.spec_hash === hash);
+  const measuredMb = largest(same.filter((copy) => copy.vram_measured));
+  if (measuredMb !== undefined) return { vramMb: measuredMb, source: "measured" };
+  if (block.vram_mb !== undefined) return { vramMb: block.vram_mb, source: "declared" };
+  const similarMb = largest(copies);
+  return similarMb === undefined
+    ? { vramMb: undefined, source: "unknown" }
+    : { vramMb: similarMb, source: "estimated" };
+}
+
+const largest = (copies: readonly ResidentModel[]): number | undefined =>
+  copies.length === 0 ? undefined : Math.max(...copies.map((copy) => copy.vram_used_mb));
 
 /** cortex loaded it, so cortex may unload it; what a person loaded by hand is that person's. */
 export const loadedByCortex = (model: ResidentModel): boolean => model.origin.kind !== "manual";

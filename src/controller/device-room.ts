@@ -1,4 +1,4 @@
-import type { Device } from "../protocol/neuron-api.ts";
+import type { Device, ResidentModel } from "../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 
 /**
@@ -43,7 +43,10 @@ const sum = (values: Iterable<number>): number => [...values].reduce((total, val
 
 export const sharesTotal = (shares: Shares): number => sum(shares.values());
 
-/** Splits the measured memory of every resident over its devices, led by what the driver says is used there. */
+/**
+ * The memory of every resident per device: as the neuron says, else split by what the driver says is used there,
+ * narrow models first because theirs is the surest.
+ */
 export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Shares> {
   const used = new Map(neuron.health.devices.map((reading) => [reading.index, reading.vram_used_mb]));
   const byWidth = neuron.models.toSorted(
@@ -52,11 +55,16 @@ export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Sha
   const shares = new Map<string, Shares>();
   for (const model of byWidth) {
     const weights = model.devices.map((index) => Math.max(0, used.get(index) ?? 0));
-    const split = splitByWeight(model.vram_used_mb, model.devices, weights);
+    const split = statedSplit(model) ?? splitByWeight(model.vram_used_mb, model.devices, weights);
     for (const [index, share] of split) used.set(index, (used.get(index) ?? 0) - share);
     shares.set(model.id, split);
   }
   return shares;
+}
+
+function statedSplit({ devices, device_vram_mb: stated }: ResidentModel): Shares | undefined {
+  if (stated?.length !== devices.length) return undefined;
+  return new Map(devices.map((index, position) => [index, stated[position] ?? 0]));
 }
 
 /** What the driver reports as used beyond the neuron's own models. */

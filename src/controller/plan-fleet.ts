@@ -145,7 +145,7 @@ class FleetDiff {
         action_reason: reason,
         detail,
         protected: model?.block.protect ?? false,
-        devices: [...resident.devices],
+        ...perDevice(this.#sharesOf(copy)),
         vram_before_mb: resident.vram_used_mb,
         vram_after_mb: 0,
         vram_source: resident.vram_measured ? "measured" : "declared",
@@ -210,15 +210,18 @@ const loaded = (model: DesiredModel, arrival: Arrival) => ({
   sizeKnown: model.need.footprintMb !== undefined,
 });
 
-const indicesOf = (shares: Shares): number[] => [...shares.keys()].toSorted((left, right) => left - right);
+function perDevice(shares: Shares): Pick<PlanChange, "devices" | "device_vram_mb"> {
+  const devices = [...shares.keys()].toSorted((left, right) => left - right);
+  return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
+}
 
 function loadedFields(model: DesiredModel, arrival: Arrival) {
-  const devices = indicesOf(arrival.shares);
+  const placed = perDevice(arrival.shares);
   return {
-    devices,
+    ...placed,
     vram_after_mb: sharesTotal(arrival.shares),
     vram_source: model.footprint.source,
-    spec: { ...model.spec, devices },
+    spec: { ...model.spec, devices: placed.devices },
   };
 }
 

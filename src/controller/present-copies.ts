@@ -28,7 +28,8 @@ export interface JudgedCopy extends PresentCopy {
 
 /**
  * Judges every loaded model. Present copies keep their place (a plan never moves what may stay); of more copies than
- * declared, those stay that already have the declared settings, are ready, and were used last.
+ * declared, those stay that a person loaded (they would stay anyway), that have the declared settings, are ready, and
+ * were used last.
  */
 export function judgeCopies(
   fleet: Fleet,
@@ -60,6 +61,7 @@ function surplusOf(modelId: string, replicas: number, judged: readonly JudgedCop
 
 function byWorthKeeping(left: JudgedCopy, right: JudgedCopy): number {
   return (
+    Number(loadedByCortex(left.resident)) - Number(loadedByCortex(right.resident)) ||
     Number(isCurrent(right)) - Number(isCurrent(left)) ||
     Number(right.resident.status === "loaded") - Number(left.resident.status === "loaded") ||
     (right.resident.last_used_ms ?? 0) - (left.resident.last_used_ms ?? 0) ||

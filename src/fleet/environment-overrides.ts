@@ -1,20 +1,20 @@
 import { nearest } from "../core/nearest.ts";
 import { diagnostic, type Diagnostic } from "./diagnostics.ts";
-import { SCALAR_SETTINGS } from "./fleet-schema.ts";
+import { SCALAR_SETTINGS, type ScalarSetting } from "./fleet-schema.ts";
 import { environmentPlace, type MergedFleetDocument } from "./merge-fleet-files.ts";
 
 const PREFIX = "CORTEX_";
 
-const variableName = (path: readonly [string, string]): string =>
-  PREFIX + path.map((part) => part.toUpperCase()).join("__");
+const variableName = ({ table, key }: ScalarSetting): string =>
+  `${PREFIX}${table.toUpperCase()}__${key.toUpperCase()}`;
 
-const pathsByVariable = new Map(SCALAR_SETTINGS.map((path) => [variableName(path), path]));
+const settingsByVariable = new Map(SCALAR_SETTINGS.map((setting) => [variableName(setting), setting]));
 
 /** A variable that a person meant as an override: `__` nests, and a single `_` in its place is a slip. */
 function looksLikeOverride(name: string): boolean {
   if (!name.startsWith(PREFIX)) return false;
   if (name.slice(PREFIX.length).includes("__")) return true;
-  return [...pathsByVariable.keys()].some((known) => known.replace("__", "_") === name);
+  return [...settingsByVariable.keys()].some((known) => known.replace("__", "_") === name);
 }
 
 /**
@@ -31,22 +31,22 @@ export function applyOverrides(
     left < right ? -1 : 1,
   )) {
     if (!looksLikeOverride(name)) continue;
-    const path = pathsByVariable.get(name);
-    if (path === undefined) findings.push(unknownOverride(name, text));
-    else merged.override(path, { name, text });
+    const setting = settingsByVariable.get(name);
+    if (setting === undefined) findings.push(unknownOverride(name, text));
+    else merged.override(setting, { name, text });
   }
   return findings;
 }
 
 function unknownOverride(name: string, text: string): Diagnostic {
-  const meant = nearest(name, [...pathsByVariable.keys()]);
+  const meant = nearest(name, [...settingsByVariable.keys()]);
   return diagnostic({
     code: "CTX118",
     at: environmentPlace(name, text),
     message: `${name} overrides nothing: the fleet files have no such setting`,
     help:
       meant === undefined
-        ? `settings that can be overridden: ${[...pathsByVariable.keys()].join(", ")}`
+        ? `settings that can be overridden: ${[...settingsByVariable.keys()].join(", ")}`
         : `did you mean ${meant}?`,
   });
 }

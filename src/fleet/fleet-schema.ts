@@ -119,11 +119,23 @@ export const fleetSchema = z.strictObject({
   aliases: z.record(modelId, z.string()).default({}).describe("one step, no chains"),
 });
 
-/** Settings that stand alone, as `[table, key]`: what an environment variable can name. */
-export const SCALAR_SETTINGS: readonly (readonly [table: string, key: string])[] = [
-  ...Object.keys(fleetTableSchema.shape).map((key) => ["fleet", key] as const),
-  ...Object.keys(gatewayTableSchema.shape).map((key) => ["gateway", key] as const),
-  ...Object.keys(evictionTableSchema.shape).map((key) => ["eviction", key] as const),
+/** A setting that stands alone: what an environment variable can name. */
+export interface ScalarSetting {
+  readonly table: string;
+  readonly key: string;
+  readonly isNumber: boolean;
+}
+
+const scalarSettings = (table: string, shape: Readonly<Record<string, z.ZodType>>): ScalarSetting[] =>
+  Object.entries(shape).map(([key, schema]) => ({ table, key, isNumber: isNumberSchema(schema) }));
+
+const isNumberSchema = (schema: unknown): boolean =>
+  schema instanceof z.ZodDefault ? isNumberSchema(schema.unwrap()) : schema instanceof z.ZodNumber;
+
+export const SCALAR_SETTINGS: readonly ScalarSetting[] = [
+  ...scalarSettings("fleet", fleetTableSchema.shape),
+  ...scalarSettings("gateway", gatewayTableSchema.shape),
+  ...scalarSettings("eviction", evictionTableSchema.shape),
 ];
 
 /** `residency_priority` of a block that does not say. */

@@ -1,4 +1,5 @@
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
+import type { ScalarSetting } from "./fleet-schema.ts";
 import { placeOfKey, placeOfValue, type ParsedFile } from "./parse-fleet-file.ts";
 import type { KeyPath } from "./toml-locator.ts";
 
@@ -36,16 +37,14 @@ export class MergedFleetDocument {
   }
 
   /** Sets a value from the environment; it wins over the files. */
-  override(
-    path: readonly [string, string],
-    variable: { readonly name: string; readonly text: string },
-  ): void {
-    const [tableName, key] = path;
-    const existing = this.document[tableName];
+  override(setting: ScalarSetting, variable: { readonly name: string; readonly text: string }): void {
+    const existing = this.document[setting.table];
     const table: Table = isTable(existing) ? existing : {};
-    this.document[tableName] = table;
-    table[key] = scalarFromText(variable.text);
-    this.#origins.set(pathKey(path), { kind: "environment", variable: variable.name, text: variable.text });
+    this.document[setting.table] = table;
+    const isNumeric = setting.isNumber && /^[+-]?\d+(\.\d+)?$/.test(variable.text);
+    table[setting.key] = isNumeric ? Number(variable.text) : variable.text;
+    const origin = { kind: "environment", variable: variable.name, text: variable.text } as const;
+    this.#origins.set(pathKey([setting.table, setting.key]), origin);
   }
 
   valueAt(path: KeyPath): unknown {
@@ -128,9 +127,3 @@ export const environmentPlace = (variable: string, text: string): MarkedPlace =>
   sourceLine: text,
   length: Math.max(1, text.length),
 });
-
-/** Environment variables are text; numbers and booleans are read as TOML would write them. */
-function scalarFromText(text: string): string | number | boolean {
-  if (text === "true" || text === "false") return text === "true";
-  return /^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
-}

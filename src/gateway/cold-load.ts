@@ -128,8 +128,12 @@ export function reduceColdLoad(state: ColdLoadState, event: ColdLoadEvent): Cold
       return withoutWaiter(state, event, { kind: "cancelled" });
     case "waiter_deadline_passed":
       return onDeadline(state, event);
-    default:
+    case "load_accepted":
+    case "load_progressed":
+    case "load_ended":
       return onNews(state, event);
+    default:
+      return assertNever(event);
   }
 }
 

@@ -6,6 +6,16 @@ export interface RequestFacts {
   readonly stream: boolean;
 }
 
+/**
+ * Only JSON by name. A web page may send other types to a local port without asking, so a gateway that took them
+ * would work for every page that its operator visits.
+ */
+export function requireJsonType(contentType: string | undefined): void {
+  if (contentType !== undefined && /^application\/json\s*(?:;|$)/i.test(contentType)) return;
+  const got = contentType === undefined || contentType === "" ? "without a type" : `as ${contentType}`;
+  throw new CortexError("unsupported_media_type", `the request body came ${got}; it must be JSON`);
+}
+
 /** Reads the facts from the parsed body of an OpenAI-shaped request. */
 export function readRequestFacts(body: unknown): RequestFacts {
   if (body === undefined) throw new CortexError("malformed_json", "the request has no body");

@@ -1,6 +1,6 @@
 /**
- * What to do when a replica failed a request of which no byte has been answered. After the first byte nothing is
- * ever sent again: the client would get two answers in one.
+ * What to do when a replica failed a request of which no byte has been answered (comments that keep a stream alive
+ * are no answer). After the first byte nothing is ever sent again: the client would get two answers in one.
  */
 export type AttemptFailure =
   /** The connection failed before any answer; `code` is the system's or the HTTP client's word for it. */
@@ -25,7 +25,10 @@ export type RetryVerdict =
       readonly kind: "retry";
       readonly reason: RetryReason;
       readonly budget: RetryBudget;
-      /** Only another replica can help; without one the neuron's own answer is the best answer. */
+      /**
+       * Only another replica can help; without one the neuron's own answer is the best answer. A crash counts: a
+       * request that kills its worker must not have the model loaded again just to kill it again.
+       */
       readonly onlyElsewhere: boolean;
     };
 
@@ -48,9 +51,10 @@ const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
 const ANSWERS_WORTH_A_RETRY: ReadonlyMap<string, RetryReason> = new Map([
   ["worker_crashed", "worker_crashed"],
   ["upstream_connection_error", "worker_crashed"],
-  // The neuron no longer has what the last poll showed.
+  // The neuron no longer is as the last poll showed it: the model is gone, on its way out, or on its way in.
   ["model_not_found", "stale_view"],
-  ["draining", "replica_refused"],
+  ["draining", "stale_view"],
+  ["model_loading", "stale_view"],
   ["queue_full", "replica_refused"],
 ]);
 
@@ -64,7 +68,7 @@ export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): Retr
   }
   if (budget.replica === 0) return { kind: "give_up" };
   const left = { ...budget, replica: budget.replica - 1 };
-  return { kind: "retry", reason, budget: left, onlyElsewhere: reason === "replica_refused" };
+  return { kind: "retry", reason, budget: left, onlyElsewhere: reason !== "connection_failed" };
 }
 
 function retryReason(failure: AttemptFailure): RetryReason | undefined {

@@ -25,6 +25,8 @@ export function endOfLastEvent(bytes: Buffer): number {
 
 const DONE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
 const ERROR_EVENT = /(?:^|[\r\n])data: ?\{"error"/;
+const FIRST_ERROR = /^(?::[^\n]*\n|\r?\n)*data: ?(\{"error".*)/;
+const ONLY_COMMENTS = /^(?::[^\n]*\n|\r?\n)*$/;
 /** A non-empty piece of text or reasoning, or a tool call: what a person would call the first token. */
 const CONTENT = /"(?:content|reasoning_content|reasoning|text)":\s*"[^"]|"tool_calls":\s*\[/;
 
@@ -80,6 +82,13 @@ export class EventFramer {
     return ERROR_EVENT.test((this.#last ?? Buffer.alloc(0)).toString("latin1"));
   }
 }
+
+/** Nothing but comments: the connection is kept alive, no answer has begun. */
+export const isOnlyComments = (events: Buffer): boolean => ONLY_COMMENTS.test(events.toString("latin1"));
+
+/** The error envelope, as JSON, of a stream that begins with an error event; undefined for any other beginning. */
+export const firstErrorOf = (events: Buffer): string | undefined =>
+  FIRST_ERROR.exec(events.toString("utf8"))?.[1]?.trimEnd();
 
 /** An error as the OpenAI SDKs read it from a stream. */
 export const errorEvent = (envelope: unknown): string => `data: ${JSON.stringify(envelope)}\n\n`;

@@ -3,8 +3,8 @@ import { CortexError } from "../core/errors.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import type { Residency, Resident } from "./residency-state.ts";
 
-/** Requests that may wait for a slot, at least; a wide model gets two waiting requests per slot. */
-const MIN_QUEUE_DEPTH = 8;
+/** Requests that may wait for each slot; the worker holds the same number. */
+const QUEUED_PER_SLOT = 8;
 
 /** How the requests of one model are counted. `in_flight` ones decode, queued ones wait inside the worker. */
 export interface TrafficCounts {
@@ -20,7 +20,7 @@ export function trafficCounts(resident: Resident): TrafficCounts {
     inFlight: Math.min(resident.openRequests, maxInFlight),
     queueDepth: Math.max(0, resident.openRequests - maxInFlight),
     maxInFlight,
-    maxQueueDepth: Math.max(MIN_QUEUE_DEPTH, 2 * maxInFlight),
+    maxQueueDepth: QUEUED_PER_SLOT * maxInFlight,
   };
 }
 

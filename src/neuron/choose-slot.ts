@@ -1,6 +1,6 @@
 /**
  * Which free slot a request takes. A slot keeps the tokens it computed last, and a prompt that begins like them
- * starts where they part; in an agent's conversation that is nearly the whole prompt. A slot whose long history
+ * starts where they part; in a conversation that goes on that is nearly the whole prompt. A slot whose long history
  * shares only a few opening tokens is not worth destroying for them: then the longest unused one is taken.
  */
 export interface SlotHistory {
@@ -33,7 +33,7 @@ export function chooseSlot(free: readonly SlotHistory[], prompt: readonly number
   return best === undefined ? undefined : { id: best.id, sharedTokens: best.sharedTokens };
 }
 
-export function sharedPrefixLength(a: readonly number[], b: readonly number[]): number {
+function sharedPrefixLength(a: readonly number[], b: readonly number[]): number {
   const limit = Math.min(a.length, b.length);
   let length = 0;
   while (length < limit && a[length] === b[length]) length += 1;

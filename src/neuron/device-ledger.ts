@@ -10,7 +10,7 @@ import { err, ok, type Result } from "../core/result.ts";
  * A model on several devices takes from each in proportion to what is free there, because that is how the engine
  * splits layers: a model fits when the sum fits, also over cards of different size.
  */
-export interface Hold {
+interface Hold {
   readonly holder: string;
   readonly heldMb: number;
   readonly reason: "reserved" | "measured";

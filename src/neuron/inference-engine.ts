@@ -76,7 +76,7 @@ export interface GenerationResult {
 
 export type EmbeddingInput = string | readonly number[];
 
-export interface EmbeddingResult {
+interface EmbeddingResult {
   readonly vectors: readonly (readonly number[])[];
   readonly promptTokens: number;
 }

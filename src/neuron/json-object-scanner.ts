@@ -2,7 +2,7 @@
  * Reads one JSON object character by character and says at once when it is complete or can no longer become
  * valid. A pushdown automaton over RFC 8259; used to stream a tool call's arguments while they are written.
  */
-export type ScanState = "more" | "done" | "invalid";
+type ScanState = "more" | "done" | "invalid";
 
 export interface JsonObjectScanner {
   push(character: string): ScanState;

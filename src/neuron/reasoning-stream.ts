@@ -4,7 +4,7 @@ import { prefixAtEnd } from "./stop-sequences.ts";
  * Splits an answer that opens with `<think> ... </think>` into reasoning and text, whatever the cuts. Only the
  * block at the start counts: later marks are the model's own text. White space around the marks is theirs.
  */
-export interface ReasoningPiece {
+interface ReasoningPiece {
   readonly type: "reasoning" | "text";
   readonly text: string;
 }

@@ -9,7 +9,7 @@ export interface ChatTemplateFacts {
   readonly eosText: string;
 }
 
-export interface ChatPromptInput {
+interface ChatPromptInput {
   readonly messages: readonly ChatMessage[];
   /** Empty when no tool may be called. */
   readonly tools: readonly Tool[];
@@ -17,7 +17,7 @@ export interface ChatPromptInput {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-export interface RenderedPrompt {
+interface RenderedPrompt {
   readonly text: string;
   /** The template opened a `<think>` block that the model goes on in. */
   readonly startsInReasoning: boolean;

@@ -31,7 +31,7 @@ export function onSourceVerified(state: Residency, event: EventOf<"source-verifi
   if (resident?.phase.name !== "verifying") return unchanged(state);
   const verified: Resident = {
     ...resident,
-    phase: { name: "verified", modelPath: event.modelPath, requiredMb: event.requiredMb },
+    phase: { name: "verified", file: event.file, requiredMb: event.requiredMb },
   };
   const next = withResident(state, verified);
   return advanceLoads(
@@ -138,7 +138,7 @@ function promiseMemory(start: Residency, atMs: number): ResidencyStep {
       const reserved: Resident = {
         ...resident,
         devices,
-        phase: { name: "reserved", modelPath: phase.modelPath },
+        phase: { name: "reserved", file: phase.file },
       };
       state = { ...withResident(state, reserved), ledger };
       continue;
@@ -163,7 +163,7 @@ function startPromised(start: Residency): ResidencyStep {
   }
   for (const resident of start.models.values()) {
     if (resident.phase.name !== "reserved") continue;
-    const { modelPath } = resident.phase;
+    const { file } = resident.phase;
     const mustWait = resident.devices.some((device) => busy.has(device));
     // One that waits also keeps younger loads off its devices: otherwise a wide model could wait for ever.
     for (const device of resident.devices) busy.add(device);
@@ -173,7 +173,7 @@ function startPromised(start: Residency): ResidencyStep {
       jobs: advanceJob(state.jobs, resident.instance, { state: "loading" }),
     };
     const { instance, spec, devices } = resident;
-    effects.push({ type: "start-worker", instance, spec, modelPath, devices });
+    effects.push({ type: "start-worker", instance, spec, file, devices });
   }
   return { state, effects, answer: null };
 }

@@ -5,14 +5,21 @@ import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { WorkerFacts } from "./worker-messages.ts";
 
+/** A verified file and how much of it is used. */
+export interface LoadableFile {
+  readonly path: string;
+  /** Tokens per slot that the worker is told to take; null leaves it to the worker. */
+  readonly contextTokens: number | null;
+}
+
 /** Where one copy of a model is between being asked for and being gone. */
 export type ResidentPhase =
   /** Its file is being found and checked. */
   | { readonly name: "verifying" }
   /** The file is good; memory is not promised yet because a stopping worker still holds it. */
-  | { readonly name: "verified"; readonly modelPath: string; readonly requiredMb: number }
+  | { readonly name: "verified"; readonly file: LoadableFile; readonly requiredMb: number }
   /** Memory is promised; an earlier load on one of its devices is still under way. */
-  | { readonly name: "reserved"; readonly modelPath: string }
+  | { readonly name: "reserved"; readonly file: LoadableFile }
   | { readonly name: "loading" }
   | { readonly name: "loaded" }
   /** Takes no new requests; the worker stops when the last one ends. Without a job in a shutdown. */
@@ -44,7 +51,10 @@ export interface Resident {
 }
 
 export interface Residency {
-  /** Counts every change that a planner could have seen: an entry came, went, or changed status or devices. */
+  /**
+   * Rises with every change that a planner could have seen: an entry came, went, or changed status or devices.
+   * Begins at the second of the start, so that it does not fall back over a restart.
+   */
   readonly generation: number;
   readonly mode: "open" | "draining" | "closing";
   readonly ledger: DeviceLedger;
@@ -82,7 +92,7 @@ export type ResidencyEvent =
   | {
       readonly type: "source-verified";
       readonly instance: string;
-      readonly modelPath: string;
+      readonly file: LoadableFile;
       readonly requiredMb: number;
       /** What the driver says is used, by device index; empty where there is no driver to ask. */
       readonly usedMb: ReadonlyMap<number, number>;
@@ -129,7 +139,7 @@ export type ResidencyEffect =
       readonly type: "start-worker";
       readonly instance: string;
       readonly spec: ModelSpec;
-      readonly modelPath: string;
+      readonly file: LoadableFile;
       readonly devices: readonly number[];
     }
   | { readonly type: "stop-worker"; readonly instance: string }

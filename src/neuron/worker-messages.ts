@@ -5,7 +5,7 @@ import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
  * here: it goes over the worker's Unix socket.
  */
-export const workerStartSchema = z.object({
+const workerStartSchema = z.object({
   type: z.literal("start"),
   /** Where the worker listens; only the user who runs it can open the socket. */
   socket_path: z.string().min(1),
@@ -24,14 +24,14 @@ export const workerStartSchema = z.object({
 });
 export type WorkerStart = z.infer<typeof workerStartSchema>;
 
-export const workerStopSchema = z.object({ type: z.literal("stop") });
+const workerStopSchema = z.object({ type: z.literal("stop") });
 
 /** Neuron to worker. */
 export const supervisorMessageSchema = z.discriminatedUnion("type", [workerStartSchema, workerStopSchema]);
 export type SupervisorMessage = z.infer<typeof supervisorMessageSchema>;
 
 /** What a loaded model turned out to be; measured where it can be. */
-export const workerFactsSchema = z.object({
+const workerFactsSchema = z.object({
   /** Tokens that one slot holds. */
   context_tokens: z.int().positive(),
   /** Tokens that the model was trained for. */
@@ -55,16 +55,16 @@ const errorCodeSchema = z.custom<ErrorCode>(
   "not a code of the error table",
 );
 
-export const workerProgressSchema = z.object({
+const workerProgressSchema = z.object({
   type: z.literal("progress"),
   /** 0..1 of the load. */
   fraction: z.number().min(0).max(1),
 });
 
-export const workerReadySchema = z.object({ type: z.literal("ready"), facts: workerFactsSchema });
+const workerReadySchema = z.object({ type: z.literal("ready"), facts: workerFactsSchema });
 
 /** The load failed; the worker exits with 1 after it. */
-export const workerFailedSchema = z.object({
+const workerFailedSchema = z.object({
   type: z.literal("failed"),
   code: errorCodeSchema,
   message: z.string(),

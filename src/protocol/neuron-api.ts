@@ -98,6 +98,8 @@ export const residentModelSchema = z.object({
   /** Measured after the load; the reservation before it. */
   vram_used_mb: z.int().nonnegative(),
   vram_measured: z.boolean(),
+  /** How `vram_used_mb` is split over `devices`, in their order; absent when the neuron does not say. */
+  device_vram_mb: z.array(z.int().nonnegative()).optional(),
   capabilities: z.array(z.string()),
   limit: modelLimitSchema.nullable(),
   parallel: z.int().positive(),

@@ -14,7 +14,7 @@ const toolCallSchema = z.looseObject({
   function: z.looseObject({ name: z.string().min(1), arguments: z.string().default("{}") }),
 });
 
-export const chatMessageSchema = z
+const chatMessageSchema = z
   .looseObject({
     role: z.enum(["system", "developer", "user", "assistant", "tool"]),
     content: z.union([z.string(), z.array(contentPartSchema)]).nullish(),
@@ -31,7 +31,7 @@ export type ChatMessage = z.infer<typeof chatMessageSchema>;
 
 const jsonSchemaSchema = z.record(z.string(), z.unknown());
 
-export const toolSchema = z.looseObject({
+const toolSchema = z.looseObject({
   type: z.literal("function"),
   function: z.looseObject({
     name: z.string().regex(/^[\w.:-]{1,128}$/, "is not a function name"),
@@ -43,13 +43,12 @@ export const toolSchema = z.looseObject({
 });
 export type Tool = z.infer<typeof toolSchema>;
 
-export const toolChoiceSchema = z.union([
+const toolChoiceSchema = z.union([
   z.enum(["none", "auto", "required"]),
   z.looseObject({ type: z.literal("function"), function: z.looseObject({ name: z.string() }) }),
 ]);
-export type ToolChoice = z.infer<typeof toolChoiceSchema>;
 
-export const responseFormatSchema = z.discriminatedUnion("type", [
+const responseFormatSchema = z.discriminatedUnion("type", [
   z.looseObject({ type: z.literal("text") }),
   z.looseObject({ type: z.literal("json_object") }),
   z.looseObject({
@@ -57,7 +56,6 @@ export const responseFormatSchema = z.discriminatedUnion("type", [
     json_schema: z.looseObject({ schema: jsonSchemaSchema }),
   }),
 ]);
-export type ResponseFormat = z.infer<typeof responseFormatSchema>;
 
 /** What steers generation; the same in chat and legacy completions. */
 const generationFields = {
@@ -119,7 +117,7 @@ export const embeddingsRequestSchema = z.strictObject({
 });
 export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>;
 
-export const usageSchema = z.looseObject({
+const usageSchema = z.looseObject({
   prompt_tokens: z.int().nonnegative(),
   completion_tokens: z.int().nonnegative(),
   total_tokens: z.int().nonnegative(),
@@ -129,7 +127,7 @@ export const usageSchema = z.looseObject({
 export type Usage = z.infer<typeof usageSchema>;
 
 /** Measured by the worker for this request alone; milliseconds. */
-export const timingsSchema = z.looseObject({
+const timingsSchema = z.looseObject({
   prompt_n: z.int().nonnegative(),
   prompt_ms: z.number(),
   prompt_per_second: z.number(),
@@ -141,7 +139,7 @@ export const timingsSchema = z.looseObject({
 });
 export type Timings = z.infer<typeof timingsSchema>;
 
-export const finishReasonSchema = z.enum(["stop", "length", "tool_calls"]);
+const finishReasonSchema = z.enum(["stop", "length", "tool_calls"]);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
 export const chatCompletionSchema = z.looseObject({

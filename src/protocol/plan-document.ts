@@ -32,8 +32,8 @@ export const planReasonSchema = z.enum([
 ]);
 export type PlanReason = z.infer<typeof planReasonSchema>;
 
-/** Where the memory figure of a change comes from. */
-export const footprintSourceSchema = z.enum(["measured", "declared", "unknown"]);
+/** Where the memory figure of a change comes from; "estimated": from a copy with other settings. */
+export const footprintSourceSchema = z.enum(["measured", "declared", "estimated", "unknown"]);
 export type FootprintSource = z.infer<typeof footprintSourceSchema>;
 
 /** One row. `actions` are carried out in order: a replace is unload then load. */
@@ -52,6 +52,8 @@ export const planChangeSchema = z.object({
   /** `protect = true`: apply refuses to take it down without consent. */
   protected: z.boolean(),
   devices: z.array(z.int()),
+  /** What the change takes (an unload: frees) on each of `devices`, in their order. */
+  device_vram_mb: z.array(z.int().nonnegative()),
   vram_before_mb: z.int().nonnegative(),
   vram_after_mb: z.int().nonnegative(),
   /** Of the copy that is loaded, or of the one that leaves when nothing is loaded. */

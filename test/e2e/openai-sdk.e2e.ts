@@ -2,6 +2,7 @@ import OpenAI from "openai";
 import { request } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tinyModelFile } from "../support/tiny-model.ts";
+import { eventually } from "../support/eventually.ts";
 import { applyFleet, type RunningFleet, sourceOf, startFleet } from "../support/running-fleet.ts";
 
 let fleet: RunningFleet;
@@ -35,10 +36,9 @@ afterAll(async () => {
 test("lists models and aliases", async () => {
   const models = await client.models.list();
   expect(models.data.map((model) => model.id)).toEqual(["test/tiny", "tiny"]);
-  expect(await client.models.retrieve("test/tiny")).toMatchObject({
-    id: "test/tiny",
-    object: "model",
-    loaded: true,
+  // The gateway learns of an apply by its next look at the neuron.
+  await eventually(async () => {
+    expect(await client.models.retrieve("test/tiny")).toMatchObject({ object: "model", loaded: true });
   });
 });
 

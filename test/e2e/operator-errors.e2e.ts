@@ -25,7 +25,7 @@ test.each([
   {
     name: "bad TOML",
     text: `${fleetWith("")}\n[[models]\nid = 3\n`,
-    place: /fleet\.toml:13:\d+/,
+    place: /fleet\.toml:14:10/,
     words: /TOML|expected|invalid/i,
   },
   {

@@ -35,10 +35,10 @@ export const fleetOf = (
     aliases,
   });
 
-/** Short intervals on the real clock: what a test waits for is an event, these only say how soon it can come. */
 /** On a manual clock time leaps while sockets take theirs, so the deadline of a control call must be out of reach. */
 const UNHURRIED = { controlTimeoutMs: 3_600_000 };
 
+/** Short intervals on the real clock: what a test waits for is an event, these only say how soon it can come. */
 const QUICK = { pollIntervalMs: 20, jobPollMs: 5, closeGraceMs: 200, firstPollGraceMs: 2000 };
 
 export interface BenchOptions extends Partial<Omit<GatewayConfig, "fleet">> {
@@ -67,8 +67,13 @@ export async function gatewayFor(fleet: Fleet, options: BenchOptions = {}): Prom
 export interface AskOptions {
   readonly stream?: boolean;
   readonly signal?: AbortSignal;
+  readonly content?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Sends a body as it is. */
+export const post = (gateway: RunningGateway, path: string, body: string): Promise<Response> =>
+  fetch(gateway.address + path, { method: "POST", headers: { "content-type": "application/json" }, body });
 
 export const ask = (gateway: RunningGateway, model: string, options: AskOptions = {}): Promise<Response> =>
   fetch(`${gateway.address}/v1/chat/completions`, {
@@ -76,7 +81,7 @@ export const ask = (gateway: RunningGateway, model: string, options: AskOptions 
     headers: { "content-type": "application/json", ...options.headers },
     body: JSON.stringify({
       model,
-      messages: [{ role: "user", content: "hi" }],
+      messages: [{ role: "user", content: options.content ?? "hi" }],
       ...(options.stream === true ? { stream: true } : {}),
     }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -90,9 +95,9 @@ export async function received(response: Response): Promise<{ text: string; comp
   const reader = response.body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return { text, complete: true };
-      text += decoder.decode(value as Uint8Array, { stream: true });
+      const piece = (await reader.read()) as { readonly done: boolean; readonly value?: Uint8Array };
+      if (piece.done) return { text, complete: true };
+      text += decoder.decode(piece.value, { stream: true });
     }
   } catch {
     return { text, complete: false };
@@ -101,6 +106,12 @@ export async function received(response: Response): Promise<{ text: string; comp
 
 export const metricsOf = async (gateway: RunningGateway): Promise<string> =>
   (await fetch(`${gateway.metricsAddress}/metrics`)).text();
+
+/** How many requests wait for loads, as the exposition says. */
+export async function loadWaiters(gateway: RunningGateway): Promise<number> {
+  const exposition = await metricsOf(gateway);
+  return Number(/cortex_load_waiters\{.*\} (\d+)/.exec(exposition)?.[1] ?? 0);
+}
 
 export const jsonOf = async (response: Response): Promise<Record<string, unknown>> =>
   (await response.json()) as Record<string, unknown>;

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../support/manual-clock.ts";
 import { residentModel, type FakeNeuron } from "../support/fake-neuron.ts";
-import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
+import {
+  ask,
+  fakeNeuron,
+  fleetOf,
+  gatewayFor,
+  jsonOf,
+  loadWaiters,
+  metricsOf,
+  received,
+} from "./gateway-bench.ts";
 
 const MODEL = "org/cold";
 
@@ -20,6 +29,15 @@ async function advanceUntil(clock: ManualClock, holds: () => boolean): Promise<v
     .toBe(true);
 }
 
+/** Asks, at any later time, whether the work has settled. */
+function watched(work: Promise<unknown>): () => boolean {
+  let settled = false;
+  void work.finally(() => {
+    settled = true;
+  });
+  return () => settled;
+}
+
 describe("single flight", () => {
   test("20 concurrent cold requests make one load, on the pinned neuron of three", async () => {
     const [beast, benjy, quadbrat] = await Promise.all([
@@ -32,9 +50,7 @@ describe("single flight", () => {
     ]);
     const gateway = await gatewayFor(fleet);
     const asked = Array.from({ length: 20 }, (_, index) => ask(gateway, MODEL, { stream: index % 2 === 0 }));
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("20");
+    await expect.poll(() => loadWaiters(gateway)).toBe(20);
     benjy.finishLoad(MODEL);
     const answers = await Promise.all(asked);
     expect(answers.map((answer) => answer.status)).toEqual(Array.from({ length: 20 }, () => 200));
@@ -59,9 +75,7 @@ describe("single flight", () => {
     const leave = new AbortController();
     const leaver = ask(gateway, MODEL, { signal: leave.signal }).catch(() => undefined);
     const stayer = ask(gateway, MODEL);
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("2");
+    await expect.poll(() => loadWaiters(gateway)).toBe(2);
     leave.abort();
     await leaver;
     neuron.models.set(MODEL, residentModel(MODEL));
@@ -76,9 +90,7 @@ describe("loads that fail", () => {
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
     const asked = Array.from({ length: 5 }, (_, index) => ask(gateway, MODEL, { stream: index < 2 }));
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("5");
+    await expect.poll(() => loadWaiters(gateway)).toBe(5);
     neuron.finishLoad(MODEL, { code: "model_file_invalid", message: "not a GGUF" });
     for (const answer of await Promise.all(asked)) {
       expect(answer.status).toBe(422);
@@ -124,13 +136,9 @@ describe("clients that leave during a load", () => {
     const asked = leaving.map(({ signal }, index) =>
       ask(gateway, MODEL, { signal, stream: index === 0 }).catch(() => undefined),
     );
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("2");
+    await expect.poll(() => loadWaiters(gateway)).toBe(2);
     leaving[0]?.abort();
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("1");
+    await expect.poll(() => loadWaiters(gateway)).toBe(1);
     expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
     leaving[1]?.abort();
     await neuron.until((fake) => fake.callsTo("DELETE", "/jobs/job-1").length === 1);
@@ -188,11 +196,7 @@ describe("waiting, on a manual clock", () => {
     await clock.advance(1000);
     const reading = received(await asked);
     neuron.finishLoad(MODEL, { code: "load_failed", message: "the engine said no" });
-    let ended = false;
-    void reading.then(() => {
-      ended = true;
-    });
-    await advanceUntil(clock, () => ended);
+    await advanceUntil(clock, watched(reading));
     const { text, complete } = await reading;
     expect(complete).toBe(false);
     expect(text).toContain(`"code":"load_failed"`);
@@ -215,11 +219,7 @@ describe("waiting, on a manual clock", () => {
     expect((await jsonOf(response))["error"]).toMatchObject({ code: "load_timeout" });
     const again = ask(gateway, MODEL);
     neuron.finishLoad(MODEL);
-    let answered = false;
-    void again.then(() => {
-      answered = true;
-    });
-    await advanceUntil(clock, () => answered);
+    await advanceUntil(clock, watched(again));
     expect((await again).status).toBe(200);
     expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
     expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
@@ -229,9 +229,7 @@ describe("waiting, on a manual clock", () => {
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { maxWaitersPerModel: 2 });
     const waiting = [ask(gateway, MODEL), ask(gateway, MODEL)];
-    await expect
-      .poll(async () => (await metricsOf(gateway)).match(/cortex_load_waiters\{.*\} (\d+)/)?.[1])
-      .toBe("2");
+    await expect.poll(() => loadWaiters(gateway)).toBe(2);
     const refused = await ask(gateway, MODEL);
     expect(refused.status).toBe(503);
     expect((await jsonOf(refused))["error"]).toMatchObject({ code: "queue_full" });

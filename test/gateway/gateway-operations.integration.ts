@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../src/protocol/gateway-api.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { chunkEvent, envelope, residentModel } from "../support/fake-neuron.ts";
-import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
+import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, post, received } from "./gateway-bench.ts";
 
 const MODEL = "org/a";
 
@@ -37,9 +37,9 @@ describe("what the gateway says of the fleet", () => {
     ]);
     expect(await get("/v1/models/fleet%2Fdefault")).toMatchObject({ id: "fleet/default", alias_of: MODEL });
     expect(await get("/v1/models/org/cold")).toMatchObject({ max_model_len: 8192, feasible_on: ["n1"] });
-    expect(await get("/v1/models/org/clod")).toMatchObject({
-      error: { code: "model_not_found", message: expect.stringContaining("org/cold") },
-    });
+    const missing = await get("/v1/models/org/clod");
+    expect(missing).toMatchObject({ error: { code: "model_not_found" } });
+    expect(JSON.stringify(missing)).toContain(`did you mean \\"org/cold\\"?`);
     const health = gatewayHealthSchema.parse(await get("/health"));
     expect(health).toMatchObject({ status: "impaired", nodes: { healthy: 1, total: 1 } });
     expect(health.unservable).toEqual([{ node: "n1", model: "org/stray", reason: "vram", detail: "" }]);
@@ -96,21 +96,18 @@ describe("what the gateway says of the fleet", () => {
       onLog: (line) => lines.push(line),
       neuronToken: "TOKEN",
     });
-    const body = JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "PROMPT" }] });
     const headers = { authorization: "Bearer KEY", "x-request-id": "req-42" };
-    await fetch(`${gateway.address}/v1/chat/completions`, { method: "POST", headers, body });
-    await fetch(`${gateway.address}/v1/chat/completions`, { method: "POST", headers, body: `${body}PROMPT` });
+    await ask(gateway, MODEL, { headers, content: "PROMPT" });
+    await post(gateway, "/v1/chat/completions", `{"model":"${MODEL}",PROMPT}`);
     await expect.poll(() => lines.join("")).toContain("req-42");
     expect(lines.join("")).not.toMatch(/PROMPT|ANSWER|TOKEN|KEY/);
   });
 
-  test("an open address without keys is warned of, once", async () => {
+  test("an address of this machine alone is not warned of", async () => {
     const lines: string[] = [];
-    await gatewayFor(fleetOf({}), {
-      listen: { host: "127.0.0.1", port: 0 },
-      onLog: (line) => lines.push(line),
-    });
-    expect(lines.filter((line) => line.includes("asks nobody for a key"))).toHaveLength(0);
+    await gatewayFor(fleetOf({}), { onLog: (line) => lines.push(line) });
+    expect(lines.join("")).toContain("gateway listens");
+    expect(lines.join("")).not.toContain("asks nobody for a key");
   });
 
   test("a taken port is named", async () => {
@@ -146,13 +143,11 @@ describe("retries before the first byte", () => {
       pollIntervalMs: 600_000,
     });
     neuron.answer = { kind: "reset" };
-    void neuron
-      .until((fake) => fake.callsTo("POST", "/v1/").length === 1)
-      .then(() => {
-        neuron.models.delete(MODEL);
-        neuron.answer = { kind: "tokens", tokens: ["back"] };
-      });
-    const response = await ask(gateway, MODEL);
+    const asked = ask(gateway, MODEL);
+    await neuron.until((fake) => fake.callsTo("POST", "/v1/").length === 1);
+    neuron.models.delete(MODEL);
+    neuron.answer = { kind: "tokens", tokens: ["back"] };
+    const response = await asked;
     expect(response.status).toBe(200);
     expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
   });
@@ -178,6 +173,50 @@ describe("retries before the first byte", () => {
     const refused = await ask(gateway, MODEL);
     expect(refused.status).toBe(503);
     expect(await refused.json()).toEqual(full.body);
+  });
+
+  test.each([
+    { what: "a comment", answer: { kind: "reset_after_comment" } as const },
+    {
+      what: "an error event of its own",
+      answer: {
+        kind: "raw_stream",
+        chunks: [
+          ": keep-alive\n\n",
+          `data: ${JSON.stringify(envelope("worker_crashed", "died in prefill"))}\n\n`,
+        ],
+      } as const,
+    },
+  ])("a stream that ends after $what has not begun to answer: another replica does", async ({ answer }) => {
+    const first = await fakeNeuron({ models: [residentModel(MODEL)], answer });
+    const second = await fakeNeuron({ models: [residentModel(MODEL)] });
+    const gateway = await gatewayFor(fleetOf({ a: first.url, b: second.url }, [{ id: MODEL }]));
+    const { text, complete } = await received(await ask(gateway, MODEL, { stream: true }));
+    expect(complete).toBe(true);
+    expect(text).toContain("Hello");
+    expect(text).not.toContain("error");
+    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
+  });
+
+  test("a stream that begins with an error is a plain error while nothing is sent", async () => {
+    const body = envelope("context_length_exceeded", "too long");
+    const answer = { kind: "raw_stream", chunks: [`data: ${JSON.stringify(body)}\n\n`] } as const;
+    const neuron = await fakeNeuron({ models: [residentModel(MODEL)], answer });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const response = await ask(gateway, MODEL, { stream: true });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual(body);
+  });
+
+  test("a model that is on its way out: another neuron loads it", async () => {
+    const leaving = await fakeNeuron({ models: [residentModel(MODEL)] });
+    leaving.answer = { kind: "status", status: 503, body: envelope("draining", "is being unloaded") };
+    const other = await fakeNeuron();
+    const gateway = await gatewayFor(fleetOf({ a: leaving.url, b: other.url }, [{ id: MODEL }]), {
+      pollIntervalMs: 600_000,
+    });
+    leaving.models.set(MODEL, residentModel(MODEL, { status: "unloading" }));
+    expect((await ask(gateway, MODEL)).headers.get("x-cortex-neuron")).toBe("b");
   });
 
   test("never after the first byte", async () => {
@@ -260,7 +299,7 @@ describe("close()", () => {
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
     const reading = received(await ask(gateway, MODEL, { stream: true }));
     const closing = gateway.close();
-    await expect(ask(gateway, MODEL)).rejects.toThrow();
+    await expect(ask(gateway, MODEL)).rejects.toThrow("fetch failed");
     neuron.release();
     const { text, complete } = await reading;
     expect(complete).toBe(true);

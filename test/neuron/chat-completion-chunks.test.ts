@@ -44,6 +44,9 @@ const chunks = (sse: string): ChatCompletionChunk[] =>
     .filter((event) => event !== "")
     .map((event) => chatCompletionChunkSchema.parse(JSON.parse(event.replace(/^data: /, ""))));
 
+const content = (some: readonly AnswerEvent[]) =>
+  toChatCompletion(identity, some, { ending, newCallId }).choices[0]?.message.content;
+
 describe("an answer on the wire", () => {
   test("every event is a chunk of the OpenAI shape that carries the identity", () => {
     const writer = createChatChunkWriter(identity, newCallId);
@@ -77,8 +80,6 @@ describe("an answer on the wire", () => {
 
   test("content is null beside calls only", () => {
     const calls = events.filter((event) => event.type.startsWith("call"));
-    const content = (some: readonly AnswerEvent[]) =>
-      toChatCompletion(identity, some, { ending, newCallId }).choices[0]?.message.content;
     expect(content(calls)).toBeNull();
     expect(content([])).toBe("");
   });

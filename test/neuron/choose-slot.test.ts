@@ -31,7 +31,7 @@ describe("the slot for a prompt", () => {
       [...range(0, 90), 5000],
       { id: 0, sharedTokens: 90 },
     ],
-  ] as const)("%s", (_name, free, prompt, expected) => {
+  ] as const)("%s", (...[, free, prompt, expected]) => {
     expect(chooseSlot(free, prompt)).toEqual(expected);
   });
 });

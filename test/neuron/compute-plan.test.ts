@@ -9,7 +9,7 @@ describe("decode threads", () => {
     [64, undefined, false, 16],
     [16, undefined, true, 4],
     [2, 2, false, 2],
-  ])("%i cores, asked for %s, offloaded %s: %i", (mathCores, requested, fullyOffloaded, threads) => {
+  ])("%i cores, asked for %s, offloaded %s: %i", (...[mathCores, requested, fullyOffloaded, threads]) => {
     expect(decodeThreads({ mathCores, requested, fullyOffloaded })).toBe(threads);
   });
 });
@@ -20,7 +20,7 @@ describe("prefill pieces", () => {
     [512, false, false, 256],
     [512, false, true, 64],
     [32, false, true, 32],
-  ])("batch %i, on GPU %s, others %s: %i", (batchTokens, onGpu, othersDecoding, tokens) => {
+  ])("batch %i, on GPU %s, others %s: %i", (...[batchTokens, onGpu, othersDecoding, tokens]) => {
     expect(prefillPieceTokens({ batchTokens, onGpu, othersDecoding })).toBe(tokens);
   });
 });

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
@@ -69,11 +70,12 @@ describe("a neuron that is killed", () => {
     const script = fileURLToPath(new URL("../support/neuron-process.ts", import.meta.url));
     const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
     const [line] = (await once(child.stdout, "data")) as [Buffer];
-    const { workerPid } = JSON.parse(line.toString("utf8")) as { readonly workerPid: number };
+    const { workerPid, store } = JSON.parse(line.toString("utf8")) as { workerPid: number; store: string };
     expect(isAlive(workerPid)).toBe(true);
     child.kill("SIGKILL");
     await eventually(() => {
       expect(isAlive(workerPid)).toBe(false);
     });
+    await rm(store, { recursive: true });
   });
 });

@@ -28,7 +28,7 @@ describe("reasoning", () => {
       { reasoning: "", text: "yes <think>no</think>" },
     ],
     ["leading space without a block", "  yes", false, { reasoning: "", text: "  yes" }],
-  ])("%s", (_name, text, startsInside, expected) => {
+  ])("%s", (...[, text, startsInside, expected]) => {
     expect(read([text], startsInside)).toEqual(expected);
   });
 

@@ -22,7 +22,7 @@ function run(pieces: readonly string[], stopList: readonly string[]) {
 test("the cuts never change what is shown or whether it stopped", () => {
   fc.assert(
     fc.property(cutText(text), stops, (pieces, stopList) => {
-      expect(run(pieces, stopList)).toEqual(run([...pieces.join("")], stopList));
+      expect(run(pieces, stopList)).toEqual(run(pieces.join("").split(""), stopList));
     }),
   );
 });
@@ -36,7 +36,7 @@ test("what is shown is a prefix, holds no stop string, and is all of it when non
       expect(whole.startsWith(shown)).toBe(true);
       expect(wanted.some((stop) => shown.includes(stop))).toBe(false);
       expect(stopped).toBe(wanted.some((stop) => whole.includes(stop)));
-      if (!stopped) expect(shown).toBe(whole);
+      expect(stopped || shown === whole).toBe(true);
     }),
   );
 });

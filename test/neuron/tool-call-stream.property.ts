@@ -73,29 +73,31 @@ test("text without marks comes through unchanged", () => {
   );
 });
 
+const scan = (text: string): string => {
+  const scanner = createJsonObjectScanner();
+  for (const [index, character] of text.split("").entries()) {
+    const state = scanner.push(character);
+    if (state === "invalid") return "invalid";
+    if (state === "done") return index === text.length - 1 ? "done" : "early";
+  }
+  return "more";
+};
+
+const parses = (text: string): boolean => {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 test("the scanner accepts exactly what JSON.parse accepts, at its last character", () => {
-  const scan = (text: string): string => {
-    const scanner = createJsonObjectScanner();
-    for (const [index, character] of [...text].entries()) {
-      const state = scanner.push(character);
-      if (state === "invalid") return "invalid";
-      if (state === "done") return index === [...text].length - 1 ? "done" : "early";
-    }
-    return "more";
-  };
   fc.assert(
     fc.property(jsonObject, fc.constantFrom(undefined, 1, 2), (value, indent) => {
       expect(scan(JSON.stringify(value, undefined, indent))).toBe("done");
     }),
   );
-  const parses = (text: string): boolean => {
-    try {
-      JSON.parse(text);
-      return true;
-    } catch {
-      return false;
-    }
-  };
   const broken = fc
     .tuple(jsonObject, fc.nat(), fc.constantFrom("", "{", "}", '"', ",", ":", "1", "\\", "-", "x"))
     .map(([value, place, insert]) => {

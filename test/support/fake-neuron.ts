@@ -18,6 +18,8 @@ export type Answer =
   | { readonly kind: "reset" }
   /** Sends nothing at all. */
   | { readonly kind: "hang" }
+  /** Keeps the stream alive with a comment, then destroys the connection. */
+  | { readonly kind: "reset_after_comment" }
   | { readonly kind: "raw_stream"; readonly chunks: readonly string[] }
   | { readonly kind: "status"; readonly status: number; readonly body: unknown };
 
@@ -27,6 +29,11 @@ export type LoadScript =
   | { readonly kind: "fail"; readonly code: string; readonly message: string }
   /** Stays in `loading` until `finishLoad` is called. */
   | { readonly kind: "wait" };
+
+interface InferenceRequest {
+  readonly model: string;
+  readonly stream?: boolean;
+}
 
 export interface RecordedCall {
   readonly method: string;
@@ -211,7 +218,8 @@ export class FakeNeuron {
     else if (route === "GET /health") sendJson(response, 200, this.#health());
     else if (route === "GET /models") {
       sendJson(response, 200, { generation: this.generation, models: [...this.models.values()] });
-    } else if (route === "POST /models/load") this.#load(JSON.parse(body), response);
+    } else if (route === "POST /models/load")
+      this.#load(JSON.parse(body) as { readonly model_id: string }, response);
     else if (route.startsWith("GET /jobs/")) {
       const job = this.jobs.get(route.slice("GET /jobs/".length));
       if (job === undefined) sendJson(response, 404, envelope("job_not_found", "no such job"));
@@ -220,7 +228,7 @@ export class FakeNeuron {
       const job = this.jobs.get(route.slice("DELETE /jobs/".length));
       if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
       sendJson(response, 200, job ?? {});
-    } else if (route.startsWith("POST /v1/")) this.#infer(JSON.parse(body), response);
+    } else if (route.startsWith("POST /v1/")) this.#infer(JSON.parse(body) as InferenceRequest, response);
     else sendJson(response, 404, envelope("route_not_found", route));
   }
 
@@ -287,10 +295,13 @@ export class FakeNeuron {
     this.#changed();
   }
 
-  #infer(request: { readonly model: string; readonly stream?: boolean }, response: ServerResponse): void {
+  #infer(request: InferenceRequest, response: ServerResponse): void {
     const { answer } = this;
     if (answer.kind === "reset") response.destroy();
-    else if (answer.kind === "status") sendJson(response, answer.status, answer.body);
+    else if (answer.kind === "reset_after_comment") {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(": keep-alive\n\n", () => response.destroy());
+    } else if (answer.kind === "status") sendJson(response, answer.status, answer.body);
     else if (answer.kind === "cut_body") {
       response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
       response.write('{"id":"half', () => response.destroy());
@@ -304,7 +315,7 @@ export class FakeNeuron {
 
   #speak(
     answer: Extract<Answer, { readonly tokens: readonly string[] }>,
-    request: { readonly model: string; readonly stream?: boolean },
+    request: InferenceRequest,
     response: ServerResponse,
   ): void {
     if (request.stream !== true) {

@@ -1,6 +1,4 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,7 +21,7 @@ export type FakeChat =
 export interface FakeScript {
   readonly memoryBytes: number;
   readonly load: "ready" | "fail" | "crash" | "never";
-  /** A named pipe that holds the load until the test opens it. */
+  /** A file that holds the load until the test makes it. */
   readonly loadGate?: string;
   readonly onStop: "exit" | "ignore";
   readonly eventsFile: string;
@@ -32,8 +30,8 @@ export interface FakeScript {
 export interface FakeModel {
   /** What the workers of this model recorded so far. */
   events(): readonly string[];
-  /** Lets one load that waits at the gate go on. */
-  openGate(): Promise<void>;
+  /** Lets loads that wait at the gate go on. */
+  openGate(): void;
 }
 
 /** Writes a model file that scripts its fake worker; `name` is the name in the store. */
@@ -45,7 +43,6 @@ export function writeFakeModel(
   const eventsFile = join(directory, `${name}.events`);
   const gate = join(directory, `${name}.gate`);
   const { gated, ...rest } = script;
-  if (gated === true) execFileSync("mkfifo", [gate]);
   const whole: FakeScript = {
     memoryBytes: 64 * 1024 * 1024,
     load: "ready",
@@ -62,10 +59,8 @@ export function writeFakeModel(
             .split("\n")
             .filter((line) => line !== "")
         : [],
-    openGate: async () => {
-      const file = await open(gate, "w");
-      await file.write("x");
-      await file.close();
+    openGate: () => {
+      writeFileSync(gate, "");
     },
   };
 }

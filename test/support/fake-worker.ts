@@ -1,7 +1,8 @@
 // A model worker without a model: speaks the neuron's IPC, serves canned answers on the socket, and fails on
 // request. How it loads is written in the model file, after the magic bytes; how it answers, in the request.
-import { appendFileSync, closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, watch } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { dirname } from "node:path";
 import type { FakeChat, FakeScript } from "./fake-worker-model.ts";
 
 interface Start {
@@ -37,12 +38,19 @@ const record = (script: FakeScript, event: string): void => {
   appendFileSync(script.eventsFile, `${event}\n`);
 };
 
-/** Blocks on a named pipe until the test opens it for writing. */
-const waitAtGate = (path: string): void => {
-  const gate = openSync(path, "r");
-  readSync(gate, Buffer.alloc(1));
-  closeSync(gate);
-};
+/** Settles once the test has made the file. */
+const gateOpens = (path: string): Promise<void> =>
+  new Promise((resolve) => {
+    const watcher = watch(dirname(path), () => {
+      check();
+    });
+    const check = () => {
+      if (!existsSync(path)) return;
+      watcher.close();
+      resolve();
+    };
+    check();
+  });
 
 async function load(start: Start): Promise<void> {
   const script = JSON.parse(readFileSync(start.model_path).subarray(4).toString("utf8")) as FakeScript;
@@ -74,7 +82,7 @@ async function load(start: Start): Promise<void> {
     return;
   }
   await listen(answerRequests(start, script), start.socket_path);
-  if (script.loadGate !== undefined) waitAtGate(script.loadGate);
+  if (script.loadGate !== undefined) await gateOpens(script.loadGate);
   sayReady(start, script);
 }
 

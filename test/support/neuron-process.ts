@@ -6,4 +6,4 @@ const neuron = await startTestNeuron();
 writeFakeModel(neuron.store, "alpha");
 await neuron.load({ model_id: "alpha" });
 const { models } = await neuron.models();
-process.stdout.write(`${JSON.stringify({ workerPid: models[0]?.pid })}\n`);
+process.stdout.write(`${JSON.stringify({ workerPid: models[0]?.pid, store: neuron.store })}\n`);

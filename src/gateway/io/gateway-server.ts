@@ -8,7 +8,7 @@ import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { isUsableRequestId } from "../header-policy.ts";
 import { modelEntries } from "../model-list.ts";
-import { readRequestFacts, type RequestFacts } from "../request-facts.ts";
+import { readRequestFacts, requireJsonType, type RequestFacts } from "../request-facts.ts";
 import { knownModelId } from "../route-request.ts";
 import { ClientResponse } from "./client-response.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
@@ -117,7 +117,7 @@ async function handleInference(
 ): Promise<void> {
   const startedAtMs = deps.clock.monotonicMs();
   const { body } = request;
-  const facts = readFacts(body, deps);
+  const facts = readFacts(request, deps);
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
@@ -156,9 +156,10 @@ async function handleInference(
 }
 
 /** The one parse of the body; a body that cannot be routed is counted here, since no exchange comes of it. */
-function readFacts(body: unknown, deps: GatewayServerDeps): RequestFacts {
+function readFacts(request: FastifyRequest, deps: GatewayServerDeps): RequestFacts {
   try {
-    return readRequestFacts(parseJsonBody(body));
+    requireJsonType(request.headers["content-type"]);
+    return readRequestFacts(parseJsonBody(request.body));
   } catch (thrown) {
     const { code } = toCortexError(thrown);
     const labels = { model: UNKNOWN_MODEL, node: "" };

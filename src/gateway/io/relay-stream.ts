@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
-import { CortexError } from "../../core/errors.ts";
+import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
 import { errorEnvelopeSchema } from "../../protocol/error-envelope.ts";
 import { clientResponseHeaders } from "../header-policy.ts";
-import { EventFramer } from "../sse-framing.ts";
+import { EventFramer, firstErrorOf, isOnlyComments } from "../sse-framing.ts";
 import type { ClientResponse } from "./client-response.ts";
 import { failureCode, type NeuronClient, type RelayCall } from "./neuron-client.ts";
 
@@ -56,7 +56,9 @@ class Relay implements Dispatcher.DispatchHandler {
   #heldBytes = 0;
   /** Present when the answer is an event stream. */
   #framer: EventFramer | null = null;
-  #passedOn = false;
+  /** Bytes of the answer itself have gone to the client; comments do not count. */
+  #answerBegun = false;
+  #listensForDrain = false;
   #settled = false;
 
   constructor(options: RelayOptions) {
@@ -122,10 +124,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#settled) return;
     if (this.#held !== null) {
-      const body = Buffer.concat(this.#held);
-      const code = envelopeCode(body);
-      const answer = { status: this.#status, headers: this.#headers, body, code };
-      this.#finish({ kind: "answered_error", answer });
+      this.#answerError(Buffer.concat(this.#held));
       return;
     }
     if (this.#framer !== null) this.#endStream(this.#framer);
@@ -134,8 +133,19 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, thrown: Error): void {
     if (this.#settled) return;
-    if (this.#passedOn) this.#cutShort(failureCode(thrown));
+    if (this.#answerBegun) this.#cutShort(failureCode(thrown));
     else this.#finish({ kind: "failed_before_answer", code: failureCode(thrown) });
+  }
+
+  #answerError(body: Buffer): void {
+    const code = envelopeCode(body);
+    const answer = { status: this.#status, headers: this.#headers, body, code };
+    if (this.#framer !== null) {
+      // A stream that begins with an error has had no chance to say so by status.
+      answer.status = isErrorCode(code) ? errorKind(code).httpStatus : 502;
+      answer.headers = { ...this.#headers, "content-type": "application/json" };
+    }
+    this.#finish({ kind: "answered_error", answer });
   }
 
   #hold(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -149,14 +159,15 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #passOn(controller: Dispatcher.DispatchController, bytes: Buffer): void {
     const { client } = this.#options;
-    if (!this.#passedOn) {
-      if (!this.#begin()) {
-        controller.abort(new Error("the answer has the wrong shape"));
+    if (!this.#answerBegun) {
+      const error = this.#framer === null ? undefined : firstErrorOf(bytes);
+      if (error !== undefined || !this.#sendHead()) {
+        if (error !== undefined) this.#answerError(Buffer.from(error));
+        controller.abort(new Error("no answer will come of it"));
         return;
       }
-      client.onDrain(() => {
-        controller.resume();
-      });
+      this.#answerBegun = this.#framer === null || !isOnlyComments(bytes);
+      this.#resumeOnDrain(controller);
     }
     if (this.#framer?.contentSeen === false && this.#framer.isFirstContent(bytes)) {
       this.#options.onFirstContent();
@@ -164,8 +175,16 @@ class Relay implements Dispatcher.DispatchHandler {
     if (!client.write(bytes)) controller.pause();
   }
 
-  /** Sends the head. False when a client that was promised an event stream would get something else. */
-  #begin(): boolean {
+  #resumeOnDrain(controller: Dispatcher.DispatchController): void {
+    if (this.#listensForDrain) return;
+    this.#listensForDrain = true;
+    this.#options.client.onDrain(() => {
+      controller.resume();
+    });
+  }
+
+  /** Sends the head unless it is out. False when a client that was promised an event stream would get something else. */
+  #sendHead(): boolean {
     const { client, neuron } = this.#options;
     if (!client.headersSent) client.writeHead(this.#status, this.#headers);
     else if (this.#framer === null) {
@@ -174,24 +193,23 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#finish({ kind: "cut" });
       return false;
     }
-    this.#passedOn = true;
     return true;
   }
 
   #endPlain(): void {
-    if (!this.#passedOn && !this.#begin()) return;
+    if (!this.#answerBegun && !this.#sendHead()) return;
     this.#options.client.end();
     this.#finish({ kind: "completed", status: this.#status });
   }
 
   #endStream(framer: EventFramer): void {
     if (!framer.endedWithDone()) {
-      if (this.#passedOn) this.#cutShort("no terminator");
+      if (this.#answerBegun) this.#cutShort("no terminator");
       else this.#finish({ kind: "failed_before_answer", code: "UND_ERR_SOCKET" });
       return;
     }
     const rest = framer.rest();
-    if (!this.#passedOn && !this.#begin()) return;
+    if (!this.#answerBegun && !this.#sendHead()) return;
     if (rest !== null) this.#options.client.write(rest);
     this.#options.client.end();
     this.#finish({ kind: "completed", status: this.#status });

@@ -53,7 +53,7 @@ export function createInferenceRelay(deps: InferenceRelayDeps) {
     } catch (thrown) {
       const error = toCortexError(thrown);
       // A name that is not loaded could be anything: it must not become a label.
-      deps.countRequest(error.code === "model_not_found" ? "unknown" : modelId, error.code);
+      deps.countRequest(deps.loop.state.models.has(modelId) ? modelId : "unknown", error.code);
       throw error;
     }
     const gone = abortWhenClientLeaves(reply.raw);

@@ -37,6 +37,11 @@ export interface LoadOptions {
 
 const QUEUED_PER_SLOT = 8;
 const GRAMMARS_KEPT = 32;
+/**
+ * Tokens of all slots together that no machine holds. llama.cpp counts them in 32 bits and its estimates overflow
+ * before that, so nonsense must not reach it.
+ */
+const MOST_CONTEXT_TOKENS = 2 ** 26;
 
 /**
  * Loads the model and makes its context: `parallel` slots of `contextTokens` each. Only binaries that came with
@@ -46,6 +51,7 @@ const GRAMMARS_KEPT = 32;
  */
 export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEngine> {
   await checkModelFile(options.modelPath);
+  checkContextSize(options);
   const engineWords: string[] = [];
   const llama = await startLlama(options, engineWords);
   const model = await loadModel(llama, options, engineWords);
@@ -57,6 +63,17 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   const context = generates(model) ? await createContext(model, { ...options, threads }) : undefined;
   options.onProgress(1);
   return buildEngine({ llama, model, context, threads, options });
+}
+
+function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
+  if (contextTokens === undefined || contextTokens * parallel <= MOST_CONTEXT_TOKENS) return;
+  throw new CortexError(
+    "insufficient_vram",
+    `no machine holds ${parallel} slots of ${contextTokens} tokens`,
+    {
+      next: "lower `context` or `parallel`",
+    },
+  );
 }
 
 /** Encoder-only models compute embeddings and write nothing. */
@@ -130,12 +147,14 @@ async function createContext(
   options: LoadOptions & { readonly threads: number },
 ): Promise<LlamaContext> {
   try {
-    return await model.createContext({
+    const context = await model.createContext({
       sequences: options.parallel,
       contextSize: options.contextTokens ?? { max: model.trainContextSize },
       threads: options.threads,
       ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
     });
+    if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) return context;
+    throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
   } catch (thrown) {
     if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
     throw new CortexError("load_failed", `no context for the model: ${toCortexError(thrown).message}`, {

@@ -31,7 +31,7 @@ export interface GenerationDependencies {
   readonly clock: Clock;
 }
 
-/** Parsed grammars, the few used last: agents send the same tools and schema again and again. */
+/** Parsed grammars, the few used last: clients send the same tools and schema again and again. */
 export interface GrammarCache {
   get(text: string): LlamaGrammar;
 }

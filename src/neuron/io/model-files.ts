@@ -10,7 +10,7 @@ import { hasGgufMagic, readModelShape } from "../gguf-header.ts";
 import { parseModelSource, type ModelSource } from "../model-source.ts";
 
 /** A file that was found, may be used, and is what it should be. */
-export interface VerifiedModelFile {
+interface VerifiedModelFile {
   /** Real path, symbolic links resolved. */
   readonly path: string;
   readonly fileBytes: number;

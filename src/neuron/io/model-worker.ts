@@ -5,7 +5,7 @@ import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
-import type { WorkerExit } from "../residency-state.ts";
+import type { LoadableFile, WorkerExit } from "../residency-state.ts";
 import type { WorkerMessage } from "../worker-messages.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
@@ -22,7 +22,7 @@ export interface ModelWorker {
 
 export interface WorkerLaunch {
   readonly spec: ModelSpec;
-  readonly modelPath: string;
+  readonly file: LoadableFile;
   /** Indices of the devices it may use. */
   readonly devices: readonly number[];
   readonly onMessage: (message: WorkerMessage) => void;
@@ -52,6 +52,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
     const socketPath = join(options.socketDirectory, `${launched}.sock`);
     const devices = options.devices().filter((device) => launch.devices.includes(device.index));
     const { spec } = launch;
+    const { contextTokens } = launch.file;
     const worker = startWorkerProcess({
       clock: options.clock,
       logger: options.logger.child({ model: spec.model_id }),
@@ -59,9 +60,9 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       start: {
         type: "start",
         socket_path: socketPath,
-        model_path: launch.modelPath,
+        model_path: launch.file.path,
         model_id: spec.model_id,
-        ...(spec.context === undefined ? {} : { context: spec.context }),
+        ...(contextTokens === null ? {} : { context: contextTokens }),
         parallel: spec.parallel,
         gpu: devices.some((device) => device.kind !== "cpu"),
       },

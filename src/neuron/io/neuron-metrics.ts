@@ -86,7 +86,7 @@ function registerGauges(registers: Registry[], residency: () => Residency): void
   });
   void new Gauge({
     name: "cortex_neuron_generation",
-    help: "Number of changes of residency since the start",
+    help: "Rises with every change of residency; begins at the time of the start",
     registers,
     collect() {
       this.set(residency().generation);

@@ -4,7 +4,7 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Job, LoadRequest, UnloadRequest } from "../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
-import { estimateFootprintMb } from "../estimate-footprint.ts";
+import { contextPerSlot, estimateFootprintMb } from "../estimate-footprint.ts";
 import { jobHasEnded } from "../job-history.ts";
 import {
   emptyResidency,
@@ -48,11 +48,13 @@ export class ResidencyLoop {
   readonly #verifications = new Map<string, AbortController>();
   readonly #drainTimers = new Map<string, AbortController>();
   readonly #workers = new Map<string, ModelWorker>();
-  #state: Residency = emptyResidency;
+  #state: Residency;
   #running = false;
 
   constructor(deps: ResidencyLoopDeps) {
     this.#deps = deps;
+    // Counting goes on from the time of the start: a plan made before a restart must not match after it.
+    this.#state = { ...emptyResidency, generation: Math.floor(deps.clock.nowMs() / 1000) };
   }
 
   get state(): Residency {
@@ -168,12 +170,6 @@ export class ResidencyLoop {
     });
   }
 
-  /** Called after every change of state; returns how to stop listening. */
-  subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   /** Ends every model and settles when all processes are gone. Nothing is taken any more from the first moment. */
   async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
     this.dispatch({ type: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
@@ -220,28 +216,36 @@ export class ResidencyLoop {
     this.#verifications.set(instance, abandoned);
     try {
       const file = await this.#deps.modelFiles.verify(spec, abandoned.signal);
+      const contextTokens = contextPerSlot(spec.context, file.shape);
       const requiredMb = estimateFootprintMb({
         declaredMb: spec.vram_mb,
         fileBytes: file.fileBytes,
         shape: file.shape,
-        context: spec.context,
+        contextTokens,
         parallel: spec.parallel,
       });
       const usedMb = await this.#deps.usedMb();
       const atMs = this.#nowMs();
-      this.dispatch({ type: "source-verified", instance, modelPath: file.path, requiredMb, usedMb, atMs });
+      const loadable = { path: file.path, contextTokens };
+      this.dispatch({ type: "source-verified", instance, file: loadable, requiredMb, usedMb, atMs });
     } catch (thrown) {
       const failure = toCortexError(thrown);
+      if (failure.code === "internal_error" && !abandoned.signal.aborted) {
+        this.#deps.logger.error(
+          { err: thrown, model: spec.model_id },
+          "the file of a model could not be checked",
+        );
+      }
       this.dispatch({ type: "source-refused", instance, failure, atMs: this.#nowMs() });
     } finally {
       this.#verifications.delete(instance);
     }
   }
 
-  #startWorker({ instance, spec, modelPath, devices }: StartWorkerEffect): void {
+  #startWorker({ instance, spec, file, devices }: StartWorkerEffect): void {
     const worker = this.#deps.launchWorker({
       spec,
-      modelPath,
+      file,
       devices,
       onMessage: (message) => {
         switch (message.type) {

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { chmod, lstat, rm } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
@@ -67,10 +68,21 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   };
 }
 
+/** A socket that nobody listens on is what a worker that was killed left behind. */
 async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
-  if (found?.isSocket() === true) await rm(path, { force: true });
+  if (found?.isSocket() === true && !(await isListening(path))) await rm(path, { force: true });
 }
+
+const isListening = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
 
 interface RouteContext extends WorkerServerOptions {
   readonly inFlight: Set<AbortController>;

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest";
+import { freeMb, heldByMb, observeUsedMb, release, reserve, settle } from "../../src/neuron/device-ledger.ts";
+import { devicesOf } from "../support/residency-builders.ts";
+
+const ask = (requiredMb: number, minDevices = 1, devices?: readonly number[]) => ({
+  holder: "m",
+  requiredMb,
+  minDevices,
+  devices,
+});
+
+describe("which devices are chosen", () => {
+  test.each([
+    { totals: [100, 300, 200], minDevices: 1, named: undefined, devices: [1] },
+    { totals: [100, 300, 300], minDevices: 1, named: undefined, devices: [1] },
+    { totals: [100, 300, 200], minDevices: 2, named: undefined, devices: [1, 2] },
+    { totals: [100, 300, 200], minDevices: 1, named: [2, 0], devices: [0, 2] },
+    { totals: [100, 300, 200], minDevices: 1, named: [], devices: [1] },
+  ])("of $totals with min_devices $minDevices and $named", ({ totals, minDevices, named, devices }) => {
+    const reservation = reserve(devicesOf(...totals), ask(50, minDevices, named));
+    expect(reservation).toMatchObject({ ok: true, value: { devices } });
+  });
+
+  test("a model is spread in proportion to what is free, to the last MiB", () => {
+    const reservation = reserve(devicesOf(32_000, 12_000), ask(30_001, 2));
+    const held = reservation.ok ? reservation.value.ledger.map((device) => device.holds[0]?.heldMb ?? 0) : [];
+    expect(held).toEqual([21_819, 8_182]);
+    expect(reserve(devicesOf(10, 10), ask(20, 2)).ok).toBe(true);
+    expect(reserve(devicesOf(10, 10), ask(21, 2)).ok).toBe(false);
+  });
+});
+
+describe("a promise", () => {
+  test("is replaced by the measurement and taken back as a whole", () => {
+    const reserved = reserve(devicesOf(1000), ask(600));
+    const ledger = reserved.ok ? reserved.value.ledger : [];
+    const settled = settle(ledger, { holder: "m", measuredMb: 900, devices: [0] });
+    const measured = settled.ok ? settled.value.ledger : [];
+    expect(heldByMb(measured, "m")).toBe(900);
+    expect(measured[0]?.holds).toEqual([{ holder: "m", heldMb: 900, reason: "measured" }]);
+    expect(settle(ledger, { holder: "m", measuredMb: 1001, devices: [0] }).ok).toBe(false);
+    expect(release(measured, "m").map(freeMb)).toEqual([1000]);
+  });
+
+  test("that never fits says so; one that may fit later says what holds the memory", () => {
+    const never = reserve(devicesOf(1000), ask(1001));
+    expect(never).toMatchObject({ ok: false, error: { code: "insufficient_vram" } });
+    expect(never.ok ? "" : never.error.next).toContain("never fits");
+    const full = reserve(devicesOf(1000), ask(900));
+    const later = reserve(full.ok ? full.value.ledger : [], { ...ask(200), holder: "n" });
+    expect(later.ok ? "" : later.error.message).toBe(
+      "n needs 200 MiB and device 0 has 100 MiB free of 1000 MiB",
+    );
+  });
+});
+
+describe("memory of others", () => {
+  test.each([
+    { used: 0, foreign: 0 },
+    { used: 400, foreign: 0 },
+    { used: 650, foreign: 50 },
+    { used: 5000, foreign: 1000 },
+  ])("of $used MiB used beside 600 promised, $foreign are foreign", ({ used, foreign }) => {
+    const reserved = reserve(devicesOf(1000), ask(600));
+    const observed = observeUsedMb(reserved.ok ? reserved.value.ledger : [], new Map([[0, used]]));
+    expect(observed[0]?.foreignMb).toBe(foreign);
+    expect(observed.map(freeMb)).toEqual([Math.max(0, 400 - foreign)]);
+  });
+
+  test("an unread device stays as it was", () => {
+    const ledger = observeUsedMb(devicesOf(1000, 1000), new Map([[0, 300]]));
+    expect(observeUsedMb(ledger, new Map()).map(freeMb)).toEqual([700, 1000]);
+  });
+});

@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CortexError } from "../../src/core/errors.ts";
+import { admit, trafficCounts } from "../../src/neuron/admission.ts";
+import { heldMb } from "../../src/neuron/device-ledger.ts";
+import { jobHasEnded } from "../../src/neuron/job-history.ts";
+import type { Residency } from "../../src/neuron/residency-state.ts";
+import { DrivenResidency } from "../support/residency-builders.ts";
+
+const TOTALS_MB = [1000, 600, 200];
+const MODELS = ["a", "b", "c", "d"];
+
+const move = fc.record({
+  what: fc.constantFrom(
+    "load",
+    "load",
+    "verified",
+    "verified",
+    "refused",
+    "spawned",
+    "progress",
+    "ready",
+    "ready",
+    "failed",
+    "exited",
+    "exited",
+    "unload",
+    "force",
+    "cancel",
+    "drained",
+    "request",
+    "request",
+    "ended",
+    "drain",
+    "resume",
+  ),
+  model: fc.nat(MODELS.length - 1),
+  mb: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 1200 })),
+  minDevices: fc.integer({ min: 1, max: 4 }),
+  parallel: fc.integer({ min: 1, max: 3 }),
+});
+type Move = typeof move extends fc.Arbitrary<infer Value> ? Value : never;
+
+class World {
+  readonly neuron = new DrivenResidency(...TOTALS_MB);
+  /** Processes that were started and have not exited. */
+  readonly running = new Set<string>();
+  readonly stopped = new Set<string>();
+  #jobs = 0;
+
+  play(step: Move): void {
+    const modelId = MODELS[step.model] ?? "a";
+    const resident = this.neuron.state.models.get(modelId);
+    const instance = resident?.instance ?? "gone";
+    this.#act(step, { modelId, instance });
+    this.#carryOut();
+  }
+
+  #act(step: Move, { modelId, instance }: { readonly modelId: string; readonly instance: string }): void {
+    const { neuron } = this;
+    const failure = new CortexError("load_failed", "no");
+    this.#jobs += 1;
+    const jobId = `j${this.#jobs}`;
+    const acts: Record<Move["what"], () => void> = {
+      load: () =>
+        neuron.load(jobId, { model_id: modelId, parallel: step.parallel, min_devices: step.minDevices }),
+      verified: () => neuron.verified(instance, step.mb),
+      refused: () => neuron.on({ type: "source-refused", instance, failure, atMs: 1 }),
+      spawned: () => neuron.on({ type: "worker-spawned", instance, pid: 1 }),
+      progress: () => neuron.on({ type: "worker-progress", instance, fraction: 0.5 }),
+      ready: () => this.running.has(instance) && neuron.ready(instance, step.mb, step.parallel),
+      failed: () => neuron.on({ type: "worker-failed", instance, failure, atMs: 1 }),
+      exited: () => this.exit(instance),
+      unload: () => neuron.unload(jobId, modelId),
+      force: () => neuron.unload(jobId, modelId, { force: true }),
+      cancel: () => neuron.on({ type: "job-cancel-requested", jobId: instance, atMs: 1 }),
+      drained: () => neuron.on({ type: "drain-timed-out", instance, atMs: 1 }),
+      request: () => {
+        const admission = admit(neuron.state, modelId);
+        if (admission.ok) neuron.request(admission.value.instance);
+      },
+      ended: () => neuron.requestEnds(instance),
+      drain: () => neuron.on({ type: "drain-requested" }),
+      resume: () => neuron.on({ type: "resume-requested" }),
+    };
+    neuron.effects = [];
+    acts[step.what]();
+  }
+
+  exit(instance: string): void {
+    if (!this.running.delete(instance)) return;
+    this.neuron.exited(instance, { signal: "SIGKILL" });
+  }
+
+  #carryOut(): void {
+    for (const effect of this.neuron.effects) {
+      if (effect.type === "start-worker") {
+        if (this.running.has(effect.instance)) throw new Error(`${effect.instance} was started twice`);
+        this.running.add(effect.instance);
+      }
+      if (effect.type === "stop-worker") this.stopped.add(effect.instance);
+    }
+  }
+
+  /** A patient world: every process that was told to go exits, everything else moves on. */
+  settle(): void {
+    this.neuron.on({ type: "shutdown-begun", drainTimeoutMs: 1, atMs: 1 });
+    this.#carryOut();
+    for (const { instance } of this.neuron.state.models.values()) {
+      this.neuron.on({ type: "drain-timed-out", instance, atMs: 1 });
+      this.#carryOut();
+    }
+    for (const instance of this.stopped) this.exit(instance);
+  }
+}
+
+function checkLaws(state: Residency): void {
+  for (const device of state.ledger) {
+    expect(heldMb(device)).toBeLessThanOrEqual(device.totalMb);
+    expect(new Set(device.holds.map(({ holder }) => holder)).size).toBe(device.holds.length);
+    for (const { holder, heldMb: held } of device.holds) {
+      expect(held).toBeGreaterThanOrEqual(0);
+      expect(state.models.has(holder)).toBe(true);
+    }
+  }
+  const loadingOn = [...state.models.values()]
+    .filter(({ phase }) => phase.name === "loading")
+    .flatMap(({ devices }) => devices);
+  expect(new Set(loadingOn).size).toBe(loadingOn.length);
+  for (const resident of state.models.values()) {
+    const counts = trafficCounts(resident);
+    expect(counts.inFlight).toBeGreaterThanOrEqual(0);
+    expect(counts.inFlight).toBeLessThanOrEqual(counts.maxInFlight);
+    expect(counts.queueDepth).toBeLessThanOrEqual(counts.maxQueueDepth);
+  }
+}
+
+test("whatever happens, no device is over budget, loads do not overlap, the generation never falls", () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 60, size: "max" }), (moves) => {
+      const world = new World();
+      let generation = 0;
+      for (const step of moves) {
+        world.play(step);
+        checkLaws(world.neuron.state);
+        expect(world.neuron.state.generation).toBeGreaterThanOrEqual(generation);
+        ({ generation } = world.neuron.state);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("every process that runs belongs to a model, and every model that is on its way out was told to go", () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 60, size: "max" }), (moves) => {
+      const world = new World();
+      for (const step of moves) {
+        world.play(step);
+        const residents = [...world.neuron.state.models.values()];
+        const instances = new Set(residents.map(({ instance }) => instance));
+        for (const instance of world.running) expect(instances.has(instance)).toBe(true);
+        for (const { instance, phase } of residents) {
+          expect(world.stopped.has(instance)).toBe(phase.name === "stopping");
+          const hasProcess = !["verifying", "verified", "reserved"].includes(phase.name);
+          expect(world.running.has(instance)).toBe(hasProcess);
+        }
+        for (const instance of world.stopped) if (!instances.has(instance)) world.stopped.delete(instance);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("every job ends once the processes do", () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 60, size: "max" }), (moves) => {
+      const world = new World();
+      for (const step of moves) world.play(step);
+      world.settle();
+      expect(world.neuron.state.models.size).toBe(0);
+      expect(world.running.size).toBe(0);
+      expect([...world.neuron.state.jobs.values()].filter((job) => !jobHasEnded(job))).toEqual([]);
+      expect(world.neuron.state.ledger.map(heldMb)).toEqual(TOTALS_MB.map(() => 0));
+    }),
+    { numRuns: 400 },
+  );
+});
