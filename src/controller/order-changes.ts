@@ -77,7 +77,8 @@ function memoryEdges(sorted: readonly OrderedDraft[], free: FreeMemory): Edge[] 
   const remaining = new Map([...free].map(([neuron, shares]) => [neuron, new Map(shares)]));
   for (const draft of sorted.filter((candidate) => candidate.takes.size > 0)) {
     const left = remaining.get(draft.change.neuron) ?? new Map<number, number>();
-    if (fitsBeside(draft, left)) {
+    const returns = sorted.some((other) => takesDown(other, draft));
+    if (!returns && fitsBeside(draft, left)) {
       for (const [index, share] of draft.takes) left.set(index, (left.get(index) ?? 0) - share);
       continue;
     }
@@ -90,16 +91,20 @@ function memoryEdges(sorted: readonly OrderedDraft[], free: FreeMemory): Edge[] 
 }
 
 /** A model cannot be loaded twice on a neuron: its new copy waits for the old one even if both would fit. */
+const takesDown = (other: OrderedDraft, draft: OrderedDraft): boolean =>
+  other.change.kind === "unload" &&
+  other.change.neuron === draft.change.neuron &&
+  other.change.model_id === draft.change.model_id;
+
 function fitsBeside(draft: OrderedDraft, free: Shares): boolean {
-  if (draft.change.kind !== "load" || !draft.sizeKnown || draft.change.action_reason === "spec_changed")
-    return false;
+  if (draft.change.kind !== "load" || !draft.sizeKnown) return false;
   return [...draft.takes].every(([index, share]) => share <= (free.get(index) ?? 0));
 }
 
 function mustPrecede(earlier: OrderedDraft, later: OrderedDraft): boolean {
   if (earlier === later || earlier.change.neuron !== later.change.neuron) return false;
+  if (takesDown(earlier, later)) return true;
   if (layerOf(earlier) === 0 || earlier.frees.size === 0) return false;
-  if (earlier.change.model_id === later.change.model_id) return true;
   if (later.change.kind === "replace" && layerOf(earlier) >= layerOf(later)) return false;
   return true;
 }

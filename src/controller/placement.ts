@@ -242,7 +242,7 @@ class Placer {
     const outdated = demands.length - missing;
     const missing_replicas = demands.length - this.#claimUnknown(model, missing);
     if (missing_replicas === 0) return [];
-    const { refusals } = this.#survey(model);
+    const refusals = this.#survey(model).refusals.map((refusal) => this.#refusalInPlace(refusal, demands));
     const remark = outdated > 0 ? "the running copy keeps its old settings; " : "";
     return [
       {
@@ -252,6 +252,16 @@ class Placer {
         hint: remark + placementHint(model, refusals),
       },
     ];
+  }
+
+  /** Where a copy with old settings runs, the reason is why the new ones do not fit in its place. */
+  #refusalInPlace(refusal: Refusal, demands: readonly Demand[]): Refusal {
+    const demand = demands.find(({ renews }) => renews?.neuron.name === refusal.neuron);
+    const room = this.#rooms.get(refusal.neuron);
+    if (demand === undefined || room === undefined) return refusal;
+    const others = room.tenants.filter((tenant) => tenant.modelId !== demand.model.block.id);
+    const outcome = candidateOn(demand.model, { room: { ...room, tenants: others }, weight: 1 });
+    return "reason" in outcome ? outcome : refusal;
   }
 }
 

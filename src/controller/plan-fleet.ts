@@ -160,8 +160,13 @@ class FleetDiff {
     const here = this.#copies.find(
       (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
     );
-    const leavesHere = here !== undefined && here.standing.kind !== "ending";
-    const reason = leavesHere ? "spec_changed" : moved.has(arrival.modelId) ? "moved" : "declared_not_loaded";
+    const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
+    const reason =
+      isOutdated && here.standing.kind !== "ending"
+        ? "spec_changed"
+        : moved.has(arrival.modelId)
+          ? "moved"
+          : "declared_not_loaded";
     this.#drafts.push({
       ...loaded(model, arrival),
       frees: new Map(),

@@ -10,6 +10,7 @@ export const shippedModelsDirectory = (): string => fileURLToPath(new URL("asset
 /** Version of this package, from its package.json. */
 export function packageVersion(): string {
   const parsed: unknown = JSON.parse(readFileSync(new URL("package.json", packageDirectory), "utf8"));
-  const version = typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined;
+  const version =
+    typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined;
   return typeof version === "string" ? version : "unknown";
 }

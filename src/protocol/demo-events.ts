@@ -15,7 +15,12 @@ export interface ChatAnswer {
 /** What `cortex up --json` writes, one event a line, in the order it happens; `text` comes as the model writes it. */
 export type DemoEvent =
   | { readonly type: "repository"; readonly directory: string; readonly created: boolean }
-  | { readonly type: "started"; readonly gateway: string; readonly metrics: string; readonly devices: readonly string[] }
+  | {
+      readonly type: "started";
+      readonly gateway: string;
+      readonly metrics: string;
+      readonly devices: readonly string[];
+    }
   | { readonly type: "plan"; readonly plan: PlanDocument }
   | { readonly type: "apply"; readonly event: ApplyEvent }
   | { readonly type: "question"; readonly question: string; readonly tools: readonly string[] }

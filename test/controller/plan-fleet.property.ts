@@ -271,9 +271,10 @@ describe("laws of the plan", () => {
             );
         }
         const after = afterPlan(observed, document);
-        for (const neuron of after.neurons)
-          if (neuron.reachable)
-            expect(new Set(neuron.models.map(({ id }) => id)).size).toBe(neuron.models.length);
+        for (const neuron of after.neurons) {
+          const ids = neuron.reachable ? neuron.models.map(({ id }) => id) : [];
+          expect(new Set(ids).size).toBe(ids.length);
+        }
       }),
       { numRuns: 500 },
     );

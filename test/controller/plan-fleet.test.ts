@@ -15,6 +15,10 @@ import {
 
 const ONE = '[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4000\n';
 
+const lowAndHigh = (low: string): string =>
+  `[[models]]\nid = "low"\nreplicas = 1\nvram_mb = 4000\n${low}\n` +
+  '[[models]]\nid = "high"\nreplicas = 1\nvram_mb = 8000\nresidency_priority = 200\n';
+
 const current = (fleet: Parameters<typeof declaredHash>[0], facts: ResidentFacts) =>
   residentModel({ ...facts, specHash: declaredHash(fleet, facts.id) });
 
@@ -109,7 +113,8 @@ describe("loading what is declared", () => {
       { devices: [9000], draining: true },
       "is draining: it takes no new work until it is resumed",
     ],
-  ])("%s", (_name, line, facts, reason) => {
+  ])("%s", (...row) => {
+    const [, line, facts, reason] = row;
     const fleet = fleetFromToml(`${ONE}${line}\n`, ["a", ["b", "drain = true"]]);
     const document = plan(
       fleet,
@@ -302,10 +307,8 @@ describe("making room", () => {
   });
 
   test("a class displaces neither its own residents nor protected models", () => {
-    const models = (low: string) =>
-      `[[models]]\nid = "low"\nreplicas = 1\nvram_mb = 4000\n${low}\n[[models]]\nid = "high"\nreplicas = 1\nvram_mb = 8000\nresidency_priority = 200\n`;
     for (const line of ["residency_priority = 200", "protect = true"]) {
-      const fleet = fleetFromToml(models(line), ["a"]);
+      const fleet = fleetFromToml(lowAndHigh(line), ["a"]);
       const residents = [current(fleet, { id: "low", vramMb: 4000 })];
       const document = plan(fleet, observedFleet(observedNeuron("a", { devices: [8000], residents })));
       expect(rowsOf(document)).toEqual([]);

@@ -41,13 +41,14 @@ test("every code has a fixture or a test of its own here", () => {
   expect(missing).toEqual([]);
 });
 
+const cells = (line: string): string[] =>
+  line
+    .split("|")
+    .slice(1, -1)
+    .map((cell) => cell.trim());
+
 test("docs/diagnostics.md lists the code table, row for row", () => {
   const page = readFileSync(join(import.meta.dirname, "../../docs/diagnostics.md"), "utf8");
-  const cells = (line: string): string[] =>
-    line
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => cell.trim());
   const rows = page
     .split("\n")
     .filter((line) => line.startsWith("| CTX"))

@@ -141,7 +141,11 @@ class TomlWriter {
     // One or two bare quotes may end a long string.
     const bareEnd = kind === "long" && value.endsWith('"') && !value.endsWith('""') ? 1 : 0;
     const body = value.slice(0, value.length - bareEnd);
-    return [...body].map((character) => escapeCharacter(character)).join("") + '"'.repeat(bareEnd);
+    return (
+      Array.from(body)
+        .map((character) => escapeCharacter(character))
+        .join("") + '"'.repeat(bareEnd)
+    );
   }
 
   #array(value: readonly Value[]): string {
@@ -174,7 +178,13 @@ class TomlWriter {
   }
 }
 
-const hasControl = (text: string): boolean => /[\u0000-\u0008\u000B-\u001F\u007F\uD800-\uDFFF]/.test(text);
+/** Characters that stand in no literal string; line breaks and tabs are dealt with apart. */
+const hasControl = (text: string): boolean =>
+  Array.from(text).some((character) => {
+    const code = character.codePointAt(0) ?? 0;
+    const isControl = (code < 0x20 && character !== "\t" && character !== "\n") || code === 0x7f;
+    return isControl || (code >= 0xd800 && code <= 0xdfff);
+  });
 
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0;
@@ -220,13 +230,12 @@ test("every path of a document is found where its key stands, and its text is it
         if (location === undefined) continue;
         const key = path.at(-1);
         const keyText = text.slice(location.keyOffset, location.keyEnd);
-        if (typeof key === "string") {
-          expect(Object.keys(parse(`${keyText} = 1`)), text).toEqual([key]);
-        }
-        if (location.value !== undefined) {
-          const valueText = text.slice(location.value.offset, location.value.end);
-          expect(parse(`x = ${valueText}`)["x"], text).toEqual(value);
-        }
+        const keysThere = typeof key === "string" ? Object.keys(parse(`${keyText} = 1`)) : [key];
+        expect(keysThere, text).toEqual([key]);
+        const { offset, end } = location.value ?? { offset: 0, end: 0 };
+        const valueThere =
+          location.value === undefined ? value : parse(`x = ${text.slice(offset, end)}`)["x"];
+        expect(valueThere, text).toEqual(value);
         checkedPaths += 1;
       }
     }),

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { printDiagnostics } from "../../src/cli/print-diagnostics.ts";
+import { parseFleet } from "../../src/fleet/load-fleet.ts";
+
+test("each finding has place, line, mark and help; the count comes last", () => {
+  const result = parseFleet([
+    { path: "fleet.toml", text: '[fleet]\nname = "home"\n[[models]]\nid = "m"\n\treplicsa = 1\n' },
+    { path: "more.toml", text: '[[models]]\nid = "m"\n' },
+  ]);
+  expect(printDiagnostics(result.ok ? [] : result.error, { colour: false })).toMatchInlineSnapshot(`
+    "fleet.toml:1:2: warning CTX114: the fleet declares no neurons: nothing can be placed
+      1 | [fleet]
+        |  ^^^^^
+      help: declare a [[neurons]] block for each machine
+
+    fleet.toml:5:2: error CTX102: \`replicsa\` is no key of a [[models]] block
+      5 | 	replicsa = 1
+        | 	^^^^^^^^
+      help: did you mean \`replicas\`?
+
+    more.toml:2:6: error CTX106: model \`m\` is already declared in fleet.toml:4
+      2 | id = "m"
+        |      ^^^
+      fleet.toml:4:6: declared here first
+      help: names of neurons and ids of models are unique in a fleet; rename or remove one
+
+    2 errors, 1 warning."
+  `);
+});
+
+test("no findings, no text", () => {
+  expect(printDiagnostics([], { colour: true })).toBe("");
+});

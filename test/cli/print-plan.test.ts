@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { printPlan, revisionText } from "../../src/cli/print-plan.ts";
+import {
+  declaredHash,
+  fleetFromToml,
+  observedFleet,
+  observedNeuron,
+  plan,
+  residentModel,
+  silentNeuron,
+} from "../controller/observed-fleet-builders.ts";
+
+const plain = { colour: false };
+
+test("verdict first, every change with its reason, memory, what is not placed, summary last", () => {
+  const fleet = fleetFromToml(
+    '[[models]]\nid = "big"\nreplicas = 1\nvram_mb = 99_000\n[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4096\n[[models]]\nid = "n"\nreplicas = 1\nvram_mb = 2048\nprotect = true\n[[models]]\nid = "far"\nreplicas = 1\npinned_on = ["c"]\n',
+    ["a", ["b", "drain = true"], "c"],
+  );
+  const residents = [
+    residentModel({ id: "n", vramMb: 1024 }),
+    residentModel({ id: "stray", vramMb: 512 }),
+    residentModel({ id: "guest", vramMb: 100, origin: "manual" }),
+  ];
+  const observed = observedFleet(
+    observedNeuron("a", { devices: [16_384], residents }),
+    observedNeuron("b", { devices: [8192] }),
+    silentNeuron("c"),
+  );
+  expect(printPlan(plan(fleet, observed), plain)).toMatchInlineSnapshot(`
+    "With these changes the fleet home would come closer to 0123456.
+
+      + load   - unload   ~ replace
+
+      + load m on a, device 0, ~4.0 GiB
+          (replicas = 1, and it is not loaded)
+      - unload stray on a, device 0, 512 MiB
+          (no [[models]] block declares it)
+      ~ replace n on a, device 0, 1.0 GiB -> ~2.0 GiB
+          (its settings changed; protect = true)
+
+    Memory
+      a 0  card 0 (simulated)  1.6 GiB -> 6.1 GiB of 16.0 GiB
+
+      ? big: 1 copy may be on c, which does not answer (drain = true gives such a neuron up)
+      ? far: 1 copy may be on c, which does not answer (drain = true gives such a neuron up)
+
+    Do not answer (left untouched)
+      ! c (http://c:13131): connection refused
+
+    Left alone
+      guest on a: loaded by hand (no [[models]] block declares it)
+
+    Plan: 1 to load, 1 to unload, 1 to replace, 0 unchanged."
+  `);
+});
+
+test("nothing to do is one line", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a"]);
+  const resident = residentModel({ id: "m", vramMb: 10, specHash: declaredHash(fleet, "m") });
+  const document = plan(fleet, observedFleet(observedNeuron("a", { devices: [100], residents: [resident] })));
+  expect(printPlan(document, plain)).toBe("No changes. The fleet matches 0123456.");
+});
+
+test("nothing possible is not nothing to do", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 200\n', ["a"]);
+  const text = printPlan(plan(fleet, observedFleet(observedNeuron("a", { devices: [100] }))), plain);
+  expect(text).toMatch(/^Nothing can be changed now, and the fleet does not match 0123456\./);
+  expect(text).toContain("a: needs 200 MB on one device, but they have 100 MB when empty");
+});
+
+test("colour changes nothing but the colour", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a"]);
+  const document = plan(fleet, observedFleet(observedNeuron("a", { devices: [100] })));
+  const coloured = printPlan(document, { colour: true });
+  expect(coloured).toContain("\u001B[32m+\u001B[39m");
+  // oxlint-disable-next-line no-control-regex -- the escape is what is looked for
+  expect(coloured.replaceAll(/\u001B\[\d+m/g, "")).toBe(printPlan(document, plain));
+});
+
+test.each([
+  [{ commit: "0123456789", dirty: false, path: "." }, "0123456"],
+  [{ commit: "0123456789", dirty: true, path: "." }, "0123456 (dirty)"],
+  [{ commit: null, dirty: false, path: "fleet" }, "fleet (not in git)"],
+])("revision %j", (revision, text) => {
+  expect(revisionText(revision)).toBe(text);
+});

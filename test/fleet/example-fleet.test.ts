@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { printPlan } from "../../src/cli/print-plan.ts";
+import { modelBlockSchema, neuronBlockSchema } from "../../src/fleet/fleet-schema.ts";
+import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { observedFleet, observedNeuron, plan, rowsOf } from "../controller/observed-fleet-builders.ts";
+
+const text = readFileSync(join(import.meta.dirname, "../../fleet.example.toml"), "utf8");
+const parsed = parseFleet([{ path: "fleet.example.toml", text }]);
+const GIB = 1024;
+
+const machines = observedFleet(
+  observedNeuron("beast", { devices: [32 * GIB, 32 * GIB] }),
+  observedNeuron("benjy", { devices: [24 * GIB] }),
+  observedNeuron("quadbrat", { devices: [12 * GIB] }),
+);
+
+test("the example fleet has no finding, not even a warning", () => {
+  expect(parsed.ok ? parsed.value.warnings : parsed.error).toEqual([]);
+});
+
+test("it can be planned on the machines that it describes", () => {
+  if (!parsed.ok) throw new Error("does not parse");
+  const document = plan(parsed.value.fleet, machines);
+  expect(rowsOf(document)).toEqual([
+    "load Qwen/Qwen3.6-27B@beast [declared_not_loaded]",
+    "load Qwen/Qwen3-8B@benjy [declared_not_loaded]",
+    "load Qwen/Qwen3-8B@quadbrat [declared_not_loaded]",
+  ]);
+  expect(document.complete).toBe(true);
+  expect(printPlan(document, { colour: false })).toContain(
+    "Plan: 3 to load, 0 to unload, 0 to replace, 0 unchanged.",
+  );
+});
+
+test("it shows every key that a block may have", () => {
+  const keys = [...Object.keys(modelBlockSchema.shape), ...Object.keys(neuronBlockSchema.shape)];
+  const missing = keys.filter((key) => !new RegExp(`^(# )?${key} = `, "m").test(text));
+  expect(missing).toEqual(["harness"]);
+});

@@ -1,0 +1,253 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { ReachableNeuron } from "../../src/controller/observed-fleet.ts";
+import { CortexError, type ErrorCode } from "../../src/core/errors.ts";
+import { toErrorResponse } from "../../src/protocol/error-envelope.ts";
+import {
+  loadRequestSchema,
+  unloadRequestSchema,
+  type Job,
+  type LoadRequest,
+  type ResidentModel,
+} from "../../src/protocol/neuron-api.ts";
+import { specHash } from "../../src/protocol/spec-hash.ts";
+
+export interface RecordedCall {
+  readonly method: string;
+  readonly path: string;
+  readonly ifMatch: string | undefined;
+  readonly authorization: string | undefined;
+  readonly body: unknown;
+}
+
+/** What the next load or unload of a model does instead of succeeding at once. */
+export interface Script {
+  /** Refuse this many times first. */
+  readonly busyTimes?: number;
+  readonly busyCode?: ErrorCode;
+  /** The job fails. */
+  readonly jobError?: { readonly code: string; readonly message: string; readonly next: string };
+  /** The job goes on until `release()`. */
+  readonly held?: boolean;
+}
+
+/**
+ * A neuron over real HTTP that does what a test scripts: it keeps residency and a generation as the protocol says,
+ * refuses a stale `If-Match`, and runs loads and unloads as jobs that take one poll.
+ */
+export class ScriptedNeuron {
+  readonly calls: RecordedCall[] = [];
+  generation: number;
+  models: ResidentModel[];
+  /** Answers nothing while true: connections stay open. */
+  silent = false;
+  /** Replaces every answer. */
+  answer: { readonly status: number; readonly body: string } | undefined;
+  readonly #facts: ReachableNeuron;
+  readonly #token: string | undefined;
+  readonly #scripts = new Map<string, Script>();
+  readonly #jobs = new Map<string, { job: Job; finish: () => void; held: boolean }>();
+  readonly #server: Server;
+  readonly #waiters: { readonly path: string; readonly resolve: () => void }[] = [];
+
+  private constructor(facts: ReachableNeuron, token: string | undefined) {
+    this.#facts = facts;
+    this.#token = token;
+    this.generation = facts.generation;
+    this.models = [...facts.models];
+    this.#server = createServer((request, response) => void this.#handle(request, response));
+  }
+
+  static async start(
+    facts: ReachableNeuron,
+    options: { readonly token?: string } = {},
+  ): Promise<ScriptedNeuron> {
+    const neuron = new ScriptedNeuron(facts, options.token);
+    await new Promise<void>((resolve) => neuron.#server.listen(0, "127.0.0.1", resolve));
+    return neuron;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  script(modelId: string, script: Script): void {
+    this.#scripts.set(modelId, script);
+  }
+
+  /** Ends every held job. */
+  release(): void {
+    for (const entry of this.#jobs.values()) entry.held = false;
+  }
+
+  /** Changes residency from outside, as another gateway would. */
+  meddle(models: readonly ResidentModel[]): void {
+    this.models = [...models];
+    this.generation += 1;
+  }
+
+  /** Resolves when a call to this path has come in. */
+  async called(path: string): Promise<void> {
+    if (this.calls.some((call) => call.path === path)) return;
+    await new Promise<void>((resolve) => this.#waiters.push({ path, resolve }));
+  }
+
+  changes(): string[] {
+    return this.calls
+      .filter((call) => call.method === "POST")
+      .map(
+        (call) =>
+          `${call.path} ${(call.body as { model_id: string }).model_id} if-match ${call.ifMatch ?? "none"}`,
+      );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const text = Buffer.concat(chunks).toString("utf8");
+    const path = request.url ?? "";
+    const call: RecordedCall = {
+      method: request.method ?? "",
+      path,
+      ifMatch: request.headers["if-match"],
+      authorization: request.headers.authorization,
+      body: text === "" ? undefined : JSON.parse(text),
+    };
+    this.calls.push(call);
+    for (const waiter of this.#waiters) if (waiter.path === path) waiter.resolve();
+    if (this.silent) return;
+    if (this.answer !== undefined) {
+      response.writeHead(this.answer.status, { "content-type": "text/html" }).end(this.answer.body);
+      return;
+    }
+    this.#reply(call, response);
+  }
+
+  #reply(call: RecordedCall, response: ServerResponse): void {
+    try {
+      const { status, body } = this.#route(call);
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    } catch (thrown) {
+      if (!(thrown instanceof CortexError)) throw thrown;
+      const { status, headers, body } = toErrorResponse(thrown);
+      response
+        .writeHead(status, { ...headers, "content-type": "application/json" })
+        .end(JSON.stringify(body));
+    }
+  }
+
+  #route(call: RecordedCall): { status: number; body: unknown } {
+    if (this.#token !== undefined && call.authorization !== `Bearer ${this.#token}`) {
+      throw new CortexError("unauthorized", "the token is missing or wrong");
+    }
+    switch (`${call.method} ${call.path}`) {
+      case "GET /discovery":
+        return { status: 200, body: this.#facts.discovery };
+      case "GET /health":
+        return { status: 200, body: this.#facts.health };
+      case "GET /models":
+        return { status: 200, body: { generation: this.generation, models: this.models } };
+      case "POST /models/load":
+        return this.#load(call, loadRequestSchema.parse(call.body));
+      case "POST /models/unload":
+        return this.#unload(call, unloadRequestSchema.parse(call.body).model_id);
+      default:
+        return this.#job(call.path.replace("/jobs/", ""));
+    }
+  }
+
+  #load(call: RecordedCall, request: LoadRequest): { status: number; body: unknown } {
+    const hash = specHash(request);
+    const present = this.models.find((model) => model.id === request.model_id);
+    if (present?.spec_hash === hash) return { status: 200, body: { status: "loaded", job: null } };
+    this.#checkGeneration(call);
+    if (present !== undefined)
+      throw new CortexError("spec_conflict", `${present.id} is loaded with other settings`);
+    return this.#begin("load", request.model_id, () => {
+      this.models = [...this.models, residentFrom(request, hash)];
+    });
+  }
+
+  #unload(call: RecordedCall, modelId: string): { status: number; body: unknown } {
+    this.#checkGeneration(call);
+    if (!this.models.some((model) => model.id === modelId)) {
+      throw new CortexError("model_not_found", `${modelId} is not loaded`);
+    }
+    return this.#begin("unload", modelId, () => {
+      this.models = this.models.filter((model) => model.id !== modelId);
+    });
+  }
+
+  #checkGeneration(call: RecordedCall): void {
+    if (call.ifMatch === undefined || Number(call.ifMatch) === this.generation) return;
+    throw new CortexError("stale_generation", `generation is ${this.generation}, not ${call.ifMatch}`);
+  }
+
+  #begin(kind: Job["kind"], modelId: string, finish: () => void): { status: number; body: unknown } {
+    const script = this.#scripts.get(modelId) ?? {};
+    if ((script.busyTimes ?? 0) > 0) {
+      this.#scripts.set(modelId, { ...script, busyTimes: (script.busyTimes ?? 0) - 1 });
+      throw new CortexError(script.busyCode ?? "draining", `${modelId}: busy`);
+    }
+    const job: Job = {
+      id: `job-${this.#jobs.size + 1}`,
+      kind,
+      model_id: modelId,
+      state: kind === "load" ? "loading" : "draining",
+      progress: 0,
+      created_at_ms: 0,
+      ended_at_ms: null,
+      error: null,
+    };
+    this.generation += 1;
+    this.#jobs.set(job.id, { job, finish, held: script.held ?? false });
+    return { status: 202, body: { status: "pending", job } };
+  }
+
+  #job(id: string): { status: number; body: unknown } {
+    const entry = this.#jobs.get(id);
+    if (entry === undefined) throw new CortexError("job_not_found", `no job ${id}`);
+    if (entry.held) return { status: 200, body: { ...entry.job, progress: 0.5 } };
+    const error = this.#scripts.get(entry.job.model_id)?.jobError ?? null;
+    if (error === null && entry.job.state !== "done") {
+      entry.finish();
+      this.generation += 1;
+    }
+    entry.job = {
+      ...entry.job,
+      state: error === null ? "done" : "failed",
+      progress: 1,
+      ended_at_ms: 1,
+      error,
+    };
+    return { status: 200, body: entry.job };
+  }
+}
+
+function residentFrom(request: LoadRequest, hash: string): ResidentModel {
+  return {
+    id: request.model_id,
+    harness: "llama",
+    status: "loaded",
+    spec_hash: hash,
+    devices: request.devices ?? [0],
+    vram_used_mb: request.vram_mb ?? 1,
+    vram_measured: true,
+    capabilities: ["text"],
+    limit: null,
+    parallel: request.parallel,
+    tool_call: false,
+    reasoning: false,
+    servable: { ok: true },
+    origin: request.origin,
+    last_used_ms: null,
+    loaded_at_ms: 0,
+    load_duration_ms: 1,
+    pid: 1,
+  };
+}
