@@ -24,7 +24,7 @@ export function printPlan(plan: PlanDocument, options: PrintOptions): string {
     changeLines(plan, options),
     deviceLines(plan, options),
     unplacedLines(plan, options),
-    unknownLines(plan),
+    unknownLines(plan, options),
     unreachableLines(plan, options),
     leftAloneLines(plan, options),
     plan.changes.length > 0 ? planSummary(plan) : "",
@@ -120,14 +120,14 @@ function unplacedLines(plan: PlanDocument, { colour }: PrintOptions): string {
   return [paint("Cannot be placed", "bold", colour), ...lines].join("\n");
 }
 
-function unknownLines(plan: PlanDocument): string {
-  return plan.unknown
-    .map(({ model_id, replicas, neurons }) => {
-      const copies = replicas === 1 ? "1 copy" : `${replicas} copies`;
-      const silent = neurons.length === 1 ? "which does not answer" : "which do not answer";
-      return `  ? ${model_id}: ${copies} may be on ${neurons.join(" or ")}, ${silent} (drain = true gives such a neuron up)`;
-    })
-    .join("\n");
+function unknownLines(plan: PlanDocument, { colour }: PrintOptions): string {
+  if (plan.unknown.length === 0) return "";
+  const lines = plan.unknown.map(({ model_id, replicas, neurons }) => {
+    const copies = replicas === 1 ? "1 copy" : `${replicas} copies`;
+    const silent = neurons.length === 1 ? "which does not answer" : "which do not answer";
+    return `  ? ${model_id}: ${copies} may be on ${neurons.join(" or ")}, ${silent} (drain = true gives such a neuron up)`;
+  });
+  return [paint("Not known", "bold", colour), ...lines].join("\n");
 }
 
 function unreachableLines(plan: PlanDocument, { colour }: PrintOptions): string {

@@ -199,7 +199,11 @@ class Placer {
     if (room.tenants.some((tenant) => tenant.modelId === model.block.id)) {
       return { neuron: block.name, reason: "already has a copy, and a neuron holds one" };
     }
-    return candidateOn(model, { room, weight: block.weight });
+    // A copy that was to leave as one too many may be wanted here after all.
+    const here = this.#input.copies.find(
+      (copy) => copy.resident.id === model.block.id && copy.neuron.name === block.name,
+    );
+    return candidateOn(model, { room, weight: block.weight, preferredDevices: here?.resident.devices });
   }
 
   #weight(neuron: string): number {

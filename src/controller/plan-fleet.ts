@@ -112,14 +112,18 @@ class FleetDiff {
     return { reason: "spec_changed", detail: "its settings changed" };
   }
 
-  /** A surplus copy whose neuron is given a copy after all simply stays. */
+  /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
   #judgeLeaving(
     copy: JudgedCopy,
     standing: { readonly reason: PlanReason; readonly detail: string },
   ): { reason: PlanReason; detail: string } | undefined {
     const key = keyOf(copy.resident.id, copy.neuron.name);
+    const room = this.#arrivals.get(key)?.shares;
+    const held = this.#sharesOf(copy);
     const stays =
-      this.#arrivals.has(key) &&
+      room !== undefined &&
+      sameDevices(room, copy.resident.devices) &&
+      [...held].every(([index, share]) => share <= (room.get(index) ?? 0)) &&
       standing.reason === "replicas_lowered" &&
       copy.resident.spec_hash === copy.model?.specHash;
     if (!stays) return { reason: standing.reason, detail: standing.detail };

@@ -1,12 +1,9 @@
-import { z } from "zod";
-import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
-
 /**
  * The gateway's own answers beside the dialects it speaks (port 31313). Field names that the upstream project has
  * (`nodes`, `node`, `locations`) are kept. Readers ignore fields they do not know.
  */
-export const GATEWAY_DEFAULT_PORT = 31_313;
-export const GATEWAY_METRICS_DEFAULT_PORT = 31_314;
+import { z } from "zod";
+import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
 
 export const locationSchema = z.object({
   node: z.string(),
@@ -48,7 +45,6 @@ export const modelEntrySchema = z.object({
 export type ModelEntry = z.infer<typeof modelEntrySchema>;
 
 export const modelListSchema = z.object({ object: z.literal("list"), data: z.array(modelEntrySchema) });
-export type ModelList = z.infer<typeof modelListSchema>;
 
 export const neuronHealthStateSchema = z.enum(["unknown", "healthy", "unhealthy"]);
 export type NeuronHealthState = z.infer<typeof neuronHealthStateSchema>;

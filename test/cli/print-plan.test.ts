@@ -42,6 +42,7 @@ test("verdict first, every change with its reason, memory, what is not placed, s
     Memory
       a 0  card 0 (simulated)  1.6 GiB -> 6.1 GiB of 16.0 GiB
 
+    Not known
       ? big: 1 copy may be on c, which does not answer (drain = true gives such a neuron up)
       ? far: 1 copy may be on c, which does not answer (drain = true gives such a neuron up)
 

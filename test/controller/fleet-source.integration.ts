@@ -44,6 +44,7 @@ const git = (...arguments_: string[]): string =>
     cwd: root,
     env: ENVIRONMENT,
     encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
   }).trim();
 
 function commit(message: string): string {

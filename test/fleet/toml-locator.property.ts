@@ -49,6 +49,7 @@ const values = fc.letrec<{ value: Value; table: Document; array: Value[] }>((tie
     fc.boolean(),
     tie("array"),
     tie("table"),
+    fc.array(tie("table"), { minLength: 1, maxLength: 3 }),
   ),
   array: fc.array(tie("value"), { maxLength: 3 }),
   table: fc.dictionary(keyNames, tie("value"), { maxKeys: 3 }),

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../src/protocol/gateway-api.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { chunkEvent, envelope, residentModel } from "../support/fake-neuron.ts";
+import { chunkEvent, residentModel } from "../support/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, post, received } from "./gateway-bench.ts";
 
 const MODEL = "org/a";
@@ -119,125 +119,6 @@ describe("what the gateway says of the fleet", () => {
   });
 });
 
-describe("retries before the first byte", () => {
-  test("a refused connection is retried on another replica", async () => {
-    const dead = await fakeNeuron({ models: [residentModel(MODEL)] });
-    const alive = await fakeNeuron({ models: [residentModel(MODEL)] });
-    // Polls are out of the way: the gateway still believes in the dead one.
-    const gateway = await gatewayFor(fleetOf({ a: dead.url, b: alive.url }, [{ id: MODEL }]), {
-      pollIntervalMs: 600_000,
-    });
-    await dead.stop();
-    const response = await ask(gateway, MODEL);
-    await dead.restart(0);
-    expect(response.status).toBe(200);
-    expect(response.headers.get("x-cortex-neuron")).toBe("b");
-    expect(await metricsOf(gateway)).toContain(
-      `cortex_retries_total{model="org/a",reason="connection_failed"} 1`,
-    );
-  });
-
-  test("the only replica lost its model in a crash: it is loaded anew and answers", async () => {
-    const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
-      pollIntervalMs: 600_000,
-    });
-    neuron.answer = { kind: "reset" };
-    const asked = ask(gateway, MODEL);
-    await neuron.until((fake) => fake.callsTo("POST", "/v1/").length === 1);
-    neuron.models.delete(MODEL);
-    neuron.answer = { kind: "tokens", tokens: ["back"] };
-    const response = await asked;
-    expect(response.status).toBe(200);
-    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
-  });
-
-  test("a neuron without the model we believed in: the view is refreshed and the model loaded", async () => {
-    const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
-      pollIntervalMs: 600_000,
-    });
-    neuron.models.delete(MODEL);
-    expect((await ask(gateway, MODEL)).status).toBe(200);
-    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
-    expect(await metricsOf(gateway)).toContain(`cortex_retries_total{model="org/a",reason="stale_view"} 1`);
-  });
-
-  test("a full replica: the other one; both full: the neuron's own words", async () => {
-    const full = { kind: "status", status: 503, body: envelope("queue_full", "8 wait already") } as const;
-    const first = await fakeNeuron({ models: [residentModel(MODEL)], answer: full });
-    const second = await fakeNeuron({ models: [residentModel(MODEL)] });
-    const gateway = await gatewayFor(fleetOf({ a: first.url, b: second.url }, [{ id: MODEL }]));
-    expect((await ask(gateway, MODEL)).headers.get("x-cortex-neuron")).toBe("b");
-    second.answer = full;
-    const refused = await ask(gateway, MODEL);
-    expect(refused.status).toBe(503);
-    expect(await refused.json()).toEqual(full.body);
-  });
-
-  test.each([
-    { what: "a comment", answer: { kind: "reset_after_comment" } as const },
-    {
-      what: "an error event of its own",
-      answer: {
-        kind: "raw_stream",
-        chunks: [
-          ": keep-alive\n\n",
-          `data: ${JSON.stringify(envelope("worker_crashed", "died in prefill"))}\n\n`,
-        ],
-      } as const,
-    },
-  ])("a stream that ends after $what has not begun to answer: another replica does", async ({ answer }) => {
-    const first = await fakeNeuron({ models: [residentModel(MODEL)], answer });
-    const second = await fakeNeuron({ models: [residentModel(MODEL)] });
-    const gateway = await gatewayFor(fleetOf({ a: first.url, b: second.url }, [{ id: MODEL }]));
-    const { text, complete } = await received(await ask(gateway, MODEL, { stream: true }));
-    expect(complete).toBe(true);
-    expect(text).toContain("Hello");
-    expect(text).not.toContain("error");
-    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
-  });
-
-  test("a stream that begins with an error is a plain error while nothing is sent", async () => {
-    const body = envelope("context_length_exceeded", "too long");
-    const answer = { kind: "raw_stream", chunks: [`data: ${JSON.stringify(body)}\n\n`] } as const;
-    const neuron = await fakeNeuron({ models: [residentModel(MODEL)], answer });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
-    const response = await ask(gateway, MODEL, { stream: true });
-    expect(response.status).toBe(400);
-    expect(await response.json()).toEqual(body);
-  });
-
-  test("a model that is on its way out: another neuron loads it", async () => {
-    const leaving = await fakeNeuron({ models: [residentModel(MODEL)] });
-    leaving.answer = { kind: "status", status: 503, body: envelope("draining", "is being unloaded") };
-    const other = await fakeNeuron();
-    const gateway = await gatewayFor(fleetOf({ a: leaving.url, b: other.url }, [{ id: MODEL }]), {
-      pollIntervalMs: 600_000,
-    });
-    leaving.models.set(MODEL, residentModel(MODEL, { status: "unloading" }));
-    expect((await ask(gateway, MODEL)).headers.get("x-cortex-neuron")).toBe("b");
-  });
-
-  test("never after the first byte", async () => {
-    const answer = { kind: "cut", tokens: ["Hel"] } as const;
-    const first = await fakeNeuron({ models: [residentModel(MODEL)], answer });
-    const second = await fakeNeuron({ models: [residentModel(MODEL)], answer });
-    const gateway = await gatewayFor(fleetOf({ a: first.url, b: second.url }, [{ id: MODEL }]));
-    await received(await ask(gateway, MODEL, { stream: true }));
-    expect([...first.callsTo("POST", "/v1/"), ...second.callsTo("POST", "/v1/")]).toHaveLength(1);
-  });
-
-  test("a replica that resets every time: one retry, then 502", async () => {
-    const neuron = await fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
-    const response = await ask(gateway, MODEL);
-    expect(response.status).toBe(502);
-    expect((await jsonOf(response))["error"]).toMatchObject({ code: "upstream_connection_error" });
-    expect(neuron.callsTo("POST", "/v1/")).toHaveLength(2);
-  });
-});
-
 describe("neurons that do not answer", () => {
   test("a silent and a dead neuron delay nobody", async () => {
     const clock = new ManualClock();
@@ -344,5 +225,22 @@ describe("close()", () => {
     expect((await jsonOf(response))["error"]).toMatchObject({ code: "draining" });
     await closing;
     expect(neuron.callsTo("DELETE", "/jobs/")).toHaveLength(1);
+  });
+
+  test("a neuron that takes no note of a cancellation holds it up for a second, not more", async () => {
+    const clock = new ManualClock();
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const asked = ask(gateway, MODEL);
+    await expect.poll(() => metricsOf(gateway)).toContain(`cortex_load_waiters{model="org/a"} 1`);
+    await neuron.until((fake) => fake.callsTo("POST", "/models/load").length === 1);
+    neuron.silentPaths = ["/"];
+    const closing = gateway.close();
+    await clock.advance(5000);
+    expect((await asked).status).toBe(503);
+    await neuron.until((fake) => fake.callsTo("DELETE", "/jobs/").length === 1);
+    await clock.advance(1000);
+    await clock.advance(1000);
+    await closing;
   });
 });

@@ -221,6 +221,23 @@ describe("clients that leave", () => {
 });
 
 describe("backpressure", () => {
+  test("a client that does not read stops its neuron, and nobody else", async () => {
+    const events = 1000;
+    const { neuron, gateway } = await oneNeuron({ answer: { kind: "flood", events } });
+    const response = await ask(gateway, MODEL, { stream: true });
+    // The flood has stopped when it no longer grows while other requests come and go.
+    let before = -1;
+    while (before !== neuron.flooded) {
+      before = neuron.flooded;
+      for (let others = 0; others < 50; others += 1) await fetch(`${gateway.address}/version`);
+    }
+    expect(neuron.flooded).toBeLessThan(events / 2);
+    const { text, complete } = await received(response);
+    expect(complete).toBe(true);
+    expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
+    expect(neuron.flooded).toBe(events);
+  });
+
   test("a client that reads late gets every byte in order", async () => {
     const chunks = Array.from({ length: 2000 }, (_, index) =>
       chunkEvent(MODEL, `${index}-${"x".repeat(2000)}`),

@@ -30,6 +30,10 @@ export class CortexProcess {
       // The parent's own settings must not leak into what is tested.
       env: { PATH: process.env["PATH"], HOME: "/nonexistent", NO_COLOR: "1", ...options.environment },
     });
+    // A test that times out takes its processes along.
+    const killChild = () => this.#child.kill("SIGKILL");
+    process.once("exit", killChild);
+    this.#child.once("close", () => process.off("exit", killChild));
     this.#child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
       this.#notify();

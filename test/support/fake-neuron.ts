@@ -20,6 +20,8 @@ export type Answer =
   | { readonly kind: "hang" }
   /** Keeps the stream alive with a comment, then destroys the connection. */
   | { readonly kind: "reset_after_comment" }
+  /** Writes that many events of 64 KiB, as fast as they are taken, then `[DONE]`; `flooded` counts them. */
+  | { readonly kind: "flood"; readonly events: number }
   | { readonly kind: "raw_stream"; readonly chunks: readonly string[] }
   | { readonly kind: "status"; readonly status: number; readonly body: unknown };
 
@@ -96,6 +98,8 @@ export class FakeNeuron {
   token: string | undefined;
   draining = false;
   generation = 1;
+  /** Events of a flood that have been written. */
+  flooded = 0;
   /** Streams whose caller went away before they were complete. */
   abandoned = 0;
   #server: Server;
@@ -305,12 +309,23 @@ export class FakeNeuron {
     else if (answer.kind === "cut_body") {
       response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
       response.write('{"id":"half', () => response.destroy());
-    } else if (answer.kind === "raw_stream") {
+    } else if (answer.kind === "flood") void this.#flood(answer.events, response);
+    else if (answer.kind === "raw_stream") {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.end(answer.chunks.join(""));
     } else if (this.models.get(request.model)?.status !== "loaded") {
       sendJson(response, 404, envelope("model_not_found", `${request.model} is not loaded`));
     } else if (answer.kind !== "hang") this.#speak(answer, request, response);
+  }
+
+  async #flood(events: number, response: ServerResponse): Promise<void> {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const event = `data: ${"x".repeat(64 * 1024)}\n\n`;
+    for (this.flooded = 0; this.flooded < events; this.flooded += 1) {
+      if (response.write(event)) continue;
+      await new Promise((resolve) => response.once("drain", resolve));
+    }
+    response.end("data: [DONE]\n\n");
   }
 
   #speak(

@@ -97,7 +97,7 @@ export class ScriptedNeuron {
       .filter((call) => call.method === "POST")
       .map(
         (call) =>
-          `${call.path} ${(call.body as { model_id: string }).model_id} if-match ${call.ifMatch ?? "none"}`,
+          `${call.path} ${(call.body as { model_id: string }).model_id} if-match ${call.ifMatch?.replaceAll('"', "") ?? "none"}`,
       );
   }
 
@@ -184,7 +184,7 @@ export class ScriptedNeuron {
   }
 
   #checkGeneration(call: RecordedCall): void {
-    if (call.ifMatch === undefined || Number(call.ifMatch) === this.generation) return;
+    if (call.ifMatch === undefined || call.ifMatch === `"${this.generation}"`) return;
     throw new CortexError("stale_generation", `generation is ${this.generation}, not ${call.ifMatch}`);
   }
 

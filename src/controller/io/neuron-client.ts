@@ -87,7 +87,7 @@ export class NeuronClient {
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(call.body === undefined ? {} : { "content-type": "application/json" }),
-          ...(call.generation === undefined ? {} : { "if-match": String(call.generation) }),
+          ...(call.generation === undefined ? {} : { "if-match": `"${call.generation}"` }),
         },
         body: call.body === undefined ? null : JSON.stringify(call.body),
         signal: AbortSignal.timeout(timeoutMs),

@@ -14,7 +14,7 @@ export interface ObserveDeps {
   readonly dispatcher?: Dispatcher | undefined;
 }
 
-export const OBSERVE_TIMEOUT_MS = 5000;
+const OBSERVE_TIMEOUT_MS = 5000;
 
 /**
  * Asks every declared neuron, all at once, what it is and what it holds. Never rejects because of a neuron: one that

@@ -8,7 +8,7 @@ import {
   type ModelInLoad,
   type WaitSettlement,
 } from "../cold-load.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
+import { sleptThrough, withinGrace } from "./interruptible-sleep.ts";
 import { followOwnLoad, watchForeignLoad, type LoadTaskDeps, type LoadTaskEffect } from "./load-task.ts";
 
 export interface ColdLoadDeps extends LoadTaskDeps {
@@ -43,6 +43,9 @@ export interface ColdLoads {
   /** Stops watching; what has no waiter any more has been cancelled, the rest goes on at its neuron. */
   close(): Promise<void>;
 }
+
+/** How long close() waits for neurons to take note of loads that nobody wants any more. */
+const LAST_CANCELLATIONS_MS = 1000;
 
 type CancelEffect = Extract<ColdLoadEffect, { kind: "cancel_load" }>;
 
@@ -104,8 +107,9 @@ export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
     loads: () => state.loads.values(),
     close: async () => {
       for (const task of tasks.values()) task.abort();
-      await Promise.allSettled(cancellations);
-      closed.abort();
+      const cancelled = Promise.allSettled(cancellations);
+      await withinGrace(cancelled, { clock: deps.clock, graceMs: LAST_CANCELLATIONS_MS });
+      closed.abort(new Error("the gateway stops"));
     },
   };
 }

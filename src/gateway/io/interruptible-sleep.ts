@@ -9,3 +9,13 @@ export async function sleptThrough(clock: Clock, durationMs: number, signal: Abo
     return false;
   }
 }
+
+/** Waits for work, but no longer than the grace period. */
+export async function withinGrace(
+  work: Promise<unknown>,
+  { clock, graceMs }: { readonly clock: Clock; readonly graceMs: number },
+): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([work, sleptThrough(clock, graceMs, timer.signal)]);
+  timer.abort();
+}

@@ -17,7 +17,7 @@ import { ActiveRequests } from "./active-requests.ts";
 import { startColdLoads, type EndedLoad } from "./cold-load-loop.ts";
 import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { createGatewayServer } from "./gateway-server.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
+import { withinGrace } from "./interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "./neuron-client.ts";
 import { startNeuronPoller } from "./neuron-poller.ts";
 
@@ -147,16 +147,6 @@ async function drainRequests({ api, active, clock, timings }: Draining): Promise
   active.stopAll(new CortexError("draining", "the gateway is shutting down; the answer is incomplete"));
   await withinGrace(active.idle(), { clock, graceMs: LAST_WORDS_MS });
   api.server.closeAllConnections();
-}
-
-/** Waits for work, but no longer than the grace period. */
-async function withinGrace(
-  work: Promise<unknown>,
-  { clock, graceMs }: { readonly clock: Clock; readonly graceMs: number },
-): Promise<void> {
-  const timer = new AbortController();
-  await Promise.race([work, sleptThrough(clock, graceMs, timer.signal)]);
-  timer.abort();
 }
 
 function createMetricsServer(parts: {
