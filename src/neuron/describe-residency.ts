@@ -1,7 +1,14 @@
 import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../protocol/neuron-api.ts";
 import { trafficCounts } from "./admission.ts";
 import type { DeviceReading } from "./describe-device.ts";
-import { freeMb, heldByMb, heldMb, type DeviceLedger, type LedgerDevice } from "./device-ledger.ts";
+import {
+  freeMb,
+  heldByMb,
+  heldMb,
+  heldOnDeviceMb,
+  type DeviceLedger,
+  type LedgerDevice,
+} from "./device-ledger.ts";
 import { statusOf, type Residency, type Resident } from "./residency-state.ts";
 
 /** `GET /models`. */
@@ -19,6 +26,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     spec_hash: resident.specHash,
     devices: [...resident.devices],
     vram_used_mb: heldByMb(state.ledger, spec.model_id),
+    device_vram_mb: resident.devices.map((index) => heldOnDeviceMb(state.ledger, index, spec.model_id)),
     vram_measured: facts !== null,
     capabilities: facts === null ? [] : [...facts.capabilities],
     limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },

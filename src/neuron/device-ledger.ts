@@ -52,6 +52,13 @@ export const freeMb = (device: LedgerDevice): number =>
 export const heldByMb = (ledger: DeviceLedger, holder: string): number =>
   sum(ledger.flatMap((device) => device.holds.filter((hold) => hold.holder === holder)).map((h) => h.heldMb));
 
+/** What `holder` holds on one device. */
+export const heldOnDeviceMb = (ledger: DeviceLedger, index: number, holder: string): number =>
+  heldByMb(
+    ledger.filter((device) => device.index === index),
+    holder,
+  );
+
 /** Promises `requiredMb` to `holder`, on the devices it names or on those with the most free memory. */
 export function reserve(ledger: DeviceLedger, request: ReservationRequest): Result<Reservation, CortexError> {
   const chosen = chooseDevices(ledger, request);

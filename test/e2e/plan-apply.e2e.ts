@@ -23,9 +23,10 @@ afterAll(async () => {
   await fleet[Symbol.asyncDispose]();
 });
 
+const portOf = (url: string) => Number(new URL(url).port);
+
 /** Rewrites the fleet file in place, uncommitted. */
 async function edit(text: string): Promise<void> {
-  const portOf = (url: string) => Number(new URL(url).port);
   const neurons = Object.fromEntries(
     Object.entries(fleet.neuronUrls).map(([name, url]) => [name, portOf(url)]),
   );

@@ -1,10 +1,11 @@
 import { pino } from "pino";
-import { afterEach } from "vitest";
+import { afterEach, expect } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
 import { fleetSchema, type Fleet } from "../../src/fleet/fleet-schema.ts";
 import type { GatewayConfig } from "../../src/gateway/gateway-config.ts";
 import { startGateway, type RunningGateway } from "../../src/gateway/io/start-gateway.ts";
 import { systemClock } from "../../src/platform/system-clock.ts";
+import type { ManualClock } from "../support/manual-clock.ts";
 import { FakeNeuron, type FakeNeuronOptions } from "../support/fake-neuron.ts";
 
 const opened: (() => Promise<void>)[] = [];
@@ -115,3 +116,25 @@ export async function loadWaiters(gateway: RunningGateway): Promise<number> {
 
 export const jsonOf = async (response: Response): Promise<Record<string, unknown>> =>
   (await response.json()) as Record<string, unknown>;
+
+/** Advances a manual clock until something that happens over real sockets has come true. */
+export async function advanceUntil(clock: ManualClock, holds: () => boolean): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        await clock.advance(250);
+        return holds();
+      },
+      { interval: 1 },
+    )
+    .toBe(true);
+}
+
+/** Asks, at any later time, whether the work has settled. */
+export function watched(work: Promise<unknown>): () => boolean {
+  let settled = false;
+  void work.finally(() => {
+    settled = true;
+  });
+  return () => settled;
+}

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ManualClock } from "../support/manual-clock.ts";
 import { residentModel, type FakeNeuron } from "../support/fake-neuron.ts";
 import {
+  advanceUntil,
   ask,
   fakeNeuron,
   fleetOf,
@@ -10,33 +11,12 @@ import {
   loadWaiters,
   metricsOf,
   received,
+  watched,
 } from "./gateway-bench.ts";
 
 const MODEL = "org/cold";
 
 const loadRequested = (fake: FakeNeuron): boolean => fake.callsTo("POST", "/models/load").length > 0;
-
-/** Advances a manual clock until something that happens over real sockets has come true. */
-async function advanceUntil(clock: ManualClock, holds: () => boolean): Promise<void> {
-  await expect
-    .poll(
-      async () => {
-        await clock.advance(250);
-        return holds();
-      },
-      { interval: 1 },
-    )
-    .toBe(true);
-}
-
-/** Asks, at any later time, whether the work has settled. */
-function watched(work: Promise<unknown>): () => boolean {
-  let settled = false;
-  void work.finally(() => {
-    settled = true;
-  });
-  return () => settled;
-}
 
 describe("single flight", () => {
   test("20 concurrent cold requests make one load, on the pinned neuron of three", async () => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CortexError } from "../../src/core/errors.ts";
 import { admit, trafficCounts } from "../../src/neuron/admission.ts";
+import { describeModels } from "../../src/neuron/describe-residency.ts";
 import { heldMb } from "../../src/neuron/device-ledger.ts";
 import { jobHasEnded } from "../../src/neuron/job-history.ts";
 import type { Residency } from "../../src/neuron/residency-state.ts";
@@ -127,6 +128,10 @@ function checkLaws(state: Residency): void {
     .filter(({ phase }) => phase.name === "loading")
     .flatMap(({ devices }) => devices);
   expect(new Set(loadingOn).size).toBe(loadingOn.length);
+  for (const { vram_used_mb: used, device_vram_mb: split = [], devices } of describeModels(state).models) {
+    expect(split).toHaveLength(devices.length);
+    expect(split.reduce((total, share) => total + share, 0)).toBe(used);
+  }
   for (const resident of state.models.values()) {
     const counts = trafficCounts(resident);
     expect(counts.inFlight).toBeGreaterThanOrEqual(0);

@@ -54,7 +54,7 @@ export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
   let state = initialColdLoadState;
   const waiters = new Map<string, (settlement: WaitSettlement) => void>();
   let lastWaiter = 0;
-  const tasks = new Map<number, AbortController>();
+  const tasks = new Map<number, { readonly controller: AbortController; readonly ended: Promise<void> }>();
   const cancellations = new Set<Promise<void>>();
   const closed = new AbortController();
 
@@ -70,25 +70,27 @@ export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
         return;
       case "start_load":
       case "watch_load":
-        void runTask(effect);
+        startTask(effect);
         return;
       case "stop_watch":
-        tasks.get(effect.attempt)?.abort();
+        tasks.get(effect.attempt)?.controller.abort();
         return;
       case "cancel_load": {
-        tasks.get(effect.attempt)?.abort();
+        tasks.get(effect.attempt)?.controller.abort();
         const cancellation = cancelLoad(deps, effect, closed.signal);
         cancellations.add(cancellation);
         void cancellation.then(() => cancellations.delete(cancellation));
       }
     }
   };
-  const runTask = async (effect: LoadTaskEffect): Promise<void> => {
-    const task = new AbortController();
-    tasks.set(effect.attempt, task);
+  const startTask = (effect: LoadTaskEffect): void => {
+    const controller = new AbortController();
+    tasks.set(effect.attempt, { controller, ended: runTask(effect, controller.signal) });
+  };
+  const runTask = async (effect: LoadTaskEffect, signal: AbortSignal): Promise<void> => {
     const startedAtMs = deps.clock.monotonicMs();
     const follow = effect.kind === "start_load" ? followOwnLoad : watchForeignLoad;
-    const outcome = await follow({ deps, effect, signal: task.signal, dispatch });
+    const outcome = await follow({ deps, effect, signal, dispatch });
     tasks.delete(effect.attempt);
     // Others' loads are theirs to count.
     if (effect.kind === "start_load") {
@@ -96,6 +98,13 @@ export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
     }
     const { modelId, attempt } = effect;
     if (outcome !== null) dispatch({ kind: "load_ended", modelId, attempt, outcome });
+  };
+
+  // A load that its neuron has not accepted yet can only be cancelled once it has.
+  const cancelUnwanted = async (): Promise<void> => {
+    const unwanted = [...state.loads.values()].filter((load) => load.waiters.size === 0 && !load.declared);
+    await Promise.allSettled(unwanted.map((load) => tasks.get(load.attempt)?.ended));
+    await Promise.allSettled(cancellations);
   };
 
   return {
@@ -106,9 +115,8 @@ export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
     load: (modelId) => state.loads.get(modelId),
     loads: () => state.loads.values(),
     close: async () => {
-      for (const task of tasks.values()) task.abort();
-      const cancelled = Promise.allSettled(cancellations);
-      await withinGrace(cancelled, { clock: deps.clock, graceMs: LAST_CANCELLATIONS_MS });
+      await withinGrace(cancelUnwanted(), { clock: deps.clock, graceMs: LAST_CANCELLATIONS_MS });
+      for (const task of tasks.values()) task.controller.abort();
       closed.abort(new Error("the gateway stops"));
     },
   };
