@@ -1,7 +1,9 @@
 import { dirname, basename } from "node:path";
 import { request } from "undici";
+import { gatewayHealthSchema } from "../../src/protocol/gateway-api.ts";
 import { modelsResponseSchema, type ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { CortexProcess, freePort, runCortex } from "./cortex-process.ts";
+import { eventually } from "./eventually.ts";
 import { commitFleet, fleetText, temporaryDirectory } from "./fleet-on-disk.ts";
 
 export interface RunningFleet extends AsyncDisposable {
@@ -51,9 +53,15 @@ export async function startFleet(options: RunningFleetOptions): Promise<RunningF
   }
   const gateway = started(["serve", "--config", directory.path]);
   await Promise.all([...Object.values(neurons), gateway].map((process) => process.waitFor(/listening/)));
+  const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
+  // All processes start at once: the gateway may have asked a neuron that was not up yet.
+  await eventually(async () => {
+    const health = gatewayHealthSchema.parse(await (await request(`${gatewayUrl}/health`)).body.json());
+    if (health.nodes.healthy < health.nodes.total) throw new Error(JSON.stringify(health));
+  });
   return {
     directory: directory.path,
-    gatewayUrl: `http://127.0.0.1:${gatewayPort}`,
+    gatewayUrl,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     neuronUrls: Object.fromEntries(
       Object.entries(ports).map(([name, port]) => [name, `http://127.0.0.1:${port}`]),

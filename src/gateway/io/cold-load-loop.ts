@@ -49,122 +49,140 @@ const LAST_CANCELLATIONS_MS = 1000;
 
 type CancelEffect = Extract<ColdLoadEffect, { kind: "cancel_load" }>;
 
-/** The loop around the reducer of `cold-load.ts`: one event at a time, effects run and report back as events. */
-export function startColdLoads(deps: ColdLoadDeps): ColdLoads {
-  let state = initialColdLoadState;
-  const waiters = new Map<string, (settlement: WaitSettlement) => void>();
-  let lastWaiter = 0;
-  const tasks = new Map<number, { readonly controller: AbortController; readonly ended: Promise<void> }>();
-  const cancellations = new Set<Promise<void>>();
-  const closed = new AbortController();
+interface RunningTask {
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
 
-  const dispatch = (event: ColdLoadEvent): void => {
-    const step = reduceColdLoad(state, event);
-    state = step.state;
-    for (const effect of step.effects) run(effect);
-  };
-  const run = (effect: ColdLoadEffect): void => {
+export const startColdLoads = (deps: ColdLoadDeps): ColdLoads => new ColdLoadLoop(deps);
+
+/** The loop around the reducer of `cold-load.ts`: one event at a time, effects run and report back as events. */
+class ColdLoadLoop implements ColdLoads {
+  readonly #deps: ColdLoadDeps;
+  #state = initialColdLoadState;
+  #lastWaiter = 0;
+  readonly #waiters = new Map<string, (settlement: WaitSettlement) => void>();
+  /** By attempt. */
+  readonly #tasks = new Map<number, RunningTask>();
+  readonly #cancellations = new Set<Promise<void>>();
+  readonly #closed = new AbortController();
+
+  constructor(deps: ColdLoadDeps) {
+    this.#deps = deps;
+  }
+
+  load(modelId: string): ModelInLoad | undefined {
+    return this.#state.loads.get(modelId);
+  }
+
+  loads(): Iterable<ModelInLoad> {
+    return this.#state.loads.values();
+  }
+
+  async wait(request: LoadWait): Promise<WaitSettlement> {
+    const { modelId, neuron, mode, signal } = request;
+    if (signal.aborted) return { kind: "cancelled" };
+    const { clock, fleet, maxWaitersPerModel: maxWaiters } = this.#deps;
+    this.#lastWaiter += 1;
+    const waiterId = String(this.#lastWaiter);
+    const timer = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<WaitSettlement>();
+    const onAbort = () => {
+      this.#dispatch({ kind: "waiter_left", waiterId, modelId });
+    };
+    this.#waiters.set(waiterId, resolve);
+    signal.addEventListener("abort", onAbort, { once: true });
+    void this.#watchDeadline({ waiterId, request, signal: timer.signal });
+    const declared = (fleet.modelsById.get(modelId)?.replicas ?? 0) > 0;
+    const measuredLoadMs = this.#measuredLoadMs(modelId);
+    const arrival = { waiterId, modelId, neuron, mode, declared, maxWaiters, measuredLoadMs };
+    this.#dispatch({ kind: "waiter_arrived", ...arrival, atMs: clock.monotonicMs() });
+    try {
+      return await promise;
+    } finally {
+      this.#waiters.delete(waiterId);
+      timer.abort();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async close(): Promise<void> {
+    await withinGrace(this.#cancelUnwanted(), { clock: this.#deps.clock, graceMs: LAST_CANCELLATIONS_MS });
+    for (const task of this.#tasks.values()) task.controller.abort();
+    this.#closed.abort(new Error("the gateway stops"));
+  }
+
+  #dispatch(event: ColdLoadEvent): void {
+    const step = reduceColdLoad(this.#state, event);
+    this.#state = step.state;
+    for (const effect of step.effects) this.#run(effect);
+  }
+
+  #run(effect: ColdLoadEffect): void {
     switch (effect.kind) {
       case "settle_waiter":
-        waiters.get(effect.waiterId)?.(effect.settlement);
+        this.#waiters.get(effect.waiterId)?.(effect.settlement);
         return;
       case "start_load":
-      case "watch_load":
-        startTask(effect);
+      case "watch_load": {
+        const controller = new AbortController();
+        const ended = this.#runTask(effect, controller.signal);
+        this.#tasks.set(effect.attempt, { controller, ended });
         return;
+      }
       case "stop_watch":
-        tasks.get(effect.attempt)?.controller.abort();
+        this.#tasks.get(effect.attempt)?.controller.abort();
         return;
       case "cancel_load": {
-        tasks.get(effect.attempt)?.controller.abort();
-        const cancellation = cancelLoad(deps, effect, closed.signal);
-        cancellations.add(cancellation);
-        void cancellation.then(() => cancellations.delete(cancellation));
+        this.#tasks.get(effect.attempt)?.controller.abort();
+        const cancellation = cancelLoad(this.#deps, effect, this.#closed.signal);
+        this.#cancellations.add(cancellation);
+        void cancellation.then(() => this.#cancellations.delete(cancellation));
       }
     }
-  };
-  const startTask = (effect: LoadTaskEffect): void => {
-    const controller = new AbortController();
-    tasks.set(effect.attempt, { controller, ended: runTask(effect, controller.signal) });
-  };
-  const runTask = async (effect: LoadTaskEffect, signal: AbortSignal): Promise<void> => {
-    const startedAtMs = deps.clock.monotonicMs();
+  }
+
+  async #runTask(effect: LoadTaskEffect, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const startedAtMs = clock.monotonicMs();
+    const dispatch = (event: ColdLoadEvent) => {
+      this.#dispatch(event);
+    };
     const follow = effect.kind === "start_load" ? followOwnLoad : watchForeignLoad;
-    const outcome = await follow({ deps, effect, signal, dispatch });
-    tasks.delete(effect.attempt);
+    const outcome = await follow({ deps: this.#deps, effect, signal, dispatch });
+    this.#tasks.delete(effect.attempt);
     // Others' loads are theirs to count.
     if (effect.kind === "start_load") {
-      reportEnd(deps, effect, { outcome, durationMs: deps.clock.monotonicMs() - startedAtMs });
+      reportEnd(this.#deps, effect, { outcome, durationMs: clock.monotonicMs() - startedAtMs });
     }
     const { modelId, attempt } = effect;
-    if (outcome !== null) dispatch({ kind: "load_ended", modelId, attempt, outcome });
-  };
+    if (outcome !== null) this.#dispatch({ kind: "load_ended", modelId, attempt, outcome });
+  }
 
-  // A load that its neuron has not accepted yet can only be cancelled once it has.
-  const cancelUnwanted = async (): Promise<void> => {
-    const unwanted = [...state.loads.values()].filter((load) => load.waiters.size === 0 && !load.declared);
-    await Promise.allSettled(unwanted.map((load) => tasks.get(load.attempt)?.ended));
-    await Promise.allSettled(cancellations);
-  };
+  async #watchDeadline(waiter: {
+    readonly waiterId: string;
+    readonly request: LoadWait;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    const { waiterId, request, signal } = waiter;
+    const { clock } = this.#deps;
+    if (!(await sleptThrough(clock, request.patienceMs, signal))) return;
+    const { modelId } = request;
+    const measuredLoadMs = this.#measuredLoadMs(modelId);
+    const atMs = clock.monotonicMs();
+    this.#dispatch({ kind: "waiter_deadline_passed", waiterId, modelId, measuredLoadMs, atMs });
+  }
 
-  return {
-    wait: (request) => {
-      lastWaiter += 1;
-      return waitForLoad({ deps, request, waiterId: String(lastWaiter), waiters, dispatch });
-    },
-    load: (modelId) => state.loads.get(modelId),
-    loads: () => state.loads.values(),
-    close: async () => {
-      await withinGrace(cancelUnwanted(), { clock: deps.clock, graceMs: LAST_CANCELLATIONS_MS });
-      for (const task of tasks.values()) task.controller.abort();
-      closed.abort(new Error("the gateway stops"));
-    },
-  };
-}
+  #measuredLoadMs(modelId: string): number | undefined {
+    return this.#deps.poller.view().measuredLoadMs.get(modelId);
+  }
 
-interface WaitContext {
-  readonly deps: ColdLoadDeps;
-  readonly request: LoadWait;
-  readonly waiterId: string;
-  readonly waiters: Map<string, (settlement: WaitSettlement) => void>;
-  readonly dispatch: (event: ColdLoadEvent) => void;
-}
-
-async function waitForLoad(context: WaitContext): Promise<WaitSettlement> {
-  const { deps, request, waiterId, waiters, dispatch } = context;
-  const { modelId, neuron, mode, signal } = request;
-  if (signal.aborted) return { kind: "cancelled" };
-  const measured = () => deps.poller.view().measuredLoadMs.get(modelId);
-  const timer = new AbortController();
-  const { promise, resolve } = Promise.withResolvers<WaitSettlement>();
-  const onAbort = () => {
-    dispatch({ kind: "waiter_left", waiterId, modelId });
-  };
-  waiters.set(waiterId, resolve);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const watchDeadline = async () => {
-    if (!(await sleptThrough(deps.clock, request.patienceMs, timer.signal))) return;
-    const atMs = deps.clock.monotonicMs();
-    dispatch({ kind: "waiter_deadline_passed", waiterId, modelId, measuredLoadMs: measured(), atMs });
-  };
-  void watchDeadline();
-  dispatch({
-    kind: "waiter_arrived",
-    waiterId,
-    modelId,
-    neuron,
-    mode,
-    declared: (deps.fleet.modelsById.get(modelId)?.replicas ?? 0) > 0,
-    maxWaiters: deps.maxWaitersPerModel,
-    measuredLoadMs: measured(),
-    atMs: deps.clock.monotonicMs(),
-  });
-  try {
-    return await promise;
-  } finally {
-    waiters.delete(waiterId);
-    timer.abort();
-    signal.removeEventListener("abort", onAbort);
+  /** A load that its neuron has not accepted yet can only be cancelled once it has. */
+  async #cancelUnwanted(): Promise<void> {
+    for (const load of this.#state.loads.values()) {
+      if (load.waiters.size === 0 && !load.declared) await this.#tasks.get(load.attempt)?.ended;
+    }
+    await Promise.allSettled(this.#cancellations);
   }
 }
 

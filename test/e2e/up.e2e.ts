@@ -1,0 +1,100 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { CortexProcess, freePort, isAlive, runCortex } from "../support/cortex-process.ts";
+import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { residentModels } from "../support/running-fleet.ts";
+
+async function portFlags() {
+  const [gateway, metrics, neuron] = [await freePort(), await freePort(), await freePort()];
+  const flags = [
+    "--gateway-port",
+    String(gateway),
+    "--metrics-port",
+    String(metrics),
+    "--neuron-port",
+    String(neuron),
+  ];
+  return { gateway, neuron, flags };
+}
+
+test("one command: repository, plan, apply, an answer in words, a tool call, and how to go on; Ctrl-C leaves nothing", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  const { gateway, neuron, flags } = await portFlags();
+  const up = new CortexProcess(["up", ...flags], { environment });
+  await up.waitFor(/cortex is up/);
+
+  expect(up.stdout).toMatch(/fleet repository .*demo-fleet \(made now\)/);
+  expect(up.stdout).toContain("Plan: 1 to load");
+  expect(up.stdout).toMatch(/you\s+What is cortex\?\nmodel\s+.*cortex/);
+  expect(up.stdout).toMatch(/calls get_weather\(\{"city": ?"Lisbon"\}\)/);
+  expect(up.stdout).toMatch(/first after \d+ ms, then \d+ tokens\/s/);
+  const commit = await git(join(directory.path, "demo-fleet"), "rev-parse", "--short=7", "HEAD");
+  expect(up.stdout).toContain(commit);
+
+  const connect = ["connect", "--check", "--gateway", `http://127.0.0.1:${gateway}`];
+  const check = await runCortex(connect, { environment });
+  expect(check.code, check.stdout + check.stderr).toBe(0);
+  expect(check.stdout).not.toMatch(/failed|skipped/);
+  const status = await runCortex(["status"], { environment, cwd: directory.path });
+  expect(status.stdout).toMatch(/cortex\/demo\s+resident\s+1\/1/);
+
+  const pids = (await residentModels(`http://127.0.0.1:${neuron}`)).flatMap(({ pid }) =>
+    pid === null ? [] : [pid],
+  );
+  expect(pids).toHaveLength(1);
+  const startedMs = performance.now();
+  expect(await up.stop("SIGINT")).toEqual({ code: 0, signal: null });
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  expect(pids.filter(isAlive)).toEqual([]);
+});
+
+test("a second time the repository is used as its owner left it, and JSON is one event a line", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  const { flags } = await portFlags();
+  const first = await runCortex(["up", "--once", ...flags], { environment });
+  expect(first.code, first.stderr).toBe(0);
+
+  const models = join(directory.path, "demo-fleet", "models.toml");
+  const edited = (await readFile(models, "utf8")).replace("parallel = 4", "parallel = 2 # mine");
+  await writeFile(models, edited);
+  const second = await runCortex(["up", "--once", "--json"], { environment });
+  expect(second.code, second.stdout).toBe(0);
+  expect(await readFile(models, "utf8")).toBe(edited);
+  const events = second.stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(events[0]).toMatchObject({ type: "repository", created: false });
+  expect(events.find(({ type }) => type === "plan")).toMatchObject({
+    plan: { revision: { dirty: true }, changes: [{ spec: { parallel: 2 } }] },
+  });
+  expect(events.filter(({ type }) => type === "answer")).toHaveLength(2);
+});
+
+test("a taken port stops everything that was started, with the address and the next step", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  const { gateway, flags } = await portFlags();
+  const other = new CortexProcess(["neuron", "--port", String(gateway)], { environment });
+  await other.waitFor(/listening/);
+  const up = await runCortex(["up", ...flags], { environment });
+  expect(up.code).toBe(69);
+  expect(up.stderr).toContain(`127.0.0.1:${gateway}`);
+  expect(up.stderr).toContain("Next:");
+  await other.stop();
+});
+
+test("--help shows examples within a quarter of a second, without loading an engine", async () => {
+  const startedMs = performance.now();
+  const help = await runCortex(["--help"]);
+  const tookMs = performance.now() - startedMs;
+  expect(help.code).toBe(0);
+  for (const command of ["up", "neuron", "serve", "plan", "apply", "validate", "status", "connect"]) {
+    expect(help.stdout).toContain(command);
+  }
+  // The promise is 250 ms on a quiet machine; on a busy one only the order of magnitude can be asserted.
+  expect(tookMs).toBeLessThan(2500);
+});
