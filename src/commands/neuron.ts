@@ -45,7 +45,7 @@ export default class NeuronCommand extends BaseCommand {
       { startNeuron },
       { systemClock },
       { createLogger },
-      { shippedModelsDirectory },
+      { gitSha, shippedModelsDirectory },
       { readTokenFile },
     ] = await Promise.all([
       import("../neuron/io/start-neuron.ts"),
@@ -64,7 +64,7 @@ export default class NeuronCommand extends BaseCommand {
     ];
     await serveUntilSignal(async () => {
       const neuron = await startNeuron(
-        { host: flags.host, port: flags.port, modelRoots, token },
+        { host: flags.host, port: flags.port, modelRoots, token, gitSha: gitSha() },
         { clock: systemClock, logger },
       );
       const devices = neuron.discovery.devices.map(({ name }) => name).join(", ");

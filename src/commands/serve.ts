@@ -23,7 +23,7 @@ export default class ServeCommand extends BaseCommand {
       { loadFleet },
       { systemClock },
       { createLogger },
-      { packageVersion },
+      { gitSha, packageVersion },
       { readTokenFile },
     ] = await Promise.all([
       import("../gateway/io/start-gateway.ts"),
@@ -48,7 +48,7 @@ export default class ServeCommand extends BaseCommand {
           listen: parseHostAndPort(fleet.gateway.listen),
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
           ...(neuronToken === undefined ? {} : { neuronToken }),
-          build: { packageVersion: packageVersion(), gitSha: "unknown" },
+          build: { packageVersion: packageVersion(), gitSha: gitSha() },
         },
         { clock: systemClock, logger },
       );

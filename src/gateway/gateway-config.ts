@@ -51,6 +51,3 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
 }
 
 export const timingsOf = (config: GatewayConfig): GatewayTimings => ({ ...DEFAULT_TIMINGS, ...config });
-
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);

@@ -1,3 +1,5 @@
+import { HOP_BY_HOP_HEADERS } from "../protocol/hop-by-hop-headers.ts";
+
 /**
  * Which headers cross the gateway. Towards a neuron only the listed ones do: a client's credentials may sit in any
  * header, so an unknown one stays here. `accept-encoding` stays too, since a compressed stream could not be watched
@@ -12,18 +14,6 @@ const FORWARDED_REQUEST_HEADERS = [
   "baggage",
   "x-include-thinking",
 ] as const;
-
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 type HeaderBag = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -48,7 +38,7 @@ export function clientResponseHeaders(
   const alsoHop = typeof named === "string" ? named.toLowerCase() : "";
   for (const name in upstream) {
     const value = upstream[name];
-    if (value === undefined || HOP_BY_HOP.has(name) || name === "set-cookie") continue;
+    if (value === undefined || HOP_BY_HOP_HEADERS.has(name) || name === "set-cookie") continue;
     if (alsoHop !== "" && alsoHop.split(",").some((listed) => listed.trim() === name)) continue;
     headers[name] = value;
   }

@@ -14,3 +14,17 @@ export function packageVersion(): string {
     typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined;
   return typeof version === "string" ? version : "unknown";
 }
+
+/** Commit this build was made from, as `scripts/write-build-info.ts` noted it; "unknown" when run from source. */
+export function gitSha(): string {
+  try {
+    const parsed: unknown = JSON.parse(
+      readFileSync(new URL("dist/build-info.json", packageDirectory), "utf8"),
+    );
+    const sha =
+      typeof parsed === "object" && parsed !== null && "git_sha" in parsed ? parsed.git_sha : undefined;
+    return typeof sha === "string" ? sha : "unknown";
+  } catch {
+    return "unknown";
+  }
+}

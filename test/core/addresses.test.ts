@@ -19,6 +19,8 @@ test.each([
   ["::1", true],
   ["0.0.0.0", false],
   ["127.evil.example", false],
+  ["::", false],
+  ["127.0.0.1.example.org", false],
   ["10.0.0.1", false],
 ])("%s is loopback: %s", (host, loopback) => {
   expect(isLoopback(host)).toBe(loopback);

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import type { Clock } from "../../core/clock.ts";
+import { isLoopback } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -8,7 +9,6 @@ import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { indexFleet } from "../fleet-index.ts";
 import {
   DEFAULT_MAX_WAITERS_PER_MODEL,
-  isLoopback,
   timingsOf,
   type GatewayConfig,
   type GatewayTimings,

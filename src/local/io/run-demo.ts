@@ -10,7 +10,7 @@ import { startGateway } from "../../gateway/io/start-gateway.ts";
 import { startNeuron } from "../../neuron/io/start-neuron.ts";
 import type { Environment } from "../../platform/environment.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
+import { gitSha, packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { DemoEvent } from "../../protocol/demo-events.ts";
 import type { DemoPorts } from "../demo-fleet.ts";
@@ -79,14 +79,17 @@ async function startProcesses(stack: AsyncDisposableStack, loaded: LoadedFleet, 
   const { hostname, port } = new URL(declared.endpoint);
   const { clock, logger } = deps;
   const modelRoots = [join(deps.environment.dataDirectory, "models"), shippedModelsDirectory()];
-  const neuron = await startNeuron({ host: hostname, port: Number(port), modelRoots }, { clock, logger });
+  const neuron = await startNeuron(
+    { host: hostname, port: Number(port), modelRoots, gitSha: gitSha() },
+    { clock, logger },
+  );
   stack.defer(() => neuron.close());
   const gateway = await startGateway(
     {
       fleet,
       listen: parseHostAndPort(fleet.gateway.listen),
       metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
-      build: { packageVersion: packageVersion(), gitSha: "unknown" },
+      build: { packageVersion: packageVersion(), gitSha: gitSha() },
     },
     { clock, logger },
   );

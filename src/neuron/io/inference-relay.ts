@@ -7,6 +7,7 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
 import { describeExit, exitDetails } from "../residency-unloading.ts";
 import type { WorkerExit } from "../residency-state.ts";
 import type { AdmittedRequest, ResidencyLoop } from "./residency-loop.ts";
@@ -24,18 +25,6 @@ const EXIT_NOTICE_MS = 1_000;
 
 /** All that a worker needs from a caller. Credentials and hop-by-hop fields stay behind. */
 const FORWARDED_HEADERS = ["content-type", "accept", "x-request-id", "traceparent", "tracestate"] as const;
-
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /**
  * Pipes a request to the worker of its model and the answer back, untouched in both directions.
@@ -172,7 +161,7 @@ function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | 
     .map((name) => name.trim());
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !HOP_BY_HOP.has(name) && !named.includes(name)) kept[name] = value;
+    if (value !== undefined && !HOP_BY_HOP_HEADERS.has(name) && !named.includes(name)) kept[name] = value;
   }
   return kept;
 }

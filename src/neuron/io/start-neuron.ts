@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
+import { isLoopback } from "../../core/addresses.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import { readEnvironment } from "../../platform/environment.ts";
@@ -128,9 +129,6 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
   };
   return { loop, probe, metrics, takeDevices };
 }
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 
 function requireToken({ host, token }: NeuronConfig): void {
   if (token !== undefined || isLoopback(host)) return;
