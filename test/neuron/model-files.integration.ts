@@ -98,6 +98,25 @@ describe("a file is refused", () => {
     });
   });
 
+  test.each([
+    { name: "the right digest", text: (right: string) => `${right}  sealed.gguf\n`, accepted: true },
+    {
+      name: "another digest",
+      text: (right: string) => `${right.replace(/^./, "x")}  sealed.gguf\n`,
+      accepted: false,
+    },
+    { name: "nothing", text: () => "", accepted: false },
+  ])("a .sha256 beside the file with $name is held to", async ({ text, accepted }) => {
+    const path = join(store, "sealed.gguf");
+    await writeFile(path, content);
+    await writeFile(`${path}.sha256`, text(digest));
+    const verified = verify({ model_id: "sealed" }).then(
+      () => "accepted",
+      (thrown: { readonly code: string }) => thrown.code,
+    );
+    expect(await verified).toBe(accepted ? "accepted" : "checksum_mismatch");
+  });
+
   test("and a digest stops when nobody wants it any more", async () => {
     const gone = new AbortController();
     gone.abort();

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
 import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
@@ -26,6 +26,7 @@ export interface ModelFiles {
 }
 
 const EXTENSION = ".gguf";
+const SIDECAR_EXTENSION = ".sha256";
 /** Enough for the figures that files put before their vocabulary. */
 const HEADER_BYTES = 256 * 1024;
 const LISTED_NAMES = 20;
@@ -47,22 +48,46 @@ export function createModelFiles(roots: readonly string[]): ModelFiles {
           `${path} is not a GGUF file: it does not begin with GGUF`,
         );
       }
-      if (spec.sha256 !== undefined) {
+      const expected = await expectedDigests(path, spec);
+      if (expected.length > 0) {
         const identity = `${path}\0${facts.ino}\0${facts.size}\0${facts.mtimeNs}`;
         const actual = digests.get(identity) ?? (await sha256Of(path, signal));
         digests.set(identity, actual);
-        requireDigest(path, { pinned: spec.sha256, actual });
+        for (const digest of expected) requireDigest(path, { ...digest, actual });
       }
       return { path, fileBytes: Number(facts.size), shape: readModelShape(prefix) };
     },
   };
 }
 
-function requireDigest(path: string, digest: { readonly pinned: string; readonly actual: string }): void {
+interface ExpectedDigest {
+  readonly pinned: string;
+  /** Who says so, in words. */
+  readonly by: string;
+}
+
+/** The catalogue's pin, and what stands beside the file: `<file>.sha256`, in the form that sha256sum writes. */
+async function expectedDigests(path: string, spec: ModelSpec): Promise<readonly ExpectedDigest[]> {
+  const sidecarPath = `${path}${SIDECAR_EXTENSION}`;
+  const sidecar = await readFile(sidecarPath, "utf8").catch((thrown: unknown) => {
+    if (errnoOf(thrown) === "ENOENT") return undefined;
+    throw thrown;
+  });
+  const expected: ExpectedDigest[] = [];
+  if (spec.sha256 !== undefined) expected.push({ pinned: spec.sha256, by: "the model pins" });
+  // A file that is there and says nothing readable fails the comparison: better refused than unchecked.
+  if (sidecar !== undefined) {
+    const pinned = sidecar.trim().split(/\s+/)[0]?.toLowerCase() ?? "";
+    expected.push({ pinned, by: `${sidecarPath} says` });
+  }
+  return expected;
+}
+
+function requireDigest(path: string, digest: ExpectedDigest & { readonly actual: string }): void {
   if (digest.pinned === digest.actual) return;
   throw new CortexError(
     "checksum_mismatch",
-    `${path} has sha256 ${digest.actual} and the model pins ${digest.pinned}`,
+    `${path} has sha256 ${digest.actual} and ${digest.by} ${digest.pinned}`,
     { details: { pinned_sha256: digest.pinned, actual_sha256: digest.actual } },
   );
 }
