@@ -38,6 +38,11 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
   }
 
+  /** One line about a service that goes on running: text, or with `--json` the same as one JSON object. */
+  announce(facts: Readonly<Record<string, unknown>>, text: string): void {
+    process.stdout.write(`${this.jsonEnabled() ? JSON.stringify(facts) : text}\n`);
+  }
+
   /** Progress and remarks: stderr, so that stdout can be piped. */
   remark(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);

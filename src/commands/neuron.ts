@@ -67,8 +67,12 @@ export default class NeuronCommand extends BaseCommand {
         { host: flags.host, port: flags.port, modelRoots, token, gitSha: gitSha() },
         { clock: systemClock, logger },
       );
-      const devices = neuron.discovery.devices.map(({ name }) => name).join(", ");
-      this.show(`neuron listening on ${localUrl(neuron.address)} with ${devices}`);
+      const url = localUrl(neuron.address);
+      const devices = neuron.discovery.devices.map(({ name }) => name);
+      this.announce(
+        { type: "listening", url, devices },
+        `neuron listening on ${url} with ${devices.join(", ")}`,
+      );
       return neuron;
     });
   }

@@ -52,7 +52,11 @@ export default class ServeCommand extends BaseCommand {
         },
         { clock: systemClock, logger },
       );
-      this.show(`gateway listening on ${gateway.address}, metrics on ${gateway.metricsAddress}/metrics`);
+      const [url, metrics] = [gateway.address, `${gateway.metricsAddress}/metrics`];
+      this.announce(
+        { type: "listening", url, metrics },
+        `gateway listening on ${url}, metrics on ${metrics}`,
+      );
       return gateway;
     });
   }
