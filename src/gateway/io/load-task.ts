@@ -110,12 +110,14 @@ function outcomeOf(error: CortexError): LoadOutcome {
 /** Looks on while somebody else loads the model; null when it was told to stop. */
 export async function watchForeignLoad({ deps, effect, signal }: LoadTask): Promise<LoadOutcome | null> {
   for (;;) {
-    if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
+    // Looked at before the first wait: the view may be a poll old and the model long ready.
     await deps.poller.refresh(effect.neuron);
+    if (signal.aborted) return null;
     const neuron = deps.poller.view().neurons.get(effect.neuron);
     if (neuron?.health !== "healthy") return { kind: "unreachable" };
     const status = neuron.models.get(effect.modelId)?.status;
     if (status === "loaded") return { kind: "loaded" };
     if (status !== "loading") return { kind: "vanished" };
+    if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
   }
 }
