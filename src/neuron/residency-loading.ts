@@ -113,9 +113,10 @@ export function onWorkerFailed(state: Residency, event: EventOf<"worker-failed">
  * Moves every load on as far as it can go now, oldest first: promises memory to those whose file is good, then
  * starts those whose devices have no other load under way. A load that does not fit waits only while a worker
  * that was told to go still holds memory (which is bounded); younger loads wait behind it, so that they cannot
- * take the memory it waits for.
+ * take the memory it waits for. Once the neuron closes, nothing is started any more.
  */
 export function advanceLoads(state: Residency, atMs: number): ResidencyStep {
+  if (state.mode === "closing") return unchanged(state);
   const promised = promiseMemory(state, atMs);
   const started = startPromised(promised.state);
   return { ...started, effects: [...promised.effects, ...started.effects] };

@@ -272,7 +272,10 @@ export const describeExit = (exit: WorkerExit): string =>
 export function onShutdownBegun(start: Residency, event: EventOf<"shutdown-begun">): ResidencyStep {
   let state: Residency = { ...start, mode: "closing" };
   const effects: ResidencyEffect[] = [];
-  for (const resident of start.models.values()) {
+  for (const modelId of start.models.keys()) {
+    // As it is now: ending one load may have moved another on.
+    const resident = state.models.get(modelId);
+    if (resident === undefined) continue;
     const step = shutDownOne(state, resident, event);
     state = step.state;
     effects.push(...step.effects);

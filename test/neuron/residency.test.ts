@@ -362,4 +362,19 @@ describe("drain and shutdown", () => {
     for (const instance of [idle, busy, "j4"]) neuron.exited(instance);
     expect(neuron.state.models.size).toBe(0);
   });
+
+  test("a load that waits for its device is not started because another one is cancelled", () => {
+    const neuron = new DrivenResidency(1000);
+    neuron.load("first", { model_id: "a" });
+    neuron.verified("first", 10);
+    neuron.load("unverified", { model_id: "b" });
+    neuron.load("waiting", { model_id: "c" });
+    neuron.verified("waiting", 10);
+    neuron.on({ type: "shutdown-begun", drainTimeoutMs: 50, atMs: 8 });
+    expect(neuron.effects.filter(({ type }) => type === "start-worker")).toEqual([]);
+    neuron.exited("first");
+    expect(neuron.effects.filter(({ type }) => type === "start-worker")).toEqual([]);
+    expect(neuron.state.models.size).toBe(0);
+    expect([...neuron.state.jobs.values()].map(({ state }) => state)).toEqual(["failed", "failed", "failed"]);
+  });
 });
