@@ -7,7 +7,7 @@ const project = (name: string, include: string[], testTimeoutMs: number) => ({
     include,
     testTimeout: testTimeoutMs,
     hookTimeout: testTimeoutMs,
-    setupFiles: ["test/support/fail-on-console.ts"],
+    setupFiles: ["test/support/fail-on-console.ts", "test/support/property-seed.ts"],
   },
 });
 
