@@ -1,0 +1,80 @@
+"""Every number that decides the result, and the data that follows from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from . import corpus, tokenizer
+from .dataset import Encoded, encode
+from .dialogue import Sample, text_of
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training with its own data and its own course of the learning rate."""
+
+    name: str
+    samples: int
+    steps: int
+    minutes: float
+    peak: float
+    end: float
+    warmup: int
+
+
+# Lays the ground with the first wordings; adds more wordings; goes over it again with fresh words.
+PHASES = (
+    Phase("first", samples=160_000, steps=700, minutes=25, peak=1.0, end=0.95, warmup=40),
+    Phase("late", samples=130_000, steps=1900, minutes=44, peak=0.98, end=0.01, warmup=1),
+    Phase("last", samples=130_000, steps=1900, minutes=50, peak=0.6, end=0.01, warmup=30),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    seed: int = 31313
+    phases: tuple[Phase, ...] = PHASES
+    vocab: int = 2560
+    spaced_words: int = 560
+    micro_tokens: int = 2048
+    micro_per_step: int = 3
+    matrix_lr: float = 0.02
+    other_lr: float = 0.004
+    pair_every: int = 3
+    pair_count: int = 64
+    pair_weight: float = 0.3
+    pair_temperature: float = 0.07
+
+
+def streams(recipe: Recipe) -> dict[str, Iterator[Sample]]:
+    """The training data of each phase."""
+    return {
+        phase.name: corpus.samples(recipe.seed + i, "train", phase.samples, phase.name)
+        for i, phase in enumerate(recipe.phases)
+    }  # fmt: skip
+
+
+def prepare(recipe: Recipe, out: Path) -> tuple[Tokenizer, dict[str, Encoded]]:
+    """Tokenizer and training tokens, made once and kept in the output folder."""
+    tokenizer_file = out / "tokenizer.json"
+    if not tokenizer_file.exists():
+        texts = [text_of(s) for s in corpus.samples(recipe.seed, "train", 30_000)]
+        tokenizer.save(tokenizer.train(texts, recipe.vocab, recipe.spaced_words), tokenizer_file)
+    encoder = tokenizer.load(tokenizer_file)
+    parts: dict[str, Encoded] = {}
+    facts: dict[str, object] = {"seed": recipe.seed}
+    for name, stream in streams(recipe).items():
+        file = out / f"{name}.npz"
+        if not file.exists():
+            encode(encoder, stream).save(file)
+        parts[name] = Encoded.load(file)
+        digest = corpus.digest(streams(recipe)[name])
+        facts[name] = {"samples": len(parts[name]), "tokens": int(parts[name].offsets[-1]), "sha256": digest}
+    (out / "data.json").write_text(json.dumps(facts, indent=2) + "\n")
+    print(json.dumps(facts), flush=True)
+    return encoder, parts
