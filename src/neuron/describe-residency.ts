@@ -17,6 +17,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     harness: spec.harness,
     status: statusOf(resident.phase),
     spec_hash: resident.specHash,
+    spec: { ...spec },
     devices: [...resident.devices],
     vram_used_mb: heldByMb(state.ledger, spec.model_id),
     vram_measured: facts !== null,

@@ -130,7 +130,11 @@ class TomlWriter {
     if (style === 0 && !value.includes("'") && !/[\r\n]/.test(value) && !hasControl(value))
       return `'${value}'`;
     if (style === 1 && !value.includes("'") && !hasControl(value)) return `'''\n${value}'''`;
-    if (style === 2) return `"""\n${this.#escaped(value, "long").replaceAll("\\n", "\n")}"""`;
+    if (style === 2)
+      return `"""\n${value
+        .split("\n")
+        .map((line) => this.#escaped(line, "long"))
+        .join("\n")}"""`;
     return this.#basic(value);
   }
 
