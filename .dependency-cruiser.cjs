@@ -91,6 +91,22 @@ module.exports = {
       { pathNot: "^src/neuron/io/llama-[a-z-]+\\.ts$" },
       { path: "node_modules/node-llama-cpp/" },
     ),
+    rule(
+      "verifier-shares-no-code",
+      "a second opinion that uses the planner's code is the first one again",
+      { path: "^src/controller/verify-[a-z-]+\\.ts$" },
+      {
+        path: "^src/",
+        pathNot:
+          "^src/controller/verify-[a-z-]+\\.ts$|^src/protocol/(plan-document|fleet-snapshot|neuron-api)\\.ts$",
+      },
+    ),
+    rule(
+      "nobody-plans-with-the-verifier",
+      "the planner must not learn from its examiner",
+      { path: "^src/controller/", pathNot: "^src/controller/(verify-[a-z-]+\\.ts$|io/)" },
+      { path: "^src/controller/verify-[a-z-]+\\.ts$" },
+    ),
     rule("not-to-unresolvable", "an import must exist", {}, { couldNotResolve: true }),
   ],
   options: {

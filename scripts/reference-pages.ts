@@ -1,8 +1,13 @@
+import { fleetJsonSchemaText } from "../src/fleet/fleet-json-schema.ts";
+import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
 
-/** Reference pages that are generated from the code; test/docs.test.ts fails when a page in docs/ differs. */
+/** Files that are generated from the code; test/docs.test.ts fails when one of them differs from what it should be. */
 export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
+  "docs/diagnostics.md": diagnosticsPage,
+  "docs/fleet-files.md": fleetFilesPage,
+  "schema/fleet.schema.json": fleetJsonSchemaText,
 };
 
 function errorsPage(): string {

@@ -3,7 +3,8 @@ import { CortexError } from "../core/errors.ts";
 import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { printApplyEvent, printApplyResult } from "./print-apply-progress.ts";
-import { planSummary, printPlan } from "./print-plan.ts";
+import { isSettled, planSummary } from "./plan-words.ts";
+import { printPlan } from "./print-plan.ts";
 
 /** What `cortex apply` says: text for people, with `--json` one event a line, the plan first and the result last. */
 export class ApplyOutput {
@@ -71,17 +72,23 @@ export class ApplyOutput {
       const message = `${result.failed.length} of ${plan.changes.length} changes failed, ${result.not_started.length} not started`;
       throw new CortexError("apply_failed", message);
     }
-    if (plan.complete) return;
-    const silent = plan.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
-    const message =
-      silent.length === 0
-        ? "not everything that is declared could be placed"
-        : `not everything that is declared could be settled: ${silent.join(", ")} did not answer`;
-    throw new CortexError("plan_incomplete", message);
+    if (isSettled(plan)) return;
+    throw new CortexError("plan_incomplete", unsettledText(plan));
   }
 
   #write(event: unknown, text: string | undefined): void {
     if (this.#json) process.stdout.write(`${JSON.stringify(event)}\n`);
     else if (text !== undefined && text !== "") process.stdout.write(`${text}\n`);
   }
+}
+
+/** Why the fleet is not as declared although everything in the plan was done. */
+function unsettledText(plan: PlanDocument): string {
+  const silent = plan.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
+  if (plan.unplaced.length === 0 && plan.unknown.length === 0) {
+    return `not everything that is declared could be carried out: ${plan.deferred.map(({ id }) => id).join(", ")} had to wait`;
+  }
+  return silent.length === 0
+    ? "not everything that is declared could be placed"
+    : `not everything that is declared could be settled: ${silent.join(", ")} did not answer`;
 }

@@ -8,13 +8,19 @@ export const configFlag = Flags.string({
   env: "CORTEX_CONFIG",
   default: ".",
   helpValue: "PATH",
-  summary: "fleet repository: a directory or one TOML file",
+  summary: "fleet repository: a directory, one TOML file, or git+<url>#<ref>:<path>",
 });
 
 export const neuronTokenFileFlag = Flags.string({
   env: "CORTEX_NEURON_TOKEN_FILE",
   helpValue: "PATH",
   summary: "file with the token that the neurons ask for (mode 600)",
+});
+
+export const metricsUrlFlag = Flags.string({
+  env: "CORTEX_METRICS_URL",
+  helpValue: "URL",
+  summary: "the gateway's metrics, for requests a minute; default: metrics_listen of the fleet files, here",
 });
 
 export const logLevelFlag = Flags.option({

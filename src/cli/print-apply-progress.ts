@@ -14,7 +14,7 @@ export function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): st
     case "step-progress":
       return progressLine(event);
     case "step-done":
-      return `  ${paint("done", "green", colour)} ${event.step} (${formatDuration(event.duration_ms)})`;
+      return `  ${paint("done", "green", colour)} ${event.step} (${formatDuration(event.duration_ms)}${predictedText(event)})`;
     case "step-failed":
       return `  ${paint("failed", "red", colour)} ${event.step}: ${event.error.message}`;
     case "step-skipped":
@@ -22,6 +22,14 @@ export function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): st
     default:
       return undefined;
   }
+}
+
+/** Only where the prediction was off by more than a glance would forgive. */
+function predictedText({ duration_ms, predicted_secs }: ApplyEvent & { type: "step-done" }): string {
+  if (predicted_secs === null) return "";
+  const predictedMs = predicted_secs * 1000;
+  const isOff = Math.abs(duration_ms - predictedMs) > Math.max(5000, predictedMs / 2);
+  return isOff ? `, predicted ${formatDuration(predictedMs)}` : "";
 }
 
 function progressLine(event: ApplyEvent & { type: "step-progress" }): string {

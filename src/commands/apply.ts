@@ -1,6 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import { ApplyOutput } from "../cli/apply-output.ts";
-import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
 export default class ApplyCommand extends BaseCommand {
@@ -16,9 +16,15 @@ export default class ApplyCommand extends BaseCommand {
   static override flags = {
     config: configFlag,
     ref: Flags.string({ helpValue: "REV", summary: "apply this revision of the fleet repository" }),
+    target: Flags.string({
+      helpValue: "MODEL",
+      multiple: true,
+      summary: "change only this model and what its changes depend on",
+    }),
     yes: Flags.boolean({ char: "y", summary: "do not ask" }),
     parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
+    "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
 
@@ -59,15 +65,22 @@ export default class ApplyCommand extends BaseCommand {
     flags: {
       readonly config: string;
       readonly ref?: string | undefined;
+      readonly target?: readonly string[] | undefined;
+      readonly "metrics-url"?: string | undefined;
       readonly "neuron-token-file"?: string | undefined;
     },
   ): Promise<PlanDocument> {
-    const { makePlan, readSavedPlan } = await import("../controller/io/make-plan.ts");
-    if (saved !== undefined) return readSavedPlan(saved);
+    if (saved !== undefined) {
+      const { readSavedPlan } = await import("../controller/io/snapshot-file.ts");
+      return readSavedPlan(saved);
+    }
+    const { makePlan } = await import("../controller/io/make-plan.ts");
     return makePlan({
       path: flags.config,
       ref: flags.ref,
+      targets: flags.target,
       environment: this.environment,
+      metricsUrl: flags["metrics-url"],
       neuronTokenFile: flags["neuron-token-file"],
     });
   }

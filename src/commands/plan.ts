@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises";
 import { Flags } from "@oclif/core";
-import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
 import { printPlan } from "../cli/print-plan.ts";
+import { printPlanMarkdown } from "../cli/print-plan-markdown.ts";
 import { EXIT } from "../core/errors.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
@@ -13,6 +13,9 @@ export default class PlanCommand extends BaseCommand {
     "<%= config.bin %> plan --config fleet/",
     "<%= config.bin %> plan --config fleet/ --ref origin/main",
     "<%= config.bin %> plan --detailed-exitcode --out plan.json   # 0 nothing to do, 2 changes, 1 error",
+    "<%= config.bin %> plan --base origin/main --against snapshot.json --markdown   # the comment of a pull request",
+    "<%= config.bin %> plan --target Qwen/Qwen3-8B",
+    "<%= config.bin %> plan verify plan.json --against snapshot.json",
   ];
   static override flags = {
     config: configFlag,
@@ -20,10 +23,28 @@ export default class PlanCommand extends BaseCommand {
       helpValue: "REV",
       summary: "plan this revision of the fleet repository instead of the work tree",
     }),
+    base: Flags.string({
+      helpValue: "REV",
+      summary: "tell apart what this branch changes and what is pending at REV anyway",
+    }),
+    target: Flags.string({
+      helpValue: "MODEL",
+      multiple: true,
+      summary: "confine the plan to this model and what its changes depend on",
+    }),
+    against: Flags.string({
+      helpValue: "FILE",
+      summary: "plan on this snapshot; the fleet is not asked and no credentials are needed",
+    }),
+    markdown: Flags.boolean({
+      summary: "print the body of a pull request's comment",
+      exclusive: ["json"],
+    }),
     out: Flags.string({ helpValue: "FILE", summary: "save the plan for `cortex apply FILE`" }),
     "detailed-exitcode": Flags.boolean({
       summary: "exit 2 when something would change, 0 when nothing would",
     }),
+    "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
 
@@ -33,15 +54,23 @@ export default class PlanCommand extends BaseCommand {
     const plan = await makePlan({
       path: flags.config,
       ref: flags.ref,
+      base: flags.base,
+      targets: flags.target,
+      against: flags.against,
       environment: this.environment,
       neuronTokenFile: flags["neuron-token-file"],
+      metricsUrl: flags["metrics-url"],
     });
-    this.show(printPlan(plan, { colour: this.environment.colour }));
+    this.show(
+      flags.markdown ? printPlanMarkdown(plan) : printPlan(plan, { colour: this.environment.colour }),
+    );
     if (flags.out !== undefined) {
-      await writeFile(flags.out, `${JSON.stringify(plan, undefined, 2)}\n`);
+      const { writeJsonFile } = await import("../controller/io/snapshot-file.ts");
+      await writeJsonFile(flags.out, plan);
       this.remark(`Saved. Carry it out with: cortex apply ${flags.out}`);
     }
-    if (flags["detailed-exitcode"] && plan.changes.length > 0) process.exitCode = EXIT.changesPending;
+    if (plan.errored) process.exitCode = EXIT.failed;
+    else if (flags["detailed-exitcode"] && plan.changes.length > 0) process.exitCode = EXIT.changesPending;
     return plan;
   }
 }

@@ -4,6 +4,7 @@ import type { FootprintSource } from "../protocol/plan-document.ts";
 import type { ModelSpec, ResidentModel } from "../protocol/neuron-api.ts";
 import { specHash } from "../protocol/spec-hash.ts";
 import type { Need } from "./device-room.ts";
+import { knownSizes, modelNeed, type KnownSizes, type ModelNeed, type NeedSource } from "./model-needs.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
 
 /** A model block together with what follows from it. */
@@ -13,53 +14,44 @@ export interface DesiredModel {
   readonly specHash: string;
   readonly priority: number;
   readonly footprint: { readonly vramMb: number | undefined; readonly source: FootprintSource };
+  readonly known: ModelNeed;
   readonly need: Need;
 }
 
-/** By id. A measured footprint of the same spec anywhere in the fleet wins over the declared one. */
+/** By id. */
 export function desiredModels(fleet: Fleet, observed: ObservedFleet): ReadonlyMap<string, DesiredModel> {
-  const residents = reachableNeurons(observed).flatMap((neuron) => neuron.models);
-  return new Map(fleet.models.map((block) => [block.id, desiredModel(block, residents)]));
+  const known = knownSizes(reachableNeurons(observed));
+  return new Map(fleet.models.map((block) => [block.id, desiredModel(block, known)]));
 }
 
-function desiredModel(block: ModelBlock, residents: readonly ResidentModel[]): DesiredModel {
+/** The plan document knows no difference between what a header and what a similar copy lets expect. */
+const FOOTPRINT_SOURCE: Readonly<Record<NeedSource, FootprintSource>> = {
+  measured: "measured",
+  metadata: "estimated",
+  declared: "declared",
+  similar: "estimated",
+  unknown: "unknown",
+};
+
+function desiredModel(block: ModelBlock, sizes: KnownSizes): DesiredModel {
   const spec = modelSpecFromBlock(block);
   const hash = specHash(spec);
-  const footprint = footprintOf(block, hash, residents);
+  const known = modelNeed(block, hash, sizes);
   return {
     block,
     spec,
     specHash: hash,
     priority: block.residency_priority ?? DEFAULT_RESIDENCY_PRIORITY,
-    footprint,
+    footprint: { vramMb: known.mib, source: FOOTPRINT_SOURCE[known.source] },
+    known,
     need: {
       modelId: block.id,
-      footprintMb: footprint.vramMb,
+      footprintMb: known.mib,
       minDevices: block.min_devices,
       minDeviceVramMb: block.min_device_vram_mb ?? 0,
     },
   };
 }
-
-/** Measured with these settings, else declared, else as large as a copy with other settings, else unknown. */
-function footprintOf(
-  block: ModelBlock,
-  hash: string,
-  residents: readonly ResidentModel[],
-): DesiredModel["footprint"] {
-  const copies = residents.filter((model) => model.id === block.id && model.status !== "unloading");
-  const same = copies.filter((copy) => copy.spec_hash === hash);
-  const measuredMb = largest(same.filter((copy) => copy.vram_measured));
-  if (measuredMb !== undefined) return { vramMb: measuredMb, source: "measured" };
-  if (block.vram_mb !== undefined) return { vramMb: block.vram_mb, source: "declared" };
-  const similarMb = largest(copies);
-  return similarMb === undefined
-    ? { vramMb: undefined, source: "unknown" }
-    : { vramMb: similarMb, source: "estimated" };
-}
-
-const largest = (copies: readonly ResidentModel[]): number | undefined =>
-  copies.length === 0 ? undefined : Math.max(...copies.map((copy) => copy.vram_used_mb));
 
 /** cortex loaded it, so cortex may unload it; what a person loaded by hand is that person's. */
 export const loadedByCortex = (model: ResidentModel): boolean => model.origin.kind !== "manual";

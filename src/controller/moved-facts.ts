@@ -1,19 +1,66 @@
-import type { ModelsResponse } from "../protocol/neuron-api.ts";
-import type { PlanNeuron } from "../protocol/plan-document.ts";
+import type { PlanChange, PlanNeuron } from "../protocol/plan-document.ts";
+import { specHash } from "../protocol/spec-hash.ts";
+import type { NeuronFacts } from "./neuron-facts.ts";
 
-/** What became different on a neuron since the plan was made, in words; never empty. */
-export function movedFacts(planned: PlanNeuron, now: ModelsResponse): string[] {
-  const before = new Map(planned.models.map((model) => [model.model_id, model]));
-  const after = new Map(now.models.map((model) => [model.id, model]));
-  const facts: string[] = [];
-  for (const model of planned.models) if (!after.has(model.model_id)) facts.push(`${model.model_id} is gone`);
-  for (const model of now.models) {
-    const earlier = before.get(model.id);
-    if (earlier === undefined) facts.push(`${model.id} is ${model.status}`);
-    else if (earlier.spec_hash !== model.spec_hash) facts.push(`${model.id} has other settings`);
-    else if (earlier.status !== model.status)
-      facts.push(`${model.id} went from ${earlier.status} to ${model.status}`);
-  }
-  if (facts.length > 0) return facts;
+/**
+ * What became different on a neuron since the plan was made, in words; empty when nothing did that matters. What the
+ * plan's own changes bring about is no difference: an apply that was cut off can go on where it stopped.
+ */
+export function movedFacts(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[] = []): string[] {
+  const done = ownEffects(planned, now, own);
+  const facts = [...modelFacts(planned, now, done), ...machineFacts(planned, now)];
+  if (facts.length > 0 || planned.generation === now.generation || done.size > 0) return facts;
   return [`its generation went from ${planned.generation ?? "unknown"} to ${now.generation}`];
+}
+
+type FactsModel = Pick<NeuronFacts["models"][number], "model_id" | "spec_hash" | "status">;
+
+/** Models that are no longer as the plan saw them, but as one of its own changes leaves them. */
+function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): Set<string> {
+  const done = new Set<string>();
+  for (const change of own) {
+    const before = planned.models.find(({ model_id }) => model_id === change.model_id);
+    const after = now.models.find(({ model_id }) => model_id === change.model_id);
+    if (before?.spec_hash === after?.spec_hash) continue;
+    const isUnloaded = after === undefined && change.actions.includes("unload");
+    const isLoaded = after !== undefined && change.spec !== null && after.spec_hash === specHash(change.spec);
+    if (isUnloaded || isLoaded) done.add(change.model_id);
+  }
+  return done;
+}
+
+function modelFacts(planned: PlanNeuron, now: NeuronFacts, done: ReadonlySet<string>): string[] {
+  const before = new Map(planned.models.map((model) => [model.model_id, model]));
+  const after = new Map(now.models.map((model) => [model.model_id, model]));
+  const ids = [...new Set([...before.keys(), ...after.keys()])].filter((id) => !done.has(id));
+  return ids.flatMap((id) => modelFact(id, before.get(id), after.get(id)));
+}
+
+function modelFact(id: string, before: FactsModel | undefined, after: FactsModel | undefined): string[] {
+  if (after === undefined) return [`${id} is gone`];
+  if (before === undefined) return [`${id} is ${after.status}`];
+  if (before.spec_hash !== after.spec_hash) return [`${id} has other settings`];
+  if (before.status !== after.status) return [`${id} went from ${before.status} to ${after.status}`];
+  return [];
+}
+
+function machineFacts(planned: PlanNeuron, now: NeuronFacts): string[] {
+  const facts: string[] = [];
+  if (planned.status !== now.status)
+    facts.push(`it went from ${planned.status ?? "unknown"} to ${now.status}`);
+  for (const device of planned.devices) {
+    const same = now.devices.find(({ index }) => index === device.index);
+    if (same === undefined) facts.push(`device ${device.index} (${device.name}) is gone`);
+    else if (same.name !== device.name || same.kind !== device.kind) {
+      facts.push(`device ${device.index} is a ${same.name} now`);
+    } else if (same.vram_total_mb !== device.vram_total_mb) {
+      facts.push(`device ${device.index} has ${same.vram_total_mb} MB, not ${device.vram_total_mb} MB`);
+    }
+  }
+  const known = new Set(planned.devices.map(({ index }) => index));
+  const added = now.devices.filter(({ index }) => !known.has(index));
+  facts.push(...added.map((device) => `device ${device.index} (${device.name}) is new`));
+  const lost = planned.harnesses.filter((harness) => !now.harnesses.includes(harness));
+  if (lost.length > 0) facts.push(`it no longer offers ${lost.join(", ")}`);
+  return facts;
 }

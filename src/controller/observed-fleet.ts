@@ -23,10 +23,23 @@ export interface UnreachableNeuron {
 
 export type ObservedNeuron = ReachableNeuron | UnreachableNeuron;
 
+/** How often copies are asked, as the gateway counts it. */
+export interface ObservedTraffic {
+  /** The counts are an average over this time. */
+  readonly windowSecs: number;
+  readonly copies: readonly {
+    readonly neuron: string;
+    readonly modelId: string;
+    readonly requestsPerMinute: number;
+  }[];
+}
+
 /** One look at every neuron that the fleet declares, in the order of the fleet. */
 export interface ObservedFleet {
   readonly observedAtMs: number;
   readonly neurons: readonly ObservedNeuron[];
+  /** Absent when no gateway was asked or none answered. */
+  readonly traffic?: ObservedTraffic;
 }
 
 export const reachableNeurons = (observed: ObservedFleet): ReachableNeuron[] =>

@@ -1,108 +1,112 @@
-import type { NeuronBlock } from "../fleet/fleet-schema.ts";
-import type { DesiredModel } from "./desired-models.ts";
-import { eligibleDevices, sharesTotal, type Fit, type NeuronRoom } from "./device-room.ts";
-import type { ObservedNeuron, ReachableNeuron } from "./observed-fleet.ts";
+import type { UnplacedCopy } from "../protocol/plan-document.ts";
+import type { Blocker, Conflict, NeuronVerdict, Remedy, UnplacedExplanation } from "./placement-types.ts";
 
-/** Why a neuron does not take a copy, in terms of the fleet files. `shortMb` when only memory is missing. */
-export interface Refusal {
-  readonly neuron: string;
-  readonly reason: string;
-  readonly shortMb?: number;
-}
-
-/** What rules a neuron out whatever is loaded there; undefined when only memory can decide. */
-export function standingRefusal(
-  model: DesiredModel,
-  block: NeuronBlock,
-  observed: ObservedNeuron | undefined,
-): string | undefined {
-  const { pinned_on: pins } = model.block;
-  if (pins.length > 0 && !pins.includes(block.name)) {
-    return `not in pinned_on = [${pins.map((pin) => `"${pin}"`).join(", ")}]`;
-  }
-  if (block.drain) return "drain = true";
-  if (observed === undefined) return "was not observed";
-  if (!observed.reachable) return `does not answer: ${observed.problem}`;
-  if (observed.health.status === "draining") return "is draining: it takes no new work until it is resumed";
-  if (!observed.discovery.harnesses.includes(model.block.harness)) {
-    return `harness = "${model.block.harness}", but it offers ${observed.discovery.harnesses.join(", ") || "none"}`;
-  }
-  return deviceRefusal(model, observed);
-}
-
-function deviceRefusal(model: DesiredModel, neuron: ReachableNeuron): string | undefined {
-  const { minDevices, minDeviceVramMb } = model.need;
-  const { devices, cuda_unavailable_reason: why } = neuron.discovery;
-  if (devices.length < minDevices) {
-    const found = `min_devices = ${minDevices}, but it has ${devices.length}`;
-    return why === null ? found : `${found} (${why})`;
-  }
-  const eligible = eligibleDevices(neuron, model.need);
-  if (eligible.length >= minDevices) return undefined;
-  const largestMb = Math.max(0, ...devices.map((device) => device.vram_total_mb));
-  return (
-    `min_device_vram_mb = ${minDeviceVramMb} on ${minDevices} device(s), but ${eligible.length} of its ` +
-    `${devices.length} have that; the largest has ${largestMb} MB`
-  );
-}
-
-/** The numbers behind "no room": what is needed, what is free, and who holds the rest. */
-export function memoryRefusal(model: DesiredModel, room: NeuronRoom, lack: Fit & { fits: false }): Refusal {
-  const neuron = room.neuron.name;
-  const capacityMb = largestCapacity(room.neuron, model);
-  const { footprintMb, minDevices } = model.need;
-  const on = minDevices === 1 ? "one device" : `${minDevices} devices`;
-  if (footprintMb !== undefined && footprintMb > capacityMb) {
-    const reason = `needs ${footprintMb} MB on ${on}, but they have ${capacityMb} MB when empty`;
-    return { neuron, reason, shortMb: footprintMb - capacityMb };
-  }
-  const holders = holdersText(room);
-  const need =
-    footprintMb === undefined ? "some free memory (its size is not known yet)" : `${footprintMb} MB`;
+/** An explanation in short: one reason per neuron, and what would help most. */
+export function unplacedRow(explanation: UnplacedExplanation): UnplacedCopy {
+  const { modelId, missing, outdated } = explanation;
+  const remark = outdated > 0 ? "the running copy keeps its old settings; " : "";
   return {
-    neuron,
-    reason: `needs ${need} on ${on}, but ${lack.freeMb} MB are free${holders}`,
-    shortMb: lack.shortMb,
+    model_id: modelId,
+    missing_replicas: missing + outdated,
+    refusals: explanation.verdicts.map((verdict) => ({ neuron: verdict.neuron, reason: reasonOf(verdict) })),
+    hint: remark + hintOf(explanation),
   };
 }
 
-function largestCapacity(neuron: ReachableNeuron, model: DesiredModel): number {
-  return eligibleDevices(neuron, model.need)
-    .map((device) => device.vram_total_mb)
-    .sort((left, right) => right - left)
-    .slice(0, model.need.minDevices)
-    .reduce((total, vramMb) => total + vramMb, 0);
+/** The first check that fails. */
+const reasonOf = ({ checks }: NeuronVerdict): string =>
+  checks.find(({ ok }) => !ok)?.detail ?? "would hold it, were it not needed for others";
+
+function hintOf(explanation: UnplacedExplanation): string {
+  if (explanation.brief)
+    return `one of many without a place; \`cortex why ${explanation.modelId}\` tells more`;
+  const { nearest, need } = explanation;
+  const [first] = explanation.remedies;
+  const help =
+    first === undefined ? "add a neuron that has what the block asks for" : remedyText(first, explanation);
+  if (nearest === null || nearest.shortMib === null) return help;
+  const lacking = need.mib === undefined ? "has no free memory" : `is ${nearest.shortMib} MB short`;
+  const hasNumber = first?.kind === "context" || need.mib === undefined;
+  const shrink = hasNumber ? "" : "lower `context` or `parallel`, or ";
+  return `${nearest.neuron} comes closest and ${lacking}: ${shrink}${help}`;
 }
 
-function holdersText(room: NeuronRoom): string {
-  const tenants = room.tenants
-    .toSorted(
-      (left, right) =>
-        sharesTotal(right.shares) - sharesTotal(left.shares) || (left.modelId < right.modelId ? -1 : 1),
-    )
-    .map((tenant) => `${tenant.modelId} holds ${sharesTotal(tenant.shares)} MB`);
-  const foreignMb = sharesTotal(room.foreign);
-  if (foreignMb > 0) tenants.push(`other processes hold ${foreignMb} MB`);
-  return tenants.length === 0 ? "" : `: ${tenants.join(", ")}`;
+/** The case in one sentence. */
+export function summaryOf(explanation: UnplacedExplanation): string {
+  const { need, nearest, blockers, conflict, layer } = explanation;
+  const size = need.mib === undefined ? "memory" : `${need.mib} MB (${need.source})`;
+  if (explanation.brief) return hintOf(explanation);
+  if (layer === "never") return `never fits: ${neverText(explanation, size)}`;
+  if (conflict !== null) return `does not fit together with others: ${conflictText(conflict)}`;
+  if (blockers.length > 0) return `does not fit now: ${blockersText(blockers)}`;
+  return `does not fit now: needs ${size}, and ${nearest === null ? "no neuron answers" : `${nearest.neuron} ${reasonOf(nearest)}`}`;
 }
 
-/** The least change that would make a copy fit, as far as one look can tell. */
-export function placementHint(model: DesiredModel, refusals: readonly Refusal[]): string {
-  const closest = refusals
-    .filter((refusal) => refusal.shortMb !== undefined)
-    .sort(
-      (left, right) => (left.shortMb ?? 0) - (right.shortMb ?? 0) || (left.neuron < right.neuron ? -1 : 1),
-    )[0];
-  if (closest?.shortMb !== undefined) {
-    const lacking =
-      model.need.footprintMb === undefined ? "has no free memory" : `is ${closest.shortMb} MB short`;
-    return `${closest.neuron} comes closest and ${lacking}: lower \`context\` or \`parallel\`, lower \`replicas\` of a model there, or raise this model's residency_priority`;
+function neverText({ nearest, verdicts }: UnplacedExplanation, size: string): string {
+  if (nearest === null) return `needs ${size}, and no neuron is declared`;
+  const hosting = verdicts.filter(({ checks }) =>
+    checks.some(({ check, ok }) => check === "one_copy" && !ok),
+  );
+  const also =
+    hosting.length === 0 ? "" : `; ${hosting.map(({ neuron }) => neuron).join(", ")} hold a copy already`;
+  const misses = verdicts.filter(({ checks }) =>
+    checks.some(({ check, ok }) => !ok && check !== "one_copy" && check !== "memory"),
+  );
+  const closest = misses.includes(nearest) ? nearest : (misses[0] ?? nearest);
+  return `even empty, ${closest.neuron} could not hold it: ${reasonOf(closest)}${also}`;
+}
+
+const BECAUSE: Readonly<Record<Blocker["because"], string>> = {
+  same_class: "is of the same class",
+  higher_class: "is of a higher class",
+  protected: "has protect = true",
+  loaded_by_hand: "was loaded by hand",
+  nowhere_to_go: "has nowhere to go",
+};
+
+function blockersText(blockers: readonly Blocker[]): string {
+  const [first] = blockers;
+  const holders = blockers.map(({ modelId, mib, because, largestHoleMib }) => {
+    const hole = largestHoleMib === null ? "" : `; the largest hole elsewhere has ${largestHoleMib} MB`;
+    return `${modelId} (${mib} MB, ${BECAUSE[because]}${hole})`;
+  });
+  return `fits on ${first?.neuron ?? "a neuron"} without ${holders.join(" and ")}`;
+}
+
+function conflictText({ models, needMib, haveMib, neurons, lines }: Conflict): string {
+  const names = models.map(({ modelId, copies }) => (copies === 1 ? modelId : `${copies} x ${modelId}`));
+  const because = lines.map(({ key, id }) => `${key} of ${id}`);
+  const matter = because.length === 0 ? "" : `; what matters: ${because.join(", ")}`;
+  const where = neurons.length > 4 ? `${neurons.length} neurons` : neurons.join(", ");
+  return `${names.join(" + ")} need ${needMib} MB in pieces that ${where} (${haveMib} MB) cannot hold${matter}`;
+}
+
+/** A remedy in words, naming the line of the fleet files. */
+export function remedyText(remedy: Remedy, { modelId, need }: UnplacedExplanation): string {
+  const { kind, to, neuron, from, line } = remedy;
+  const fits = neuron === null ? "" : `; it then fits on ${neuron}`;
+  switch (kind) {
+    case "context":
+    case "min_devices":
+    case "min_device_vram_mb":
+      return `set \`${kind} = ${to}\` (now ${from ?? "unset"}) in the block of ${modelId}${fits}`;
+    case "vram_mb":
+      return `if it really takes no more than ${to} MB, declare \`vram_mb = ${to}\` (now ${from ?? "unset"}) for ${modelId}${fits}`;
+    case "pinned_on":
+      return `allow ${neuron ?? "another neuron"}: \`pinned_on = ${to}\` in the block of ${modelId}`;
+    case "drain":
+      return `end the drain: \`drain = false\` in the block of neuron ${line?.id ?? ""}${fits}`;
+    case "residency_priority":
+      return `raise \`residency_priority\` of ${modelId} to ${to} (now ${from ?? "100"}); what is in its way on ${neuron ?? "the neuron"} then gives way`;
+    case "replicas":
+      return `want less: \`replicas = ${to}\` (now ${from ?? "0"}) in the block of ${modelId}`;
+    case "other_replicas":
+      return `lower \`replicas\` of ${line?.id ?? "another model"} to ${to} (now ${from ?? "1"})${fits}`;
+    case "neuron_back":
+      return `bring ${to} back, which does not answer and may hold it`;
+    case "device":
+      return `add ${to}${need.mib === undefined ? "" : ` for the ${need.mib} MB of ${modelId}`}`;
+    default:
+      return kind satisfies never;
   }
-  if (refusals.every(({ reason }) => reason.startsWith("not in pinned_on") || reason === "drain = true")) {
-    return "allow another neuron in pinned_on, or end the drain";
-  }
-  if (refusals.some(({ reason }) => reason.startsWith("does not answer"))) {
-    return "bring the neuron back that does not answer, or allow another one";
-  }
-  return "lower min_devices or min_device_vram_mb, lower `replicas`, or add a neuron that has what the block asks for";
 }

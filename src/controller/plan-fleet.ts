@@ -1,324 +1,179 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
+import { canonicalDigest } from "../protocol/canonical-digest.ts";
 import {
   PLAN_FORMAT_VERSION,
-  type PlanChange,
+  type DeclaredModel,
   type PlanDocument,
-  type PlanNeuron,
-  type PlanReason,
   type PlanRevision,
 } from "../protocol/plan-document.ts";
-import { desiredModels, type DesiredModel } from "./desired-models.ts";
-import { foreignMemory, residentShares, sharesTotal, type Shares } from "./device-room.ts";
-import type { ObservedFleet, ObservedNeuron, ReachableNeuron } from "./observed-fleet.ts";
-import { orderChanges, type OrderedDraft } from "./order-changes.ts";
-import { placeModels, type Arrival, type Placement } from "./placement.ts";
-import { judgeCopies, type JudgedCopy } from "./present-copies.ts";
+import { comparePlans } from "./compare-plans.ts";
+import type { DesiredModel } from "./desired-models.ts";
+import { snapshotDigest, snapshotOfFleet } from "./fleet-snapshots.ts";
+import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
+import { explainUnplaced, planAssignment, planGap } from "./placement-words.ts";
+import { copyKey } from "./plan-diff.ts";
+import { planNeuron } from "./plan-neurons.ts";
+import { planRounds, type PlanRounds } from "./plan-rounds.ts";
+import { planRows } from "./plan-rows.ts";
+import { survivalOf } from "./plan-survival.ts";
+import { confineToTargets } from "./plan-targets.ts";
+import type { JudgedCopy } from "./present-copies.ts";
+import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun, type Simulation } from "./simulate-plan.ts";
+import { forecast, type Forecast } from "./transition-forecast.ts";
 
-export interface PlanInput {
+/** Desired state and where it comes from. */
+export interface PlanSource {
   readonly fleet: Fleet;
   readonly fleetDigest: string;
   readonly revision: PlanRevision;
-  readonly observed: ObservedFleet;
 }
+
+export interface PlanInput extends PlanSource {
+  readonly observed: ObservedFleet;
+  /** Set when the observation was read from a snapshot. */
+  readonly snapshotDigest?: string | undefined;
+  /** Confine the plan to these models and what their changes depend on. */
+  readonly targets?: readonly string[] | undefined;
+  /** Plan this revision on the same observation too, and say what is caused by the difference. */
+  readonly base?: PlanSource | undefined;
+  /** "skip": leave out what the death of each neuron would cost, for callers that only want the changes. */
+  readonly survival?: "skip" | undefined;
+}
+
+/** Neurons that apply changes at once. */
+const PARALLELISM = 10;
 
 /** Everything that differs between the fleet files and the fleet, as rows in an order that can be carried out. */
 export function planFleet(input: PlanInput): PlanDocument {
+  const document = planOne(input);
+  if (input.base === undefined) return withDigest(document);
+  const base = planOne({ ...input, ...input.base, survival: "skip" });
+  return withDigest(comparePlans(document, base));
+}
+
+type Undigested = Omit<PlanDocument, "digest">;
+
+const withDigest = (document: Undigested): PlanDocument => {
+  const { format_version, ...rest } = document;
+  return { format_version, digest: canonicalDigest(document), ...rest };
+};
+
+function planOne(input: PlanInput): Undigested {
   const { fleet, observed } = input;
-  const desired = desiredModels(fleet, observed);
-  const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies });
-  const diff = new FleetDiff({ desired, copies, placement, observed });
-  const drafts = diff.drafts();
-  const changes = orderChanges(drafts, freeMemory(observed));
+  const rounds = planRounds(fleet, observed);
+  const { steps, deferred, outside } = confineToTargets(rounds.transition, input.targets ?? []);
+  const predicted = forecast({
+    steps,
+    parallelism: PARALLELISM,
+    serving: servingCopies(observed),
+    declared: new Set(fleet.models.filter(({ replicas }) => replicas > 0).map(({ id }) => id)),
+  });
+  return assemble(input, { ...rounds, transition: { steps, deferred }, outside, predicted });
+}
+
+interface PlanParts extends PlanRounds {
+  /** Changes outside of the targets. */
+  readonly outside: number;
+  readonly predicted: Forecast;
+}
+
+function assemble(input: PlanInput, parts: PlanParts): Undigested {
+  const { fleet, observed } = input;
+  const { desired, placement, transition } = parts;
+  const changes = planRows(transition.steps, { forecast: parts.predicted, observed, desired });
+  const simulation = simulateSteps(observed, memoryStepsOf(observed, changes));
+  const problems = simulation.overruns.map(overrunText);
+  const isTarget = ({ model_id }: { readonly model_id: string }): boolean =>
+    input.targets === undefined || input.targets.length === 0 || input.targets.includes(model_id);
+  const unplaced = explainUnplaced(placement).filter(isTarget);
+  const unknown = placement.unknown.filter(isTarget);
+  const deferred = transition.deferred.map(({ draft: { change }, reason }) => ({
+    id: change.id,
+    model_id: change.model_id,
+    reason,
+  }));
   return {
     format_version: PLAN_FORMAT_VERSION,
     fleet: fleet.fleet.name,
     revision: input.revision,
     fleet_digest: input.fleetDigest,
-    created_at_ms: observed.observedAtMs,
-    complete: placement.unplaced.length === 0 && placement.unknown.length === 0,
-    neurons: observed.neurons.map((neuron) => planNeuron(neuron, drafts)),
+    observation: observationOf(input),
+    applyable: problems.length === 0 && changes.length > 0,
+    complete: [unplaced, unknown, deferred].every((rows) => rows.length === 0) && parts.outside === 0,
+    errored: problems.length > 0,
+    problems,
+    targets: [...(input.targets ?? [])].toSorted(),
+    outside_targets: parts.outside,
+    comparison: null,
+    declared: declaredModels(desired),
+    neurons: planNeurons(input, simulation),
     changes,
-    unchanged: diff.unchanged,
-    unplaced: [...placement.unplaced],
-    unknown: [...placement.unknown],
-    left_alone: leftAlone(copies),
+    unchanged: parts.unchanged,
+    unplaced,
+    unknown,
+    deferred,
+    left_alone: leftAlone(parts.copies),
+    placement: planGap(placement.gap),
+    assignments: placement.assignments.map(planAssignment),
+    schedule: parts.predicted.schedule,
+    survival:
+      input.survival === "skip"
+        ? { neurons: null, remark: null }
+        : survivalOf(fleet, fleetAfter(observed, changes)),
+    traffic: observed.traffic === undefined ? null : { window_secs: observed.traffic.windowSecs },
   };
 }
 
-const keyOf = (modelId: string, neuron: string): string => `${modelId}@${neuron}`;
-
-class FleetDiff {
-  unchanged = 0;
-  readonly #desired: ReadonlyMap<string, DesiredModel>;
-  readonly #copies: readonly JudgedCopy[];
-  readonly #placement: Placement;
-  readonly #arrivals: Map<string, Arrival>;
-  readonly #sharesByNeuron: ReadonlyMap<string, ReadonlyMap<string, Shares>>;
-  readonly #drafts: OrderedDraft[] = [];
-
-  constructor(parts: {
-    readonly desired: ReadonlyMap<string, DesiredModel>;
-    readonly copies: readonly JudgedCopy[];
-    readonly placement: Placement;
-    readonly observed: ObservedFleet;
-  }) {
-    this.#desired = parts.desired;
-    this.#copies = parts.copies;
-    this.#placement = parts.placement;
-    this.#arrivals = new Map(
-      parts.placement.arrivals.map((arrival) => [keyOf(arrival.modelId, arrival.neuron), arrival]),
-    );
-    this.#sharesByNeuron = new Map(
-      parts.observed.neurons.map((neuron) => [
-        neuron.name,
-        neuron.reachable ? residentShares(neuron) : new Map<string, Shares>(),
-      ]),
-    );
-  }
-
-  drafts(): OrderedDraft[] {
-    const departing: { copy: JudgedCopy; reason: PlanReason; detail: string }[] = [];
-    for (const copy of this.#copies) {
-      const departure = this.#judge(copy);
-      if (departure !== undefined) departing.push({ copy, ...departure });
-    }
-    const moved = new Set(departing.map(({ copy }) => copy.resident.id));
-    for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
-    for (const arrival of this.#arrivals.values()) this.#load(arrival, moved);
-    return this.#drafts;
-  }
-
-  /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
-  #judge(copy: JudgedCopy): { reason: PlanReason; detail: string } | undefined {
-    const { resident, neuron, standing } = copy;
-    const key = keyOf(resident.id, neuron.name);
-    const displaced = this.#placement.displaced.find((row) => keyOf(row.modelId, row.neuron) === key);
-    if (displaced !== undefined)
-      return { reason: "makes_room", detail: `makes room for ${displaced.inFavourOf}` };
-    if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);
-    if (standing.kind !== "kept") return undefined;
-    if (standing.current) {
-      this.unchanged += 1;
-      return undefined;
-    }
-    if (this.#placement.outdated.some((row) => keyOf(row.modelId, row.neuron) === key)) return undefined;
-    const arrival = this.#arrivals.get(key);
-    if (arrival !== undefined && sameDevices(arrival.shares, resident.devices)) {
-      this.#arrivals.delete(key);
-      this.#replace(copy, arrival, standing.model);
-      return undefined;
-    }
-    return { reason: "spec_changed", detail: "its settings changed" };
-  }
-
-  /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
-  #judgeLeaving(
-    copy: JudgedCopy,
-    standing: { readonly reason: PlanReason; readonly detail: string },
-  ): { reason: PlanReason; detail: string } | undefined {
-    const key = keyOf(copy.resident.id, copy.neuron.name);
-    const room = this.#arrivals.get(key)?.shares;
-    const held = this.#sharesOf(copy);
-    const stays =
-      room !== undefined &&
-      sameDevices(room, copy.resident.devices) &&
-      [...held].every(([index, share]) => share <= (room.get(index) ?? 0)) &&
-      standing.reason === "replicas_lowered" &&
-      copy.resident.spec_hash === copy.model?.specHash;
-    if (!stays) return { reason: standing.reason, detail: standing.detail };
-    this.#arrivals.delete(key);
-    this.unchanged += 1;
-    return undefined;
-  }
-
-  #sharesOf(copy: JudgedCopy): Shares {
-    return this.#sharesByNeuron.get(copy.neuron.name)?.get(copy.resident.id) ?? new Map();
-  }
-
-  #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
-    const { resident, neuron, model } = copy;
-    this.#drafts.push({
-      priority: model?.priority ?? 0,
-      frees: this.#sharesOf(copy),
-      takes: new Map(),
-      sizeKnown: true,
-      change: {
-        ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
-        actions: ["unload"],
-        action_reason: reason,
-        detail,
-        protected: model?.block.protect ?? false,
-        ...perDevice(this.#sharesOf(copy)),
-        vram_before_mb: resident.vram_used_mb,
-        vram_after_mb: 0,
-        vram_source: resident.vram_measured ? "measured" : "declared",
-        spec: null,
-      },
-    });
-  }
-
-  #load(arrival: Arrival, moved: ReadonlySet<string>): void {
-    const model = this.#desired.get(arrival.modelId);
-    if (model === undefined) return;
-    const here = this.#copies.find(
-      (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
-    );
-    const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
-    const reason =
-      isOutdated && here.standing.kind !== "ending"
-        ? "spec_changed"
-        : moved.has(arrival.modelId)
-          ? "moved"
-          : "declared_not_loaded";
-    this.#drafts.push({
-      ...loaded(model, arrival),
-      frees: new Map(),
-      change: {
-        ...row({ kind: "load", modelId: arrival.modelId, neuron: arrival.neuron }),
-        ...loadedFields(model, arrival),
-        actions: ["load"],
-        action_reason: reason,
-        detail: loadDetail(model, reason),
-        protected: false,
-        vram_before_mb: 0,
-      },
-    });
-  }
-
-  #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
-    this.#drafts.push({
-      ...loaded(model, arrival),
-      frees: this.#sharesOf(copy),
-      change: {
-        ...row({ kind: "replace", modelId: arrival.modelId, neuron: arrival.neuron }),
-        ...loadedFields(model, arrival),
-        actions: ["unload", "load"],
-        action_reason: "spec_changed",
-        detail: `its settings changed${sizeRemark(model)}`,
-        protected: model.block.protect,
-        vram_before_mb: copy.resident.vram_used_mb,
-      },
-    });
-  }
-}
-
-function row(of: { readonly kind: PlanChange["kind"]; readonly modelId: string; readonly neuron: string }) {
+function observationOf({ fleet, observed, snapshotDigest: digest }: PlanInput): PlanDocument["observation"] {
   return {
-    id: `${of.kind} ${keyOf(of.modelId, of.neuron)}`,
-    model_id: of.modelId,
-    neuron: of.neuron,
-    kind: of.kind,
-    depends_on: [],
+    digest: digest ?? snapshotDigest(snapshotOfFleet(fleet.fleet.name, observed)),
+    source: digest === undefined ? "neurons" : "snapshot",
+    taken_at_ms: observed.observedAtMs,
   };
 }
 
-const loaded = (model: DesiredModel, arrival: Arrival) => ({
-  priority: model.priority,
-  takes: arrival.shares,
-  sizeKnown: model.need.footprintMb !== undefined,
-});
+const overrunText = ({ step, neuron, device, usedMb, totalMb }: Overrun): string =>
+  `${step} would bring device ${device} of ${neuron} to ${usedMb} MB of ${totalMb} MB`;
 
-function perDevice(shares: Shares): Pick<PlanChange, "devices" | "device_vram_mb"> {
-  const devices = [...shares.keys()].toSorted((left, right) => left - right);
-  return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
+function declaredModels(desired: ReadonlyMap<string, DesiredModel>): DeclaredModel[] {
+  return [...desired.values()]
+    .map(({ block, specHash, priority, need }) => ({
+      model_id: block.id,
+      replicas: block.replicas,
+      pinned_on: block.pinned_on.toSorted(),
+      min_devices: need.minDevices,
+      min_device_vram_mb: need.minDeviceVramMb,
+      residency_priority: priority,
+      protect: block.protect,
+      spec_hash: specHash,
+    }))
+    .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1));
 }
 
-function loadedFields(model: DesiredModel, arrival: Arrival) {
-  const placed = perDevice(arrival.shares);
-  return {
-    ...placed,
-    vram_after_mb: sharesTotal(arrival.shares),
-    vram_source: model.footprint.source,
-    spec: { ...model.spec, devices: placed.devices },
-  };
+function planNeurons({ fleet, observed }: PlanInput, simulation: Simulation): PlanDocument["neurons"] {
+  const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
+  return observed.neurons
+    .map((neuron) => planNeuron(neuron, blocks.get(neuron.name), simulation))
+    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
-function loadDetail(model: DesiredModel, reason: PlanReason): string {
-  const { replicas } = model.block;
-  const why =
-    reason === "moved"
-      ? "takes over from a copy that leaves"
-      : reason === "spec_changed"
-        ? "comes back with the new settings"
-        : `replicas = ${replicas}, and ${replicas === 1 ? "it is" : "a copy is"} not loaded`;
-  return why + sizeRemark(model);
-}
-
-const sizeRemark = (model: DesiredModel): string =>
-  model.footprint.source === "unknown" ? "; its size is known after the first load (no vram_mb)" : "";
-
-function sameDevices(shares: Shares, devices: readonly number[]): boolean {
-  return shares.size === devices.length && devices.every((index) => shares.has(index));
-}
-
-/** What is free before anything happens, per neuron and device. */
-function freeMemory(observed: ObservedFleet): ReadonlyMap<string, Shares> {
-  return new Map(
-    observed.neurons.flatMap((neuron) => {
-      if (!neuron.reachable) return [];
-      const used = usedNow(neuron);
-      const free = neuron.discovery.devices.map(
-        (device) =>
-          [device.index, Math.max(0, device.vram_total_mb - (used.get(device.index) ?? 0))] as const,
-      );
-      return [[neuron.name, new Map(free)] as const];
-    }),
-  );
-}
-
-/** Models and other processes together. */
-function usedNow(neuron: ReachableNeuron): Map<number, number> {
-  const used = new Map(foreignMemory(neuron));
-  for (const shares of residentShares(neuron).values()) addShares(used, shares, 1);
-  return used;
-}
-
-function addShares(used: Map<number, number>, shares: Shares, sign: 1 | -1): void {
-  for (const [index, share] of shares) used.set(index, (used.get(index) ?? 0) + sign * share);
-}
-
-function planNeuron(neuron: ObservedNeuron, drafts: readonly OrderedDraft[]): PlanNeuron {
-  const { name, endpoint } = neuron;
-  if (!neuron.reachable) {
-    return {
-      name,
-      endpoint,
-      reachable: false,
-      problem: neuron.problem,
-      generation: null,
-      models: [],
-      devices: [],
-    };
+function servingCopies(observed: ObservedFleet): Map<string, string[]> {
+  const serving = new Map<string, string[]>();
+  for (const { name, models } of reachableNeurons(observed)) {
+    for (const { id, status } of models)
+      if (status === "loaded") serving.set(id, [...(serving.get(id) ?? []), name]);
   }
-  const before = usedNow(neuron);
-  const after = new Map(before);
-  for (const draft of drafts.filter(({ change }) => change.neuron === name)) {
-    addShares(after, draft.frees, -1);
-    addShares(after, draft.takes, 1);
-  }
-  return {
-    name,
-    endpoint,
-    reachable: true,
-    problem: null,
-    generation: neuron.generation,
-    models: neuron.models.map(({ id, spec_hash, status }) => ({ model_id: id, spec_hash, status })),
-    devices: neuron.discovery.devices.map((device) => ({
-      index: device.index,
-      name: device.name,
-      kind: device.kind,
-      vram_total_mb: device.vram_total_mb,
-      vram_before_mb: before.get(device.index) ?? 0,
-      vram_after_mb: Math.max(0, after.get(device.index) ?? 0),
-    })),
-  };
+  return serving;
 }
 
 function leftAlone(copies: readonly JudgedCopy[]): PlanDocument["left_alone"] {
-  return copies.flatMap(({ resident, neuron, standing }) =>
-    standing.kind === "left_alone"
-      ? [{ model_id: resident.id, neuron: neuron.name, reason: standing.reason }]
-      : [],
-  );
+  return copies
+    .flatMap(({ resident, neuron, standing }) =>
+      standing.kind === "left_alone"
+        ? [{ model_id: resident.id, neuron: neuron.name, reason: standing.reason }]
+        : [],
+    )
+    .toSorted((left, right) =>
+      copyKey(left.model_id, left.neuron) < copyKey(right.model_id, right.neuron) ? -1 : 1,
+    );
 }

@@ -43,7 +43,10 @@ export function judgeCopies(
       return { ...copy, standing: standingOf(copy, blocks.get(neuron.name)) };
     }),
   );
-  const surplus = new Set(fleet.models.flatMap((block) => surplusOf(block.id, block.replicas, judged)));
+  const byModel = Map.groupBy(judged, (copy) => copy.resident.id);
+  const surplus = new Set(
+    fleet.models.flatMap((block) => surplusOf(block.replicas, byModel.get(block.id) ?? [])),
+  );
   return judged.map((copy) => {
     if (!surplus.has(copy)) return copy;
     const replicas = copy.model?.block.replicas ?? 0;
@@ -52,9 +55,9 @@ export function judgeCopies(
   });
 }
 
-function surplusOf(modelId: string, replicas: number, judged: readonly JudgedCopy[]): JudgedCopy[] {
-  return judged
-    .filter((copy) => copy.resident.id === modelId && copy.standing.kind === "kept")
+function surplusOf(replicas: number, copies: readonly JudgedCopy[]): JudgedCopy[] {
+  return copies
+    .filter((copy) => copy.standing.kind === "kept")
     .sort(byWorthKeeping)
     .slice(replicas);
 }

@@ -1,32 +1,29 @@
 import { nearest } from "../core/nearest.ts";
-import type { Declared, DeclaredFleet } from "./declared-blocks.ts";
+import { namesOf, type CheckContext, type Declared, type DeclaredFleet } from "./declared-blocks.ts";
 import { diagnostic, type Diagnostic, type Finding } from "./diagnostics.ts";
-import type { ModelBlock } from "./fleet-schema.ts";
+import { DEFAULT_LISTEN, DEFAULT_METRICS_LISTEN } from "./fleet-schema.ts";
+import { keyFindings } from "./check-keys.ts";
+import { modelFindings } from "./check-models.ts";
+import { secretFindings } from "./check-secrets.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
+import { unusedFindings } from "./not-used-yet.ts";
 import type { KeyPath } from "./toml-locator.ts";
-
-interface CheckContext {
-  readonly declared: DeclaredFleet;
-  readonly merged: MergedFleetDocument;
-}
 
 /** The rules that no schema can state: references, duplicates and figures that contradict each other. */
 export function checkFleet(context: CheckContext): Diagnostic[] {
   const { declared, merged } = context;
-  const models = declared.models.flatMap(({ block, path }) => (block === undefined ? [] : [{ block, path }]));
   const findings: Finding[] = [
     ...emptyTables(context),
     ...duplicates(declared.neurons, { merged, nameKey: "name", what: "neuron" }),
     ...duplicates(declared.models, { merged, nameKey: "id", what: "model" }),
+    ...duplicates(declared.keys, { merged, nameKey: "id", what: "key" }),
     ...duplicateEndpoints(context),
     ...declared.aliases.flatMap((alias) => aliasFindings(alias, context)),
-    ...models.flatMap((model) => [
-      ...pinFindings(model, context),
-      ...replicaFindings(model, context),
-      ...limitFindings(model, merged),
-      ...sourceFindings(model, merged),
-      ...shapeFindings(model, merged),
-    ]),
+    ...modelFindings(context),
+    ...keyFindings(context),
+    ...addressFindings(merged),
+    ...secretFindings(merged),
+    ...unusedFindings(context),
   ];
   return findings.map(diagnostic);
 }
@@ -104,9 +101,6 @@ function sameValueTwice(
   };
 }
 
-const namesOf = (blocks: readonly Declared<unknown>[]): string[] =>
-  blocks.flatMap(({ name }) => (name === undefined ? [] : [name]));
-
 function aliasFindings(
   entry: DeclaredFleet["aliases"][number],
   { declared, merged }: CheckContext,
@@ -139,100 +133,26 @@ function aliasFindings(
   return findings;
 }
 
-interface CheckedModel {
-  readonly block: ModelBlock;
-  readonly path: KeyPath;
+/** Two servers cannot bind one port, whatever address the second one names beside it. */
+function addressFindings(merged: MergedFleetDocument): Finding[] {
+  const listen = merged.valueAt(["gateway", "listen"]) ?? DEFAULT_LISTEN;
+  const metrics = merged.valueAt(["gateway", "metrics_listen"]) ?? DEFAULT_METRICS_LISTEN;
+  if (typeof listen !== "string" || typeof metrics !== "string") return [];
+  const [first, second] = [splitAddress(listen), splitAddress(metrics)];
+  if (first.port !== second.port || first.port === "0") return [];
+  const isEverywhere = ANY_ADDRESS.has(first.host) || ANY_ADDRESS.has(second.host);
+  if (first.host !== second.host && !isEverywhere) return [];
+  const path = [
+    "gateway",
+    merged.valueAt(["gateway", "metrics_listen"]) === undefined ? "listen" : "metrics_listen",
+  ];
+  const message = `listen = "${listen}" and metrics_listen = "${metrics}" want the same port`;
+  return [{ code: "CTX128", at: merged.placeOfValue(path), message }];
 }
 
-function pinFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
-  const names = namesOf(declared.neurons);
-  return block.pinned_on.flatMap((pin, index): Finding[] => {
-    const at = merged.placeOfValue([...path, "pinned_on", index]);
-    if (block.pinned_on.indexOf(pin) !== index) {
-      return [{ code: "CTX117", at, message: `\`${pin}\` is already in pinned_on` }];
-    }
-    if (names.includes(pin)) return [];
-    const meant = nearest(pin, names);
-    const known = names.length === 0 ? "no neuron is declared" : `declared neurons: ${names.join(", ")}`;
-    const help = meant === undefined ? known : `did you mean \`${meant}\`?`;
-    return [
-      {
-        code: "CTX108",
-        at,
-        message: `\`${block.id}\` is pinned on \`${pin}\`, which no [[neurons]] block declares`,
-        help,
-      },
-    ];
-  });
-}
+const ANY_ADDRESS = new Set(["0.0.0.0", "[::]"]);
 
-/** Pins to unknown neurons have their own finding; here they count, so that one slip is one finding. */
-function replicaFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
-  const allowed = block.pinned_on.length > 0 ? new Set(block.pinned_on).size : declared.neurons.length;
-  if (block.replicas <= allowed || (block.pinned_on.length === 0 && allowed === 0)) return [];
-  const among = block.pinned_on.length > 0 ? `pinned_on allows ${allowed}` : `the fleet has ${allowed}`;
-  const message = `\`${block.id}\` wants ${block.replicas} replicas on different neurons, but ${among}`;
-  return [{ code: "CTX112", at: merged.placeOfValue([...path, "replicas"]), message }];
-}
-
-function limitFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
-  const { limit, context } = block;
-  if (limit === undefined) return [];
-  const findings: Finding[] = [];
-  if (context !== undefined && limit.context > context) {
-    const at = merged.placeOfValue([...path, "limit", "context"]);
-    findings.push({
-      code: "CTX115",
-      at,
-      message: `limit.context is ${limit.context}, but \`context\` is ${context}`,
-    });
-  }
-  for (const part of ["input", "output"] as const) {
-    const value = limit[part];
-    if (value === undefined || value <= limit.context) continue;
-    const at = merged.placeOfValue([...path, "limit", part]);
-    findings.push({
-      code: "CTX115",
-      at,
-      message: `limit.${part} is ${value}, but limit.context is ${limit.context}`,
-    });
-  }
-  return findings;
-}
-
-function sourceFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
-  const { source } = block;
-  if (source === undefined) return [];
-  const at = merged.placeOfValue([...path, "source"]);
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(source)?.[1];
-  if (scheme === undefined) return storeNameFindings(source, at);
-  if (scheme !== "file") {
-    return [{ code: "CTX116", at, message: `\`${scheme}:\` is no source that this version loads from` }];
-  }
-  if (source.startsWith("file:/")) return [];
-  const message = `\`${source}\` is relative: each neuron would look somewhere else`;
-  return [{ code: "CTX116", at, message }];
-}
-
-function storeNameFindings(source: string, at: Finding["at"]): Finding[] {
-  if (source.startsWith("/")) {
-    return [{ code: "CTX116", at, message: `\`${source}\` has no scheme`, help: `write \`file:${source}\`` }];
-  }
-  if (source.split("/").includes("..")) {
-    return [{ code: "CTX116", at, message: `\`${source}\` leaves the neurons' model store` }];
-  }
-  return [];
-}
-
-function shapeFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
-  const findings: Finding[] = [];
-  if (block.replicas > 0 && block.idle_unload_secs !== undefined) {
-    const message = `\`idle_unload_secs\` does nothing for \`${block.id}\`: replicas > 0 keeps it loaded`;
-    findings.push({ code: "CTX117", at: merged.placeOfKey([...path, "idle_unload_secs"]), message });
-  }
-  if (block.vram_mb !== undefined && block.vram_mb < block.min_devices) {
-    const message = `\`${block.id}\` has vram_mb = ${block.vram_mb} for ${block.min_devices} devices`;
-    findings.push({ code: "CTX119", at: merged.placeOfValue([...path, "vram_mb"]), message });
-  }
-  return findings;
+function splitAddress(address: string): { readonly host: string; readonly port: string } {
+  const colon = address.lastIndexOf(":");
+  return { host: address.slice(0, colon), port: address.slice(colon + 1) };
 }

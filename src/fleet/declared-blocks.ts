@@ -1,5 +1,12 @@
 import type { z } from "zod";
-import { modelBlockSchema, neuronBlockSchema, type ModelBlock, type NeuronBlock } from "./fleet-schema.ts";
+import {
+  keyBlockSchema,
+  modelBlockSchema,
+  neuronBlockSchema,
+  type KeyBlock,
+  type ModelBlock,
+  type NeuronBlock,
+} from "./fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import type { KeyPath } from "./toml-locator.ts";
 
@@ -19,6 +26,7 @@ export interface Declared<Block> {
 export interface DeclaredFleet {
   readonly neurons: readonly Declared<NeuronBlock>[];
   readonly models: readonly Declared<ModelBlock>[];
+  readonly keys: readonly Declared<KeyBlock>[];
   readonly aliases: readonly { readonly path: KeyPath; readonly alias: string; readonly target: string }[];
 }
 
@@ -30,6 +38,9 @@ export function declaredBlocks(merged: MergedFleetDocument): DeclaredFleet {
     ),
     models: readBlocks(merged.document["models"], { table: "models", nameKey: "id" }, (raw) =>
       readLeniently(modelBlockSchema, raw),
+    ),
+    keys: readBlocks(merged.document["keys"], { table: "keys", nameKey: "id" }, (raw) =>
+      readLeniently(keyBlockSchema, raw),
     ),
     aliases: Object.entries(isTable(aliases) ? aliases : {}).flatMap(([alias, target]) =>
       typeof target === "string" ? [{ path: ["aliases", alias], alias, target }] : [],
@@ -66,3 +77,13 @@ function readLeniently<Block>(schema: z.ZodType<Block>, raw: unknown): Block | u
   const rest = schema.safeParse(Object.fromEntries(Object.entries(raw).filter(([key]) => !wrong.has(key))));
   return rest.success ? rest.data : undefined;
 }
+
+/** What the semantic checks work on. */
+export interface CheckContext {
+  readonly declared: DeclaredFleet;
+  readonly merged: MergedFleetDocument;
+}
+
+/** The names of blocks, those with other mistakes among them. */
+export const namesOf = (blocks: readonly Declared<unknown>[]): string[] =>
+  blocks.flatMap(({ name }) => (name === undefined ? [] : [name]));

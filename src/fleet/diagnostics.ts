@@ -1,4 +1,5 @@
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from "./diagnostic-codes.ts";
+import { maskSecrets, secretsOf } from "./mask-secrets.ts";
 
 /** A spot in a fleet file. Lines and columns count from 1; columns count UTF-16 units, as editors do. */
 export interface Place {
@@ -42,23 +43,44 @@ export interface Finding {
   readonly related?: readonly RelatedPlace[];
 }
 
-/** Completes a finding with what the code table fixes: severity and the usual help. */
+/** Completes a finding with what the code table fixes (severity, the usual help) and hides the secrets of its line. */
 export function diagnostic(finding: Finding): Diagnostic {
   const entry = DIAGNOSTIC_CODES[finding.code];
-  const { file, line, column, sourceLine, length } = finding.at;
+  const { file, line, column, length } = finding.at;
+  const { sourceLine, message } = withoutSecrets(finding);
   return {
     file,
     line,
     column,
     code: finding.code,
     severity: entry.severity,
-    message: finding.message,
+    message,
     help: finding.help ?? entry.help,
     ...(sourceLine === undefined ? {} : { sourceLine }),
     ...(length === undefined ? {} : { length }),
     ...(finding.related === undefined || finding.related.length === 0 ? {} : { related: finding.related }),
   };
 }
+
+/** A finding is printed by CI jobs that anybody may read: neither its line nor its message repeats a secret. */
+function withoutSecrets({ at, message }: Finding): { sourceLine: string | undefined; message: string } {
+  const { sourceLine } = at;
+  if (sourceLine === undefined) return { sourceLine, message: maskSecrets(message) };
+  const isBareSecret = at.file.endsWith("__HASH");
+  const hidden = isBareSecret ? [sourceLine] : secretsOf(sourceLine);
+  const told = hidden.reduce((text, secret) => {
+    // Messages quote the beginning of a long value only.
+    const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
+    return text.replaceAll(quoted, "*".repeat(quoted.length));
+  }, message);
+  return {
+    sourceLine: isBareSecret ? "*".repeat(sourceLine.length) : maskSecrets(sourceLine),
+    message: maskSecrets(told),
+  };
+}
+
+/** Characters of a long value that a message repeats. */
+export const QUOTED_LENGTH = 57;
 
 const compareText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
 

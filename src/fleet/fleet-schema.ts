@@ -4,9 +4,17 @@ import { z } from "zod";
  * What an operator declares. Strict: an unknown key is an error, because a misspelt `pinned_on` that is ignored
  * costs more than one that is refused. Types are inferred from here; the JSON Schema for editors is generated.
  */
+/** Where the gateway listens when the files do not say. */
+export const DEFAULT_LISTEN = "127.0.0.1:31313";
+export const DEFAULT_METRICS_LISTEN = "127.0.0.1:31314";
+
 const listenAddress = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be host:port, such as 127.0.0.1:31313");
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be host:port, such as 127.0.0.1:31313")
+  .refine(
+    (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535,
+    "must have a port up to 65535",
+  );
 
 const modelId = z
   .string()
@@ -16,127 +24,253 @@ const modelId = z
 
 const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
-const httpEndpoint = z
-  .url({ protocol: /^https?$/, error: "must be a base URL, such as http://beast.internal:13131" })
-  .transform((value) => value.replace(/\/+$/, ""));
+const baseUrl = (example: string) =>
+  z
+    .url({ protocol: /^https?$/, error: `must be a base URL, such as ${example}` })
+    .transform((value) => value.replace(/\/+$/, ""));
 
-export const fleetTableSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes")
-    .describe("identity of the fleet: part of lock and history refs"),
-});
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
-export const gatewayTableSchema = z.strictObject({
-  listen: listenAddress.default("127.0.0.1:31313").describe("where clients connect"),
-  metrics_listen: listenAddress.default("127.0.0.1:31314").describe("where Prometheus scrapes"),
-});
+export const fleetTableSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes")
+      .describe("identity of the fleet: part of lock and history refs"),
+  })
+  .describe("what the fleet is called");
 
-export const evictionTableSchema = z.strictObject({
-  strategy: z.enum(["lru", "priority", "cost"]).default("lru").describe("which on-demand model gives way"),
-  defrag_after_cycles: z
-    .int("must be a whole number")
-    .nonnegative("must be 0 or more")
-    .default(50)
-    .describe("load and unload cycles before a neuron is defragmented; 0 = never"),
-});
+export const gatewayTableSchema = z
+  .strictObject({
+    listen: listenAddress.default(DEFAULT_LISTEN).describe("where clients connect"),
+    metrics_listen: listenAddress.default(DEFAULT_METRICS_LISTEN).describe("where Prometheus scrapes"),
+  })
+  .describe("the endpoint that clients talk to");
 
-export const neuronBlockSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
-    .describe("how pins and plans call the machine"),
-  endpoint: httpEndpoint.describe("base URL of the neuron; its hardware is discovered, never configured"),
-  labels: z.record(z.string(), z.string()).default({}).describe("free labels"),
-  drain: z.boolean().default(false).describe("true: nothing new is placed here and residents move away"),
-  weight: z
-    .number()
-    .positive("must be more than 0")
-    .default(1)
-    .describe("relative share of replicas when neurons are equal"),
-});
+export const evictionTableSchema = z
+  .strictObject({
+    strategy: z.enum(["lru", "priority", "cost"]).default("lru").describe("which on-demand model gives way"),
+    defrag_after_cycles: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .default(50)
+      .describe("load and unload cycles before a neuron is defragmented; 0 = never"),
+  })
+  .describe(
+    "what gives way when an on-demand model needs memory. Accepted and checked; the gateway of this version evicts nothing yet",
+  );
 
-export const modelLimitTableSchema = z.strictObject({
-  context: positiveInteger,
-  input: positiveInteger.optional(),
-  output: positiveInteger.optional(),
-});
+export const neuronBlockSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
+      .describe("how pins and plans call the machine"),
+    endpoint: baseUrl("http://beast.internal:13131").describe(
+      "base URL of the neuron; its hardware is discovered, never configured",
+    ),
+    labels: z
+      .record(z.string().min(1, "must not be empty"), z.string())
+      .default({})
+      .describe('free names and values, such as room = "rack-1"; shown, and decide nothing yet'),
+    drain: z.boolean().default(false).describe("true: nothing new is placed here and residents move away"),
+    weight: z
+      .number()
+      .positive("must be more than 0")
+      .default(1)
+      .describe("relative share of replicas when neurons are equal"),
+  })
+  .describe("one machine. Its hardware is discovered, never configured");
 
-export const modelCostTableSchema = z.strictObject({
-  input: z.number().nonnegative("must be 0 or more").default(0),
-  output: z.number().nonnegative("must be 0 or more").default(0),
-  cache_read: z.number().nonnegative("must be 0 or more").optional(),
-  cache_write: z.number().nonnegative("must be 0 or more").optional(),
-});
+export const modelLimitTableSchema = z
+  .strictObject({
+    context: positiveInteger.describe("tokens of prompt and answer together"),
+    input: positiveInteger.optional().describe("tokens of the prompt"),
+    output: positiveInteger.optional().describe("tokens of the answer"),
+  })
+  .describe("what clients are told");
 
-export const modelBlockSchema = z.strictObject({
-  id: modelId.describe("what clients ask for"),
-  source: z
-    .string()
-    .min(1, "must not be empty")
-    .optional()
-    .describe("file:<path>, or the name of a file in the neurons' model store; absent: the id names it"),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits")
-    .optional()
-    .describe("digest the file must have"),
-  harness: z.enum(["llama"]).default("llama").describe("engine"),
-  replicas: z
-    .int("must be a whole number")
-    .nonnegative("must be 0 or more")
-    .default(0)
-    .describe("resident copies that apply keeps loaded; 0 = on demand only"),
-  pinned_on: z.array(z.string()).default([]).describe("whitelist of neurons: affinity, not protection"),
-  min_devices: positiveInteger.default(1).describe("devices of one neuron that the model is spread over"),
-  min_device_vram_mb: positiveInteger.optional().describe("that many devices must have this total memory"),
-  vram_mb: positiveInteger.optional().describe("declared footprint; measured facts win once they exist"),
-  residency_priority: z
-    .int("must be a whole number")
-    .nonnegative("must be 0 or more")
-    .optional()
-    .describe("class; default 100"),
-  context: positiveInteger.optional().describe("context per slot in tokens"),
-  parallel: positiveInteger
-    .max(256, "must be at most 256")
-    .default(4)
-    .describe("slots: requests decoded side by side"),
-  limit: modelLimitTableSchema.optional().describe("what clients are told"),
-  cost: modelCostTableSchema
-    .optional()
-    .describe("USD per 1M tokens; absent = not priced, 0.0 = free on purpose"),
-  capabilities: z.array(z.string()).default([]).describe("used until the engine reports its own"),
-  idle_unload_secs: positiveInteger.optional().describe("on-demand copies leave after this idle time"),
-  protect: z.boolean().default(false).describe("apply refuses to unload it without --allow-protected"),
-});
+const usdPerMillion = z.number().nonnegative("must be 0 or more");
+
+export const modelCostTableSchema = z
+  .strictObject({
+    input: usdPerMillion.default(0).describe("prompt tokens"),
+    output: usdPerMillion.default(0).describe("answer tokens"),
+    cache_read: usdPerMillion.optional().describe("prompt tokens found in the prefix cache"),
+    cache_write: usdPerMillion.optional().describe("prompt tokens put into the prefix cache"),
+  })
+  .describe("USD per 1M tokens; absent = not priced, 0.0 = free on purpose");
+
+export const modelBlockSchema = z
+  .strictObject({
+    id: modelId.describe("what clients ask for"),
+    source: z
+      .string()
+      .min(1, "must not be empty")
+      .optional()
+      .describe(
+        "file:/absolute/path.gguf, or the name of a file in the neurons' model store; absent: the id names it. " +
+          "hf:org/repo:TAG (or :file.gguf) and https://... are accepted; neurons of this version cannot fetch them yet",
+      ),
+    revision: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, "must be a commit, a tag or a branch")
+      .optional()
+      .describe("commit, tag or branch of the hf: repository; a commit never changes under you"),
+    quant: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "must be a tag such as Q4_K_M")
+      .optional()
+      .describe("which GGUF of the hf: repository, when `source` does not name it: Q4_K_M, Q6_K, ..."),
+    sha256: sha256.optional().describe("digest the file must have"),
+    harness: z
+      .enum(["llama", "openai"])
+      .default("llama")
+      .describe(
+        "engine: llama (built in), or openai: an external engine that speaks the OpenAI API (vLLM, SGLang, llama-server). " +
+          "openai is accepted; neurons of this version do not attach to one yet",
+      ),
+    endpoint: baseUrl("http://127.0.0.1:8000")
+      .optional()
+      .describe("harness openai: base URL of the engine as its neuron reaches it, without /v1"),
+    served_as: modelId.optional().describe("harness openai: what the engine calls the model; absent: the id"),
+    token_file: z
+      .string()
+      .regex(/^\//, "must be an absolute path")
+      .optional()
+      .describe(
+        "harness openai: file on the neuron with the engine's bearer token; the token itself stays out of git",
+      ),
+    replicas: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .default(0)
+      .describe("resident copies that apply keeps loaded; 0 = on demand only"),
+    pinned_on: z.array(z.string()).default([]).describe("whitelist of neurons: affinity, not protection"),
+    min_devices: positiveInteger.default(1).describe("devices of one neuron that the model is spread over"),
+    min_device_vram_mb: positiveInteger.optional().describe("that many devices must have this total memory"),
+    vram_mb: positiveInteger.optional().describe("declared footprint; measured facts win once they exist"),
+    residency_priority: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .optional()
+      .describe("class; default 100"),
+    context: positiveInteger.optional().describe("context per slot in tokens"),
+    parallel: positiveInteger
+      .max(256, "must be at most 256")
+      .default(4)
+      .describe("slots: requests decoded side by side"),
+    limit: modelLimitTableSchema.optional(),
+    cost: modelCostTableSchema.optional(),
+    capabilities: z
+      .array(z.string().min(1, "must not be empty"))
+      .default([])
+      .describe("text, reasoning, embeddings, ...: used until the engine reports its own"),
+    idle_unload_secs: positiveInteger
+      .optional()
+      .describe("on-demand copies leave after this idle time; not acted on yet"),
+    protect: z.boolean().default(false).describe("apply refuses to unload it without --allow-protected"),
+  })
+  .describe("one model that the fleet offers");
+
+const KEY_HASH = /^sha256:[0-9a-f]{64}$/;
+
+export const keyWindowSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("balance").describe("counted from the key's first use and never forgotten"),
+  }),
+  z.strictObject({
+    kind: z.literal("rolling").describe("counted over the last `seconds`"),
+    seconds: positiveInteger.describe("length of the window"),
+  }),
+]);
+
+export const keyBlockSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
+      .describe("how logs, metrics and usage call the key"),
+    hash: z
+      .string()
+      .regex(KEY_HASH, "must be sha256: and 64 lower-case hexadecimal digits")
+      .describe("SHA-256 of the secret: only hashes are in git"),
+    models: z
+      .array(z.string().regex(/^\S+$/, "must be a pattern without spaces, such as Qwen/*"))
+      .min(1, "must name at least one model")
+      .default(["*"])
+      .describe("ids and aliases it may use; * stands for any characters, ? for one"),
+    window: keyWindowSchema
+      .default({ kind: "balance" })
+      .describe("over which time usage counts against `hard_cap`"),
+    hard_cap: positiveInteger.optional().describe("tokens per window; absent = no cap"),
+  })
+  .describe("one client. Accepted and checked; the gateway of this version does not ask for keys yet");
+
+export const gitopsTableSchema = z
+  .strictObject({
+    repo: z
+      .string()
+      .regex(
+        /^(?:(?:https?|ssh|git|file):\/\/\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:\S+|\/\S*)$/,
+        "must be a git URL, such as https://git.example/fleet.git or git@git.example:fleet.git",
+      )
+      .optional()
+      .describe("where the loop fetches desired state; absent: the repository that the fleet was read from"),
+    branch: z
+      .string()
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9._/-]{0,200}$/, "must be the name of a branch")
+      .default("main")
+      .describe("the branch that is applied"),
+    interval_secs: z
+      .int("must be a whole number")
+      .min(5, "must be 5 or more")
+      .default(60)
+      .describe("seconds between two looks at the repository"),
+    verify: z
+      .enum(["none", "ssh", "gpg"])
+      .default("none")
+      .describe("ssh, gpg: unsigned or untrusted commits are never applied"),
+    mode: z
+      .enum(["apply", "detect"])
+      .default("apply")
+      .describe("apply: heal drift; detect: report it and change nothing"),
+    max_unload_percent: z
+      .int("must be a whole number")
+      .min(0, "must be 0 or more")
+      .max(100, "must be at most 100")
+      .default(50)
+      .describe("mass-unload guard: a plan that unloads more of what is loaded needs consent"),
+  })
+  .describe(
+    "for the reconcile loop. Accepted and checked; this version has no loop yet: `cortex apply` does its work",
+  );
+
+export const ledgerTableSchema = z
+  .strictObject({
+    url: z
+      .url({ protocol: /^rediss?$/, error: "must be a Redis URL, such as rediss://ledger.internal:6379/0" })
+      .optional()
+      .describe(
+        "Redis that several gateways share; absent: a file beside the one gateway. No password here: " +
+          "CORTEX_LEDGER__URL on the gateway's machine overrides it",
+      ),
+  })
+  .describe(
+    "where several gateways count usage together. Accepted and checked; this version keeps no usage yet",
+  );
 
 export const fleetSchema = z.strictObject({
   fleet: fleetTableSchema,
   gateway: gatewayTableSchema.prefault({}),
   eviction: evictionTableSchema.prefault({}),
+  ledger: ledgerTableSchema.prefault({}),
+  gitops: gitopsTableSchema.prefault({}),
   neurons: z.array(neuronBlockSchema).default([]),
   models: z.array(modelBlockSchema).default([]),
-  aliases: z.record(modelId, z.string()).default({}).describe("one step, no chains"),
+  keys: z.array(keyBlockSchema).default([]),
+  aliases: z.record(modelId, z.string()).default({}).describe("other names for models: one step, no chains"),
 });
-
-/** A setting that stands alone: what an environment variable can name. */
-export interface ScalarSetting {
-  readonly table: string;
-  readonly key: string;
-  readonly isNumber: boolean;
-}
-
-const scalarSettings = (table: string, shape: Readonly<Record<string, z.ZodType>>): ScalarSetting[] =>
-  Object.entries(shape).map(([key, schema]) => ({ table, key, isNumber: isNumberSchema(schema) }));
-
-const isNumberSchema = (schema: unknown): boolean =>
-  schema instanceof z.ZodDefault ? isNumberSchema(schema.unwrap()) : schema instanceof z.ZodNumber;
-
-export const SCALAR_SETTINGS: readonly ScalarSetting[] = [
-  ...scalarSettings("fleet", fleetTableSchema.shape),
-  ...scalarSettings("gateway", gatewayTableSchema.shape),
-  ...scalarSettings("eviction", evictionTableSchema.shape),
-];
 
 /** `residency_priority` of a block that does not say. */
 export const DEFAULT_RESIDENCY_PRIORITY = 100;
@@ -144,3 +278,4 @@ export const DEFAULT_RESIDENCY_PRIORITY = 100;
 export type Fleet = Readonly<z.infer<typeof fleetSchema>>;
 export type NeuronBlock = z.infer<typeof neuronBlockSchema>;
 export type ModelBlock = z.infer<typeof modelBlockSchema>;
+export type KeyBlock = z.infer<typeof keyBlockSchema>;

@@ -5,8 +5,9 @@ import { diagnostic, sortDiagnostics, type Diagnostic } from "./diagnostics.ts";
 import { applyOverrides } from "./environment-overrides.ts";
 import { fleetSchema, type Fleet } from "./fleet-schema.ts";
 import { MergedFleetDocument } from "./merge-fleet-files.ts";
-import { parseFleetFile, type FleetFile, type ParsedFile } from "./parse-fleet-file.ts";
+import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
 import { schemaFindings } from "./schema-findings.ts";
+import type { FleetFile } from "./source-lines.ts";
 
 /** A fleet that may be acted on. Frozen: what was checked is what is used. */
 export interface CheckedFleet {

@@ -1,5 +1,4 @@
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
-import type { ScalarSetting } from "./fleet-schema.ts";
 import { placeOfKey, placeOfValue, type ParsedFile } from "./parse-fleet-file.ts";
 import type { KeyPath } from "./toml-locator.ts";
 
@@ -17,6 +16,11 @@ export const isTable = (value: unknown): value is Table => {
 };
 
 const isArrayOfTables = (value: unknown): value is Table[] => Array.isArray(value) && value.every(isTable);
+
+function readStep(value: unknown, step: string | number): unknown {
+  if (typeof step === "number") return Array.isArray(value) ? (value as unknown[])[step] : undefined;
+  return isTable(value) && Object.hasOwn(value, step) ? value[step] : undefined;
+}
 
 const pathKey = (path: KeyPath): string => JSON.stringify(path);
 
@@ -36,24 +40,46 @@ export class MergedFleetDocument {
     for (const parsed of files) this.#merge(this.document, { parsed, table: parsed.document, path: [] });
   }
 
-  /** Sets a value from the environment; it wins over the files. */
-  override(setting: ScalarSetting, variable: { readonly name: string; readonly text: string }): void {
-    const existing = this.document[setting.table];
-    const table: Table = isTable(existing) ? existing : {};
-    this.document[setting.table] = table;
-    const isNumeric = setting.isNumber && /^[+-]?\d+(\.\d+)?$/.test(variable.text);
-    table[setting.key] = isNumeric ? Number(variable.text) : variable.text;
+  /** Sets a value from the environment; it wins over the files. Tables on the way are made where they are missing. */
+  override(
+    path: KeyPath,
+    variable: { readonly name: string; readonly text: string; readonly value: unknown },
+  ): void {
+    const key = path.at(-1);
+    const table = this.#containerAt(path.slice(0, -1));
+    // What is no table there has a finding of its own.
+    if (typeof key !== "string" || !isTable(table)) return;
+    table[key] = variable.value;
+    const inside = pathKey(path).slice(0, -1);
+    for (const known of this.#origins.keys()) if (known.startsWith(inside)) this.#origins.delete(known);
     const origin = { kind: "environment", variable: variable.name, text: variable.text } as const;
-    this.#origins.set(pathKey([setting.table, setting.key]), origin);
+    this.#origins.set(pathKey(path), origin);
+  }
+
+  /** The table or array at `path`, made or copied on the way down: parsed documents stay as they were read. */
+  #containerAt(path: KeyPath): Table | unknown[] | undefined {
+    const step = path.at(-1);
+    if (step === undefined) return this.document;
+    const holder = this.#containerAt(path.slice(0, -1));
+    const present: unknown = readStep(holder, step);
+    const own = Array.isArray(present)
+      ? [...(present as unknown[])]
+      : isTable(present)
+        ? { ...present }
+        : (present ?? {});
+    if (typeof step === "string" && isTable(holder)) holder[step] = own;
+    else if (typeof step === "number" && Array.isArray(holder)) holder[step] = own;
+    else return undefined;
+    return isTable(own) || Array.isArray(own) ? own : undefined;
   }
 
   valueAt(path: KeyPath): unknown {
-    let value: unknown = this.document;
-    for (const step of path) {
-      if (typeof step === "number") value = Array.isArray(value) ? (value as unknown[])[step] : undefined;
-      else value = isTable(value) ? value[step] : undefined;
-    }
-    return value;
+    return path.reduce<unknown>(readStep, this.document);
+  }
+
+  /** False for what the environment says. */
+  isFromFile(path: KeyPath): boolean {
+    return this.#originOf(path)?.origin.kind !== "environment";
   }
 
   placeOfKey(path: KeyPath): MarkedPlace {
@@ -65,13 +91,21 @@ export class MergedFleetDocument {
   }
 
   #place(path: KeyPath, find: (parsed: ParsedFile, path: KeyPath) => MarkedPlace): MarkedPlace {
+    const found = this.#originOf(path);
+    if (found === undefined) return { file: this.#fallback?.file.path ?? "", line: 1, column: 1 };
+    const { origin, depth } = found;
+    return origin.kind === "environment"
+      ? environmentPlace(origin.variable, origin.text)
+      : find(origin.parsed, [...origin.path, ...path.slice(depth)]);
+  }
+
+  /** Where the value, or the nearest table around it, came from. */
+  #originOf(path: KeyPath): { readonly origin: Origin; readonly depth: number } | undefined {
     for (let depth = path.length; depth > 0; depth -= 1) {
       const origin = this.#origins.get(pathKey(path.slice(0, depth)));
-      if (origin === undefined) continue;
-      if (origin.kind === "environment") return environmentPlace(origin.variable, origin.text);
-      return find(origin.parsed, [...origin.path, ...path.slice(depth)]);
+      if (origin !== undefined) return { origin, depth };
     }
-    return { file: this.#fallback?.file.path ?? "", line: 1, column: 1 };
+    return undefined;
   }
 
   #merge(target: Table, source: { parsed: ParsedFile; table: Readonly<Table>; path: KeyPath }): void {

@@ -1,13 +1,9 @@
 import { parse, TomlError } from "smol-toml";
 import { err, ok, type Result } from "../core/result.ts";
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
+import { lineOf, type FleetFile } from "./source-lines.ts";
+import { syntaxError } from "./syntax-error.ts";
 import { TomlLocator, type KeyPath, type TomlLocation } from "./toml-locator.ts";
-
-/** A fleet file as read: the path that people are shown, and its text. */
-export interface FleetFile {
-  readonly path: string;
-  readonly text: string;
-}
 
 /** A file that is TOML: its document and the way back from a path to the text. */
 export interface ParsedFile {
@@ -19,39 +15,29 @@ export interface ParsedFile {
 /** Largest fleet file; anything above is a mistake (a model file with the wrong ending, say). */
 export const FLEET_FILE_LIMIT_CHARACTERS = 4 * 1024 * 1024;
 
+/** What a decoder writes where bytes were not UTF-8; no name or path that is meant has it. */
+const REPLACEMENT_CHARACTER = "\uFFFD";
+
 /** TOML text to document, or the one syntax error that the parser stops at. */
 export function parseFleetFile(file: FleetFile): Result<ParsedFile, Diagnostic> {
   if (file.text.length > FLEET_FILE_LIMIT_CHARACTERS) {
     const at = { file: file.path, line: 1, column: 1 };
     return err(diagnostic({ code: "CTX120", at, message: `the file has ${file.text.length} characters` }));
   }
+  const damaged = file.text.indexOf(REPLACEMENT_CHARACTER);
+  if (damaged !== -1) {
+    const message = "the file is not UTF-8, or holds what was once damaged as such";
+    const help = "save the file as UTF-8 and write the character anew";
+    return err(diagnostic({ code: "CTX101", at: mark(file, damaged, damaged + 1), message, help }));
+  }
   try {
     const document = parse(file.text, { unsafeKeyBehaviour: "throw" });
     return ok({ file, document, locator: new TomlLocator(file.text) });
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown;
-    const at = {
-      file: file.path,
-      line: thrown.line,
-      column: thrown.column,
-      sourceLine: lineOf(file.text, thrown.line),
-      length: 1,
-    };
-    return err(diagnostic({ code: "CTX101", at, message: syntaxMessage(file.text, thrown) }));
+    return err(syntaxError(file, thrown));
   }
 }
-
-/** smol-toml's message has a drawing of the code below its first line; ours draws its own. */
-function syntaxMessage(text: string, error: TomlError): string {
-  const message = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
-  const atLineEnd = error.column > lineOf(text, error.line).length;
-  // The parser's own words for a missing quote are about the line break that it met instead.
-  return atLineEnd && message.startsWith("control characters")
-    ? "the string is not closed on its line"
-    : message;
-}
-
-const lineOf = (text: string, line: number): string => (text.split("\n")[line - 1] ?? "").replace(/\r$/, "");
 
 /** The key at `path`, or of the nearest table around it when the path is not in the file. */
 export function placeOfKey(parsed: ParsedFile, path: KeyPath): MarkedPlace {

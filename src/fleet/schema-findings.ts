@@ -1,8 +1,10 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { nearest } from "../core/nearest.ts";
-import { diagnostic, type Diagnostic } from "./diagnostics.ts";
-import { fleetSchema, modelBlockSchema, neuronBlockSchema } from "./fleet-schema.ts";
+import { diagnostic, QUOTED_LENGTH, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
+import { FOREIGN_KEYS } from "./foreign-keys.ts";
+import { fleetSchema } from "./fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
+import { keysOf, schemaAt } from "./schema-shape.ts";
 import type { KeyPath } from "./toml-locator.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -23,15 +25,33 @@ function findingsOf(issue: Issue, merged: MergedFleetDocument): Diagnostic[] {
   return [valueNotAllowed({ issue, path }, merged)];
 }
 
+const SECRET_NAMES = /^(?:key|secret|token|password|api_?key|bearer)$/i;
+
+/** `models.quantization`: the path without the numbers of blocks. */
+const describeKeyPath = (path: KeyPath): string => path.filter((step) => typeof step === "string").join(".");
+
 function unknownKey(path: KeyPath, merged: MergedFleetDocument): Diagnostic {
   const key = String(path.at(-1));
   const where = describeTable(path.slice(0, -1));
-  const meant = nearest(key, knownKeys(path.slice(0, -1)));
+  const at = merged.placeOfKey(path);
+  if (path[0] === "keys" && SECRET_NAMES.test(key)) {
+    const help =
+      'write the hash instead: hash = "sha256:..."; and change the secret: git keeps what it has once held';
+    return diagnostic({ code: "CTX123", at, message: `\`${key}\` puts a secret into a fleet file`, help });
+  }
+  const known = keysOf(schemaAt(fleetSchema, path.slice(0, -1)));
+  const meant = nearest(key, known);
+  const help =
+    FOREIGN_KEYS[describeKeyPath(path)] ?? (meant === undefined ? undefined : `did you mean \`${meant}\`?`);
   return diagnostic({
     code: "CTX102",
-    at: merged.placeOfKey(path),
+    at,
     message: `\`${key}\` is no key of ${where}`,
-    ...(meant === undefined ? {} : { help: `did you mean \`${meant}\`?` }),
+    ...(help !== undefined
+      ? { help }
+      : known.length === 0
+        ? {}
+        : { help: `keys of ${where}: ${known.join(", ")}` }),
   });
 }
 
@@ -65,20 +85,83 @@ function valueNotAllowed(
       message: `the name \`${String(path.at(-1))}\` ${issue.issues[0]?.message ?? "is not allowed"}`,
     });
   }
+  const value = merged.valueAt(path);
+  if (path[0] === "keys" && path.at(-1) === "hash" && typeof value === "string") {
+    return noHash(value, merged.placeOfValue(path));
+  }
+  const help = betterTable(issue, path) ?? betterValue(issue, value);
   return diagnostic({
     code: "CTX103",
     at: merged.placeOfValue(path),
-    message: `${describeKey(path)} ${requirement(issue)}, not ${describeValue(merged.valueAt(path))}`,
+    message: `${describeKey(path)} ${requirement(issue)}, not ${describeValue(value)}`,
+    ...(help === undefined ? {} : { help }),
   });
+}
+
+/** What stands where a hash should: a slip in writing it down, or the secret itself. */
+function noHash(value: string, at: MarkedPlace): Diagnostic {
+  const message = "`hash` must be sha256: and 64 lower-case hexadecimal digits";
+  if (/^[0-9a-f]{64}$/.test(value)) {
+    return diagnostic({ code: "CTX103", at, message, help: "put sha256: in front of it" });
+  }
+  if (/^sha256:/i.test(value)) {
+    const help = `it has ${value.length - "sha256:".length} characters after the colon; printf %s "$SECRET" | sha256sum prints it`;
+    return diagnostic({ code: "CTX103", at, message, help });
+  }
+  return diagnostic({
+    code: "CTX123",
+    at,
+    message: "`hash` is no hash; it may be the secret itself",
+    help: 'write hash = "sha256:..." and change the secret: git keeps what it has once held',
+  });
+}
+
+/** `[models]` for `[[models]]`, and the other way round. */
+function betterTable(issue: Issue, path: KeyPath): string | undefined {
+  const [table] = path;
+  if (issue.code !== "invalid_type" || path.length !== 1 || typeof table !== "string") return undefined;
+  if (issue.expected === "array") return `write [[${table}]] above each block, and its name inside`;
+  return issue.expected === "object" ? `write [${table}], once` : undefined;
+}
+
+/** What the person most likely meant to write. */
+function betterValue(issue: Issue, value: unknown): string | undefined {
+  const choices = choicesOf(issue);
+  if (choices.length > 0) {
+    const meant = typeof value === "string" ? nearest(value, choices) : undefined;
+    return meant === undefined ? undefined : `did you mean "${meant}"?`;
+  }
+  if (issue.code !== "invalid_type") return undefined;
+  if (typeof value === "string") return withoutQuotes(issue.expected, value);
+  const isBare = typeof value === "number" || typeof value === "boolean";
+  return issue.expected === "string" && isBare ? `put it in quotes: "${value}"` : undefined;
+}
+
+function withoutQuotes(expected: string, value: string): string | undefined {
+  const pattern = BARE_FORMS[expected];
+  if (pattern?.test(value) === true) return `leave the quotes away: ${value}`;
+  return expected === "array" ? `put it in brackets: [${JSON.stringify(value)}]` : undefined;
+}
+
+const BARE_FORMS: Readonly<Record<string, RegExp>> = {
+  boolean: /^(?:true|false)$/,
+  number: /^\d+(?:\.\d+)?$/,
+  int: /^\d+(?:\.\d+)?$/,
+};
+
+function choicesOf(issue: Issue): string[] {
+  if (issue.code === "invalid_value") return issue.values.filter((value) => typeof value === "string");
+  if (issue.code !== "invalid_union" || !("options" in issue) || !Array.isArray(issue.options)) return [];
+  return issue.options.filter((option): option is string => typeof option === "string");
 }
 
 /** The issue as "must be ...". Messages given in the schema already read so. */
 function requirement(issue: Issue): string {
   if (issue.message.startsWith("must ")) return issue.message;
   if (issue.code === "invalid_type") return `must be ${TYPE_NAMES[issue.expected] ?? issue.expected}`;
-  if (issue.code === "invalid_value") {
-    return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}`;
-  }
+  const choices = choicesOf(issue);
+  if (choices.length > 0)
+    return `must be one of ${choices.map((choice) => JSON.stringify(choice)).join(", ")}`;
   if (issue.code === "too_small")
     return `must be ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
   if (issue.code === "too_big") {
@@ -102,8 +185,11 @@ function describeValue(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (isTable(value)) return "a table";
   if (typeof value === "string")
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
-  return String(value);
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, QUOTED_LENGTH)}...` : value);
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  }
+  return value instanceof Date ? "a date" : String(value);
 }
 
 /** `gateway.listen`, `replicas`, `pinned_on[1]`: the key as one would say it, without the block's index. */
@@ -121,32 +207,4 @@ function describeTable(path: KeyPath): string {
   if (table === undefined) return "a fleet file";
   if (typeof index !== "number") return `[${path.join(".")}]`;
   return rest.length === 0 ? `a [[${table}]] block` : `\`${rest.join(".")}\` of a [[${table}]] block`;
-}
-
-const BLOCK_SCHEMAS = { neurons: neuronBlockSchema, models: modelBlockSchema } as const;
-
-/** The keys that a table may have; empty where any key is fine. */
-function knownKeys(path: KeyPath): string[] {
-  const [table, index, ...rest] = path;
-  if (table === undefined) return Object.keys(fleetSchema.shape);
-  if (typeof index === "number" && (table === "neurons" || table === "models"))
-    return keysBelow(BLOCK_SCHEMAS[table], rest);
-  return keysBelow(fleetSchema, path);
-}
-
-function keysBelow(schema: unknown, path: KeyPath): string[] {
-  const shape = shapeOf(schema);
-  const [step, ...rest] = path;
-  if (shape === undefined) return [];
-  if (step === undefined) return Object.keys(shape);
-  const below = shape[String(step)];
-  return below === undefined ? [] : keysBelow(below, rest);
-}
-
-/** Looks through `.default()`, `.optional()` and `.prefault()` for the object inside. */
-function shapeOf(schema: unknown): Readonly<Record<string, unknown>> | undefined {
-  if (schema instanceof z.ZodObject) return schema.shape;
-  const isWrapped =
-    schema instanceof z.ZodDefault || schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault;
-  return isWrapped ? shapeOf(schema.unwrap()) : undefined;
 }

@@ -24,6 +24,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     harness: spec.harness,
     status: statusOf(resident.phase),
     spec_hash: resident.specHash,
+    spec: { ...spec },
     devices: [...resident.devices],
     vram_used_mb: heldByMb(state.ledger, spec.model_id),
     device_vram_mb: resident.devices.map((index) => heldOnDeviceMb(state.ledger, index, spec.model_id)),

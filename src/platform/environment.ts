@@ -25,10 +25,14 @@ export function readEnvironment(): Environment {
   const noColour = (variables["NO_COLOR"] ?? "") !== "";
   return {
     cortexVariables,
-    dataDirectory: variables["CORTEX_DATA_DIR"] ?? envPaths("cortex", { suffix: "" }).data,
+    dataDirectory: dataDirectoryOf(variables),
     homeDirectory: homedir(),
     logLevel: variables["CORTEX_LOG_LEVEL"],
     colour: process.stdout.isTTY && !noColour && variables["TERM"] !== "dumb",
     inherited: variables,
   };
 }
+
+/** Where cortex keeps what it makes for the user of these variables. */
+export const dataDirectoryOf = (variables: Readonly<Record<string, string | undefined>>): string =>
+  variables["CORTEX_DATA_DIR"] ?? envPaths("cortex", { suffix: "" }).data;

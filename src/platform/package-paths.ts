@@ -7,6 +7,9 @@ const packageDirectory = new URL("../../", import.meta.url);
 /** Models that ship with cortex: the last place a model store name is looked for. */
 export const shippedModelsDirectory = (): string => fileURLToPath(new URL("assets/demo/", packageDirectory));
 
+/** Templates of `cortex init`. */
+export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageDirectory));
+
 /** Version of this package, from its package.json. */
 export function packageVersion(): string {
   const parsed: unknown = JSON.parse(readFileSync(new URL("package.json", packageDirectory), "utf8"));

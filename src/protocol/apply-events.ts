@@ -20,7 +20,13 @@ export type ApplyEvent =
       /** 0..1 of that state; null when it cannot be told. */
       readonly fraction: number | null;
     }
-  | { readonly type: "step-done"; readonly step: string; readonly duration_ms: number }
+  | {
+      readonly type: "step-done";
+      readonly step: string;
+      readonly duration_ms: number;
+      /** What the plan expected; null when it could not tell. */
+      readonly predicted_secs: number | null;
+    }
   | {
       readonly type: "step-failed";
       readonly step: string;

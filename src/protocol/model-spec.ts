@@ -1,4 +1,5 @@
 import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import { effectiveSource } from "../fleet/model-source.ts";
 import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
 
 /** What a neuron is asked to load for a catalogue block; the only mapping, so plan and gateway agree on the hash. */
@@ -6,11 +7,14 @@ export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
   return modelSpecSchema.parse({
     model_id: block.id,
     harness: block.harness,
-    source: block.source,
+    source: effectiveSource(block),
     sha256: block.sha256,
     context: block.context,
     parallel: block.parallel,
     min_devices: block.min_devices,
     vram_mb: block.vram_mb,
+    endpoint: block.endpoint,
+    served_as: block.served_as,
+    token_file: block.token_file,
   });
 }

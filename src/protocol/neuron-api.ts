@@ -19,6 +19,17 @@ export const deviceSchema = z.object({
 });
 export type Device = z.infer<typeof deviceSchema>;
 
+/** What a neuron has learnt about a model in certain settings, from a past load or from the header of its file. */
+export const modelFactSchema = z.object({
+  model_id: z.string(),
+  spec_hash: z.string(),
+  source: z.enum(["measured", "metadata"]),
+  vram_mb: z.int().nonnegative(),
+  /** Cache that one more token of context costs, over all slots. */
+  cache_bytes_per_token: z.int().positive().optional(),
+});
+export type ModelFact = z.infer<typeof modelFactSchema>;
+
 /** `GET /discovery`: what the machine is. Never configured, always found. */
 export const discoverySchema = z.object({
   hostname: z.string(),
@@ -31,14 +42,20 @@ export const discoverySchema = z.object({
   /** Why no CUDA device is listed although one may be there; null when there is nothing to explain. */
   cuda_unavailable_reason: z.string().nullable(),
   disk_free_bytes: z.int().nonnegative().nullable(),
+  /** Absent when the neuron keeps none. */
+  facts: z.array(modelFactSchema).optional(),
 });
 export type Discovery = z.infer<typeof discoverySchema>;
 
 /** What a caller wants loaded. Two specs with the same `specHash` are the same model in the same settings. */
 export const modelSpecSchema = z.object({
   model_id: z.string().min(1),
-  harness: z.literal("llama").default("llama"),
-  /** `file:<path>` or the name of a file in the neuron's model store; absent means the id names it. */
+  /** `openai`: an external engine at `endpoint`; only a neuron that lists it in `harnesses` takes such a spec. */
+  harness: z.enum(["llama", "openai"]).default("llama"),
+  /**
+   * `file:<path>`, the name of a file in the neuron's model store, `hf:org/repo[@revision][:tag or file]` or
+   * `https://...`; absent means the id names it.
+   */
   source: z.string().min(1).optional(),
   /** Lower-case hex digest that the file must have. */
   sha256: z
@@ -54,6 +71,12 @@ export const modelSpecSchema = z.object({
   vram_mb: z.int().positive().optional(),
   /** Device indices chosen by the caller; absent means the neuron chooses. */
   devices: z.array(z.int().nonnegative()).optional(),
+  /** Base URL of an external engine, as the neuron reaches it. */
+  endpoint: z.string().min(1).optional(),
+  /** What the external engine calls the model; absent means the id. */
+  served_as: z.string().min(1).optional(),
+  /** File on the neuron with the external engine's bearer token. */
+  token_file: z.string().min(1).optional(),
 });
 export type ModelSpec = z.infer<typeof modelSpecSchema>;
 
@@ -94,6 +117,8 @@ export const residentModelSchema = z.object({
   harness: z.string(),
   status: modelStatusSchema,
   spec_hash: z.string(),
+  /** What was asked for; absent from neurons that do not say. `cortex import` writes fleet files from it. */
+  spec: modelSpecSchema.optional(),
   devices: z.array(z.int()),
   /** Measured after the load; the reservation before it. */
   vram_used_mb: z.int().nonnegative(),

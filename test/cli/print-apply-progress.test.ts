@@ -15,7 +15,7 @@ test.each<[ApplyEvent, string]>([
     { type: "step-progress", step: "load m@a", state: "busy", fraction: null },
     "  load m@a: the neuron is busy, asking again",
   ],
-  [{ type: "step-done", step: "load m@a", duration_ms: 1500 }, "  done load m@a (1.5 s)"],
+  [{ type: "step-done", step: "load m@a", duration_ms: 1500, predicted_secs: 2 }, "  done load m@a (1.5 s)"],
   [{ type: "step-failed", step: "load m@a", error, duration_ms: 1 }, "  failed load m@a: the file is broken"],
   [
     { type: "step-skipped", step: "load m@a", reason: "the apply was stopped" },

@@ -22,7 +22,7 @@ test("each finding has place, line, mark and help; the count comes last", () => 
       2 | id = "m"
         |      ^^^
       fleet.toml:4:6: declared here first
-      help: names of neurons and ids of models are unique in a fleet; rename or remove one
+      help: names of neurons, ids of models and ids of keys are unique in a fleet; rename or remove one
 
     2 errors, 1 warning."
   `);

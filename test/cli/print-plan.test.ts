@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { printPlan, revisionText } from "../../src/cli/print-plan.ts";
+import { revisionText } from "../../src/cli/plan-words.ts";
+import { printPlan } from "../../src/cli/print-plan.ts";
 import {
   declaredHash,
   fleetFromToml,
@@ -34,10 +35,14 @@ test("verdict first, every change with its reason, memory, what is not placed, s
 
       + load m on a, device 0, ~4.0 GiB
           (replicas = 1, and it is not loaded)
+          here: no other neuron can hold it
+          takes about 11.2 s (by size, a guess)
       - unload stray on a, device 0, 512 MiB
           (no [[models]] block declares it)
       ~ replace n on a, device 0, 1.0 GiB -> ~2.0 GiB
           (its settings changed; protect = true)
+          takes about 8.1 s (by size, a guess)
+          ! n is down about 8.1 s: a neuron holds one copy of a model, and no other copy serves meanwhile
 
     Memory
       a 0  card 0 (simulated)  1.6 GiB -> 6.1 GiB of 16.0 GiB
@@ -52,6 +57,12 @@ test("verdict first, every change with its reason, memory, what is not placed, s
     Left alone
       guest on a: loaded by hand (no [[models]] block declares it)
 
+    If one neuron dies
+      a: down until loaded elsewhere: m, n
+
+    Placement: optimal (exact search).
+    Time: about 20.3 s in 3 waves (confidence: low).
+    Downtime: n about 8.1 s.
     Plan: 1 to load, 1 to unload, 1 to replace, 0 unchanged."
   `);
 });

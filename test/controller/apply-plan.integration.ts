@@ -268,4 +268,48 @@ describe("applying a plan", () => {
     expect(stepsOf(again.applied)).toEqual(["load m@a"]);
     expect(bed.neuron("a").models.map(({ id }) => id)).toEqual(["m"]);
   });
+
+  test("a plan that was cut off goes on where it stopped, although its own steps moved the neuron on", async () => {
+    await using bed = await bench(model("m") + model("n"), {
+      a: { devices: [16_000], residents: [residentModel({ id: "stray", vramMb: 100 })], generation: 3 },
+    });
+    bed.neuron("a").script("n", { busyTimes: 1, busyCode: "source_not_found" });
+    const first = await bed.apply();
+    expect([first.applied.length, first.failed.length, first.not_started.length]).toEqual([1, 1, 1]);
+    const second = await bed.apply();
+    expect(stepsOf(second.applied)).toEqual(["load m@a", "load n@a", "unload stray@a"]);
+    expect(rowsOf(await bed.replan())).toEqual([]);
+  });
+
+  test("a device that shrank since the plan is a fact that moved", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const shrunk = {
+      ...bed.plan,
+      neurons: bed.plan.neurons.map((neuron) => ({
+        ...neuron,
+        observation_digest: "another",
+        devices: neuron.devices.map((device) => ({ ...device, vram_total_mb: 24_000 })),
+      })),
+    };
+    const result = await applyPlan(shrunk, { clock: bed.clock, onEvent: () => undefined });
+    expect(result.failed.map(({ error }) => [error.code, error.message])).toEqual([
+      ["stale_generation", "a changed since the plan was made: device 0 has 16000 MB, not 24000 MB"],
+    ]);
+    expect(bed.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a plan with problems is refused before anything is sent", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const unsound = { ...bed.plan, errored: true, problems: ["load m@a would bring device 0 of a too far"] };
+    await expect(applyPlan(unsound, { clock: bed.clock, onEvent: () => undefined })).rejects.toMatchObject({
+      code: "plan_refused",
+    });
+    expect(bed.neuron("a").calls.filter(({ method }) => method === "POST")).toEqual([]);
+  });
+
+  test("the end of a step says what had been predicted", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    await bed.apply();
+    expect(bed.events.at(-1)).toMatchObject({ type: "step-done", predicted_secs: 11 });
+  });
 });

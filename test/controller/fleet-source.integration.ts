@@ -154,14 +154,47 @@ describe("in a git work tree", () => {
     commit("second");
     for (const ref of ["v1", "HEAD~1", first.slice(0, 8), "main~1"]) {
       const fleet = await readFleet({ path: join(root, "fleet"), ref }, environment);
-      expect(fleet.files.map(({ text }) => text)).toEqual(["one", "m"]);
-      expect(filesOf(fleet)).toEqual(["fleet/fleet.toml", "fleet/models/ü m.toml"]);
+      expect(fleet.files.map(({ text }) => text)).toEqual(["one", "one", "m"]);
+      expect(filesOf(fleet)).toEqual(["fleet/fleet.toml", "fleet/link.toml", "fleet/models/ü m.toml"]);
       expect(fleet.revision).toEqual({ commit: first, dirty: false, path: join(root, "fleet") });
     }
     const single = await readFleet({ path: join(root, "fleet/fleet.toml"), ref: "v1" }, environment);
     expect(single.files).toEqual([{ path: join(root, "fleet/fleet.toml"), text: "one" }]);
     expect(existsSync(join(root, "fleet"))).toBe(false);
     expect(git("status", "--porcelain")).toBe("");
+  });
+
+  test("a revision's links are followed inside the commit; one that leads elsewhere is an error, never a gap", async () => {
+    write("shared/models.toml", "shared");
+    write("docs/read.md", "no fleet");
+    mkdirSync(join(root, "fleet"));
+    symlinkSync("../shared/models.toml", join(root, "fleet/models.toml"));
+    symlinkSync("../docs", join(root, "fleet/docs"));
+    commit("links");
+    const atHead = () => readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
+    expect((await atHead()).files).toEqual([{ path: join(root, "fleet/models.toml"), text: "shared" }]);
+    for (const [name, target] of [
+      ["outside.toml", "/etc/hostname"],
+      ["outside.toml", "../../elsewhere.toml"],
+      ["dangling.toml", "nowhere.toml"],
+      ["again.toml", "again.toml"],
+      ["directory", "../shared"],
+    ] as const) {
+      symlinkSync(target, join(root, "fleet", name));
+      commit(name);
+      expect(await codeOf(atHead())).toMatch(
+        new RegExp(`^fleet_not_found: fleet/${name} at \\w{8} is a link to`),
+      );
+      rmSync(join(root, "fleet", name));
+    }
+  });
+
+  test("a link to nothing in the work tree is an error, never a gap", async () => {
+    write("fleet.toml", "one");
+    symlinkSync("nowhere.toml", join(root, "dangling.toml"));
+    expect(await codeOf(readFleet({ path: root }, environment))).toBe(
+      "fleet_not_found: <root>/dangling.toml is a link to nothing, or was removed just now",
+    );
   });
 
   test.each(["nosuch", "--output=pwned", "-h", "HEAD:fleet.toml", ""])(

@@ -5,7 +5,8 @@ import type {
   ReachableNeuron,
   UnreachableNeuron,
 } from "../../src/controller/observed-fleet.ts";
-import { planFleet } from "../../src/controller/plan-fleet.ts";
+import { planFleet, type PlanInput } from "../../src/controller/plan-fleet.ts";
+import { fleetAfter } from "../../src/controller/simulate-plan.ts";
 import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
 import type { LoadOrigin, ModelSpec, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import type { PlanChange, PlanDocument } from "../../src/protocol/plan-document.ts";
@@ -139,32 +140,25 @@ export function declaredHash(fleet: Fleet, id: string): string {
   return specHash(modelSpecFromBlock(block));
 }
 
-export const plan = (fleet: Fleet, observed: ObservedFleet): PlanDocument =>
+export const plan = (fleet: Fleet, observed: ObservedFleet, more: Partial<PlanInput> = {}): PlanDocument =>
   planFleet({
+    ...more,
     fleet,
     observed,
     fleetDigest: "d".repeat(64),
     revision: { commit: "0123456789abcdef0123456789abcdef01234567", dirty: false, path: "." },
   });
 
+/** Without the death of each neuron, which costs a placement each. */
+export const quickPlan = (fleet: Fleet, observed: ObservedFleet): PlanDocument =>
+  plan(fleet, observed, { survival: "skip" });
+
 export const rowsOf = (document: PlanDocument): string[] =>
   document.changes.map((change) => `${change.id} [${change.action_reason}]`);
 
 /** The fleet after a plan, if neurons do exactly what they are told and memory is what the plan said. */
-export function afterPlan(observed: ObservedFleet, document: PlanDocument): ObservedFleet {
-  const neurons = observed.neurons.map((neuron) => {
-    const planned = document.neurons.find(({ name }) => name === neuron.name);
-    if (!neuron.reachable || planned === undefined) return neuron;
-    const changes = document.changes.filter((change) => change.neuron === neuron.name);
-    const models = changes.reduce(residentsAfter, neuron.models);
-    const devices = neuron.health.devices.map((reading) => {
-      const vram_used_mb = planned.devices.find(({ index }) => index === reading.index)?.vram_after_mb ?? 0;
-      return { ...reading, vram_used_mb };
-    });
-    return { ...neuron, models, generation: neuron.generation + 1, health: { ...neuron.health, devices } };
-  });
-  return { ...observed, neurons };
-}
+export const afterPlan = (observed: ObservedFleet, document: PlanDocument): ObservedFleet =>
+  fleetAfter(observed, document.changes);
 
 /** What a neuron holds after one change. */
 export function residentsAfter(models: readonly ResidentModel[], change: PlanChange): ResidentModel[] {

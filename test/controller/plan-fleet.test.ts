@@ -61,7 +61,7 @@ describe("loading what is declared", () => {
     );
     expect(rowsOf(document)).toEqual(["load m@a [declared_not_loaded]", "load m@c [declared_not_loaded]"]);
     expect(document.complete).toBe(false);
-    expect(document.unplaced).toEqual([
+    expect(document.unplaced).toMatchObject([
       {
         model_id: "m",
         missing_replicas: 1,
@@ -70,7 +70,9 @@ describe("loading what is declared", () => {
           { neuron: "b", reason: "needs 4000 MB on one device, but they have 3000 MB when empty" },
           { neuron: "c", reason: "already has a copy, and a neuron holds one" },
         ],
-        hint: expect.stringContaining("b comes closest and is 1000 MB short") as string,
+        layer: "never",
+        summary: expect.stringContaining("b could not hold it") as string,
+        hint: expect.stringContaining("replicas = 2") as string,
       },
     ]);
   });
@@ -349,8 +351,13 @@ describe("neurons that do not answer", () => {
       endpoint: "http://a:13131",
       reachable: false,
       problem: "no answer within 5 s",
+      drain: false,
       generation: null,
+      observation_digest: null,
+      status: null,
+      harnesses: [],
       models: [],
+      disk_free_bytes: null,
       devices: [],
     });
   });

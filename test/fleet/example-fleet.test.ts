@@ -2,13 +2,19 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { printPlan } from "../../src/cli/print-plan.ts";
-import { modelBlockSchema, neuronBlockSchema } from "../../src/fleet/fleet-schema.ts";
+import { fleetSchema } from "../../src/fleet/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { keysOf, schemaAt, writtenSchema } from "../../src/fleet/schema-shape.ts";
+import { z } from "zod";
 import { observedFleet, observedNeuron, plan, rowsOf } from "../controller/observed-fleet-builders.ts";
 
 const text = readFileSync(join(import.meta.dirname, "../../fleet.example.toml"), "utf8");
 const parsed = parseFleet([{ path: "fleet.example.toml", text }]);
 const GIB = 1024;
+
+/** What stands in the brackets of a table or of a list of blocks. */
+const elementOf = (table: unknown): unknown =>
+  writtenSchema(table) instanceof z.ZodArray ? schemaAt(table, [0]) : writtenSchema(table);
 
 const machines = observedFleet(
   observedNeuron("beast", { devices: [32 * GIB, 32 * GIB] }),
@@ -34,8 +40,21 @@ test("it can be planned on the machines that it describes", () => {
   );
 });
 
-test("it shows every key that a block may have", () => {
-  const keys = [...Object.keys(modelBlockSchema.shape), ...Object.keys(neuronBlockSchema.shape)];
-  const missing = keys.filter((key) => !new RegExp(`^(# )?${key} = `, "m").test(text));
-  expect(missing).toEqual(["harness"]);
+test("it shows every key of every table", () => {
+  const tables = Object.values(fleetSchema.shape).flatMap((table) => keysOf(elementOf(table)));
+  const missing = tables.filter((key) => !new RegExp(`^(# )?${key} = `, "m").test(text));
+  expect(missing).toEqual([]);
+});
+
+test("what it shows in comments is valid too: keys, an external engine, a ledger and the loop", () => {
+  const shown = text
+    .replaceAll(/^# (?=\[|[a-z_0-9]+ = (?:"|\d|\[|\{|true|false))/gm, "")
+    .replaceAll('"sha256:..."', `"sha256:${"0".repeat(64)}"`)
+    .replaceAll(/^(source = "hf:.*|revision = .*|quant = .*|sha256 = .*)$/gm, "");
+  const result = parseFleet([{ path: "fleet.example.toml", text: shown }]);
+  const findings = result.ok ? result.value.warnings : result.error;
+  expect(findings.map(({ code, sourceLine }) => `${code} ${sourceLine?.split(" ")[0]}`)).toEqual([
+    "CTX126 harness",
+    "CTX126 [[keys]]",
+  ]);
 });

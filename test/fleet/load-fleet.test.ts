@@ -81,7 +81,14 @@ describe("environment overrides", () => {
   test.each([
     ["CORTEX_GATEWAY__LISTNE", "did you mean CORTEX_GATEWAY__LISTEN?"],
     ["CORTEX_GATEWAY_LISTEN", "did you mean CORTEX_GATEWAY__LISTEN?"],
-    ["CORTEX_MODELS__REPLICAS", "settings that can be overridden: "],
+    ["CORTEX_NOSUCH__THING", "settings that can be overridden: "],
+    ["CORTEX_GITOPS__MODUS", "did you mean CORTEX_GITOPS__MODE?"],
+    ["CORTEX_MODELS__REPLICAS", "write CORTEX_MODELS__<ID>__<KEY>; declared: A"],
+    ["CORTEX_NEURONS__BAEST__DRAIN", "did you mean CORTEX_NEURONS__BEAST__DRAIN?"],
+    ["CORTEX_NEURONS__BEAST", "write CORTEX_NEURONS__<NAME>__<KEY>; declared: BEAST"],
+    ["CORTEX_NEURONS__BEAST__DRIAN", "did you mean DRAIN?"],
+    ["CORTEX_NEURONS__BEAST__ZZZ", "keys there: NAME, ENDPOINT, LABELS, DRAIN, WEIGHT"],
+    ["CORTEX_ALIASES__NOSUCH", "only aliases of the files can be moved"],
   ])("%s hits nothing and says so", (name, help) => {
     const [problem] = problemsOf({ [name]: "127.0.0.1:9" });
     expect(problem).toContain(`environment variable ${name} CTX118`);
@@ -92,6 +99,46 @@ describe("environment overrides", () => {
     expect(problemsOf({ CORTEX_EVICTION__STRATEGY: "oldest" })).toEqual([
       'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (change the value)',
     ]);
+  });
+
+  test("keys of blocks are overridden by the name of the block, as TOML values where text is not wanted", () => {
+    const files = [
+      `${HOME}context = 7\nlimit = { context = 5 }\n[[models]]\nid = "Org/B-1"\n[aliases]\nx-y = "a"\n`,
+      `[[keys]]\nid = "ci"\nhash = "sha256:${"0".repeat(64)}"\n`,
+    ];
+    const fleet = fleetOf(files, {
+      CORTEX_NEURONS__BEAST__DRAIN: "true",
+      CORTEX_NEURONS__BEAST__LABELS: '{ room = "r" }',
+      CORTEX_MODELS__A__LIMIT__CONTEXT: "6",
+      CORTEX_MODELS__ORG_B_1__PINNED_ON: '["beast"]',
+      CORTEX_MODELS__ORG_B_1__SOURCE: "1.gguf",
+      CORTEX_KEYS__CI__HARD_CAP: "5_000",
+      CORTEX_KEYS__CI__WINDOW__SECONDS: "60",
+      CORTEX_KEYS__CI__WINDOW__KIND: "rolling",
+      CORTEX_ALIASES__X_Y: "Org/B-1",
+      CORTEX_LEDGER__URL: "rediss://:secret@ledger:6379/0",
+    });
+    expect(fleet.neurons[0]).toMatchObject({ drain: true, labels: { room: "r" } });
+    expect(fleet.models[0]?.limit).toEqual({ context: 6 });
+    expect(fleet.models[1]).toMatchObject({ pinned_on: ["beast"], source: "1.gguf" });
+    expect(fleet.keys[0]).toMatchObject({ hard_cap: 5000, window: { kind: "rolling", seconds: 60 } });
+    expect(fleet.aliases).toEqual({ "x-y": "Org/B-1" });
+    expect(fleet.ledger.url).toBe("rediss://:secret@ledger:6379/0");
+  });
+
+  test("a variable that stands for two blocks moves neither", () => {
+    const result = parseFleet([{ path: "fleet.toml", text: `${HOME}[[models]]\nid = "A-"\n` }], {
+      CORTEX_MODELS__A__REPLICAS: "1",
+    });
+    expect(result.ok ? [] : result.error.map(({ help }) => help)).toEqual([
+      "A stands for a and A-; change the files instead",
+    ]);
+  });
+
+  test("a secret in a variable that is wrong is not repeated", () => {
+    const problems = problemsOf({ CORTEX_LEDGER__URL: "http://:hunter2@ledger:1" });
+    expect(problems.join("\n")).toContain("CTX103");
+    expect(problems.join("\n")).not.toContain("hunter2");
   });
 
   test("text that looks like a number stays text where text is wanted", () => {

@@ -6,6 +6,7 @@ import { writeFakeModel } from "../support/fake-worker-model.ts";
 import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron-under-test.ts";
+import { specHash } from "../../src/protocol/spec-hash.ts";
 import type { ChangeResponse, Discovery, Health, Job, Version } from "../../src/protocol/neuron-api.ts";
 
 describe("loading", () => {
@@ -35,6 +36,22 @@ describe("loading", () => {
       },
     ]);
     expect(isAlive(models[0]?.pid ?? -1)).toBe(true);
+  });
+
+  test("the settings that were asked for are told, and a harness that is not offered is refused", async () => {
+    await using neuron = await startTestNeuron();
+    writeFakeModel(neuron.store, "alpha", {});
+    await neuron.load({ model_id: "alpha", parallel: 2, context: 64 });
+    const [model] = (await neuron.models()).models;
+    expect(model?.spec).toMatchObject({ model_id: "alpha", parallel: 2, context: 64 });
+    expect(model?.spec === undefined ? undefined : specHash(model.spec)).toBe(model?.spec_hash);
+    const refused = await neuron.load<WireError>({
+      model_id: "beta",
+      harness: "openai",
+      endpoint: "http://127.0.0.1:1",
+    });
+    expect([refused.status, refused.body.error.code]).toEqual([400, "source_unsupported"]);
+    expect(refused.body.error.message).toBe("this neuron offers the harness llama, not openai");
   });
 
   test("a load that is not waited for is a job that can be followed", async () => {

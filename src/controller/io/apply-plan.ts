@@ -30,10 +30,13 @@ const CALL_TIMEOUT_MS = 15_000;
 
 /**
  * Carries out a plan. Resolves when every change is applied, failed or set aside; a neuron's failure is in the
- * result, not an exception. Carrying out the same plan again is safe: each neuron takes it only at the generation
- * the plan was made from, and what is already as wanted is left as it is.
+ * result, not an exception; a plan that is not sound is (`plan_refused`). Carrying out the same plan again is safe:
+ * each neuron is looked at first and refuses unless it is as the plan saw it, or as this plan leaves it.
  */
-export function applyPlan(plan: PlanDocument, deps: ApplyDeps): Promise<ApplyResult> {
+export async function applyPlan(plan: PlanDocument, deps: ApplyDeps): Promise<ApplyResult> {
+  if (plan.errored) {
+    throw new CortexError("plan_refused", `the plan is not sound: ${plan.problems.join("; ")}`);
+  }
   return new PlanRun(plan, deps).run();
 }
 
@@ -100,7 +103,8 @@ class PlanRun {
       await this.#lane(change.neuron).carryOut(change);
       const durationMs = this.#elapsedSince(startedMs);
       this.#applied.push({ step, duration_ms: durationMs });
-      this.#deps.onEvent({ type: "step-done", step, duration_ms: durationMs });
+      const predicted_secs = change.duration.secs;
+      this.#deps.onEvent({ type: "step-done", step, duration_ms: durationMs, predicted_secs });
       this.#dispatch({ type: "step-succeeded", step });
     } catch (thrown) {
       if (thrown instanceof StepWithdrawn) {
@@ -144,6 +148,7 @@ class PlanRun {
       }),
       planned: neuron,
       generation,
+      changes: this.#plan.changes.filter((change) => change.neuron === neuron.name),
       origin: { kind: "revision", ref: commit ?? `sha256:${this.#plan.fleet_digest.slice(0, 12)}` },
       clock: this.#deps.clock,
       onEvent: this.#deps.onEvent,

@@ -8,29 +8,99 @@ export interface GitEnvironment {
 
 /** Variables that git needs to run and to find its user's settings. Everything named GIT_* stays outside. */
 const PASSED_ON = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "XDG_CONFIG_HOME", "TMPDIR", "TEMP"];
+/** What a connection needs besides: the user's SSH agent and command, and the way out through a proxy. */
+const PASSED_ON_TO_FETCH = [
+  ...PASSED_ON,
+  "SSH_AUTH_SOCK",
+  "GIT_SSH_COMMAND",
+  "https_proxy",
+  "HTTPS_PROXY",
+  "http_proxy",
+  "all_proxy",
+  "ALL_PROXY",
+  "no_proxy",
+  "NO_PROXY",
+];
+
+const READ_ONLY = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false"];
+/** Processes that fetch into one cache at once wait for each other's locks. */
+const PATIENT = ["core.filesRefLockTimeout=5000", "core.packedRefsTimeout=10000"];
+const FETCH_TIMEOUT_MS = 120_000;
 
 /**
  * git for reading only: it asks for nothing, locks nothing, and runs nothing that a repository's own configuration
- * could name (hooks, a file system monitor).
+ * could name (hooks, a file system monitor). `input` answers commands that read their standard input.
  */
-export function readingGit(directory: string, environment: GitEnvironment): SimpleGit {
-  const passedOn = PASSED_ON.flatMap((name) => {
-    const value = environment.inherited[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
+export function readingGit(
+  directory: string,
+  environment: GitEnvironment,
+  input?: (commandLine: readonly string[]) => string | undefined,
+): SimpleGit {
   return simpleGit({
     baseDir: directory,
-    config: ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false"],
+    config: READ_ONLY,
     unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true },
     allowEnvironment: ["GIT_TERMINAL_PROMPT", "GIT_OPTIONAL_LOCKS"],
     timeout: { block: 30_000 },
+    ...(input === undefined ? {} : { input }),
   }).env({
-    ...Object.fromEntries(passedOn),
+    ...only(environment.inherited, PASSED_ON),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",
     GIT_OPTIONAL_LOCKS: "0",
   });
 }
+
+/**
+ * git for fetching into a directory of cortex's own. A password of the URL travels in git's environment: a command
+ * line can be read by every user of the machine.
+ */
+export function fetchingGit(
+  directory: string,
+  options: {
+    readonly environment: GitEnvironment;
+    readonly remote: { readonly url: string; readonly credentials: string | undefined };
+  },
+): SimpleGit {
+  const { url, credentials } = options.remote;
+  const authorization =
+    credentials === undefined
+      ? {}
+      : {
+          GIT_CONFIG_COUNT: "1",
+          GIT_CONFIG_KEY_0: `http.${new URL(url).origin}/.extraHeader`,
+          GIT_CONFIG_VALUE_0: `Authorization: Basic ${Buffer.from(credentials).toString("base64")}`,
+        };
+  return simpleGit({
+    baseDir: directory,
+    config: [...READ_ONLY, ...PATIENT],
+    unsafe: {
+      allowUnsafeHooksPath: true,
+      allowUnsafeFsMonitor: true,
+      allowUnsafeSshCommand: true,
+      allowUnsafeConfigEnvCount: true,
+      allowUnsafeTemplateDir: true,
+    },
+    allowEnvironment: ["GIT_TERMINAL_PROMPT", "GIT_SSH_COMMAND", ...Object.keys(authorization)],
+    timeout: { block: FETCH_TIMEOUT_MS },
+  }).env({
+    ...only(options.environment.inherited, PASSED_ON_TO_FETCH),
+    ...authorization,
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+  });
+}
+
+const only = (
+  variables: GitEnvironment["inherited"],
+  names: readonly string[],
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = variables[name];
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
 
 /** Where a directory lies in a git work tree. */
 export interface WorkTree {
@@ -75,22 +145,37 @@ export async function resolveCommit(git: SimpleGit, ref: string): Promise<string
   }
 }
 
+/** The commit where two lines of history part, or undefined when they have nothing in common (a shallow clone). */
+export async function mergeBase(git: SimpleGit, left: string, right: string): Promise<string | undefined> {
+  try {
+    const commit = (await git.raw(["merge-base", left, right])).trim();
+    return commit === "" ? undefined : commit;
+  } catch (thrown) {
+    if (thrown instanceof GitError) return undefined;
+    throw thrown;
+  }
+}
+
 export interface TreeFile {
   /** Path from the top of the repository. */
   readonly path: string;
   readonly object: string;
+  readonly kind: "file" | "link";
 }
 
-/** Regular files of a commit below `pathInTree` (or that very file); links and submodules are left out. */
+/** Files and links of a commit below `pathInTree` (or that very file); submodules are left out. */
 export async function listTree(git: SimpleGit, commit: string, pathInTree: string): Promise<TreeFile[]> {
   const below = pathInTree === "" ? [] : ["--", pathInTree.replace(/\/$/, "")];
   const listing = await git.raw(["ls-tree", "-r", "-z", "--full-tree", commit, ...below]);
   return listing.split("\0").flatMap((entry) => {
     const [facts, path] = splitOnce(entry, "\t");
     const [mode = "", type, object = ""] = facts.split(" ");
-    return type === "blob" && mode.startsWith("100") ? [{ path, object }] : [];
+    if (type !== "blob") return [];
+    return [{ path, object, kind: mode === LINK_MODE ? "link" : "file" }];
   });
 }
+
+const LINK_MODE = "120000";
 
 export const readObject = (git: SimpleGit, object: string): Promise<string> =>
   git.raw(["cat-file", "blob", object]);
@@ -114,4 +199,4 @@ function splitOnce(text: string, separator: string): [string, string] {
   return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
-const firstLine = (text: string): string => text.trim().split("\n")[0] ?? "";
+export const firstLine = (text: string): string => text.trim().split("\n")[0] ?? "";

@@ -4,7 +4,7 @@ import { fleetDigest } from "../../fleet/fleet-digest.ts";
 import type { Fleet } from "../../fleet/fleet-schema.ts";
 import { parseFleet } from "../../fleet/load-fleet.ts";
 import type { PlanRevision } from "../../protocol/plan-document.ts";
-import { readFleet, type FleetLocation } from "./fleet-source.ts";
+import { readFleet, readFleetAndBase, type FleetLocation, type FleetText } from "./fleet-source.ts";
 
 export interface LoadFleetOptions extends FleetLocation {
   /** `CORTEX_*` variables; those with `__` override settings of the files. */
@@ -23,14 +23,39 @@ export interface LoadedFleet {
 
 /**
  * Desired state, checked, frozen and named by its revision. Throws `fleet_invalid` with every finding in
- * `details.diagnostics`, `fleet_not_found` or `fleet_revision_unknown`; a broken fleet never becomes an empty one.
+ * `details.diagnostics`, `fleet_not_found`, `fleet_revision_unknown` or `fleet_unreachable`; a broken fleet never
+ * becomes an empty one.
  */
 export async function loadFleet(options: LoadFleetOptions): Promise<LoadedFleet> {
-  const { files, revision } = await readFleet(options, { inherited: options.inherited });
+  return checked(await readFleet(options, { inherited: options.inherited }), options);
+}
+
+export interface FleetAndBase {
+  readonly head: LoadedFleet;
+  /** Undefined when there was no fleet file at the base. */
+  readonly base: LoadedFleet | undefined;
+}
+
+/**
+ * The fleet, and what it was where its branch left `base` (`--base origin/main`): both checked, under the same
+ * environment. Throws as `loadFleet` does, for either.
+ */
+export async function loadFleetAndBase(
+  options: LoadFleetOptions & { readonly base: string },
+): Promise<FleetAndBase> {
+  const { head, base } = await readFleetAndBase(options, { inherited: options.inherited });
+  return {
+    head: checked(head, options),
+    base: base === undefined ? undefined : checked(base, options),
+  };
+}
+
+function checked({ files, revision }: FleetText, options: LoadFleetOptions): LoadedFleet {
   const parsed = parseFleet(files, options.environmentOverrides);
   if (!parsed.ok) {
     const errors = parsed.error.filter(({ severity }) => severity === "error").length;
-    const message = `${options.path} has ${errors} ${errors === 1 ? "error" : "errors"}`;
+    const at = revision.dirty || revision.commit === null ? "" : ` at ${revision.commit.slice(0, 8)}`;
+    const message = `${revision.path}${at} has ${errors} ${errors === 1 ? "error" : "errors"}`;
     throw new CortexError("fleet_invalid", message, { details: { diagnostics: parsed.error } });
   }
   const { fleet, warnings } = parsed.value;

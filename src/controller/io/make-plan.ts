@@ -1,54 +1,127 @@
-import { readFile } from "node:fs/promises";
+import { localUrl, parseHostAndPort } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
-import { type PlanDocument, planDocumentSchema } from "../../protocol/plan-document.ts";
+import { nearest } from "../../core/nearest.ts";
+import type { Fleet } from "../../fleet/fleet-schema.ts";
 import type { Environment } from "../../platform/environment.ts";
 import { systemClock } from "../../platform/system-clock.ts";
 import { readTokenFile } from "../../platform/token-file.ts";
-import { planFleet } from "../plan-fleet.ts";
-import { loadFleet } from "./load-fleet.ts";
+import type { FleetSnapshot } from "../../protocol/fleet-snapshot.ts";
+import type { PlanDocument } from "../../protocol/plan-document.ts";
+import { observedFromSnapshot, snapshotDigest, snapshotOfFleet } from "../fleet-snapshots.ts";
+import { reachableNeurons, type ObservedFleet } from "../observed-fleet.ts";
+import { planFleet, type PlanInput, type PlanSource } from "../plan-fleet.ts";
+import { loadFleet, loadFleetAndBase, type LoadedFleet, type LoadFleetOptions } from "./load-fleet.ts";
 import { observeFleet } from "./observe-fleet.ts";
+import { readTraffic } from "./read-traffic.ts";
+import { readSnapshot } from "./snapshot-file.ts";
 
-export interface MakePlanOptions {
+/** Which fleet, and how to see it. */
+export interface FleetView {
   readonly path: string;
   readonly ref?: string | undefined;
   readonly environment: Environment;
   readonly neuronTokenFile?: string | undefined;
+  /** Where the gateway serves its metrics; by default where the fleet files let it, on this machine. */
+  readonly metricsUrl?: string | undefined;
+  /** A snapshot to plan on instead of asking the fleet. */
+  readonly against?: string | undefined;
 }
 
-/** Desired from the files, observed from the neurons, and the difference between them. */
+export interface MakePlanOptions extends FleetView {
+  /** Models to confine the plan to. */
+  readonly targets?: readonly string[] | undefined;
+  /** Revision to compare with. */
+  readonly base?: string | undefined;
+}
+
+/** Desired from the files, observed from the neurons or a snapshot, and the difference between them. */
 export async function makePlan(options: MakePlanOptions): Promise<PlanDocument> {
-  const { environment, neuronTokenFile } = options;
-  const { fleet, digest, revision } = await loadFleet({
-    path: options.path,
-    ref: options.ref,
-    environmentOverrides: environment.cortexVariables,
-    inherited: environment.inherited,
-  });
-  const neuronToken = neuronTokenFile === undefined ? undefined : await readTokenFile(neuronTokenFile);
-  const observed = await observeFleet(fleet, { clock: systemClock, neuronToken });
-  return planFleet({ fleet, fleetDigest: digest, revision, observed });
+  return planFleet(await readPlanInput(options));
 }
 
-/** A plan that `cortex plan --out` wrote. */
-export async function readSavedPlan(path: string): Promise<PlanDocument> {
-  const text = await readFile(path, "utf8").catch((thrown: unknown) => {
-    throw new CortexError("usage_error", `cannot read the plan ${path}`, {
-      next: `cortex plan --out ${path} writes one`,
-      cause: thrown,
+/** Everything that a plan is made of. */
+export async function readPlanInput(options: MakePlanOptions): Promise<PlanInput> {
+  const { head, base } = await readSources(options);
+  const { observed, digest } = await observe(head.fleet, options);
+  for (const target of options.targets ?? []) checkTarget(target, head.fleet, observed);
+  return { ...head, observed, base, snapshotDigest: digest, targets: options.targets };
+}
+
+/** The observation of the fleet as a file may hold it. Throws `no_healthy_neuron` when nobody answers. */
+export async function takeSnapshot(options: Omit<FleetView, "against">): Promise<FleetSnapshot> {
+  const { fleet } = await readSource(options);
+  const { observed } = await observe(fleet, options);
+  if (observed.neurons.length > 0 && reachableNeurons(observed).length === 0) {
+    const problems = observed.neurons.map((neuron) =>
+      neuron.reachable ? "" : `${neuron.name}: ${neuron.problem}`,
+    );
+    throw new CortexError("no_healthy_neuron", "no neuron answers, so there is nothing to record", {
+      details: { problems },
     });
-  });
-  const parsed = planDocumentSchema.safeParse(jsonOrUndefined(text));
-  if (parsed.success) return parsed.data;
-  throw new CortexError("usage_error", `${path} is no plan of this version of cortex`, {
-    next: `write it again: cortex plan --out ${path}`,
-    cause: parsed.error,
-  });
+  }
+  return snapshotOfFleet(fleet.fleet.name, observed);
 }
 
-function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
+/** The fleet, and what it was where its branch left the base. */
+async function readSources(
+  options: MakePlanOptions,
+): Promise<{ readonly head: PlanSource; readonly base: PlanSource | undefined }> {
+  if (options.base === undefined) return { head: await readSource(options), base: undefined };
+  const { head, base } = await loadFleetAndBase({ ...loadOptions(options), base: options.base });
+  return { head: planSource(head), base: base === undefined ? undefined : planSource(base) };
+}
+
+const readSource = async (options: FleetView): Promise<PlanSource> =>
+  planSource(await loadFleet(loadOptions(options)));
+
+const loadOptions = ({ path, ref, environment }: FleetView): LoadFleetOptions => ({
+  path,
+  ref,
+  environmentOverrides: environment.cortexVariables,
+  inherited: environment.inherited,
+});
+
+const planSource = ({ fleet, digest, revision }: LoadedFleet): PlanSource => ({
+  fleet,
+  fleetDigest: digest,
+  revision,
+});
+
+async function observe(
+  fleet: Fleet,
+  options: FleetView,
+): Promise<{ readonly observed: ObservedFleet; readonly digest: string | undefined }> {
+  if (options.against !== undefined) {
+    const snapshot = await readSnapshot(options.against);
+    checkSnapshot(snapshot, fleet, options.against);
+    return { observed: observedFromSnapshot(snapshot, fleet), digest: snapshotDigest(snapshot) };
   }
+  const { neuronTokenFile } = options;
+  const neuronToken = neuronTokenFile === undefined ? undefined : await readTokenFile(neuronTokenFile);
+  const metricsUrl =
+    options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
+  const [seen, traffic] = await Promise.all([
+    observeFleet(fleet, { clock: systemClock, neuronToken }),
+    readTraffic(metricsUrl, systemClock),
+  ]);
+  return { observed: traffic === undefined ? seen : { ...seen, traffic }, digest: undefined };
+}
+
+/** What was seen of one fleet says nothing about another. */
+function checkSnapshot(snapshot: FleetSnapshot, { fleet }: Fleet, path: string): void {
+  if (snapshot.fleet === fleet.name) return;
+  throw new CortexError(
+    "snapshot_invalid",
+    `${path} is a snapshot of the fleet ${snapshot.fleet}, and the files declare ${fleet.name}`,
+  );
+}
+
+function checkTarget(target: string, fleet: Fleet, observed: ObservedFleet): void {
+  const loaded = reachableNeurons(observed).flatMap(({ models }) => models.map(({ id }) => id));
+  const known = [...new Set([...fleet.models.map(({ id }) => id), ...loaded])];
+  if (known.includes(target)) return;
+  const guess = nearest(target, known);
+  throw new CortexError("usage_error", `no model ${target} is declared or loaded`, {
+    next: guess === undefined ? "cortex status lists the models" : `did you mean ${guess}?`,
+  });
 }

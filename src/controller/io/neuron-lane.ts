@@ -1,9 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
-import type { ChangeResponse, Job, LoadOrigin, ModelsResponse } from "../../protocol/neuron-api.ts";
+import type { ChangeResponse, Job, LoadOrigin } from "../../protocol/neuron-api.ts";
 import type { PlanAction, PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 import { movedFacts } from "../moved-facts.ts";
+import { factsDigest, neuronFacts, type NeuronFacts } from "../neuron-facts.ts";
 import type { NeuronClient } from "./neuron-client.ts";
 
 export interface NeuronLaneOptions {
@@ -11,6 +12,8 @@ export interface NeuronLaneOptions {
   /** The neuron as the plan saw it. */
   readonly planned: PlanNeuron;
   readonly generation: number;
+  /** What the plan does on this neuron. */
+  readonly changes: readonly PlanChange[];
   readonly origin: LoadOrigin;
   readonly clock: Clock;
   readonly onEvent: (event: ApplyEvent) => void;
@@ -36,6 +39,7 @@ const DRAIN_TIMEOUT_SECS = 30;
 export class NeuronLane {
   readonly #options: NeuronLaneOptions;
   #generation: number;
+  #admitted = false;
   #changed = false;
 
   constructor(options: NeuronLaneOptions) {
@@ -45,6 +49,7 @@ export class NeuronLane {
 
   /** Resolves when the neuron is as the change wants it; rejects with a CortexError, or StepWithdrawn. */
   async carryOut(change: PlanChange): Promise<void> {
+    await this.#admit();
     for (const [position, action] of change.actions.entries()) {
       try {
         await this.#act(change, action, position === 0 ? this.#options.signal : undefined);
@@ -52,6 +57,32 @@ export class NeuronLane {
         throw position > 0 && thrown instanceof CortexError ? halfDone(change, thrown) : thrown;
       }
     }
+  }
+
+  /**
+   * Before the first change: the neuron must still be as the plan saw it, or as an earlier run of this plan left it.
+   * Throws `stale_generation`, naming what moved.
+   */
+  async #admit(): Promise<void> {
+    if (this.#admitted) return;
+    const { planned, changes } = this.#options;
+    const now = await this.#look();
+    if (factsDigest(now) !== planned.observation_digest) {
+      const facts = movedFacts(planned, now, changes);
+      if (facts.length > 0) throw this.#staleness(facts);
+    }
+    this.#generation = now.generation;
+    this.#admitted = true;
+  }
+
+  async #look(): Promise<NeuronFacts> {
+    const { client } = this.#options;
+    const [discovery, health, { generation, models }] = await Promise.all([
+      client.discovery(),
+      client.health(),
+      client.models(),
+    ]);
+    return neuronFacts({ discovery, health, generation, models });
   }
 
   async #act(change: PlanChange, action: PlanAction, signal: AbortSignal | undefined): Promise<void> {
@@ -135,19 +166,23 @@ export class NeuronLane {
 
   /** A refused change names what moved, so that nobody has to go and look. */
   async #stale(refusal: CortexError): Promise<CortexError> {
-    const { client, planned } = this.#options;
-    let now: ModelsResponse;
+    const { planned, changes } = this.#options;
     try {
-      now = await client.models();
+      const now = await this.#look();
+      const facts = movedFacts(planned, now, changes);
+      const generations = `its generation went from ${this.#generation} to ${now.generation}`;
+      return this.#staleness(facts.length > 0 ? facts : [generations], refusal);
     } catch {
       return refusal;
     }
-    const facts = movedFacts(planned, now);
+  }
+
+  #staleness(facts: readonly string[], cause?: CortexError): CortexError {
+    const { name } = this.#options.planned;
     const when = this.#changed ? "while it was being changed" : "since the plan was made";
-    const message = `${planned.name} changed ${when}: ${facts.join(", ")}`;
-    return new CortexError("stale_generation", message, {
-      details: { neuron: planned.name, facts },
-      cause: refusal,
+    return new CortexError("stale_generation", `${name} changed ${when}: ${facts.join(", ")}`, {
+      details: { neuron: name, facts },
+      ...(cause === undefined ? {} : { cause }),
     });
   }
 }

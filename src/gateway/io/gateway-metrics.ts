@@ -12,6 +12,8 @@ export interface MetricsSources {
   readonly view: () => FleetView;
   readonly loads: () => Iterable<ModelInLoad>;
   readonly build: { readonly packageVersion: string; readonly gitSha: string };
+  /** When the counters began at zero, milliseconds since the epoch. */
+  readonly startedAtMs: number;
 }
 
 export type GatewayMetrics = ReturnType<typeof createRequestMetrics>;
@@ -124,6 +126,12 @@ export function registerFleetMetrics(registry: Registry, sources: MetricsSources
     registers: [registry],
   });
   build.set({ version: sources.build.packageVersion, git_sha: sources.build.gitSha }, 1);
+  const started = new Gauge({
+    name: "process_start_time_seconds",
+    help: "Start of the gateway, seconds since the epoch: counters begin here",
+    registers: [registry],
+  });
+  started.set(sources.startedAtMs / 1000);
   return () => {
     for (const gauge of Object.values(gauges)) gauge.reset();
     setFleetGauges(gauges, sources.view());

@@ -96,7 +96,13 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   });
   const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
   const view = () => poller.view();
-  const setFleetGauges = registerFleetMetrics(registry, { view, loads: () => coldLoads.loads(), build });
+  const startedAtMs = clock.nowMs();
+  const setFleetGauges = registerFleetMetrics(registry, {
+    view,
+    loads: () => coldLoads.loads(),
+    build,
+    startedAtMs,
+  });
   const version = {
     package_version: build.packageVersion,
     git_sha: build.gitSha,

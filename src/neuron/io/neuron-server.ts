@@ -165,7 +165,11 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
   server.post("/models/load", async (request, reply) => {
     const body = readBody(request, loadRequestSchema);
     const ifMatch = expectedGeneration(request);
-    await deps.discovery;
+    const { harnesses } = await deps.discovery;
+    if (!harnesses.includes(body.harness)) {
+      const message = `this neuron offers the harness ${harnesses.join(", ")}, not ${body.harness}`;
+      throw new CortexError("source_unsupported", message, { param: "harness" });
+    }
     return answerChange(loop, { request, reply, doneStatus: "loaded" }, loop.load(body, ifMatch));
   });
   server.post("/models/unload", async (request, reply) => {

@@ -1,0 +1,185 @@
+import { formatBytes, formatDuration, formatMib } from "../core/quantities.ts";
+import type { PlanChange, PlanDocument, PlanDuration } from "../protocol/plan-document.ts";
+
+/** Sentences that every rendering of a plan shares. */
+export const CHANGE_KINDS = ["load", "unload", "replace"] as const;
+
+/** "Plan: 2 to load, 0 to unload, 1 to replace, 3 unchanged." Scripts read this line: it changes with notice only. */
+export function planSummary(plan: PlanDocument): string {
+  const counts = CHANGE_KINDS.map(
+    (kind) => `${plan.changes.filter((change) => change.kind === kind).length} to ${kind}`,
+  );
+  const missing = plan.unplaced.reduce((total, copy) => total + copy.missing_replicas, 0);
+  const unplaced = missing === 0 ? "" : `, ${missing} unplaced`;
+  const deferred = plan.deferred.length === 0 ? "" : `, ${plan.deferred.length} deferred`;
+  return `Plan: ${counts.join(", ")}, ${plan.unchanged} unchanged${unplaced}${deferred}.`;
+}
+
+/** "3f2a1c9 (dirty)": the revision as short as it can be told. */
+export function revisionText(revision: PlanDocument["revision"]): string {
+  if (revision.commit === null) return `${revision.path} (not in git)`;
+  return `${revision.commit.slice(0, 7)}${revision.dirty ? " (dirty)" : ""}`;
+}
+
+/** Whether the fleet ends up as declared, in one sentence. */
+export function verdictText(plan: PlanDocument): string {
+  const at = revisionText(plan.revision);
+  if (plan.errored) return `This plan must not be applied: ${plan.problems.join("; ")}.`;
+  if (plan.changes.length > 0) {
+    const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
+    const only = plan.targets.length > 0 && isSettled(plan) ? "would match" : undefined;
+    return `With these changes ${of} ${only ?? (plan.complete ? "would match" : "would come closer to")} ${at}.`;
+  }
+  if (plan.complete) return `No changes. The fleet matches ${at}.`;
+  if (plan.outside_targets > 0 && isSettled(plan))
+    return `No changes to ${plan.targets.join(", ")} at ${at}.`;
+  return `Nothing can be changed now, and the fleet does not match ${at}.`;
+}
+
+/** Nothing unplaced, unknown or deferred among what the plan is about. */
+export const isSettled = (plan: PlanDocument): boolean =>
+  plan.unplaced.length + plan.unknown.length + plan.deferred.length === 0;
+
+/** "device 0", "devices 0 and 1". */
+export const devicesText = (devices: readonly number[]): string =>
+  `device${devices.length === 1 ? "" : "s"} ${devices.join(" and ")}`;
+
+/** "~8.0 GiB": an estimate is marked as one. */
+export function sizeText(change: PlanChange): string {
+  if (change.vram_source === "unknown") return "size unknown";
+  const approximately = change.vram_source === "measured" ? "" : "~";
+  if (change.kind === "replace") {
+    return `${formatMib(change.vram_before_mb)} -> ${approximately}${formatMib(change.vram_after_mb)}`;
+  }
+  const vramMb = change.kind === "load" ? change.vram_after_mb : change.vram_before_mb;
+  return `${approximately}${formatMib(vramMb)}`;
+}
+
+const DURATION_SOURCE: Readonly<Record<PlanDuration["source"], string>> = {
+  measured: "as measured before",
+  scaled: "by size, from other settings",
+  neuron_rate: "by size, from this neuron's other loads",
+  default_rate: "by size, a guess",
+  unknown: "",
+};
+
+const secsText = (secs: number): string => formatDuration(secs * 1000);
+
+/** "about 19.4 s (by size, a guess)"; only loads take a time worth telling. */
+export function durationText({ secs, source }: PlanDuration): string {
+  if (secs === null) return "an unknown time";
+  return source === "measured"
+    ? `${secsText(secs)} (as measured before)`
+    : `about ${secsText(secs)} (${DURATION_SOURCE[source]})`;
+}
+
+/** "down about 38.0 s: its reason". */
+export function downtimeText(change: PlanChange): string {
+  if (change.downtime === null) return "";
+  const { secs, reason } = change.downtime;
+  return `${change.model_id} is down ${secs === null ? "for an unknown time" : `about ${secsText(secs)}`}: ${reason}`;
+}
+
+/** Who is working on the copy now; empty when nobody is or nobody says. */
+export function requestsText({ requests }: PlanChange): string {
+  if (requests === null) return "";
+  const parts: string[] = [];
+  if (requests.in_flight > 0) parts.push(`${requests.in_flight} in flight`);
+  if (requests.queued > 0) parts.push(`${requests.queued} waiting`);
+  if (requests.per_minute !== null && requests.per_minute > 0)
+    parts.push(`${Number(requests.per_minute.toFixed(1))} a minute`);
+  return parts.length === 0 ? "" : `requests: ${parts.join(", ")}`;
+}
+
+/** "Time: about 2 m 10 s in 3 waves." */
+export function scheduleText({ schedule, changes }: PlanDocument): string {
+  if (changes.length === 0) return "";
+  const { predicted_secs: secs, unpredicted_steps: unknown, waves } = schedule;
+  const steps = `${waves} wave${waves === 1 ? "" : "s"}`;
+  if (secs === null) return `Time: not known; ${steps}.`;
+  const bound = unknown === 0 ? "about" : "at least";
+  const rest = unknown === 0 ? "" : `, and ${unknown} step${unknown === 1 ? "" : "s"} of unknown length`;
+  return `Time: ${bound} ${secsText(secs)} in ${steps}${rest} (confidence: ${schedule.confidence}).`;
+}
+
+/** "Downtime: none." */
+export function downtimeSummary(plan: PlanDocument): string {
+  if (plan.changes.length === 0) return "";
+  const down = plan.changes.filter((change) => change.downtime !== null);
+  if (down.length === 0) return "Downtime: none.";
+  const each = down.map(({ model_id, downtime }) =>
+    typeof downtime?.secs === "number"
+      ? `${model_id} about ${secsText(downtime.secs)}`
+      : `${model_id} for an unknown time`,
+  );
+  return `Downtime: ${each.join(", ")}.`;
+}
+
+/** "Placement: optimal (proved by exact search)." */
+export function gapText({ placement }: PlanDocument): string {
+  const { status, gap_percent: percent, engine } = placement;
+  if (status === "optimal") return `Placement: optimal (${engine}).`;
+  if (status === "within" && percent !== null)
+    return `Placement: within ${Number(percent.toFixed(2))} % of the best possible (${engine}).`;
+  return `Placement: how far from the best possible is not known (${engine}).`;
+}
+
+/** What the death of each neuron would cost; one line when none costs anything. */
+export function survivalLines({ survival }: PlanDocument): string[] {
+  if (survival.neurons === null) return survival.remark === null ? [] : [survival.remark];
+  if (survival.neurons.length === 0) return [];
+  const lines = survival.neurons.flatMap(({ neuron, lost, reduced, reloaded }) => {
+    const parts = [
+      lost.length === 0 ? "" : `lost: ${lost.join(", ")}`,
+      reduced.length === 0 ? "" : `fewer copies: ${reduced.join(", ")}`,
+      reloaded.length === 0 ? "" : `down until loaded elsewhere: ${reloaded.join(", ")}`,
+    ].filter((part) => part !== "");
+    return parts.length === 0 ? [] : [`${neuron}: ${parts.join("; ")}`];
+  });
+  return lines.length === 0 ? ["no single neuron takes a declared model or copy along"] : lines;
+}
+
+/** What has to be fetched, and the room for it; empty when nothing is fetched. */
+export function downloadLines(plan: PlanDocument): string[] {
+  return plan.neurons.flatMap(({ name, disk_free_bytes: free }) => {
+    const loads = plan.changes.filter((change) => change.neuron === name && change.kind !== "unload");
+    const unknown = loads.filter((change) => change.download_bytes === null);
+    const bytes = loads.reduce((total, change) => total + (change.download_bytes ?? 0), 0);
+    if (bytes === 0 && unknown.length === 0) return [];
+    const known = bytes === 0 ? "" : `${formatBytes(bytes)} to download`;
+    const rest =
+      unknown.length === 0
+        ? ""
+        : `${unknown.map(({ model_id }) => model_id).join(", ")}: size of the download is not known`;
+    const room = free === null ? "free disk space is not known" : `${formatBytes(free)} free`;
+    return [`${name}: ${[known, rest, room].filter((part) => part !== "").join("; ")}`];
+  });
+}
+
+/** "Requests a minute: averages over 24 h 00 m." */
+export function trafficText({ traffic, changes }: PlanDocument): string {
+  const isShown = changes.some(({ requests }) => (requests?.per_minute ?? 0) > 0);
+  return traffic === null || !isShown
+    ? ""
+    : `Requests a minute: averages over ${secsText(traffic.window_secs)}.`;
+}
+
+/** Where the observation comes from, when it is not the fleet itself. */
+export function observationText({ observation }: PlanDocument): string {
+  if (observation.source === "neurons") return "";
+  const at = new Date(observation.taken_at_ms).toISOString();
+  return `Planned on a snapshot of ${at} (${observation.digest.slice(0, 12)}); the fleet itself was not asked.`;
+}
+
+/** Rows that the base revision would make too, and what this branch spares. */
+export function comparisonLines(plan: PlanDocument): string[] {
+  const { comparison } = plan;
+  if (comparison === null) return [];
+  const pending = plan.changes.filter((change) => change.caused_by === "pending").length;
+  const own = plan.changes.length - pending;
+  return [
+    `${own} of ${plan.changes.length} changes come from this branch; ${pending} are pending at ${revisionText(comparison.revision)} too`,
+    ...comparison.avoided.map(({ id, detail }) => `no longer needed: ${id} (${detail})`),
+    ...comparison.newly_unplaced.map((modelId) => `cannot be placed any more: ${modelId}`),
+  ];
+}

@@ -1,0 +1,55 @@
+import { formatMib } from "../core/quantities.ts";
+import type { WhyReport } from "../protocol/why-report.ts";
+import { paint, type Paint } from "./paint.ts";
+import { devicesText } from "./plan-words.ts";
+
+const VERDICTS: Readonly<Record<WhyReport["neurons"][number]["verdict"], { sign: string; style: Paint }>> = {
+  holds: { sign: "+", style: "green" },
+  could: { sign: "o", style: "cyan" },
+  cannot: { sign: "-", style: "red" },
+};
+
+/** The answer first, then each copy with its reason, then every other neuron with what speaks against it. */
+export function printWhy(report: WhyReport, { colour }: { readonly colour: boolean }): string {
+  const title = (text: string): string => paint(text, "bold", colour);
+  const copies = report.copies.map(
+    (copy) => `  ${copy.neuron}, ${devicesText(copy.devices)} (${copy.status}): ${copy.reason}`,
+  );
+  const others = report.others.map(({ neuron, detail }) => `  ${neuron}: loaded there too; ${detail}`);
+  const neurons = report.neurons
+    .filter(({ verdict }) => verdict !== "holds")
+    .map(({ neuron, verdict, detail }) => {
+      const { sign, style } = VERDICTS[verdict];
+      return `  ${paint(sign, style, colour)} ${neuron}: ${detail}`;
+    });
+  const sections = [
+    [`${title(report.model_id)}: ${report.summary}`, ...declaredLine(report)].join("\n"),
+    section(title("Copies"), [...copies, ...others]),
+    section(
+      title("Changes that a plan would make"),
+      report.changes.map(({ id, detail }) => `  ${id}: ${detail}`),
+    ),
+    section(title("Other neurons"), neurons),
+    section(
+      title("What would help, cheapest first"),
+      report.remedies.map((text, index) => `  ${index + 1}. ${text}`),
+    ),
+  ];
+  return sections.filter((text) => text !== "").join("\n\n");
+}
+
+const section = (title: string, lines: readonly string[]): string =>
+  lines.length === 0 ? "" : [title, ...lines].join("\n");
+
+function declaredLine({ declared }: WhyReport): string[] {
+  if (declared === null) return [];
+  const need =
+    declared.need_mb === null
+      ? "of unknown size"
+      : `${formatMib(declared.need_mb)} (${declared.need_source})`;
+  const on = declared.min_devices === 1 ? "one device" : `${declared.min_devices} devices`;
+  const floor =
+    declared.min_device_vram_mb === 0 ? "" : ` of ${formatMib(declared.min_device_vram_mb)} or more`;
+  const pins = declared.pinned_on.length === 0 ? "" : `, pinned on ${declared.pinned_on.join(", ")}`;
+  return [`  needs ${need} on ${on}${floor}${pins}; class ${declared.residency_priority}`];
+}

@@ -1,0 +1,113 @@
+import { Args, Flags } from "@oclif/core";
+import { BaseCommand } from "../cli/base-command.ts";
+import { CortexError } from "../core/errors.ts";
+import { CI_HOSTS, type CiHost } from "../controller/init-files.ts";
+import type { InitResult } from "../controller/io/init-repository.ts";
+import { fleetTableSchema } from "../fleet/fleet-schema.ts";
+
+export default class InitCommand extends BaseCommand {
+  static override summary = "make a fleet repository that works: files, editor support, CI, README";
+  static override description =
+    "Writes what is missing and never over what is there, so it can also add CI for another host later.";
+  static override examples = [
+    "<%= config.bin %> init fleet",
+    "<%= config.bin %> init --ci gitlab          # add a pipeline to the repository here",
+    "<%= config.bin %> init fleet --name home --ci none",
+  ];
+  static override args = {
+    directory: Args.string({ default: ".", description: "directory of the repository" }),
+  };
+  static override flags = {
+    name: Flags.string({ helpValue: "NAME", summary: "name of the fleet; default: from the directory" }),
+    ci: Flags.option({
+      options: [...CI_HOSTS, "none"] as const,
+      multiple: true,
+      summary: "where CI runs (may be repeated); default: what the remote origin says, else github",
+    })(),
+    git: Flags.boolean({
+      default: true,
+      allowNo: true,
+      summary: "run `git init` where there is no repository yet",
+    }),
+  };
+
+  async run(): Promise<InitResult> {
+    const { args, flags } = await this.parse(InitCommand);
+    const { initRepository } = await import("../controller/io/init-repository.ts");
+    const result = await initRepository(
+      {
+        directory: args.directory,
+        fleetName: checkedName(flags.name),
+        hosts: chosenHosts(flags.ci),
+        git: flags.git,
+      },
+      { inherited: this.environment.inherited },
+    );
+    this.show(describe(result));
+    return result;
+  }
+}
+
+function checkedName(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  const checked = fleetTableSchema.safeParse({ name });
+  if (checked.success) return name;
+  throw new CortexError(
+    "usage_error",
+    `--name ${checked.error.issues[0]?.message ?? "is not allowed"}, not "${name}"`,
+    {
+      next: "cortex init --name home",
+    },
+  );
+}
+
+function chosenHosts(flags: readonly (CiHost | "none")[] | undefined): readonly CiHost[] | undefined {
+  if (flags === undefined) return undefined;
+  const hosts = [...new Set(flags)].filter((host) => host !== "none");
+  if (hosts.length > 0 && flags.includes("none")) {
+    throw new CortexError("usage_error", "--ci none goes with no other --ci", { next: "cortex init --help" });
+  }
+  return hosts;
+}
+
+function describe(result: InitResult): string {
+  const { directory, fleet, made, kept } = result;
+  const width = Math.max(0, ...[...made, ...kept].map(({ path }) => path.length));
+  const headline =
+    made.length === 0
+      ? `Nothing to do in ${directory}: everything is there.`
+      : `Made in ${directory} (fleet ${fleet}):`;
+  return [
+    headline,
+    ...made.map(({ path, purpose }) => `  + ${path.padEnd(width)}   ${purpose}`),
+    ...(kept.length > 0 && made.length > 0 ? ["", "Left as they are:"] : []),
+    ...kept.map(({ path, reason }) => `    ${path.padEnd(width)}   ${reason}`),
+    ...hostRemark(result),
+    ...(made.some(({ path }) => path === "fleet.toml") ? nextSteps(result) : []),
+  ].join("\n");
+}
+
+function hostRemark({ hosts, hosts_from }: InitResult): string[] {
+  if (hosts_from === "asked") return [];
+  const others = CI_HOSTS.filter((host) => !hosts.includes(host)).join(", ");
+  const why = hosts_from === "origin" ? "as the remote origin says" : "since no remote says otherwise";
+  return ["", `CI is for ${hosts.join(", ")}, ${why}. For ${others}: cortex init --ci <host>`];
+}
+
+function nextSteps({ directory, repository_made }: InitResult): string[] {
+  return [
+    "",
+    "Next:",
+    ...(directory === "." ? [] : [`  cd ${shellWord(directory)}`]),
+    "  cortex neuron    in a terminal of its own: this machine becomes the neuron local",
+    "  cortex plan      what apply would do",
+    "  cortex apply     do it; the demo model ships with cortex",
+    "  cortex serve     the endpoint for clients",
+    "Then edit fleet.toml and models.toml, and keep them in git:",
+    `  ${repository_made ? "" : "git init && "}git add --all && git commit --message "A fleet"`,
+  ];
+}
+
+/** A path as a shell reads it back. */
+const shellWord = (text: string): string =>
+  /^[A-Za-z0-9_./~+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,0 +1,42 @@
+import { Args, Flags } from "@oclif/core";
+import { BaseCommand } from "../../cli/base-command.ts";
+import { printVerification } from "../../cli/print-verification.ts";
+import { EXIT } from "../../core/errors.ts";
+
+export default class PlanVerifyCommand extends BaseCommand {
+  static override summary =
+    "check a saved plan without the planner: memory at every step, pins, protection, every copy";
+  static override description =
+    "Works out anew whether the plan may be carried out, with code that shares nothing with the planner but the format of its files. With --against, what the plan says it saw is checked too. Exits 1 when anything is wrong.";
+  static override examples = [
+    "<%= config.bin %> plan verify plan.json",
+    "<%= config.bin %> plan verify plan.json --against snapshot.json --json",
+  ];
+  static override args = {
+    plan: Args.string({ required: true, description: "a plan saved with `cortex plan --out`" }),
+  };
+  static override flags = {
+    against: Flags.string({ helpValue: "FILE", summary: "the snapshot that the plan was made from" }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(PlanVerifyCommand);
+    const [{ readSavedPlan, readSnapshot }, { verifyPlan }] = await Promise.all([
+      import("../../controller/io/snapshot-file.ts"),
+      import("../../controller/verify-plan.ts"),
+    ]);
+    const plan = await readSavedPlan(args.plan);
+    const snapshot = flags.against === undefined ? undefined : await readSnapshot(flags.against);
+    const verified = verifyPlan(plan, snapshot);
+    const report = {
+      sound: verified.findings.length === 0,
+      checked: verified.checked,
+      changes: plan.changes.length,
+      against_snapshot: snapshot !== undefined,
+      findings: verified.findings,
+    };
+    this.show(printVerification(report, { colour: this.environment.colour }));
+    if (!report.sound) process.exitCode = EXIT.failed;
+    return report;
+  }
+}

@@ -1,0 +1,17 @@
+import { BaseCommand } from "../cli/base-command.ts";
+import { fleetJsonSchema, SCHEMA_PATH } from "../fleet/fleet-json-schema.ts";
+
+export default class SchemaCommand extends BaseCommand {
+  static override summary = "print the JSON Schema of fleet files, for editors";
+  static override description = `A fleet file names it in its first line, and an editor with a TOML language server completes and checks:
+  #:schema ${SCHEMA_PATH}
+\`cortex init\` puts a copy there; write it again after an upgrade.`;
+  static override examples = [`<%= config.bin %> schema > ${SCHEMA_PATH}`];
+
+  async run(): Promise<unknown> {
+    await this.parse(SchemaCommand);
+    const schema = fleetJsonSchema();
+    this.show(JSON.stringify(schema, undefined, 2));
+    return schema;
+  }
+}

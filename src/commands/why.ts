@@ -1,0 +1,43 @@
+import { Args, Flags } from "@oclif/core";
+import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { printWhy } from "../cli/print-why.ts";
+import type { WhyReport } from "../protocol/why-report.ts";
+
+export default class WhyCommand extends BaseCommand {
+  static override summary = "say why a model is where it is, why not elsewhere, and what would help";
+  static override description =
+    "Puts the question to placement itself: for every other neuron it tries what pinning the model there would do. Changes nothing.";
+  static override examples = [
+    "<%= config.bin %> why Qwen/Qwen3-8B",
+    "<%= config.bin %> why Qwen/Qwen3-8B --on beast",
+    "<%= config.bin %> why Qwen/Qwen3-8B --against snapshot.json --json",
+  ];
+  static override args = {
+    model: Args.string({ required: true, description: "id of a declared or loaded model" }),
+  };
+  static override flags = {
+    config: configFlag,
+    ref: Flags.string({ helpValue: "REV", summary: "by this revision of the fleet repository" }),
+    on: Flags.string({ helpValue: "NEURON", summary: "only this neuron, in full" }),
+    against: Flags.string({ helpValue: "FILE", summary: "ask about this snapshot instead of the fleet" }),
+    "neuron-token-file": neuronTokenFileFlag,
+  };
+
+  async run(): Promise<WhyReport> {
+    const { args, flags } = await this.parse(WhyCommand);
+    const [{ readPlanInput }, { whyModel }] = await Promise.all([
+      import("../controller/io/make-plan.ts"),
+      import("../controller/why-model.ts"),
+    ]);
+    const input = await readPlanInput({
+      path: flags.config,
+      ref: flags.ref,
+      against: flags.against,
+      environment: this.environment,
+      neuronTokenFile: flags["neuron-token-file"],
+    });
+    const report = whyModel(input, { modelId: args.model, neuron: flags.on });
+    this.show(printWhy(report, { colour: this.environment.colour }));
+    return report;
+  }
+}

@@ -1,0 +1,244 @@
+import { shellWords } from "./shell-words.ts";
+
+/** What the command line of an engine says about its model. */
+export interface EngineCommand {
+  readonly engine: "llama-server" | "other";
+  readonly source?: string;
+  readonly context?: number;
+  readonly parallel?: number;
+  readonly minDevices?: number;
+  readonly capabilities?: readonly string[];
+  /** The port that it listens on, when the command fixes one. */
+  readonly port?: number;
+  /** Flags that no setting stands for, each with the reason. */
+  readonly notes: readonly { readonly what: string; readonly reason: string }[];
+}
+
+type Note = EngineCommand["notes"][number];
+
+/** Flags with their value; undefined for a switch. Later ones win, as engines have it. */
+interface Flags {
+  readonly values: ReadonlyMap<string, string | undefined>;
+  readonly program: string;
+  readonly words: readonly string[];
+}
+
+/** Short forms and synonyms, by the name that this file uses. */
+const SAME_FLAG: Readonly<Record<string, string>> = {
+  "-m": "--model",
+  "-mu": "--model-url",
+  "-hf": "--hf-repo",
+  "-hfr": "--hf-repo",
+  "-hff": "--hf-file",
+  "-c": "--ctx-size",
+  "-np": "--parallel",
+  "-ts": "--tensor-split",
+  "-dev": "--device",
+  "--embeddings": "--embedding",
+  "--rerank": "--reranking",
+  "-ngl": "--n-gpu-layers",
+  "--gpu-layers": "--n-gpu-layers",
+  "-a": "--alias",
+};
+
+/** Settings that cortex makes itself, to the same end: nothing is lost. */
+const COVERED = new Set([
+  "--host",
+  "--port",
+  "--n-gpu-layers",
+  "--alias",
+  "--jinja",
+  "--no-webui",
+  "--metrics",
+  "--slots",
+]);
+
+const ENGINE_CALIBRATES = "the worker chooses it for the machine";
+const SAMPLING = "sampling comes from the request, then from the model's own file";
+const NOT_YET = "the built-in engine has no setting for it yet";
+
+const FLAG_REASONS: Readonly<Record<string, string>> = {
+  "-t": ENGINE_CALIBRATES,
+  "--threads": ENGINE_CALIBRATES,
+  "--threads-batch": ENGINE_CALIBRATES,
+  "-b": ENGINE_CALIBRATES,
+  "--batch-size": ENGINE_CALIBRATES,
+  "-ub": ENGINE_CALIBRATES,
+  "--ubatch-size": ENGINE_CALIBRATES,
+  "-fa": ENGINE_CALIBRATES,
+  "--flash-attn": ENGINE_CALIBRATES,
+  "--temp": SAMPLING,
+  "--temperature": SAMPLING,
+  "--top-p": SAMPLING,
+  "--top-k": SAMPLING,
+  "--min-p": SAMPLING,
+  "--repeat-penalty": SAMPLING,
+  "--presence-penalty": SAMPLING,
+  "--frequency-penalty": SAMPLING,
+  "--seed": SAMPLING,
+  "--mmproj": "images are no part of the built-in engine",
+  "-md": NOT_YET,
+  "--model-draft": NOT_YET,
+  "--lora": NOT_YET,
+  "-ctk": NOT_YET,
+  "-ctv": NOT_YET,
+  "--cache-type-k": NOT_YET,
+  "--cache-type-v": NOT_YET,
+  "--chat-template": "the template in the model's file is used",
+  "--chat-template-file": "the template in the model's file is used",
+  "--api-key": "neurons have a token of their own: --token-file",
+  "--main-gpu": "which devices hold a model is the plan's choice",
+  "--split-mode": "which devices hold a model is the plan's choice",
+};
+
+/** Reads a command line; what it runs is never run. */
+export function readEngineCommand(command: string): EngineCommand {
+  const flags = readFlags(shellWords(command));
+  const port = wholeNumber(flags.values.get("--port"));
+  const base = port === undefined ? {} : { port };
+  if (!isLlamaServer(flags)) return { engine: "other", ...base, notes: [] };
+  const notes: Note[] = [];
+  const parallel = wholeNumber(flags.values.get("--parallel"));
+  return {
+    engine: "llama-server",
+    ...base,
+    ...readSource(flags, notes),
+    ...readContext(flags, parallel),
+    ...readDevices(flags, notes),
+    ...readCapabilities(flags),
+    notes: [...notes, ...restOf(flags)],
+  };
+}
+
+function readFlags(words: readonly string[]): Flags {
+  const values = new Map<string, string | undefined>();
+  for (const [index, word] of words.entries()) {
+    if (!/^--?[A-Za-z]/.test(word)) continue;
+    const equals = word.startsWith("--") ? word.indexOf("=") : -1;
+    const name = equals === -1 ? word : word.slice(0, equals);
+    const next = words[index + 1];
+    const value =
+      equals === -1
+        ? next === undefined || /^--?[A-Za-z]/.test(next)
+          ? undefined
+          : next
+        : word.slice(equals + 1);
+    values.set(SAME_FLAG[name] ?? name, value);
+  }
+  return { values, program: words[0] ?? "", words };
+}
+
+const isLlamaServer = ({ program, words, values }: Flags): boolean =>
+  /(?:^|[/\\])llama-server[^/\\]*$/.test(program) ||
+  (/(?:^|\/)(?:docker|podman)$/.test(program) &&
+    words.some((word) => /llama\.cpp|llama-server/.test(word)) &&
+    ["--model", "--hf-repo", "--model-url"].some((flag) => values.has(flag)));
+
+const wholeNumber = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+
+function readSource({ values, words }: Flags, notes: Note[]): Pick<EngineCommand, "source"> {
+  const repository = values.get("--hf-repo");
+  if (repository !== undefined) {
+    const file = values.get("--hf-file");
+    return { source: `hf:${file === undefined ? repository : `${repository.split(":")[0] ?? ""}:${file}`}` };
+  }
+  const url = values.get("--model-url");
+  if (url !== undefined) return { source: url };
+  const path = values.get("--model");
+  if (path === undefined) return {};
+  const onHost = hostPath(path, words);
+  if (onHost.startsWith("/")) return { source: `file:${onHost}` };
+  notes.push({
+    what: `--model ${path}`,
+    reason: "a relative path is another file on each machine; the model store is searched for its name",
+  });
+  return { source: path.split(/[/\\]/).at(-1) ?? path };
+}
+
+/** A path inside a container, seen from outside of it. */
+function hostPath(path: string, words: readonly string[]): string {
+  for (const [index, word] of words.entries()) {
+    if (word !== "-v" && word !== "--volume") continue;
+    const [host = "", inside = ""] = (words[index + 1] ?? "").split(":");
+    const base = inside.replace(/\/$/, "");
+    if (host.startsWith("/") && base !== "" && path.startsWith(`${base}/`)) {
+      return `${host.replace(/\/$/, "")}${path.slice(base.length)}`;
+    }
+  }
+  return path;
+}
+
+/** There, the context is shared by all slots; here, each request has its own. */
+function readContext(
+  { values }: Flags,
+  parallel: number | undefined,
+): Pick<EngineCommand, "context" | "parallel"> {
+  const total = wholeNumber(values.get("--ctx-size")) ?? 0;
+  const slots = parallel ?? 1;
+  return {
+    parallel: slots,
+    ...(total === 0 ? {} : { context: Math.max(1, Math.floor(total / Math.max(1, slots))) }),
+  };
+}
+
+function readDevices({ values }: Flags, notes: Note[]): Pick<EngineCommand, "minDevices"> {
+  const split = values
+    .get("--tensor-split")
+    ?.split(/[,/]/)
+    .filter((share) => Number(share) > 0);
+  const devices = values.get("--device")?.split(",");
+  const count = split?.length ?? devices?.length ?? 1;
+  if (split !== undefined && new Set(split).size > 1) {
+    notes.push({
+      what: `--tensor-split ${split.join(",")}`,
+      reason: "carried as min_devices; how it is split is the engine's choice",
+    });
+  }
+  return count > 1 ? { minDevices: count } : {};
+}
+
+function readCapabilities({ values }: Flags): Pick<EngineCommand, "capabilities"> {
+  const capabilities = [
+    ...(values.has("--embedding") ? ["embeddings"] : []),
+    ...(values.has("--reranking") ? ["rerank"] : []),
+  ];
+  return capabilities.length === 0 ? {} : { capabilities };
+}
+
+const READ = new Set([
+  "--model",
+  "--model-url",
+  "--hf-repo",
+  "--hf-file",
+  "--ctx-size",
+  "--parallel",
+  "--tensor-split",
+  "--device",
+  "--embedding",
+  "--reranking",
+]);
+
+function restOf({ program, values }: Flags): Note[] {
+  const ownFlags = /(?:docker|podman)$/.test(program) ? CONTAINER_FLAGS : new Set<string>();
+  return [...values].flatMap(([flag, value]): Note[] => {
+    if (READ.has(flag) || COVERED.has(flag) || ownFlags.has(flag)) return [];
+    // A value may be a secret; the names of flags are not.
+    const isSecret = /key|token|password/i.test(flag);
+    const what = value === undefined || isSecret ? flag : `${flag} ${value}`;
+    return [{ what, reason: FLAG_REASONS[flag] ?? "cortex has no setting for it" }];
+  });
+}
+
+const CONTAINER_FLAGS = new Set([
+  "--name",
+  "--init",
+  "--rm",
+  "-p",
+  "-v",
+  "--volume",
+  "--gpus",
+  "--runtime",
+  "-it",
+  "-d",
+]);

@@ -1,0 +1,79 @@
+import { join, posix } from "node:path";
+import type { SimpleGit } from "simple-git";
+import { CortexError } from "../../core/errors.ts";
+import type { FleetFile } from "../../fleet/source-lines.ts";
+import { listTree, readObject, type TreeFile } from "./fleet-git.ts";
+
+/** A place in a commit, and how its files are shown. */
+export interface RevisionPlace {
+  readonly git: SimpleGit;
+  readonly commit: string;
+  /** Directory or file from the top of the repository; empty: its top. */
+  readonly pathInTree: string;
+  /** What stands for `pathInTree` in the paths that people are shown. */
+  readonly shownPath: string;
+}
+
+/** Links to links end somewhere. */
+const LONGEST_LINK_CHAIN = 8;
+
+export const isFleetFile = (path: string): boolean =>
+  path.endsWith(".toml") && !path.split("/").some((part) => part.startsWith("."));
+
+/**
+ * The fleet files of a commit, out of git's objects. A link is followed inside the commit, as it would be in a work
+ * tree; one that leads outside or to a directory is an error, because leaving it out would change what the fleet says.
+ */
+export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile[]> {
+  const pathInTree = place.pathInTree.replace(/\/$/, "");
+  const directory = pathInTree === "" ? "" : `${pathInTree}/`;
+  const all = await listTree(place.git, place.commit, "");
+  const files: FleetFile[] = [];
+  for (const entry of all.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
+    const isNamed = entry.path === pathInTree;
+    const inside = entry.path.slice(directory.length);
+    if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;
+    const file = await followLinks(place, { entry, all });
+    if (file === undefined) continue;
+    const path = isNamed ? place.shownPath : join(place.shownPath, inside);
+    files.push({ path, text: await readObject(place.git, file.object) });
+  }
+  return files;
+}
+
+/** A link may stand for a directory of fleet files, whatever its name. */
+const couldHoldFleetFiles = (entry: TreeFile, inside: string): boolean =>
+  isFleetFile(inside) || (entry.kind === "link" && !inside.split("/").some((part) => part.startsWith(".")));
+
+async function followLinks(
+  place: RevisionPlace,
+  from: { readonly entry: TreeFile; readonly all: readonly TreeFile[] },
+): Promise<TreeFile | undefined> {
+  let current = from.entry;
+  for (let steps = 0; current.kind === "link"; steps += 1) {
+    const target = await readObject(place.git, current.object);
+    const path = posix.normalize(posix.join(posix.dirname(current.path), target)).replace(/\/$/, "");
+    const next = from.all.find((candidate) => candidate.path === path);
+    const below = path === "." ? "" : `${path}/`;
+    const isDirectory = from.all.some(
+      (candidate) => candidate.path.startsWith(below) && isFleetFile(candidate.path.slice(below.length)),
+    );
+    const leavesTree = target.startsWith("/") || path.startsWith("..");
+    if (next === undefined || leavesTree || steps >= LONGEST_LINK_CHAIN) {
+      // A link to something else than fleet files is nobody's loss.
+      if (!isDirectory && !isFleetFile(from.entry.path)) return undefined;
+      throw unreadableLink(place, { path: from.entry.path, target });
+    }
+    current = next;
+  }
+  return isFleetFile(from.entry.path) ? current : undefined;
+}
+
+function unreadableLink(
+  place: RevisionPlace,
+  link: { readonly path: string; readonly target: string },
+): CortexError {
+  const commit = place.commit.slice(0, 8);
+  const message = `${link.path} at ${commit} is a link to ${link.target}, which the commit does not hold as a file`;
+  return new CortexError("fleet_not_found", message, { next: "put the file itself where the link is" });
+}

@@ -1,0 +1,83 @@
+import { Board } from "./placement-board.ts";
+import type { Style } from "./placement-choice.ts";
+import { compareCosts } from "./placement-costs.ts";
+import { exactSearch } from "./placement-exact.ts";
+import { gapOf, optimal } from "./placement-gap.ts";
+import type { PlacementProblem } from "./placement-problem.ts";
+import { runStrategy, STRATEGIES, type Strategy } from "./placement-search.ts";
+import { costOf } from "./placement-tiers.ts";
+import type { PlacementGap } from "./placement-types.ts";
+
+export interface SearchResult {
+  readonly board: Board;
+  readonly style: Style;
+  readonly gap: PlacementGap;
+}
+
+/** Fleets up to this size are searched to the end, as far as the number of nodes allows. */
+const EXACT_DEMANDS = 24;
+const EXACT_DEVICES = 24;
+const EXACT_NODES = 30_000;
+/** When nobody asks for a proof, a short search still mends what the heuristics missed. */
+const BRIEF_NODES = 2000;
+
+/** Above this product of neurons and copies a fleet is large: the bound then decides whether to go on. */
+const LARGE = 100_000;
+const GOOD_ENOUGH_PERCENT = 0.5;
+/** A large fleet that is fuller than this is packed from the start. */
+const ROOMY = 0.8;
+
+interface Candidate {
+  readonly board: Board;
+  readonly style: Style;
+  readonly cost: readonly number[];
+  readonly gap: PlacementGap;
+}
+
+/** Tries the strategies until one leaves nothing to wish for, and takes the best; small fleets are searched in full. */
+export function searchPlacement(
+  problem: PlacementProblem,
+  options: { readonly prove: boolean },
+): SearchResult {
+  const isLarge = problem.neurons.length * problem.demands.length > LARGE;
+  let best: Candidate | undefined;
+  for (const strategy of strategiesFor(problem, isLarge)) {
+    const board = runStrategy(problem, strategy);
+    const cost = costOf(board);
+    if (best === undefined || compareCosts(cost, best.cost) < 0)
+      best = { board, cost, style: strategy.style, gap: gapOf(board, { prove: isLarge }) };
+    if (isAllClear(best.cost) || (isLarge && (best.gap.percent ?? 100) <= GOOD_ENOUGH_PERCENT)) break;
+  }
+  if (best === undefined) throw new Error("no strategy ran");
+  const { board, style, cost, gap } = best;
+  if (isAllClear(cost) || isLarge) return { board, style, gap };
+  if (problem.demands.length > EXACT_DEMANDS || problem.devices.length > EXACT_DEVICES)
+    return { board, style, gap: gapOf(board, options) };
+  const nodes = options.prove ? EXACT_NODES : BRIEF_NODES;
+  const exact = exactSearch(problem, { nodes, incumbent: board });
+  return {
+    board: exact.board,
+    style,
+    gap: exact.isProved ? provedGap(exact.board) : gapOf(exact.board, options),
+  };
+}
+
+/** All of them for most fleets. A large one is too slow for that, so what it lacks decides where to begin. */
+function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly Strategy[] {
+  if (!isLarge) return STRATEGIES;
+  const { places, free } = new Board(problem);
+  const neededMib = places.reduce(
+    (total, place, demand) =>
+      place === undefined ? total + (problem.models[problem.demands[demand]?.model ?? -1]?.mib ?? 0) : total,
+    0,
+  );
+  const load = neededMib / free.reduce((total, mib) => total + Math.max(0, mib), 1);
+  if (load > 1) return STRATEGIES.slice(-2);
+  return load > ROOMY ? STRATEGIES.slice(1) : STRATEGIES;
+}
+
+const provedGap = (board: Board): PlacementGap =>
+  optimal(board.places.filter((place) => place !== undefined).length, "exact search");
+
+/** Everything placed, nothing moved, nobody evicted; room for models on demand is no reason to go on. */
+const isAllClear = (cost: readonly number[]): boolean => cost.slice(0, -1).every((figure) => figure === 0);

@@ -1,0 +1,264 @@
+import type { FootprintSource, LiveRequests, PlanReason } from "../protocol/plan-document.ts";
+import type { DesiredModel } from "./desired-models.ts";
+import { residentShares, sharesTotal, type Shares } from "./device-room.ts";
+import { liveRequests, useOf } from "./live-use.ts";
+import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "./load-duration.ts";
+import type { ObservedFleet } from "./observed-fleet.ts";
+import type { Arrival, Placement } from "./placement-types.ts";
+import type { JudgedCopy } from "./present-copies.ts";
+import type { Draft, DraftChange } from "./transition-draft.ts";
+
+export interface DiffInput {
+  readonly desired: ReadonlyMap<string, DesiredModel>;
+  readonly copies: readonly JudgedCopy[];
+  readonly placement: Pick<Placement, "arrivals" | "displaced" | "outdated">;
+  readonly observed: ObservedFleet;
+}
+
+export interface PlanDiff {
+  readonly drafts: readonly Draft[];
+  /** Copies that are already as declared. */
+  readonly unchanged: number;
+}
+
+/** Everything that differs between what is loaded and where placement wants it, in no order yet. */
+export const diffPlacement = (input: DiffInput): PlanDiff => new FleetDiff(input).run();
+
+export const copyKey = (modelId: string, neuron: string): string => `${modelId}@${neuron}`;
+
+class FleetDiff {
+  readonly #input: DiffInput;
+  readonly #arrivals: Map<string, Arrival>;
+  readonly #shares: ReadonlyMap<string, Shares>;
+  readonly #history: LoadHistory;
+  readonly #drafts: Draft[] = [];
+  #unchanged = 0;
+
+  constructor(input: DiffInput) {
+    this.#input = input;
+    this.#history = loadHistory(input.observed);
+    this.#arrivals = new Map(
+      input.placement.arrivals.map((arrival) => [copyKey(arrival.modelId, arrival.neuron), arrival]),
+    );
+    this.#shares = new Map(
+      input.observed.neurons.flatMap((neuron) =>
+        neuron.reachable
+          ? [...residentShares(neuron)].map(([id, shares]) => [copyKey(id, neuron.name), shares] as const)
+          : [],
+      ),
+    );
+  }
+
+  run(): PlanDiff {
+    const departing: { copy: JudgedCopy; reason: PlanReason; detail: string }[] = [];
+    for (const copy of this.#input.copies) {
+      const departure = this.#judge(copy);
+      if (departure !== undefined) departing.push({ copy, ...departure });
+    }
+    const moved = new Map<string, string[]>();
+    for (const { copy } of departing) {
+      const from = moved.get(copy.resident.id) ?? [];
+      moved.set(copy.resident.id, [...from, copy.neuron.name]);
+    }
+    for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
+    for (const arrival of this.#arrivals.values()) this.#load(arrival, moved.get(arrival.modelId) ?? []);
+    return { drafts: this.#drafts, unchanged: this.#unchanged };
+  }
+
+  /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
+  #judge(copy: JudgedCopy): { reason: PlanReason; detail: string } | undefined {
+    const { placement } = this.#input;
+    const { resident, neuron, standing } = copy;
+    const key = copyKey(resident.id, neuron.name);
+    const displaced = placement.displaced.find((row) => copyKey(row.modelId, row.neuron) === key);
+    if (displaced !== undefined)
+      return { reason: "makes_room", detail: `makes room for ${displaced.inFavourOf}` };
+    if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);
+    if (standing.kind !== "kept") return undefined;
+    if (standing.current) {
+      this.#unchanged += 1;
+      return undefined;
+    }
+    if (placement.outdated.some((row) => copyKey(row.modelId, row.neuron) === key)) return undefined;
+    const arrival = this.#arrivals.get(key);
+    if (arrival !== undefined && sameDevices(arrival.shares, resident.devices)) {
+      this.#arrivals.delete(key);
+      this.#replace(copy, arrival, standing.model);
+      return undefined;
+    }
+    return { reason: "spec_changed", detail: "its settings changed" };
+  }
+
+  /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
+  #judgeLeaving(
+    copy: JudgedCopy,
+    standing: { readonly reason: PlanReason; readonly detail: string },
+  ): { reason: PlanReason; detail: string } | undefined {
+    const key = copyKey(copy.resident.id, copy.neuron.name);
+    const room = this.#arrivals.get(key)?.shares;
+    const held = this.#sharesOf(copy);
+    const stays =
+      room !== undefined &&
+      sameDevices(room, copy.resident.devices) &&
+      [...held].every(([index, share]) => share <= (room.get(index) ?? 0)) &&
+      standing.reason === "replicas_lowered" &&
+      copy.resident.spec_hash === copy.model?.specHash;
+    if (!stays) return { reason: standing.reason, detail: standing.detail };
+    this.#arrivals.delete(key);
+    this.#unchanged += 1;
+    return undefined;
+  }
+
+  #sharesOf(copy: JudgedCopy): Shares {
+    return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
+  }
+
+  #requests(copy: JudgedCopy): LiveRequests | null {
+    return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
+  }
+
+  #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
+    const { resident, neuron, model } = copy;
+    const requests = this.#requests(copy);
+    this.#drafts.push({
+      priority: model?.priority ?? 0,
+      frees: this.#sharesOf(copy),
+      takes: new Map(),
+      sizeKnown: true,
+      use: useOf(requests),
+      lastUsedMs: resident.last_used_ms ?? 0,
+      change: {
+        ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
+        actions: ["unload"],
+        action_reason: reason,
+        detail,
+        protected: model?.block.protect ?? false,
+        ...perDevice(this.#sharesOf(copy)),
+        vram_before_mb: resident.vram_used_mb,
+        vram_after_mb: 0,
+        vram_source: resident.vram_measured ? "measured" : "declared",
+        duration: predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)),
+        spec: null,
+      },
+    });
+  }
+
+  #load(arrival: Arrival, movedFrom: readonly string[]): void {
+    const model = this.#input.desired.get(arrival.modelId);
+    if (model === undefined) return;
+    const here = this.#input.copies.find(
+      (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
+    );
+    const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
+    const reason =
+      isOutdated && here.standing.kind !== "ending"
+        ? "spec_changed"
+        : movedFrom.length > 0
+          ? "moved"
+          : "declared_not_loaded";
+    const detail = loadDetail(model, reason, movedFrom);
+    this.#drafts.push(
+      loadDraft(
+        { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history },
+        { reason, detail },
+      ),
+    );
+  }
+
+  #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
+    const requests = this.#requests(copy);
+    const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
+    const load = loadDraft(place, {
+      reason: "spec_changed",
+      detail: `its settings changed${sizeRemark(model)}`,
+    });
+    const { secs, source, confidence } = load.change.duration;
+    const unloadSecs = predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)).secs ?? 0;
+    this.#drafts.push({
+      ...load,
+      frees: this.#sharesOf(copy),
+      use: useOf(requests),
+      lastUsedMs: copy.resident.last_used_ms ?? 0,
+      change: {
+        ...load.change,
+        ...row({ kind: "replace", modelId: arrival.modelId, neuron: arrival.neuron }),
+        actions: ["unload", "load"],
+        protected: model.block.protect,
+        vram_before_mb: copy.resident.vram_used_mb,
+        duration: { secs: secs === null ? null : secs + unloadSecs, source, confidence },
+      },
+    });
+  }
+}
+
+interface LoadPlace {
+  readonly model: DesiredModel;
+  readonly neuron: string;
+  readonly shares: Shares;
+  readonly history: LoadHistory;
+}
+
+/** A row that loads the model as declared. */
+export function loadDraft(
+  { model, neuron, shares, history }: LoadPlace,
+  why: { readonly reason: PlanReason; readonly detail: string },
+): Draft {
+  const placed = perDevice(shares);
+  const vramMb = model.need.footprintMb;
+  return {
+    priority: model.priority,
+    frees: new Map(),
+    takes: shares,
+    sizeKnown: vramMb !== undefined,
+    use: 0,
+    lastUsedMs: 0,
+    change: {
+      ...row({ kind: "load", modelId: model.block.id, neuron }),
+      actions: ["load"],
+      action_reason: why.reason,
+      detail: why.detail,
+      protected: false,
+      ...placed,
+      vram_before_mb: 0,
+      vram_after_mb: sharesTotal(shares),
+      vram_source: footprintSource(model.footprint.source),
+      duration: predictLoad({ modelId: model.block.id, specHash: model.specHash, neuron, vramMb }, history),
+      spec: { ...model.spec, devices: placed.devices },
+    },
+  };
+}
+
+function row(of: { readonly kind: DraftChange["kind"]; readonly modelId: string; readonly neuron: string }) {
+  return {
+    id: `${of.kind} ${copyKey(of.modelId, of.neuron)}`,
+    model_id: of.modelId,
+    neuron: of.neuron,
+    kind: of.kind,
+  };
+}
+
+const footprintSource = (source: FootprintSource | "similar"): FootprintSource =>
+  source === "similar" ? "estimated" : source;
+
+function perDevice(shares: Shares): Pick<DraftChange, "devices" | "device_vram_mb"> {
+  const devices = [...shares.keys()].toSorted((left, right) => left - right);
+  return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
+}
+
+function loadDetail(model: DesiredModel, reason: PlanReason, movedFrom: readonly string[]): string {
+  const { replicas } = model.block;
+  const why =
+    reason === "moved"
+      ? `takes over from ${movedFrom.toSorted().join(" and ")}`
+      : reason === "spec_changed"
+        ? "comes back with the new settings"
+        : `replicas = ${replicas}, and ${replicas === 1 ? "it is" : "a copy is"} not loaded`;
+  return why + sizeRemark(model);
+}
+
+const sizeRemark = (model: DesiredModel): string =>
+  model.footprint.source === "unknown" ? "; its size is known after the first load (no vram_mb)" : "";
+
+function sameDevices(shares: Shares, devices: readonly number[]): boolean {
+  return shares.size === devices.length && devices.every((index) => shares.has(index));
+}

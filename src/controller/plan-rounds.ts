@@ -1,0 +1,118 @@
+import type { Fleet } from "../fleet/fleet-schema.ts";
+import { desiredModels, type DesiredModel } from "./desired-models.ts";
+import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
+import type { Assignment, Placement } from "./placement-types.ts";
+import { placeModels } from "./placement.ts";
+import { copyKey, diffPlacement } from "./plan-diff.ts";
+import { parkingOptions } from "./plan-parking.ts";
+import { judgeCopies, type JudgedCopy } from "./present-copies.ts";
+import { fleetAfter, memoryInUse } from "./simulate-plan.ts";
+import type { FreeMemory, ScheduledStep, TransitionSchedule } from "./transition-draft.ts";
+import { scheduleTransition } from "./transition-schedule.ts";
+
+/*
+ * From desired and observed state to the steps between them. One look is enough when every copy finds its place. When
+ * some do not, the fleet that the steps leave behind may offer them one (a wide model splits differently over what is
+ * free then), so the same question is put to that fleet on paper, and what it answers is appended. Planning again
+ * after an apply therefore finds nothing to do.
+ */
+export interface PlanRounds {
+  readonly desired: ReadonlyMap<string, DesiredModel>;
+  /** As judged before anything happens. */
+  readonly copies: readonly JudgedCopy[];
+  /** What is placed in the end, each copy with the reason of the round that placed it. */
+  readonly placement: Placement;
+  readonly transition: TransitionSchedule;
+  readonly unchanged: number;
+}
+
+const MOST_ROUNDS = 4;
+
+export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
+  let result = planRound(fleet, observed);
+  let after = observed;
+  let latest = result.transition.steps;
+  for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
+    after = fleetAfter(
+      after,
+      latest.map(({ draft }) => draft.change),
+    );
+    const next = planRound(fleet, after);
+    const steps = following(result.transition.steps, next.transition.steps);
+    if (steps.length === 0) break;
+    latest = steps;
+    result = joinRounds(result, next, steps);
+  }
+  return result;
+}
+
+function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {
+  const { deferred } = transition;
+  const isOpen = placement.unplaced.length + placement.outdated.length + deferred.length > 0;
+  return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
+}
+
+function planRound(fleet: Fleet, observed: ObservedFleet): PlanRounds {
+  const desired = desiredModels(fleet, observed);
+  const copies = judgeCopies(fleet, observed, desired);
+  const placement = placeModels({ fleet, observed, desired, copies });
+  const { drafts, unchanged } = diffPlacement({ desired, copies, placement, observed });
+  const transition = scheduleTransition({
+    drafts,
+    free: freeMemory(observed),
+    parking: parkingOptions(drafts, { fleet, observed, desired }),
+    present: new Set(
+      reachableNeurons(observed).flatMap(({ name, models }) => models.map(({ id }) => copyKey(id, name))),
+    ),
+  });
+  return { desired, copies, placement, transition, unchanged };
+}
+
+/** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
+function following(
+  earlier: readonly ScheduledStep[],
+  later: readonly ScheduledStep[],
+): readonly ScheduledStep[] {
+  const known = new Set(earlier.map(({ draft }) => draft.change.id));
+  if (later.some(({ draft }) => known.has(draft.change.id))) return [];
+  return later.map((step) => {
+    const { neuron, model_id } = step.draft.change;
+    const before = earlier
+      .filter(({ draft: { change } }) => change.neuron === neuron || change.model_id === model_id)
+      .map(({ draft }) => draft.change.id);
+    return { ...step, dependsOn: [...new Set([...before, ...step.dependsOn])].toSorted() };
+  });
+}
+
+function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly ScheduledStep[]): PlanRounds {
+  const placedBefore = new Map(
+    first.placement.assignments
+      .filter(({ status }) => status !== "kept" && status !== "outdated")
+      .map((assignment) => [copyKey(assignment.modelId, assignment.neuron), assignment]),
+  );
+  const assignments = next.placement.assignments.map((assignment): Assignment => {
+    const before = placedBefore.get(copyKey(assignment.modelId, assignment.neuron));
+    return assignment.status === "kept" && before !== undefined ? before : assignment;
+  });
+  return {
+    ...first,
+    placement: { ...next.placement, assignments },
+    transition: {
+      steps: [...first.transition.steps, ...steps],
+      deferred: next.transition.deferred,
+    },
+  };
+}
+
+/** What is free before anything happens; negative where a driver reports more in use than a device has. */
+function freeMemory(observed: ObservedFleet): FreeMemory {
+  return new Map(
+    reachableNeurons(observed).map((neuron) => {
+      const used = memoryInUse(neuron);
+      const free = neuron.discovery.devices.map(
+        (device) => [device.index, device.vram_total_mb - (used.get(device.index) ?? 0)] as const,
+      );
+      return [neuron.name, new Map(free)];
+    }),
+  );
+}

@@ -1,0 +1,74 @@
+import type { Shares } from "./device-room.ts";
+import { isUnload, type Draft, type FreeMemory } from "./transition-draft.ts";
+
+/** Free memory as the steps that were decided so far leave it. */
+export class TransitionMemory {
+  readonly #initial: FreeMemory;
+  readonly #free: Map<string, Map<number, number>>;
+  readonly #done = new Map<string, Draft[]>();
+
+  constructor(free: FreeMemory) {
+    this.#initial = free;
+    this.#free = new Map([...free].map(([neuron, shares]) => [neuron, new Map(shares)]));
+  }
+
+  freeMb(neuron: string, device: number): number {
+    return this.#free.get(neuron)?.get(device) ?? 0;
+  }
+
+  /** Devices on which the draft lacks memory now; a replacement frees its own first. */
+  lacking({ change, frees, takes }: Draft): number[] {
+    return [...takes].flatMap(([device, mb]) =>
+      mb > this.freeMb(change.neuron, device) + (frees.get(device) ?? 0) ? [device] : [],
+    );
+  }
+
+  carryOut(draft: Draft): void {
+    const free = this.#free.get(draft.change.neuron);
+    for (const [device, mb] of draft.frees) free?.set(device, (free.get(device) ?? 0) + mb);
+    for (const [device, mb] of draft.takes) free?.set(device, (free.get(device) ?? 0) - mb);
+    const { neuron } = draft.change;
+    this.#done.set(neuron, [...(this.#done.get(neuron) ?? []), draft]);
+  }
+
+  /**
+   * The earlier steps without which this one would not fit, as few as will do. It fits then whatever becomes of the
+   * other earlier steps: those that take memory are assumed to have taken it, those that free none to have not.
+   */
+  neededBy(draft: Draft): string[] {
+    const earlier = this.#done.get(draft.change.neuron) ?? [];
+    const touches = (done: Draft): boolean =>
+      [...draft.takes.keys()].some((device) => done.frees.has(device));
+    let needed = earlier.filter(touches);
+    // A guess may turn out larger than thought: it waits for all that leaves its devices.
+    if (!draft.sizeKnown) return needed.map(({ change }) => change.id);
+    for (const candidate of needed.toReversed()) {
+      const fewer = needed.filter((done) => done !== candidate);
+      if (this.#fits(draft, { earlier, certain: fewer })) needed = fewer;
+    }
+    return needed.map(({ change }) => change.id);
+  }
+
+  #fits(
+    draft: Draft,
+    past: { readonly earlier: readonly Draft[]; readonly certain: readonly Draft[] },
+  ): boolean {
+    const free = this.#initial.get(draft.change.neuron) ?? new Map<number, number>();
+    return [...draft.takes].every(([device, mb]) => {
+      const change = past.earlier.reduce(
+        (total, done) => total + freedAtLeast(done, device, past.certain.includes(done)),
+        (free.get(device) ?? 0) + (draft.frees.get(device) ?? 0),
+      );
+      return mb <= change;
+    });
+  }
+}
+
+/** MiB that a step surely gives to the device (negative: may take from it). */
+function freedAtLeast(done: Draft, device: number, certain: boolean): number {
+  const gain = share(done.frees, device) - share(done.takes, device);
+  if (certain) return gain;
+  return isUnload(done) ? 0 : Math.min(0, gain);
+}
+
+const share = (shares: Shares, device: number): number => shares.get(device) ?? 0;

@@ -1,0 +1,159 @@
+import { nearest } from "../core/nearest.ts";
+import { namesOf, type CheckContext } from "./declared-blocks.ts";
+import type { Finding } from "./diagnostics.ts";
+import type { ModelBlock } from "./fleet-schema.ts";
+import type { MergedFleetDocument } from "./merge-fleet-files.ts";
+import { parseSource } from "./model-source.ts";
+import type { KeyPath } from "./toml-locator.ts";
+
+/** What no schema can state about a model block: references to neurons, and settings that contradict each other. */
+export function modelFindings(context: CheckContext): Finding[] {
+  const { declared, merged } = context;
+  const models = declared.models.flatMap(({ block, path }) => (block === undefined ? [] : [{ block, path }]));
+  return models.flatMap((model) => [
+    ...pinFindings(model, context),
+    ...replicaFindings(model, context),
+    ...drainFindings(model, context),
+    ...limitFindings(model, merged),
+    ...sourceFindings(model, merged),
+    ...pinnedSourceFindings(model, merged),
+    ...harnessFindings(model, merged),
+    ...shapeFindings(model, merged),
+  ]);
+}
+
+interface CheckedModel {
+  readonly block: ModelBlock;
+  readonly path: KeyPath;
+}
+
+function pinFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
+  const names = namesOf(declared.neurons);
+  return block.pinned_on.flatMap((pin, index): Finding[] => {
+    const at = merged.placeOfValue([...path, "pinned_on", index]);
+    if (block.pinned_on.indexOf(pin) !== index) {
+      return [{ code: "CTX117", at, message: `\`${pin}\` is already in pinned_on` }];
+    }
+    if (names.includes(pin)) return [];
+    const meant = nearest(pin, names);
+    const known = names.length === 0 ? "no neuron is declared" : `declared neurons: ${names.join(", ")}`;
+    const help = meant === undefined ? known : `did you mean \`${meant}\`?`;
+    return [
+      {
+        code: "CTX108",
+        at,
+        message: `\`${block.id}\` is pinned on \`${pin}\`, which no [[neurons]] block declares`,
+        help,
+      },
+    ];
+  });
+}
+
+/** Pins to unknown neurons have their own finding; here they count, so that one slip is one finding. */
+function replicaFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
+  const allowed = block.pinned_on.length > 0 ? new Set(block.pinned_on).size : declared.neurons.length;
+  if (block.replicas <= allowed || (block.pinned_on.length === 0 && allowed === 0)) return [];
+  const among = block.pinned_on.length > 0 ? `pinned_on allows ${allowed}` : `the fleet has ${allowed}`;
+  const message = `\`${block.id}\` wants ${block.replicas} replicas on different neurons, but ${among}`;
+  return [{ code: "CTX112", at: merged.placeOfValue([...path, "replicas"]), message }];
+}
+
+function limitFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const { limit, context } = block;
+  if (limit === undefined) return [];
+  const findings: Finding[] = [];
+  if (context !== undefined && limit.context > context) {
+    const at = merged.placeOfValue([...path, "limit", "context"]);
+    findings.push({
+      code: "CTX115",
+      at,
+      message: `limit.context is ${limit.context}, but \`context\` is ${context}`,
+    });
+  }
+  for (const part of ["input", "output"] as const) {
+    const value = limit[part];
+    if (value === undefined || value <= limit.context) continue;
+    const at = merged.placeOfValue([...path, "limit", part]);
+    findings.push({
+      code: "CTX115",
+      at,
+      message: `limit.${part} is ${value}, but limit.context is ${limit.context}`,
+    });
+  }
+  return findings;
+}
+
+function sourceFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  if (block.source === undefined) return [];
+  const parsed = parseSource(block.source);
+  if (parsed.ok) return [];
+  return [{ code: "CTX116", at: merged.placeOfValue([...path, "source"]), ...parsed.error }];
+}
+
+/** A pin that pins nothing is worse than none: people rely on it. */
+function pinnedSourceFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const parsed = block.source === undefined ? undefined : parseSource(block.source);
+  if (parsed !== undefined && !parsed.ok) return [];
+  const source = parsed?.value;
+  const inside = {
+    revision: source?.kind === "hf" ? source.revision : undefined,
+    quant: source?.kind === "hf" ? source.file : undefined,
+  };
+  return (["revision", "quant"] as const).flatMap((key): Finding[] => {
+    const value = block[key];
+    if (value === undefined) return [];
+    const at = merged.placeOfValue([...path, key]);
+    if (source?.kind !== "hf") {
+      const said = block.source === undefined ? "no source" : `source = "${block.source}"`;
+      return [{ code: "CTX125", at, message: `\`${key}\` needs an hf: source; \`${block.id}\` has ${said}` }];
+    }
+    if (inside[key] === undefined || inside[key] === value) return [];
+    const message = `\`${key}\` is "${value}", but the source already names "${inside[key]}"`;
+    return [{ code: "CTX125", at, message, help: "say it in one place" }];
+  });
+}
+
+/** A setting that the engine would never see is an error: the person believes that it acts. */
+function harnessFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const isExternal = block.harness === "openai";
+  const foreign = isExternal ? FILE_SETTINGS : ENDPOINT_SETTINGS;
+  const findings = foreign.flatMap((key): Finding[] => {
+    if (block[key] === undefined) return [];
+    const message = `\`${key}\` does nothing with harness = "${block.harness}"`;
+    return [{ code: "CTX124", at: merged.placeOfKey([...path, key]), message }];
+  });
+  if (isExternal && block.endpoint === undefined) {
+    const message = `\`${block.id}\` has harness = "openai" and no \`endpoint\``;
+    const help = 'add endpoint = "http://127.0.0.1:8000", as the engine\'s neuron reaches it';
+    findings.push({ code: "CTX124", at: merged.placeOfValue([...path, "harness"]), message, help });
+  }
+  return findings;
+}
+
+const FILE_SETTINGS = ["source", "sha256", "revision", "quant"] as const;
+const ENDPOINT_SETTINGS = ["endpoint", "served_as", "token_file"] as const;
+
+/** Resident copies need a neuron that takes them; a drain that leaves none is seldom meant. */
+function drainFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
+  if (block.replicas === 0 || declared.neurons.length === 0) return [];
+  const allowed = declared.neurons.filter(
+    ({ name }) => block.pinned_on.length === 0 || (name !== undefined && block.pinned_on.includes(name)),
+  );
+  if (allowed.length === 0 || allowed.some((neuron) => neuron.block?.drain !== true)) return [];
+  const names = namesOf(allowed).join(", ");
+  const message = `\`${block.id}\` wants ${block.replicas} resident, but drain = true on every neuron that may hold it: ${names}`;
+  return [{ code: "CTX127", at: merged.placeOfValue([...path, "replicas"]), message }];
+}
+
+function shapeFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const findings: Finding[] = [];
+  if (block.replicas > 0 && block.idle_unload_secs !== undefined) {
+    const message = `\`idle_unload_secs\` does nothing for \`${block.id}\`: replicas > 0 keeps it loaded`;
+    findings.push({ code: "CTX117", at: merged.placeOfKey([...path, "idle_unload_secs"]), message });
+  }
+  if (block.vram_mb !== undefined && block.vram_mb < block.min_devices) {
+    const message = `\`${block.id}\` has vram_mb = ${block.vram_mb} for ${block.min_devices} devices`;
+    findings.push({ code: "CTX119", at: merged.placeOfValue([...path, "vram_mb"]), message });
+  }
+  return findings;
+}

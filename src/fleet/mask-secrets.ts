@@ -1,0 +1,27 @@
+/**
+ * What must never be shown again although it stands in a file: findings are printed by CI jobs that anybody may read.
+ * Each pattern matches the secret alone; what tells it apart stands around it.
+ */
+const TOKENS: readonly RegExp[] = [
+  // A password in a URL.
+  /(?<=[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s/:@"']*:)[^\s/@"']+(?=@)/g,
+  // Tokens of well-known forms.
+  /\b(?:sk|hf|ghp|gho|ghs|glpat|github_pat|xox[bp])[-_][A-Za-z0-9_-]{8,}/g,
+];
+
+/** The value of a key that is named like a secret, and of `hash` when it is none. */
+const ASSIGNED =
+  /(?<=\b(?:key|secret|token|password|api_?key|bearer|hash)\s*=\s*["'])(?!sha256:[0-9a-f]{64}["'])[^"']+/gi;
+
+export const hasSecret = (text: string): boolean => TOKENS.some((pattern) => text.search(pattern) !== -1);
+
+/** The same text with every character of a secret as `*`, so that columns stay where they are. */
+export const maskSecrets = (text: string): string =>
+  [...TOKENS, ASSIGNED].reduce(
+    (shown, pattern) => shown.replaceAll(pattern, (secret) => "*".repeat(secret.length)),
+    text,
+  );
+
+/** What masking would hide in a line: what a message about it must not repeat either. */
+export const secretsOf = (line: string): string[] =>
+  [...TOKENS, ASSIGNED].flatMap((pattern) => line.match(pattern) ?? []);

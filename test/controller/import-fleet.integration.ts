@@ -1,0 +1,182 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { printImportNotes } from "../../src/cli/print-import-notes.ts";
+import { importFleet, writeImport, type ImportOptions } from "../../src/controller/io/import-fleet.ts";
+import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import { observeFleet } from "../../src/controller/io/observe-fleet.ts";
+import { CortexError } from "../../src/core/errors.ts";
+import { modelSpecSchema } from "../../src/protocol/neuron-api.ts";
+import { specHash } from "../../src/protocol/spec-hash.ts";
+import { FakeNeuron, residentModel } from "../support/fake-neuron.ts";
+import { temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { plan, rowsOf } from "./observed-fleet-builders.ts";
+
+const FIXTURES = join(import.meta.dirname, "../fixtures/imports");
+const clock = new ManualClock();
+
+const importOf = (options: Partial<ImportOptions>) =>
+  importFleet(
+    { from: undefined, path: undefined, neurons: [], fleetName: "home", neuronToken: undefined, ...options },
+    clock,
+  );
+
+async function failureOf(promise: Promise<unknown>): Promise<string> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(thrown instanceof CortexError)) throw new Error(`no CortexError: ${String(thrown)}`);
+  return `${thrown.code}: ${thrown.message} -> ${thrown.next}`;
+}
+
+describe("files of other systems", () => {
+  test.each([
+    ["helexa", "helexa"],
+    ["llama-swap", "llama-swap/config.yaml"],
+  ])("%s: the fleet files and the list of what was left behind are as reviewed", async (name, path) => {
+    const result = await importOf({ path: join(FIXTURES, path) });
+    expect(result.from).toBe(name);
+    for (const file of result.files) {
+      await expect(file.text).toMatchFileSnapshot(join(FIXTURES, name, `expected-${file.path}.txt`));
+    }
+    const report = printImportNotes(result.not_carried, result).replaceAll(`${FIXTURES}/`, "");
+    await expect(`${report}\n`).toMatchFileSnapshot(join(FIXTURES, name, "expected-report.txt"));
+    expect(result.diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+  });
+
+  test.each(["helexa", "llama-swap/config.yaml"])("no secret of %s comes along", async (path) => {
+    const result = await importOf({ path: join(FIXTURES, path) });
+    expect(JSON.stringify(result)).not.toContain("canary");
+  });
+
+  test("the machine that llama-swap ran on can be named", async () => {
+    const neurons = [{ name: "beast", endpoint: "http://beast:13131" }];
+    const { files } = await importOf({ path: join(FIXTURES, "llama-swap"), from: "llama-swap", neurons });
+    expect(files[0]?.text).toContain('[[neurons]]\nname = "beast"\nendpoint = "http://beast:13131"\n');
+  });
+
+  test("what cannot be read says where and what to do", async () => {
+    await using directory = await temporaryDirectory();
+    const at = (name: string) => join(directory.path, name);
+    await writeFile(at("config.yaml"), 'models:\n  a: [1\n  b: "x\n');
+    await writeFile(
+      at("bomb.yaml"),
+      `a: &a [x]\n${Array.from({ length: 9 }, (_, n) => `k${n}: &k${n} [${"*a, ".repeat(40)}*a]\n`).join("")}`,
+    );
+    await writeFile(at("cortex.toml"), "[gateway\n");
+    expect(await failureOf(importOf({ path: at("config.yaml") }))).toMatch(
+      /^usage_error: .*config\.yaml:\d+:\d+: /,
+    );
+    expect(await failureOf(importOf({ path: at("bomb.yaml") }))).toMatch(/^usage_error: .*bomb\.yaml: /);
+    expect(await failureOf(importOf({ path: directory.path }))).toMatch(
+      /^fleet_invalid: .*cortex\.toml is not TOML/,
+    );
+    expect(await failureOf(importOf({ path: at("nowhere") }))).toMatch(
+      /^usage_error: .*nowhere cannot be read/,
+    );
+    expect(await failureOf(importOf({}))).toMatch(
+      /^usage_error: say what to import -> cortex import DIRECTORY/,
+    );
+    expect(await failureOf(importOf({ path: at("config.yaml"), from: "helexa" }))).toMatch(/^fleet_invalid/);
+  });
+});
+
+/** Neurons on real sockets that hold these models. */
+async function neuronsWith(...models: (readonly ReturnType<typeof residentModel>[])[]) {
+  const stack = new AsyncDisposableStack();
+  const neurons = [];
+  for (const [index, residents] of models.entries()) {
+    const neuron = await FakeNeuron.start({ models: residents });
+    stack.defer(() => neuron.stop());
+    neurons.push({ name: `n${index}`, endpoint: neuron.url });
+  }
+  return { neurons, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+describe("the live fleet", () => {
+  const spec = modelSpecSchema.parse({
+    model_id: "Qwen/Qwen3-8B",
+    source: "q.gguf",
+    context: 4096,
+    parallel: 2,
+  });
+  const loaded = (id: string, changes: Parameters<typeof residentModel>[1] = {}) =>
+    residentModel(id, { spec_hash: specHash(spec), spec, parallel: 2, vram_used_mb: 8200, ...changes });
+
+  test("becomes files over real HTTP, and planning them on the same neurons is empty", async () => {
+    const unloading = loaded("gone", { status: "unloading" });
+    const onDemand = loaded("asked/for", {
+      origin: { kind: "request" },
+      spec: modelSpecSchema.parse({ ...spec, model_id: "asked/for" }),
+      spec_hash: specHash({ ...spec, model_id: "asked/for" }),
+    });
+    await using fleet = await neuronsWith(
+      [loaded(spec.model_id), onDemand],
+      [loaded(spec.model_id), unloading],
+    );
+    await using directory = await temporaryDirectory();
+    const result = await importOf({ neurons: fleet.neurons });
+    expect([result.from, result.diagnostics]).toEqual(["live", []]);
+    expect(result.not_carried).toEqual([
+      { file: "n1", line: null, what: "gone", reason: "it is being unloaded" },
+    ]);
+    await writeImport(directory.path, result.files);
+    const { fleet: declared } = await loadFleet({ path: directory.path, inherited: {} });
+    expect(declared.models).toMatchObject([
+      { id: "Qwen/Qwen3-8B", source: "q.gguf", context: 4096, parallel: 2, replicas: 2, vram_mb: 8200 },
+      { id: "asked/for", replicas: 0 },
+    ]);
+    const document = plan(declared, await observeFleet(declared, { clock }));
+    expect(rowsOf(document)).toEqual([]);
+  });
+
+  test("copies with different settings: the most common ones are declared, the others are named", async () => {
+    const other = modelSpecSchema.parse({ ...spec, context: 8192 });
+    const odd = loaded(spec.model_id, { spec: other, spec_hash: specHash(other) });
+    await using fleet = await neuronsWith([odd], [loaded(spec.model_id)], [loaded(spec.model_id)]);
+    const result = await importOf({ neurons: fleet.neurons });
+    expect(result.files[1]?.text).toContain("context = 4096");
+    expect(result.not_carried).toMatchObject([{ file: "n0", what: "Qwen/Qwen3-8B" }]);
+  });
+
+  test("a neuron that does not say its settings: guessed when the hash proves it, else told", async () => {
+    const plain = modelSpecSchema.parse({ model_id: "plain", context: 4096, parallel: 4 });
+    const proven = residentModel("plain", {
+      spec_hash: specHash(plain),
+      limit: { context: 4096, output: 10 },
+    });
+    const unproven = residentModel("odd", { spec_hash: "f".repeat(16) });
+    await using fleet = await neuronsWith([proven, unproven]);
+    const result = await importOf({ neurons: fleet.neurons });
+    expect(result.files[1]?.text).toContain('id = "plain"\n');
+    expect(result.files[1]?.text).toContain("context = 4096");
+    expect(result.not_carried.map(({ what }) => what)).toEqual(["odd"]);
+  });
+
+  test("a neuron that does not answer ends the import: half a fleet is none", async () => {
+    await using fleet = await neuronsWith([]);
+    const neurons = [...fleet.neurons, { name: "gone", endpoint: "http://127.0.0.1:1" }];
+    expect(await failureOf(importOf({ neurons }))).toMatch(
+      /^upstream_connection_error: .*gone \(http:\/\/127\.0\.0\.1:1\)/,
+    );
+    expect(await failureOf(importOf({ from: "live" }))).toMatch(
+      /^usage_error: the live fleet is read from its neurons/,
+    );
+  });
+});
+
+test("nothing is written over, and then nothing is written at all", async () => {
+  await using directory = await temporaryDirectory();
+  await writeFile(join(directory.path, "models.toml"), "mine");
+  const files = [
+    { path: "fleet.toml", text: "a" },
+    { path: "models.toml", text: "b" },
+  ];
+  expect(await failureOf(writeImport(directory.path, files))).toMatch(
+    /already has models\.toml; nothing was written/,
+  );
+  expect(await readdir(directory.path)).toEqual(["models.toml"]);
+  expect(await readFile(join(directory.path, "models.toml"), "utf8")).toBe("mine");
+});
