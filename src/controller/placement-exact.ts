@@ -1,7 +1,13 @@
 import { at, Board } from "./placement-board.ts";
 import { holds } from "./placement-choice.ts";
 import { compareCosts } from "./placement-costs.ts";
-import { devicesOf, type Place, type PlacementProblem, type ProblemModel } from "./placement-problem.ts";
+import {
+  devicesOf,
+  type Demand,
+  type Place,
+  type PlacementProblem,
+  type ProblemModel,
+} from "./placement-problem.ts";
 import { classesOf, moveCost, TIER, tiersOf, TIERS_PER_CLASS } from "./placement-tiers.ts";
 
 /*
@@ -17,6 +23,8 @@ import { classesOf, moveCost, TIER, tiersOf, TIERS_PER_CLASS } from "./placement
 
 /** More than any model can be wide. */
 const WIDTHS = 1024;
+
+const isWide = ({ width }: ProblemModel): number => Math.min(1, width - 1);
 
 export interface ExactResult {
   readonly board: Board;
@@ -80,7 +88,6 @@ class ExactSearch {
   #byTurn(left: number, right: number): number {
     const [first, second] = [this.#board.modelOf(left), this.#board.modelOf(right)];
     const isAway = (demand: number): number => (this.#problem.demands[demand]?.home === null ? 1 : 0);
-    const isWide = (model: ProblemModel): number => Math.min(1, model.width - 1);
     // A copy that must stay where it is has its memory before anybody else is given any.
     const mayLeave = (demand: number): number =>
       this.#problem.demands[demand]?.movable === false && isAway(demand) === 0 ? 0 : 1;
@@ -100,17 +107,19 @@ class ExactSearch {
     this.#nodesLeft -= 1;
     if (compareCosts(this.#cost, this.#bestCost) >= 0 || this.#isHopeless(depth)) return;
     const demand = this.#order[depth];
-    if (demand === undefined) {
-      this.#finish();
-      return;
-    }
-    const model = this.#board.modelOf(demand);
-    const { home, movable } = this.#problem.demands[demand] ?? { home: null, movable: true };
+    if (demand === undefined) this.#finish();
+    else this.#branch(depth, demand);
+  }
+
+  #branch(depth: number, demand: number): void {
+    const { home, movable } = this.#problem.demands[demand] as Demand;
     if (home !== null) this.#tryHome(depth, { demand, home });
+    const isHeld = home !== null && !movable;
     // A protected copy with the declared settings has no other choice.
-    if (home !== null && !movable && home.current) return;
-    for (const place of this.#options(model, home?.place)) this.#tryPlace(depth, { demand, place });
-    if (home === null || movable) this.#tryNothing(depth, demand);
+    if (isHeld && home.current) return;
+    for (const place of this.#options(this.#board.modelOf(demand), home?.place))
+      this.#tryPlace(depth, { demand, place });
+    if (!isHeld) this.#tryNothing(depth, demand);
   }
 
   /** Memory only gets less on the way down: who fits nowhere now is missing in the end. */

@@ -2,7 +2,8 @@ import { OnDemandRoom } from "./on-demand-room.ts";
 import { at, Board } from "./placement-board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "./placement-choice.ts";
 import { Chains } from "./placement-chains.ts";
-import type { Place, PlacementProblem, ProblemModel } from "./placement-problem.ts";
+import { compareCosts } from "./placement-costs.ts";
+import type { Place, PlacementProblem } from "./placement-problem.ts";
 import { Evictions } from "./placement-evictions.ts";
 
 /*
@@ -153,31 +154,28 @@ class Pass {
 
   #sorted(demands: readonly number[]): number[] {
     const late = this.#standingBack(demands);
+    const keys = new Map(demands.map((demand) => [demand, this.#turnOf(demand, late.has(demand))]));
+    return demands.toSorted(
+      (left, right) => compareCosts(keys.get(left) ?? [], keys.get(right) ?? []) || left - right,
+    );
+  }
+
+  /** When a copy has its turn: figures to be compared one after another, the smallest first. */
+  #turnOf(demand: number, isLate: boolean): readonly number[] {
     const { board } = this;
-    const isRenewal = (demand: number): number => (board.places[demand] === undefined ? 0 : 1);
-    const ordinalOf = (demand: number): number => board.problem.demands[demand]?.ordinal ?? 0;
-    const isTight = this.#strategy.style === "tight";
-    const neurons = board.problem.neurons.length;
+    const { priority, width, mib, openCount } = board.modelOf(demand);
+    const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
+    const head = [
+      this.#strategy.joint ? 0 : -priority,
+      board.places[demand] === undefined ? 0 : -1,
+      isLate ? 1 : 0,
+      isLate ? mib : 0,
+    ];
+    const tail = [-mib, openCount, ordinal];
+    if (this.#strategy.style === "spread") return [...head, Math.min(1, ordinal), openCount, ...tail];
     // Whoever has few places to go to takes them before they are full.
-    const isChoosy = ({ openCount }: ProblemModel): number => (openCount * 4 < neurons ? 1 : 0);
-    return demands.toSorted((left, right) => {
-      const [first, second] = [board.modelOf(left), board.modelOf(right)];
-      const isFirst = (demand: number): number => Math.min(1, ordinalOf(demand));
-      return (
-        (this.#strategy.joint ? 0 : second.priority - first.priority) ||
-        isRenewal(right) - isRenewal(left) ||
-        Number(late.has(left)) - Number(late.has(right)) ||
-        (late.has(left) ? first.mib - second.mib : 0) ||
-        (isTight ? 0 : isFirst(left) - isFirst(right)) ||
-        (isTight ? 0 : first.openCount - second.openCount) ||
-        (isTight ? isChoosy(second) - isChoosy(first) : 0) ||
-        (isTight ? second.width - first.width : 0) ||
-        second.mib - first.mib ||
-        first.openCount - second.openCount ||
-        ordinalOf(left) - ordinalOf(right) ||
-        left - right
-      );
-    });
+    const isChoosy = openCount * 4 < board.problem.neurons.length;
+    return [...head, isChoosy ? -1 : 0, -width, ...tail];
   }
 
   /** The largest copies, as many as it takes for the others to fit into what is free. */
