@@ -5,6 +5,7 @@ import { exactSearch } from "./placement-exact.ts";
 import { gapOf, optimal } from "./placement-gap.ts";
 import type { PlacementProblem } from "./placement-problem.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "./placement-search.ts";
+import { settledBoard } from "./placement-settle.ts";
 import { costOf } from "./placement-tiers.ts";
 import type { PlacementGap } from "./placement-types.ts";
 
@@ -40,16 +41,7 @@ export function searchPlacement(
   options: { readonly prove: boolean },
 ): SearchResult {
   const isLarge = problem.neurons.length * problem.demands.length > LARGE;
-  let best: Candidate | undefined;
-  for (const strategy of strategiesFor(problem, isLarge)) {
-    const board = runStrategy(problem, strategy);
-    const cost = costOf(board);
-    if (best === undefined || compareCosts(cost, best.cost) < 0)
-      best = { board, cost, style: strategy.style, gap: gapOf(board, { prove: isLarge }) };
-    if (isAllClear(best.cost) || (isLarge && (best.gap.percent ?? 100) <= GOOD_ENOUGH_PERCENT)) break;
-  }
-  if (best === undefined) throw new Error("no strategy ran");
-  const { board, style, cost, gap } = best;
+  const { board, style, cost, gap } = bestStrategy(problem, isLarge);
   if (isAllClear(cost) || isLarge) return { board, style, gap };
   if (problem.demands.length > EXACT_DEMANDS || problem.devices.length > EXACT_DEVICES)
     return { board, style, gap: gapOf(board, options) };
@@ -61,6 +53,22 @@ export function searchPlacement(
     gap: exact.isProved ? provedGap(exact.board) : gapOf(exact.board, options),
   };
 }
+
+function bestStrategy(problem: PlacementProblem, isLarge: boolean): Candidate {
+  let best: Candidate | undefined;
+  for (const strategy of strategiesFor(problem, isLarge)) {
+    const board = settledBoard(runStrategy(problem, strategy));
+    const cost = costOf(board);
+    if (best === undefined || compareCosts(cost, best.cost) < 0)
+      best = { board, cost, style: strategy.style, gap: gapOf(board, { prove: isLarge }) };
+    if (isAllClear(best.cost) || (isLarge && isGoodEnough(best.gap))) break;
+  }
+  if (best === undefined) throw new Error("no strategy ran");
+  return best;
+}
+
+const isGoodEnough = ({ percent }: PlacementGap): boolean =>
+  percent !== null && percent <= GOOD_ENOUGH_PERCENT;
 
 /** All of them for most fleets. A large one is too slow for that, so what it lacks decides where to begin. */
 function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly Strategy[] {
