@@ -329,16 +329,11 @@ function specialDevices(problem: PlacementProblem): Uint8Array {
   return special;
 }
 
+/** A copy of the board on which every guest that left did so for somebody. */
 function copyOf(board: Board): Board {
-  const copy = emptyBoard(board.problem);
-  const inTurn = [...board.places.keys()].sort((left, right) => at(board.turn, left) - at(board.turn, right));
-  for (const demand of inTurn) {
-    const place = board.places[demand];
-    if (place !== undefined) copy.putBack(demand, place, at(board.untouched, demand));
-  }
+  const copy = board.copy();
   for (const guest of board.problem.guests.keys())
-    if (at(board.evicted, guest) === 0) copy.readmit(guest);
-    else copy.guestLeftFor[guest] = newcomerAt(board, guest);
+    if (at(board.evicted, guest) === 1) copy.guestLeftFor[guest] = newcomerAt(board, guest);
   return copy;
 }
 

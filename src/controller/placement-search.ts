@@ -3,6 +3,8 @@ import { at, Board } from "./placement-board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "./placement-choice.ts";
 import { Chains } from "./placement-chains.ts";
 import { compareCosts } from "./placement-costs.ts";
+import { settledBoard } from "./placement-settle.ts";
+import { tiersOf } from "./placement-tiers.ts";
 import type { Place, PlacementProblem } from "./placement-problem.ts";
 import { Evictions } from "./placement-evictions.ts";
 
@@ -42,10 +44,24 @@ export const STRATEGIES: readonly Strategy[] = [
   { name: "smallest first", style: "tight", joint: false, fill: 0 },
 ];
 
+/** A spread copy that loses its room in the order of the loads is looked after so many times. */
+const MENDS = 3;
+
 export function runStrategy(problem: PlacementProblem, strategy: Strategy): Board {
-  const pass = new Pass(problem, strategy);
-  pass.run();
-  return pass.board;
+  const found = new Board(problem);
+  new Pass(found, strategy).run();
+  let best = settledBoard(found);
+  let bestCost = tiersOf(best);
+  for (let mend = 0; mend < MENDS && compareCosts(bestCost, tiersOf(found)) > 0; mend += 1) {
+    const board = best.copy();
+    new Pass(board, strategy).mend();
+    const settled = settledBoard(board);
+    const cost = tiersOf(settled);
+    if (compareCosts(cost, bestCost) >= 0) break;
+    best = settled;
+    bestCost = cost;
+  }
+  return best;
 }
 
 class Pass {
@@ -55,8 +71,8 @@ class Pass {
   readonly #evictions: Evictions;
   readonly #options: ChoiceOptions;
 
-  constructor(problem: PlacementProblem, strategy: Strategy) {
-    this.board = new Board(problem);
+  constructor(board: Board, strategy: Strategy) {
+    this.board = board;
     this.#strategy = strategy;
     this.#chains = new Chains(this.board);
     this.#evictions = new Evictions(this.board);
@@ -65,19 +81,34 @@ class Pass {
   }
 
   run(): void {
-    const classes = new Set(this.board.problem.models.map(({ priority }) => priority));
-    const inOrder = [...classes].sort((left, right) => right - left);
     if (this.#strategy.joint) this.#placeAll(this.#open());
-    for (const priority of inOrder) {
+    for (const priority of this.#classes()) {
       const inClass = (demand: number): boolean => this.board.modelOf(demand).priority === priority;
       for (const isInTurn of this.#turns()) {
         this.#placeAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
         this.#repairAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
       }
     }
+    this.#finish();
+  }
+
+  /** Finds room for what has none, class by class, on a board that is complete otherwise. */
+  mend(): void {
+    for (const priority of this.#classes())
+      this.#repairAll(this.#open().filter((demand) => this.board.modelOf(demand).priority === priority));
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#placeAll(this.#open());
     goHome(this.board);
     readmitGuests(this.board);
+  }
+
+  /** Highest first. */
+  #classes(): number[] {
+    const classes = new Set(this.board.problem.models.map(({ priority }) => priority));
+    return [...classes].sort((left, right) => right - left);
   }
 
   /** Where not all will fit, every model gets its first copy before any gets its second. */
@@ -218,7 +249,7 @@ function fitsAsItWas(board: Board, demand: number, home: Place): boolean {
 }
 
 /** Guests that were asked to leave in vain stay. */
-function readmitGuests(board: Board): void {
+export function readmitGuests(board: Board): void {
   for (const [guest, { place }] of board.problem.guests.entries()) {
     if (at(board.evicted, guest) === 0) continue;
     const fits = place.devices.every(

@@ -1,7 +1,7 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import type { Assignment, Placement } from "./placement-types.ts";
+import type { Assignment, Placement, SuggestedCopy } from "./placement-types.ts";
 import { placeModels } from "./placement.ts";
 import { copyKey, diffPlacement } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
@@ -13,8 +13,9 @@ import { scheduleTransition } from "./transition-schedule.ts";
 /*
  * From desired and observed state to the steps between them. One look is enough when every copy finds its place. When
  * some do not, the fleet that the steps leave behind may offer them one (a wide model splits differently over what is
- * free then), so the same question is put to that fleet on paper, and what it answers is appended. Planning again
- * after an apply therefore finds nothing to do.
+ * free then, and a search that starts elsewhere sees other things), so the same question is put to that fleet on paper.
+ * Where it knows better, the way there is planned from the start; where there is no such way, what it answers is
+ * appended. Planning again after an apply therefore finds nothing to do.
  */
 export interface PlanRounds {
   readonly desired: ReadonlyMap<string, DesiredModel>;
@@ -33,11 +34,16 @@ export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
   let after = observed;
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
-    after = fleetAfter(
-      after,
-      latest.map(({ draft }) => draft.change),
-    );
+    after = afterSteps(after, latest);
     const next = planRound(fleet, after);
+    if (next.transition.steps.length === 0) break;
+    const direct = planRound(fleet, observed, next.placement.assignments);
+    if (openCopies(direct) < openCopies(result)) {
+      result = direct;
+      after = observed;
+      latest = direct.transition.steps;
+      continue;
+    }
     const steps = following(result.transition.steps, next.transition.steps);
     if (steps.length === 0) break;
     latest = steps;
@@ -52,10 +58,21 @@ function mayImprove({ placement, transition }: PlanRounds, latest: readonly Sche
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
-function planRound(fleet: Fleet, observed: ObservedFleet): PlanRounds {
+const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): ObservedFleet =>
+  fleetAfter(
+    observed,
+    steps.map(({ draft }) => draft.change),
+  );
+
+/** Copies that are declared and will not be there as declared. */
+const openCopies = ({ placement, transition }: PlanRounds): number =>
+  placement.explanations.reduce((total, { missing, outdated }) => total + missing + outdated, 0) +
+  transition.deferred.length;
+
+function planRound(fleet: Fleet, observed: ObservedFleet, suggestion?: readonly SuggestedCopy[]): PlanRounds {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies });
+  const placement = placeModels({ fleet, observed, desired, copies, options: { suggestion } });
   const { drafts, unchanged } = diffPlacement({ desired, copies, placement, observed });
   const transition = scheduleTransition({
     drafts,
