@@ -2,11 +2,13 @@ import type { PlanChange, PlanDocument } from "../protocol/plan-document.ts";
 import { paint, type Paint } from "./paint.ts";
 import {
   CHANGE_KINDS,
+  criticalPathText,
   devicesText,
   downtimeSummary,
   downtimeText,
   durationText,
   gapText,
+  isSettled,
   observationText,
   planSummary,
   requestsText,
@@ -91,12 +93,14 @@ function whyHere(plan: PlanDocument, change: PlanChange): string {
 const waitsText = (change: PlanChange): string =>
   change.depends_on.length === 0 ? "" : `after: ${change.depends_on.join(", ")}`;
 
+/** What is true of the plan as a whole; of one that changes nothing and leaves nothing open the headline says it all. */
 function closingLines(plan: PlanDocument): string {
-  if (plan.changes.length === 0) return "";
+  if (plan.changes.length === 0 && isSettled(plan)) return "";
   const lines = [
     gapText(plan),
     trafficText(plan),
     scheduleText(plan),
+    criticalPathText(plan),
     downtimeSummary(plan),
     planSummary(plan),
   ];

@@ -156,13 +156,26 @@ class FleetDiff {
         : movedFrom.length > 0
           ? "moved"
           : "declared_not_loaded";
-    const detail = loadDetail(model, reason, movedFrom);
+    const detail = loadDetail(model, reason, { movedFrom, ...this.#knownCopies(model) });
     this.#drafts.push(
       loadDraft(
         { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history },
         { reason, detail },
       ),
     );
+  }
+
+  /** Copies that are seen, and silent neurons on which there may be more. */
+  #knownCopies({ block }: DesiredModel): Pick<LoadFacts, "loaded" | "silent"> {
+    const { copies, observed } = this.#input;
+    const loaded = copies.filter(
+      ({ resident, standing }) => resident.id === block.id && standing.kind !== "ending",
+    ).length;
+    const { pinned_on: pins } = block;
+    const silent = observed.neurons
+      .filter(({ name, reachable }) => !reachable && (pins.length === 0 || pins.includes(name)))
+      .map(({ name }) => name);
+    return { loaded, silent };
   }
 
   #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
@@ -245,15 +258,37 @@ function perDevice(shares: Shares): Pick<DraftChange, "devices" | "device_vram_m
   return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
 }
 
-function loadDetail(model: DesiredModel, reason: PlanReason, movedFrom: readonly string[]): string {
-  const { replicas } = model.block;
-  const why =
-    reason === "moved"
-      ? `takes over from ${movedFrom.toSorted().join(" and ")}`
+interface LoadFacts {
+  readonly movedFrom: readonly string[];
+  readonly loaded: number;
+  readonly silent: readonly string[];
+}
+
+function loadDetail(model: DesiredModel, reason: PlanReason, facts: LoadFacts): string {
+  return (
+    (reason === "moved"
+      ? `takes over from ${facts.movedFrom.toSorted().join(" and ")}`
       : reason === "spec_changed"
         ? "comes back with the new settings"
-        : `replicas = ${replicas}, and ${replicas === 1 ? "it is" : "a copy is"} not loaded`;
-  return why + sizeRemark(model);
+        : missingText(model.block.replicas, facts)) + sizeRemark(model)
+  );
+}
+
+/** "replicas = 2, and 1 is loaded". */
+function missingText(replicas: number, { loaded, silent }: LoadFacts): string {
+  const seen =
+    loaded > 0
+      ? `${loaded} ${loaded === 1 ? "is" : "are"} loaded`
+      : replicas === 1
+        ? "it is not loaded"
+        : "none is loaded";
+  const [first] = silent;
+  const where = silent.length === 1 ? (first ?? "") : `${silent.length} neurons`;
+  const doubt =
+    first === undefined
+      ? ""
+      : `; ${where} may hold a copy and ${silent.length === 1 ? "does" : "do"} not answer`;
+  return `replicas = ${replicas}, and ${seen}${doubt}`;
 }
 
 const sizeRemark = (model: DesiredModel): string =>

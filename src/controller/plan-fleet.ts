@@ -18,6 +18,7 @@ import { planRows } from "./plan-rows.ts";
 import { survivalOf } from "./plan-survival.ts";
 import { confineToTargets } from "./plan-targets.ts";
 import type { JudgedCopy } from "./present-copies.ts";
+import { RemedyTrials } from "./remedy-trials.ts";
 import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun, type Simulation } from "./simulate-plan.ts";
 import { forecast, type Forecast } from "./transition-forecast.ts";
 
@@ -30,14 +31,16 @@ export interface PlanSource {
 
 export interface PlanInput extends PlanSource {
   readonly observed: ObservedFleet;
+  /** Of the cortex that plans. */
+  readonly cortexVersion?: string | undefined;
   /** Set when the observation was read from a snapshot. */
   readonly snapshotDigest?: string | undefined;
   /** Confine the plan to these models and what their changes depend on. */
   readonly targets?: readonly string[] | undefined;
   /** Plan this revision on the same observation too, and say what is caused by the difference. */
   readonly base?: PlanSource | undefined;
-  /** "skip": leave out what the death of each neuron would cost, for callers that only want the changes. */
-  readonly survival?: "skip" | undefined;
+  /** "skip": neither what the death of each neuron would cost nor trials of remedies, for callers that only want the changes. */
+  readonly whatIf?: "skip" | undefined;
 }
 
 /** Neurons that apply changes at once. */
@@ -47,7 +50,7 @@ const PARALLELISM = 10;
 export function planFleet(input: PlanInput): PlanDocument {
   const document = planOne(input);
   if (input.base === undefined) return withDigest(document);
-  const base = planOne({ ...input, ...input.base, survival: "skip" });
+  const base = planOne({ ...input, ...input.base, whatIf: "skip" });
   return withDigest(comparePlans(document, base));
 }
 
@@ -60,7 +63,11 @@ const withDigest = (document: Undigested): PlanDocument => {
 
 function planOne(input: PlanInput): Undigested {
   const { fleet, observed } = input;
-  const rounds = planRounds(fleet, observed);
+  const found = planRounds(fleet, observed);
+  const rounds =
+    input.whatIf === "skip"
+      ? found
+      : { ...found, placement: new RemedyTrials(fleet, observed).proven(found.placement) };
   const { steps, deferred, outside } = confineToTargets(rounds.transition, input.targets ?? []);
   const predicted = forecast({
     steps,
@@ -94,6 +101,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
   }));
   return {
     format_version: PLAN_FORMAT_VERSION,
+    cortex_version: input.cortexVersion ?? "unknown",
     fleet: fleet.fleet.name,
     revision: input.revision,
     fleet_digest: input.fleetDigest,
@@ -117,7 +125,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     assignments: placement.assignments.map(planAssignment),
     schedule: parts.predicted.schedule,
     survival:
-      input.survival === "skip"
+      input.whatIf === "skip"
         ? { neurons: null, remark: null }
         : survivalOf(fleet, fleetAfter(observed, changes)),
     traffic: observed.traffic === undefined ? null : { window_secs: observed.traffic.windowSecs },

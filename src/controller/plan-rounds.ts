@@ -1,7 +1,7 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import type { Assignment, Placement } from "./placement-types.ts";
+import type { Assignment, Placement, PlacementOptions } from "./placement-types.ts";
 import { placeModels } from "./placement.ts";
 import { copyKey, diffPlacement } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
@@ -28,8 +28,13 @@ export interface PlanRounds {
 
 const MOST_ROUNDS = 4;
 
-export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
-  let result = planRound(fleet, observed);
+/** `options` are those of placement: trials do without explanations. */
+export function planRounds(
+  fleet: Fleet,
+  observed: ObservedFleet,
+  options: PlacementOptions = {},
+): PlanRounds {
+  let result = planRound(fleet, observed, options);
   let after = observed;
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
@@ -37,7 +42,7 @@ export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
       after,
       latest.map(({ draft }) => draft.change),
     );
-    const next = planRound(fleet, after);
+    const next = planRound(fleet, after, options);
     const steps = following(result.transition.steps, next.transition.steps);
     if (steps.length === 0) break;
     latest = steps;
@@ -52,10 +57,10 @@ function mayImprove({ placement, transition }: PlanRounds, latest: readonly Sche
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
-function planRound(fleet: Fleet, observed: ObservedFleet): PlanRounds {
+function planRound(fleet: Fleet, observed: ObservedFleet, options: PlacementOptions): PlanRounds {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies });
+  const placement = placeModels({ fleet, observed, desired, copies, options });
   const { drafts, unchanged } = diffPlacement({ desired, copies, placement, observed });
   const transition = scheduleTransition({
     drafts,

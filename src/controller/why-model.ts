@@ -10,6 +10,7 @@ import { remedyText, summaryOf } from "./placement-refusals.ts";
 import type { Placement, UnplacedExplanation } from "./placement-types.ts";
 import { placeModels } from "./placement.ts";
 import { planFleet, type PlanInput } from "./plan-fleet.ts";
+import { RemedyTrials } from "./remedy-trials.ts";
 import { judgeCopies } from "./present-copies.ts";
 
 /*
@@ -199,8 +200,12 @@ function playPin(
     copies: judgeCopies(edited, observed, desired),
   });
   const placed = placement.assignments.find(({ modelId }) => modelId === block.id);
+  const explanation = placement.explanations.find(({ modelId }) => modelId === block.id);
   return {
-    explanation: placement.explanations.find(({ modelId }) => modelId === block.id),
+    explanation:
+      explanation === undefined
+        ? undefined
+        : new RemedyTrials(edited, observed).explained(explanation, placement),
     displaces: placed?.reason.displaces ?? [],
   };
 }

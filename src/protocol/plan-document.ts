@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
+import { loadOriginSchema, modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
 
 /**
  * A plan as data: shown by `cortex plan`, saved with `--out`, checked by `cortex plan verify`, carried out by
@@ -58,9 +58,12 @@ export const planDurationSchema = z.object({
 });
 export type PlanDuration = z.infer<typeof planDurationSchema>;
 
-/** A time without a ready copy of the model. `secs` is null when it cannot be predicted. */
+/** A time without a ready copy of the model. */
 export const planDowntimeSchema = z.object({
+  /** Null when it cannot be predicted, or does not end. */
   secs: z.number().nonnegative().nullable(),
+  /** False: no later change of this plan brings a copy back. */
+  ends: z.boolean(),
   /** In words: what forbids loading the successor first. */
   reason: z.string(),
 });
@@ -173,7 +176,7 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
       neurons: z.array(z.string()),
     })
     .nullable(),
-  /** Changes that were tried on this placement and let the copy in, cheapest first. */
+  /** Changes that let a copy in, cheapest first; what was tried and does not help is not listed. */
   remedies: z.array(
     z.object({
       text: z.string(),
@@ -183,6 +186,10 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
       to: z.string(),
       /** Where the copy would go; null when the remedy is to want less. */
       neuron: z.string().nullable(),
+      /** The whole fleet was planned with this change, and a copy more had a place. */
+      tried: z.boolean(),
+      /** Models that would lose a copy by it; empty when it was not tried. */
+      costs: z.array(z.string()),
     }),
   ),
 });
@@ -234,6 +241,8 @@ export const planNeuronSchema = z.object({
       model_id: z.string(),
       spec_hash: z.string(),
       status: modelStatusSchema,
+      /** `manual`: a person loaded it, and only a person unloads it. */
+      origin: loadOriginSchema.shape.kind,
       devices: z.array(z.int()),
       /** As the neuron says, else as the plan splits it, on each of `devices`. */
       device_vram_mb: z.array(z.int().nonnegative()),
@@ -343,6 +352,8 @@ export const comparisonSchema = z.object({
 
 export const planDocumentSchema = z.object({
   format_version: z.literal(PLAN_FORMAT_VERSION),
+  /** Of the cortex that made it. */
+  cortex_version: z.string(),
   /** SHA-256 of everything else in this document. */
   digest: z.string(),
   fleet: z.string(),

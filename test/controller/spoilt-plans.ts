@@ -143,6 +143,7 @@ export const MUTATIONS: readonly (readonly [string, string, GoodPlan, (plan: Pla
         model_id: "ghost",
         spec_hash: "0",
         status: "loaded",
+        origin: "revision",
         devices: [0],
         device_vram_mb: [1],
       });

@@ -3,6 +3,7 @@ import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { Fleet } from "../../fleet/fleet-schema.ts";
 import type { Environment } from "../../platform/environment.ts";
+import { packageVersion } from "../../platform/package-paths.ts";
 import { systemClock } from "../../platform/system-clock.ts";
 import { readTokenFile } from "../../platform/token-file.ts";
 import type { FleetSnapshot } from "../../protocol/fleet-snapshot.ts";
@@ -44,7 +45,8 @@ export async function readPlanInput(options: MakePlanOptions): Promise<PlanInput
   const { head, base } = await readSources(options);
   const { observed, digest } = await observe(head.fleet, options);
   for (const target of options.targets ?? []) checkTarget(target, head.fleet, observed);
-  return { ...head, observed, base, snapshotDigest: digest, targets: options.targets };
+  const cortexVersion = packageVersion();
+  return { ...head, observed, base, cortexVersion, snapshotDigest: digest, targets: options.targets };
 }
 
 /** The observation of the fleet as a file may hold it. Throws `no_healthy_neuron` when nobody answers. */
