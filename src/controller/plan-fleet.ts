@@ -3,6 +3,7 @@ import { canonicalDigest } from "../protocol/canonical-digest.ts";
 import {
   PLAN_FORMAT_VERSION,
   type DeclaredModel,
+  type PlanChange,
   type PlanDocument,
   type PlanRevision,
 } from "../protocol/plan-document.ts";
@@ -120,7 +121,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     unplaced,
     unknown,
     deferred,
-    left_alone: leftAlone(parts.copies),
+    left_alone: leftAlone(parts.copies, changes),
     placement: planGap(placement.gap),
     assignments: placement.assignments.map(planAssignment),
     schedule: parts.predicted.schedule,
@@ -174,8 +175,14 @@ function servingCopies(observed: ObservedFleet): Map<string, string[]> {
   return serving;
 }
 
-function leftAlone(copies: readonly JudgedCopy[]): PlanDocument["left_alone"] {
+/** A later round may find a use for a copy that was nobody's in the first. */
+function leftAlone(
+  copies: readonly JudgedCopy[],
+  changes: readonly PlanChange[],
+): PlanDocument["left_alone"] {
+  const touched = new Set(changes.map((change) => copyKey(change.model_id, change.neuron)));
   return copies
+    .filter(({ resident, neuron }) => !touched.has(copyKey(resident.id, neuron.name)))
     .flatMap(({ resident, neuron, standing }) =>
       standing.kind === "left_alone"
         ? [{ model_id: resident.id, neuron: neuron.name, reason: standing.reason }]

@@ -1,5 +1,5 @@
 import type { FleetSnapshot, SnapshotNeuron } from "../protocol/fleet-snapshot.ts";
-import type { PlanDocument, PlanNeuron } from "../protocol/plan-document.ts";
+import type { PlanChange, PlanDocument, PlanNeuron } from "../protocol/plan-document.ts";
 import { Findings } from "./verify-findings.ts";
 import { digestOf } from "./verify-structure.ts";
 
@@ -17,6 +17,7 @@ export function verifySnapshot(plan: PlanDocument, snapshot: FleetSnapshot): Fin
   });
   const recorded = new Map(snapshot.neurons.map((neuron) => [neuron.name, neuron]));
   for (const neuron of plan.neurons) verifyNeuron(found, neuron, recorded.get(neuron.name));
+  for (const change of plan.changes) verifyRequests(found, change, snapshot);
   return found;
 }
 
@@ -31,11 +32,46 @@ function verifyNeuron(found: Findings, planned: PlanNeuron, seen: SnapshotNeuron
   expect(planned.generation === seen.generation, `was at generation ${seen.generation}`);
   expect(planned.status === seen.health.status, `was ${seen.health.status}`);
   expect(harnesses(planned.harnesses) === harnesses(seen.discovery.harnesses), "offers other harnesses");
+  expect(
+    planned.observation_digest === factsDigest(seen),
+    "was in another state than the plan takes for granted",
+  );
+  expect(planned.disk_free_bytes === seen.discovery.disk_free_bytes, "had other room on its disk");
   expect(planned.models.length === seen.models.length, `held ${seen.models.length} models`);
   for (const model of seen.models) verifyModel(found, planned, model);
   expect(planned.devices.length === seen.discovery.devices.length, "has another number of devices");
   verifyDevices(found, planned, seen);
 }
+
+/** The work that a row interrupts is what was seen, neither more nor less. */
+function verifyRequests(found: Findings, change: PlanChange, { neurons, traffic }: FleetSnapshot): void {
+  if (change.requests === null) return;
+  const neuron = neurons.find(({ name }) => name === change.neuron);
+  if (neuron?.reachable !== true) return;
+  const load = neuron.health.models.find(({ id }) => id === change.model_id);
+  const copy = traffic?.copies.find(
+    (candidate) => candidate.neuron === change.neuron && candidate.model_id === change.model_id,
+  );
+  const perMinute = traffic === null ? null : (copy?.requests_per_minute ?? 0);
+  const { in_flight: inFlight, queued, per_minute: stated } = change.requests;
+  const isSame = inFlight === (load?.in_flight ?? 0) && queued === (load?.queue_depth ?? 0);
+  const message = "says that other requests are served than were seen";
+  found.expect(isSame && stated === perMinute, "snapshot", { where: change.id, message });
+}
+
+/** What apply compares the neuron with before it changes anything: nothing that moves by itself. */
+const factsDigest = ({ generation, health, discovery, models }: AnsweringNeuron): string =>
+  digestOf({
+    generation,
+    status: health.status,
+    harnesses: discovery.harnesses.toSorted(),
+    devices: discovery.devices
+      .map(({ index, name, kind, vram_total_mb }) => ({ index, name, kind, vram_total_mb }))
+      .toSorted((left, right) => left.index - right.index),
+    models: models
+      .map(({ id, spec_hash, status, devices }) => ({ model_id: id, spec_hash, status, devices }))
+      .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
+  });
 
 type AnsweringNeuron = SnapshotNeuron & { readonly reachable: true };
 
@@ -67,6 +103,7 @@ function verifyModel(found: Findings, planned: PlanNeuron, model: AnsweringNeuro
     same.spec_hash === model.spec_hash && same.status === model.status,
     `held ${model.id} in another state`,
   );
+  expect(same.origin === model.origin, `held ${model.id}, loaded by ${model.origin}`);
   expect(same.devices.join(",") === model.devices.join(","), `held ${model.id} on other devices`);
   const split = same.device_vram_mb.reduce((sum, mb) => sum + mb, 0);
   expect(split === model.vram_used_mb, `${model.id} held ${model.vram_used_mb} MB`);
