@@ -147,6 +147,12 @@ export function downtimeSummary(plan: PlanDocument): string {
   return each.length === 0 ? "Downtime: none." : `Downtime: ${each.join(", ")}.`;
 }
 
+/** What apply will not do without being told to; empty when it is within the limit. */
+export function guardText({ unload_guard: guard }: PlanDocument): string {
+  if (!guard.exceeded) return "";
+  return `Guard: ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %) go without coming back, and max_unload_percent is ${guard.limit_percent}; apply needs --max-unload ${guard.percent}.`;
+}
+
 /** The steps that make the duration what it is; empty where that is one step, or all there are. */
 export function criticalPathText({ schedule, changes }: PlanDocument): string {
   const { critical_path: path } = schedule;

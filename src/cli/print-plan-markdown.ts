@@ -8,6 +8,7 @@ import {
   downtimeText,
   durationText,
   gapText,
+  guardText,
   isSettled,
   observationText,
   openParts,
@@ -171,6 +172,7 @@ function headLines(plan: PlanDocument): string {
     escapeMarkdown(verdictText(plan)),
     `**${planSummary(plan)}**`,
     ...[
+      guardText(plan),
       downtimeSummary(plan),
       scheduleText(plan),
       plan.changes.length === 0 && isSettled(plan) ? "" : gapText(plan),

@@ -8,6 +8,7 @@ import {
   downtimeText,
   durationText,
   gapText,
+  guardText,
   isSettled,
   observationText,
   planSummary,
@@ -102,6 +103,7 @@ function closingLines(plan: PlanDocument): string {
     scheduleText(plan),
     criticalPathText(plan),
     downtimeSummary(plan),
+    guardText(plan),
     planSummary(plan),
   ];
   return lines.filter((line) => line !== "").join("\n");

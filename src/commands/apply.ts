@@ -23,6 +23,12 @@ export default class ApplyCommand extends BaseCommand {
     }),
     yes: Flags.boolean({ char: "y", summary: "do not ask" }),
     parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
+    "max-unload": Flags.integer({
+      helpValue: "PERCENT",
+      min: 0,
+      max: 100,
+      summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
+    }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
@@ -30,16 +36,19 @@ export default class ApplyCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ApplyCommand);
-    const [{ applyPlan }, { listenForShutdown }, { systemClock }, { readTokenFile }] = await Promise.all([
-      import("../controller/io/apply-plan.ts"),
-      import("../platform/shutdown.ts"),
-      import("../platform/system-clock.ts"),
-      import("../platform/token-file.ts"),
-    ]);
+    const [{ applyPlan }, { checkBeforeApply }, { listenForShutdown }, { systemClock }, { readTokenFile }] =
+      await Promise.all([
+        import("../controller/io/apply-plan.ts"),
+        import("../controller/check-before-apply.ts"),
+        import("../platform/shutdown.ts"),
+        import("../platform/system-clock.ts"),
+        import("../platform/token-file.ts"),
+      ]);
     const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
     const plan = await this.#plan(args.plan, flags);
     output.showPlan(plan);
     if (plan.changes.length > 0) {
+      checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] });
       if (!flags.yes) await output.confirm(plan);
       const shutdown = listenForShutdown();
       const tokenFile = flags["neuron-token-file"];
@@ -48,6 +57,7 @@ export default class ApplyCommand extends BaseCommand {
         neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
         parallelism: flags.parallelism,
         allowProtected: flags["allow-protected"],
+        maxUnloadPercent: flags["max-unload"],
         signal: shutdown.first,
         onEvent: (event) => {
           output.showEvent(event);

@@ -22,6 +22,7 @@ import type { JudgedCopy } from "./present-copies.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
 import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun, type Simulation } from "./simulate-plan.ts";
 import { forecast, type Forecast } from "./transition-forecast.ts";
+import { unloadGuard } from "./unload-guard.ts";
 
 /** Desired state and where it comes from. */
 export interface PlanSource {
@@ -90,6 +91,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
   const { desired, placement, transition } = parts;
   const changes = planRows(transition.steps, { forecast: parts.predicted, observed, desired });
   const simulation = simulateSteps(observed, memoryStepsOf(observed, changes));
+  const neurons = planNeurons(input, simulation);
   const problems = simulation.overruns.map(overrunText);
   const isTarget = ({ model_id }: { readonly model_id: string }): boolean =>
     input.targets === undefined || input.targets.length === 0 || input.targets.includes(model_id);
@@ -115,9 +117,10 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     outside_targets: parts.outside,
     comparison: null,
     declared: declaredModels(desired),
-    neurons: planNeurons(input, simulation),
+    neurons,
     changes,
     unchanged: parts.unchanged,
+    unload_guard: unloadGuard(neurons, changes, fleet.gitops.max_unload_percent),
     unplaced,
     unknown,
     deferred,

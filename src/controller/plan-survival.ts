@@ -1,5 +1,5 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
-import type { Survival } from "../protocol/plan-document.ts";
+import type { Survival } from "../protocol/plan-outlook.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
 import { placeModels } from "./placement.ts";

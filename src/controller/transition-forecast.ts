@@ -1,4 +1,5 @@
-import type { PlanDowntime, PlanSchedule } from "../protocol/plan-document.ts";
+import type { PlanDowntime } from "../protocol/plan-document.ts";
+import type { PlanSchedule } from "../protocol/plan-outlook.ts";
 import type { Draft, ScheduledStep } from "./transition-draft.ts";
 import { isLoad, isReplace } from "./transition-draft.ts";
 

@@ -35,6 +35,7 @@ export function verifyResidency(plan: PlanDocument): Findings {
   verifyUnknown(found, plan);
   verifyAssignments(found, plan, residency);
   verifyUnchanged(found, plan);
+  verifyGuard(found, plan);
   return found;
 }
 
@@ -148,6 +149,33 @@ function verifyAssignments(found: Findings, plan: PlanDocument, residency: Resid
       message: `is assigned to other devices of ${assignment.neuron} than it has in the end`,
     });
   }
+}
+
+/** How much is taken away for good: fewer copies of a model in the end than there were. */
+function verifyGuard(found: Findings, plan: PlanDocument): void {
+  const { unload_guard: guard } = plan;
+  const ids = plan.neurons.flatMap(({ models }) =>
+    models.filter(({ status }) => status !== "unloading").map(({ model_id }) => model_id),
+  );
+  const lost = [...new Set(ids)].reduce((total, id) => {
+    const rows = plan.changes.filter(({ model_id }) => model_id === id);
+    const balance = rows.reduce(
+      (sum, row) => sum + Number(bringsCopyUp(row)) - Number(takesCopyDown(row)),
+      0,
+    );
+    return total + Math.max(0, -balance);
+  }, 0);
+  const percent = ids.length === 0 ? 0 : Math.ceil((100 * lost) / ids.length);
+  const isOver = percent > guard.limit_percent && (lost > 1 || guard.limit_percent === 0);
+  const isSame =
+    guard.copies_loaded === ids.length &&
+    guard.copies_lost === lost &&
+    guard.percent === percent &&
+    guard.exceeded === isOver;
+  found.expect(isSame, "accounting", {
+    where: "document",
+    message: `says that ${guard.copies_lost} of ${guard.copies_loaded} loaded copies are lost, and ${lost} of ${ids.length} are`,
+  });
 }
 
 /** What is said to be unchanged was there before, as declared, and no row touches it. */

@@ -44,19 +44,22 @@ function verifyNeuron(found: Findings, planned: PlanNeuron, seen: SnapshotNeuron
 }
 
 /** The work that a row interrupts is what was seen, neither more nor less. */
-function verifyRequests(found: Findings, change: PlanChange, { neurons, traffic }: FleetSnapshot): void {
-  if (change.requests === null) return;
-  const neuron = neurons.find(({ name }) => name === change.neuron);
-  if (neuron?.reachable !== true) return;
-  const load = neuron.health.models.find(({ id }) => id === change.model_id);
-  const copy = traffic?.copies.find(
-    (candidate) => candidate.neuron === change.neuron && candidate.model_id === change.model_id,
+function verifyRequests(found: Findings, change: PlanChange, snapshot: FleetSnapshot): void {
+  const neuron = snapshot.neurons.find(({ name }) => name === change.neuron);
+  if (change.requests === null || neuron?.reachable !== true) return;
+  const { in_flight, queued, per_minute } = change.requests;
+  found.expect(
+    `${in_flight} ${queued} ${per_minute}` === requestsSeen(neuron, change.model_id, snapshot.traffic),
+    "snapshot",
+    { where: change.id, message: "says that other requests are served than were seen" },
   );
+}
+
+function requestsSeen(neuron: AnsweringNeuron, modelId: string, traffic: FleetSnapshot["traffic"]): string {
+  const load = neuron.health.models.find(({ id }) => id === modelId);
+  const copy = traffic?.copies.find((row) => row.neuron === neuron.name && row.model_id === modelId);
   const perMinute = traffic === null ? null : (copy?.requests_per_minute ?? 0);
-  const { in_flight: inFlight, queued, per_minute: stated } = change.requests;
-  const isSame = inFlight === (load?.in_flight ?? 0) && queued === (load?.queue_depth ?? 0);
-  const message = "says that other requests are served than were seen";
-  found.expect(isSame && stated === perMinute, "snapshot", { where: change.id, message });
+  return `${load?.in_flight ?? 0} ${load?.queue_depth ?? 0} ${perMinute}`;
 }
 
 /** What apply compares the neuron with before it changes anything: nothing that moves by itself. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { planScheduleSchema, survivalSchema, unloadGuardSchema } from "./plan-outlook.ts";
 import { loadOriginSchema, modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
 
 /**
@@ -305,41 +306,6 @@ export const assignmentSchema = z.object({
 });
 export type PlanAssignment = z.infer<typeof assignmentSchema>;
 
-export const planScheduleSchema = z.object({
-  /** With neurons side by side; null when no step can be predicted. */
-  predicted_secs: z.number().nonnegative().nullable(),
-  /** Steps whose duration is not in that figure. */
-  unpredicted_steps: z.int().nonnegative(),
-  /** The least confidence among the steps of the critical path. */
-  confidence: z.enum(["high", "medium", "low", "none"]),
-  /** Ids of the steps that make the duration what it is, in order. */
-  critical_path: z.array(z.string()),
-  waves: z.int().nonnegative(),
-  /** Neurons changed at once, as predicted; each neuron loads one model at a time. */
-  parallelism: z.int().positive(),
-});
-export type PlanSchedule = z.infer<typeof planScheduleSchema>;
-
-/** What is left when one neuron dies after the plan: everything is placed again without it. */
-export const survivalSchema = z.object({
-  /** Null: not computed, see `remark`. */
-  neurons: z
-    .array(
-      z.object({
-        neuron: z.string(),
-        /** Declared models of which no copy is left and none can be placed. */
-        lost: z.array(z.string()),
-        /** Declared models that keep fewer copies than declared. */
-        reduced: z.array(z.string()),
-        /** Models that are down until they are loaded again elsewhere. */
-        reloaded: z.array(z.string()),
-      }),
-    )
-    .nullable(),
-  remark: z.string().nullable(),
-});
-export type Survival = z.infer<typeof survivalSchema>;
-
 /** With `--base`: the same fleet planned for the base revision. */
 export const comparisonSchema = z.object({
   revision: planRevisionSchema,
@@ -385,6 +351,7 @@ export const planDocumentSchema = z.object({
   changes: z.array(planChangeSchema),
   /** Copies that are already as declared. */
   unchanged: z.int().nonnegative(),
+  unload_guard: unloadGuardSchema,
   unplaced: z.array(explainedUnplacedSchema),
   unknown: z.array(unknownCopySchema),
   deferred: z.array(deferredChangeSchema),

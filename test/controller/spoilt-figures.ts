@@ -39,6 +39,15 @@ export const FIGURE_MUTATIONS: readonly Mutation[] = [
   ],
   [
     "accounting",
+    "a mass unload is kept quiet",
+    canonical("class-conflict"),
+    (plan) => {
+      plan.unload_guard.copies_lost = 0;
+      plan.unload_guard.percent = 0;
+    },
+  ],
+  [
+    "accounting",
     "a copy is kept and changed at once",
     canonical("drained"),
     (plan) => {
