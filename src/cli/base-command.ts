@@ -5,6 +5,7 @@ import { errorToJson, printError } from "./print-error.ts";
 
 export const configFlag = Flags.string({
   char: "c",
+  aliases: ["path"],
   env: "CORTEX_CONFIG",
   default: ".",
   helpValue: "PATH",
