@@ -147,8 +147,15 @@ export function downtimeSummary(plan: PlanDocument): string {
   return each.length === 0 ? "Downtime: none." : `Downtime: ${each.join(", ")}.`;
 }
 
-/** What apply will not do without being told to; empty when it is within the limit. */
-export function guardText({ unload_guard: guard }: PlanDocument): string {
+/** What apply will not do without being told to; empty when there is no such thing. */
+export function guardText({ unload_guard: guard, changes }: PlanDocument): string {
+  const held = changes.filter((change) => change.protected && change.kind !== "load").length;
+  const copies = `${countOf(held, "protected copy is", "protected copies are")} taken down`;
+  const protection = held === 0 ? "" : `Guard: ${copies}; apply needs --allow-protected.`;
+  return [massText(guard), protection].filter((text) => text !== "").join(" ");
+}
+
+function massText(guard: PlanDocument["unload_guard"]): string {
   if (!guard.exceeded) return "";
   return `Guard: ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %) go without coming back, and max_unload_percent is ${guard.limit_percent}; apply needs --max-unload ${guard.percent}.`;
 }

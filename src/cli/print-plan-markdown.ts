@@ -193,7 +193,7 @@ function changeRow(change: PlanChange): string {
   const down = downtimeText(change);
   const notes = [
     change.detail,
-    change.protected ? "protect = true" : "",
+    change.protected && change.action_reason !== "loaded_not_declared" ? "protect = true" : "",
     change.caused_by === "pending" ? "pending without this branch too" : "",
     requestsText(change),
     down,

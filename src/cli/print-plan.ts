@@ -67,7 +67,7 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
   const devices = change.devices.length === 0 ? "" : `, ${devicesText(change.devices)}`;
   const head = `  ${symbol} ${change.kind} ${name} on ${change.neuron}${devices}, ${sizeText(change)}`;
   const cause = change.caused_by === "pending" ? "; pending without this branch too" : "";
-  const reason = `(${change.detail}${change.protected ? "; protect = true" : ""}${cause})`;
+  const reason = `(${change.detail}${protectText(change)}${cause})`;
   const facts = [
     whyHere(plan, change),
     change.kind === "unload" ? "" : `takes ${durationText(change.duration)}`,
@@ -82,6 +82,10 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
     ...(down === "" ? [] : [`      ${paint(`! ${down}`, "yellow", colour)}`]),
   ];
 }
+
+/** What no block declares any more says itself that its last one did. */
+const protectText = (change: PlanChange): string =>
+  change.protected && change.action_reason !== "loaded_not_declared" ? "; protect = true" : "";
 
 function whyHere(plan: PlanDocument, change: PlanChange): string {
   if (change.kind !== "load") return "";

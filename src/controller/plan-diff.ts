@@ -13,6 +13,8 @@ export interface DiffInput {
   readonly copies: readonly JudgedCopy[];
   readonly placement: Pick<Placement, "arrivals" | "displaced" | "outdated">;
   readonly observed: ObservedFleet;
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
 }
 
 export interface PlanDiff {
@@ -113,6 +115,10 @@ class FleetDiff {
     return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
   }
 
+  #wasProtected({ model, resident }: JudgedCopy): boolean {
+    return model === undefined && this.#input.formerlyProtected?.has(resident.id) === true;
+  }
+
   #requests(copy: JudgedCopy): LiveRequests | null {
     return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
   }
@@ -120,6 +126,7 @@ class FleetDiff {
   #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
+    const wasProtected = this.#wasProtected(copy);
     this.#drafts.push({
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
@@ -131,8 +138,8 @@ class FleetDiff {
         ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
         actions: ["unload"],
         action_reason: reason,
-        detail,
-        protected: model?.block.protect ?? false,
+        detail: wasProtected ? `${detail}, and its last one had protect = true` : detail,
+        protected: wasProtected || model?.block.protect === true,
         ...perDevice(this.#sharesOf(copy)),
         vram_before_mb: resident.vram_used_mb,
         vram_after_mb: 0,

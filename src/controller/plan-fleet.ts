@@ -41,6 +41,8 @@ export interface PlanInput extends PlanSource {
   readonly targets?: readonly string[] | undefined;
   /** Plan this revision on the same observation too, and say what is caused by the difference. */
   readonly base?: PlanSource | undefined;
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
   /** "skip": neither what the death of each neuron would cost nor trials of remedies, for callers that only want the changes. */
   readonly whatIf?: "skip" | undefined;
 }
@@ -65,7 +67,7 @@ const withDigest = (document: Undigested): PlanDocument => {
 
 function planOne(input: PlanInput): Undigested {
   const { fleet, observed } = input;
-  const found = planRounds(fleet, observed);
+  const found = planRounds(fleet, observed, { formerlyProtected: input.formerlyProtected });
   const rounds =
     input.whatIf === "skip"
       ? found

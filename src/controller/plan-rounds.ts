@@ -28,11 +28,16 @@ export interface PlanRounds {
 
 const MOST_ROUNDS = 4;
 
-/** `options` are those of placement: trials do without explanations. */
+export interface PlanRoundsOptions extends PlacementOptions {
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+}
+
+/** Trials do without explanations. */
 export function planRounds(
   fleet: Fleet,
   observed: ObservedFleet,
-  options: PlacementOptions = {},
+  options: PlanRoundsOptions = {},
 ): PlanRounds {
   let result = planRound(fleet, observed, options);
   let after = observed;
@@ -57,11 +62,17 @@ function mayImprove({ placement, transition }: PlanRounds, latest: readonly Sche
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
-function planRound(fleet: Fleet, observed: ObservedFleet, options: PlacementOptions): PlanRounds {
+function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOptions): PlanRounds {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
   const placement = placeModels({ fleet, observed, desired, copies, options });
-  const { drafts, unchanged } = diffPlacement({ desired, copies, placement, observed });
+  const { drafts, unchanged } = diffPlacement({
+    desired,
+    copies,
+    placement,
+    observed,
+    formerlyProtected: options.formerlyProtected,
+  });
   const transition = scheduleTransition({
     drafts,
     free: freeMemory(observed),

@@ -63,6 +63,7 @@ test("verdict first, every change with its reason, memory, what is not placed, s
     Placement: optimal, proved by exact search.
     Time: about 20.3 s in 3 waves (confidence: low).
     Downtime: n about 8.1 s.
+    Guard: 1 protected copy is taken down; apply needs --allow-protected.
     Plan: 1 to load, 1 to unload, 1 to replace, 0 unchanged, 2 unknown."
   `);
 });
