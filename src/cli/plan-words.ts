@@ -173,16 +173,24 @@ const MOST_OF_PATH = 6;
 
 /** "Placement: optimal, proved by exact search." */
 export function gapText({ placement, unplaced, unknown }: PlanDocument): string {
-  const { status, gap_percent: percent, engine } = placement;
+  const { status, gap_percent: percent, engine, placed, bound } = placement;
   if (status === "optimal" && unplaced.length + unknown.length === 0)
     return "Placement: every declared copy has a place.";
   if (status === "optimal" && engine === "heuristic")
     return "Placement: every copy that was looked for has a place.";
   if (status === "optimal") return `Placement: optimal, proved by ${PROOF[engine] ?? engine}.`;
-  if (status === "within" && percent !== null)
-    return `Placement: within ${Number(percent.toFixed(2))} % of the best possible (${engine}).`;
+  if (status === "within" && percent !== null) {
+    const [could, doing] = COUNTED[placement.counts];
+    return `Placement: at most ${bound ?? placed} ${could}, and ${placed} ${doing} (within ${Number(percent.toFixed(2))} % of the best possible, by ${engine}).`;
+  }
   return `Placement: how far from the best possible is not known (${engine}).`;
 }
+
+const COUNTED = {
+  loaded: ["loaded copies could keep their place", "do"],
+  models: ["models could have a copy", "have one"],
+  copies: ["copies could have a place", "have one"],
+} as const;
 
 const PROOF: Readonly<Record<string, string>> = {
   "heuristic + pattern bound": "an upper bound that it meets",

@@ -78,6 +78,7 @@ function onlyPlaceText(ruledOut: placement.NeuronsRuledOut | null): string {
 export const planGap = (gap: placement.PlacementGap): PlacementGap => ({
   status: gap.kind,
   gap_percent: gap.percent,
+  counts: gap.counts,
   placed: gap.placed,
   bound: gap.bound,
   engine: gap.engine,

@@ -281,6 +281,8 @@ export const placementGapSchema = z.object({
   status: z.enum(["optimal", "within", "unknown"]),
   /** 0 when optimal, null when unknown. */
   gap_percent: z.number().nonnegative().nullable(),
+  /** What `placed` and `bound` count: loaded copies that keep a place, models with a copy, or copies. */
+  counts: z.enum(["loaded", "models", "copies"]),
   placed: z.int().nonnegative(),
   bound: z.number().nonnegative().nullable(),
   /** What proved it. */
