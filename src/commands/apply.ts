@@ -1,6 +1,7 @@
 import { Args, Flags } from "@oclif/core";
 import { ApplyOutput } from "../cli/apply-output.ts";
 import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { CortexError } from "../core/errors.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
 export default class ApplyCommand extends BaseCommand {
@@ -81,17 +82,23 @@ export default class ApplyCommand extends BaseCommand {
     },
   ): Promise<PlanDocument> {
     if (saved !== undefined) {
+      if (flags.ref !== undefined || flags.target !== undefined)
+        throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
+          next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
+        });
       const { readSavedPlan } = await import("../controller/io/snapshot-file.ts");
       return readSavedPlan(saved);
     }
     const { makePlan } = await import("../controller/io/make-plan.ts");
-    return makePlan({
-      path: flags.config,
-      ref: flags.ref,
-      targets: flags.target,
-      environment: this.environment,
-      metricsUrl: flags["metrics-url"],
-      neuronTokenFile: flags["neuron-token-file"],
-    });
+    return this.whileAsking(
+      makePlan({
+        path: flags.config,
+        ref: flags.ref,
+        targets: flags.target,
+        environment: this.environment,
+        metricsUrl: flags["metrics-url"],
+        neuronTokenFile: flags["neuron-token-file"],
+      }),
+    );
   }
 }

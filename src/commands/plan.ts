@@ -52,16 +52,18 @@ export default class PlanCommand extends BaseCommand {
   async run(): Promise<PlanDocument> {
     const { flags } = await this.parse(PlanCommand);
     const { makePlan } = await import("../controller/io/make-plan.ts");
-    const plan = await makePlan({
-      path: flags.config,
-      ref: flags.ref,
-      base: flags.base,
-      targets: flags.target,
-      against: flags.against,
-      environment: this.environment,
-      neuronTokenFile: flags["neuron-token-file"],
-      metricsUrl: flags["metrics-url"],
-    });
+    const plan = await this.whileAsking(
+      makePlan({
+        path: flags.config,
+        ref: flags.ref,
+        base: flags.base,
+        targets: flags.target,
+        against: flags.against,
+        environment: this.environment,
+        neuronTokenFile: flags["neuron-token-file"],
+        metricsUrl: flags["metrics-url"],
+      }),
+    );
     this.show(
       flags.markdown ? printPlanMarkdown(plan) : printPlan(plan, { colour: this.environment.colour }),
     );

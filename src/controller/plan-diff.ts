@@ -21,6 +21,8 @@ export interface PlanDiff {
   readonly drafts: readonly Draft[];
   /** Copies that are already as declared. */
   readonly unchanged: number;
+  /** `model@neuron` of surplus copies that stay, because placement wanted one just there. */
+  readonly stay: ReadonlySet<string>;
 }
 
 /** Everything that differs between what is loaded and where placement wants it, in no order yet. */
@@ -34,6 +36,7 @@ class FleetDiff {
   readonly #shares: ReadonlyMap<string, Shares>;
   readonly #history: LoadHistory;
   readonly #drafts: Draft[] = [];
+  readonly #stay = new Set<string>();
   #unchanged = 0;
 
   constructor(input: DiffInput) {
@@ -64,7 +67,7 @@ class FleetDiff {
     }
     for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
     for (const arrival of this.#arrivals.values()) this.#load(arrival, moved.get(arrival.modelId) ?? []);
-    return { drafts: this.#drafts, unchanged: this.#unchanged };
+    return { drafts: this.#drafts, unchanged: this.#unchanged, stay: this.#stay };
   }
 
   /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
@@ -107,6 +110,7 @@ class FleetDiff {
       copy.resident.spec_hash === copy.model?.specHash;
     if (!stays) return { reason: standing.reason, detail: standing.detail };
     this.#arrivals.delete(key);
+    this.#stay.add(key);
     this.#unchanged += 1;
     return undefined;
   }

@@ -1,6 +1,7 @@
 import type { NeuronBlock } from "../fleet/fleet-schema.ts";
 import type { PlanNeuron } from "../protocol/plan-document.ts";
 import { residentShares } from "./device-room.ts";
+import { withoutCredentials } from "./fleet-snapshots.ts";
 import { factsDigest, neuronFacts } from "./neuron-facts.ts";
 import type { ObservedNeuron } from "./observed-fleet.ts";
 import type { Simulation } from "./simulate-plan.ts";
@@ -11,14 +12,15 @@ export function planNeuron(
   block: NeuronBlock | undefined,
   simulation: Simulation,
 ): PlanNeuron {
-  const { name, endpoint } = neuron;
+  const { name } = neuron;
+  const endpoint = withoutCredentials(neuron.endpoint);
   const drain = block?.drain ?? false;
   if (!neuron.reachable) {
     return {
       name,
       endpoint,
       reachable: false,
-      problem: neuron.problem,
+      problem: withoutCredentials(neuron.problem),
       drain,
       generation: null,
       observation_digest: null,

@@ -66,7 +66,7 @@ function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOpt
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
   const placement = placeModels({ fleet, observed, desired, copies, options });
-  const { drafts, unchanged } = diffPlacement({
+  const { drafts, unchanged, stay } = diffPlacement({
     desired,
     copies,
     placement,
@@ -81,8 +81,26 @@ function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOpt
       reachableNeurons(observed).flatMap(({ name, models }) => models.map(({ id }) => copyKey(id, name))),
     ),
   });
-  return { desired, copies, placement, transition, unchanged };
+  const assignments = placement.assignments.map((assignment) =>
+    stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
+  );
+  return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
 }
+
+/** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */
+const kept = (assignment: Assignment): Assignment => ({
+  ...assignment,
+  status: "kept",
+  movedFrom: null,
+  reason: {
+    ...assignment.reason,
+    rule: "stays",
+    runnerUp: null,
+    ruledOut: null,
+    movedFor: null,
+    displaces: [],
+  },
+});
 
 /** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
 function following(

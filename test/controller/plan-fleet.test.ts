@@ -324,22 +324,6 @@ describe("making room", () => {
   });
 });
 
-test("what no block declares any more leaves under the protection of its last block", () => {
-  const fleet = fleetFromToml('[[models]]\nid = "other"\n', ["a"]);
-  const observed = observedFleet(
-    observedNeuron("a", { devices: [8000], residents: [residentModel({ id: "old", vramMb: 10 })] }),
-  );
-  const document = plan(fleet, observed, { formerlyProtected: new Set(["old"]) });
-  expect(document.changes).toMatchObject([
-    {
-      id: "unload old@a",
-      protected: true,
-      detail: "no [[models]] block declares it, and its last one had protect = true",
-    },
-  ]);
-  expect(plan(fleet, observed).changes[0]?.protected).toBe(false);
-});
-
 describe("neurons that do not answer", () => {
   test("a pinned copy may be there: it is neither loaded elsewhere nor missing", () => {
     const fleet = fleetFromToml(`${ONE}pinned_on = ["a", "b"]\n`, ["a", "b"]);
