@@ -97,6 +97,13 @@ function conflictText({ models, needMib, haveMib, neurons, lines }: Conflict): s
 export const remedyText = (remedy: Remedy, explanation: UnplacedExplanation): string =>
   REMEDY_TEXT[remedy.kind](remedy, explanation) + costText(remedy);
 
+const NEEDS_NO_TRIAL: ReadonlySet<Remedy["kind"]> = new Set(["replicas", "neuron_back", "device"]);
+
+/** The same for people, who are told what nobody has tried. */
+export const adviceText = (remedy: Remedy, explanation: UnplacedExplanation): string =>
+  remedyText(remedy, explanation) +
+  (remedy.tried === true || NEEDS_NO_TRIAL.has(remedy.kind) ? "" : " (not tried)");
+
 /** Who pays for it, where that is known. */
 const costText = ({ costs = [] }: Remedy): string =>
   costs.length === 0 ? "" : `; ${costs.join(" and ")} then ${costs.length === 1 ? "loses" : "lose"} a copy`;

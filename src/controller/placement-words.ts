@@ -6,7 +6,7 @@ import type {
   PlacementVerdict,
   UnplacedCopy,
 } from "../protocol/plan-document.ts";
-import { remedyText, summaryOf } from "./placement-refusals.ts";
+import { adviceText, summaryOf } from "./placement-refusals.ts";
 import type * as placement from "./placement-types.ts";
 
 /** Placement's findings as the plan document shows them: the same facts, and each rule and remedy in words. */
@@ -109,7 +109,7 @@ function explained(copy: UnplacedCopy, found: placement.UnplacedExplanation | un
     })),
     conflict: planConflict(found.conflict),
     remedies: found.remedies.map((remedy) => ({
-      text: remedyText(remedy, found),
+      text: adviceText(remedy, found),
       kind: remedy.kind,
       line: remedy.line === null ? null : { ...remedy.line },
       from: remedy.from,

@@ -14,8 +14,8 @@ import { planRounds } from "./plan-rounds.ts";
  * way. So each is tried, what does not help is not offered, and what it costs others is said.
  */
 
-/** Neurons times declared copies, summed over all trials of a plan: some hundred trials of a small fleet, none of a huge one. */
-const WORK_PER_PLAN = 40_000;
+/** Neurons times declared copies, summed over all trials of a plan: hundreds for a small fleet, none for a huge one; about two seconds. */
+const WORK_PER_PLAN = 15_000;
 
 /** As far as a trial says. */
 type Outcome = Pick<Placement, "unplaced" | "assignments">;
@@ -35,16 +35,24 @@ export class RemedyTrials {
 
   /** The same placement, with those remedies only that were seen to help or could not be tried. */
   proven<Found extends Placement>(placement: Found): Found {
-    const explanations = placement.explanations.map((found) => this.explained(found, placement));
+    const explanations = this.explained(placement.explanations, placement);
     return { ...placement, explanations, unplaced: explanations.map(unplacedRow) };
   }
 
-  explained(explanation: UnplacedExplanation, before: Outcome): UnplacedExplanation {
-    const remedies = explanation.remedies.flatMap((remedy) => {
-      const tried = this.#try(remedy, explanation, before);
-      return tried === undefined ? [] : [tried];
-    });
-    return { ...explanation, remedies };
+  /** The first remedy of each model has its turn before the second of any. */
+  explained(explanations: readonly UnplacedExplanation[], before: Outcome): UnplacedExplanation[] {
+    const results = new Map<Remedy, Remedy | undefined>();
+    const longest = Math.max(0, ...explanations.map(({ remedies }) => remedies.length));
+    for (let rank = 0; rank < longest; rank += 1) {
+      for (const explanation of explanations) {
+        const remedy = explanation.remedies[rank];
+        if (remedy !== undefined) results.set(remedy, this.#try(remedy, explanation, before));
+      }
+    }
+    return explanations.map((explanation) => ({
+      ...explanation,
+      remedies: explanation.remedies.flatMap((remedy) => results.get(remedy) ?? []),
+    }));
   }
 
   /** Undefined when it was tried and does not help. */

@@ -6,7 +6,7 @@ import type { WhyNeuron, WhyReport } from "../protocol/why-report.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons } from "./observed-fleet.ts";
 import { standingChecks } from "./placement-checks.ts";
-import { remedyText, summaryOf } from "./placement-refusals.ts";
+import { adviceText, summaryOf } from "./placement-refusals.ts";
 import type { Placement, UnplacedExplanation } from "./placement-types.ts";
 import { placeModels } from "./placement.ts";
 import { planFleet, type PlanInput } from "./plan-fleet.ts";
@@ -214,11 +214,10 @@ function playPin(
   });
   const placed = placement.assignments.find(({ modelId }) => modelId === block.id);
   const explanation = placement.explanations.find(({ modelId }) => modelId === block.id);
+  const tried =
+    explanation === undefined ? [] : new RemedyTrials(edited, observed).explained([explanation], placement);
   return {
-    explanation:
-      explanation === undefined
-        ? undefined
-        : new RemedyTrials(edited, observed).explained(explanation, placement),
+    explanation: tried[0],
     displaces: placed?.reason.displaces ?? [],
   };
 }
@@ -241,6 +240,6 @@ function refused(parts: {
     answer: { ...base, checks: [...pin, ...found], verdict: "cannot", detail },
     remedies: explanation.remedies
       .filter(({ kind }) => kind !== "pinned_on" && kind !== "replicas")
-      .map((remedy) => remedyText(remedy, explanation)),
+      .map((remedy) => adviceText(remedy, explanation)),
   };
 }
