@@ -49,22 +49,34 @@ export function revisionText(revision: PlanDocument["revision"]): string {
 
 /** Whether the fleet ends up as declared, in one sentence. */
 export function verdictText(plan: PlanDocument): string {
-  const at = revisionText(plan.revision);
   if (plan.errored) return `This plan must not be applied: ${plan.problems.join("; ")}.`;
   const open = openParts(plan);
   const still = open.length === 0 ? "" : `; still open: ${open.join(", ")}`;
-  if (plan.changes.length > 0) {
-    const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
-    const matches = plan.complete || (plan.targets.length > 0 && isSettled(plan));
-    return `With these changes ${of} would ${matches ? "match" : "come closer to"} ${at}${still}.`;
-  }
-  if (plan.complete) return `No changes. The fleet matches ${at}.`;
+  return plan.changes.length > 0 ? changeVerdict(plan, still) : idleVerdict(plan, still);
+}
+
+function changeVerdict(plan: PlanDocument, still: string): string {
+  const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
+  const matches = plan.complete || (plan.targets.length > 0 && isSettled(plan));
+  const outcome = matches ? `match ${knownAt(plan)}` : `come closer to ${revisionText(plan.revision)}`;
+  return `With these changes ${of} would ${outcome}${still}.`;
+}
+
+function idleVerdict(plan: PlanDocument, still: string): string {
+  const at = revisionText(plan.revision);
+  if (plan.complete) return `No changes. The fleet matches ${knownAt(plan)}.`;
   if (plan.outside_targets > 0 && isSettled(plan))
     return `No changes to ${plan.targets.join(", ")} at ${at}${still}.`;
   const isOnlyUnknown = plan.unplaced.length + plan.deferred.length === 0;
   return isOnlyUnknown
     ? `Nothing can be changed now, and whether the fleet matches ${at} is not known${still}.`
     : `Nothing can be changed now, and the fleet does not match ${at}${still}.`;
+}
+
+/** A silent neuron may hold what nobody declares. */
+function knownAt({ revision, neurons }: PlanDocument): string {
+  const isWhole = neurons.every(({ reachable }) => reachable);
+  return `${revisionText(revision)}${isWhole ? "" : ", as far as the neurons that answer can tell"}`;
 }
 
 /** Nothing unplaced, unknown or deferred among what the plan is about. */
@@ -147,12 +159,12 @@ export function downtimeSummary(plan: PlanDocument): string {
   return each.length === 0 ? "Downtime: none." : `Downtime: ${each.join(", ")}.`;
 }
 
-/** What apply will not do without being told to; empty when there is no such thing. */
-export function guardText({ unload_guard: guard, changes }: PlanDocument): string {
+/** What apply will not do without being told to. */
+export function guardLines({ unload_guard: guard, changes }: PlanDocument): string[] {
   const held = changes.filter((change) => change.protected && change.kind !== "load").length;
   const copies = `${countOf(held, "protected copy is", "protected copies are")} taken down`;
   const protection = held === 0 ? "" : `Guard: ${copies}; apply needs --allow-protected.`;
-  return [massText(guard), protection].filter((text) => text !== "").join(" ");
+  return [massText(guard), protection].filter((text) => text !== "");
 }
 
 function massText(guard: PlanDocument["unload_guard"]): string {

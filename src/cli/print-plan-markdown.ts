@@ -8,7 +8,7 @@ import {
   downtimeText,
   durationText,
   gapText,
-  guardText,
+  guardLines,
   isSettled,
   observationText,
   openParts,
@@ -172,7 +172,7 @@ function headLines(plan: PlanDocument): string {
     escapeMarkdown(verdictText(plan)),
     `**${planSummary(plan)}**`,
     ...[
-      guardText(plan),
+      ...guardLines(plan),
       downtimeSummary(plan),
       scheduleText(plan),
       plan.changes.length === 0 && isSettled(plan) ? "" : gapText(plan),

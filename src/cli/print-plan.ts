@@ -8,7 +8,7 @@ import {
   downtimeText,
   durationText,
   gapText,
-  guardText,
+  guardLines,
   isSettled,
   observationText,
   planSummary,
@@ -107,7 +107,7 @@ function closingLines(plan: PlanDocument): string {
     scheduleText(plan),
     criticalPathText(plan),
     downtimeSummary(plan),
-    guardText(plan),
+    ...guardLines(plan),
     planSummary(plan),
   ];
   return lines.filter((line) => line !== "").join("\n");

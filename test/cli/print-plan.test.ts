@@ -75,6 +75,15 @@ test("nothing to do is one line", () => {
   expect(printPlan(document, plain)).toBe("No changes. The fleet matches 0123456.");
 });
 
+test("what a silent neuron holds is nobody's knowledge", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a", "b"]);
+  const resident = residentModel({ id: "m", vramMb: 10, specHash: declaredHash(fleet, "m") });
+  const seen = observedNeuron("a", { devices: [100], residents: [resident] });
+  expect(printPlan(plan(fleet, observedFleet(seen, silentNeuron("b"))), plain)).toMatch(
+    /^No changes\. The fleet matches 0123456, as far as the neurons that answer can tell\.\n/,
+  );
+});
+
 test("nothing possible is not nothing to do", () => {
   const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 200\n', ["a"]);
   const text = printPlan(plan(fleet, observedFleet(observedNeuron("a", { devices: [100] }))), plain);
