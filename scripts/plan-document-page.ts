@@ -108,7 +108,8 @@ first of these that is possible:
 
 ## Checks of \`cortex plan verify\`
 
-It shares the schemas with the planner and not a line of code.
+It shares the schemas with the planner and not a line of code. It has to believe what stands in the files alone (\`declared\`, \`drain\`,
+endpoints, limits, the revision), estimates, and the words; \`test/controller/verify-every-field.test.ts\` keeps the list.
 
 | check | what must hold |
 |---|---|
@@ -124,9 +125,9 @@ It shares the schemas with the planner and not a line of code.
 | \`placement_rules\` | pins, drains, \`min_devices\`, \`min_device_vram_mb\` and harness are respected |
 | \`settings\` | what is loaded has the settings of its block |
 | \`protect\` | rows that take down a protected copy say so |
-| \`accounting\` | every declared copy stands, is missing, unknown or deferred; assignments and counts agree with the rows |
+| \`accounting\` | every declared copy stands, is missing, unknown or deferred; assignments, reasons, counts and the distance from the best placement agree with the rows |
 | \`availability\` | a model that serves is never without a copy, unless a row says so; downtimes end where they are said to |
-| \`schedule\` | waves, unknown steps, critical path and predicted time follow from the rows |
+| \`schedule\` | waves, unknown steps, critical path, confidence and predicted time follow from the rows |
 
 ## Fields
 `;

@@ -2,6 +2,7 @@ import type { FleetSnapshot } from "../protocol/fleet-snapshot.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { verifyAvailability } from "./verify-availability.ts";
 import type { VerifiedPlan } from "./verify-findings.ts";
+import { verifyClaims } from "./verify-claims.ts";
 import { verifyMemory } from "./verify-memory.ts";
 import { verifyResidency } from "./verify-residency.ts";
 import { verifyRules } from "./verify-rules.ts";
@@ -26,6 +27,7 @@ export function verifyPlan(plan: PlanDocument, snapshot?: FleetSnapshot): Verifi
     verifyRules(plan),
     verifyAvailability(plan),
     verifySchedule(plan),
+    verifyClaims(plan),
   ];
   return {
     findings: parts.flatMap(({ findings }) => findings),

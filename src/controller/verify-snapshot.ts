@@ -15,6 +15,10 @@ export function verifySnapshot(plan: PlanDocument, snapshot: FleetSnapshot): Fin
     where,
     message: "was made from another snapshot",
   });
+  found.expect(plan.observation.taken_at_ms === snapshot.taken_at_ms, "snapshot", {
+    where,
+    message: `was made from an observation of another time than ${snapshot.taken_at_ms}`,
+  });
   const recorded = new Map(snapshot.neurons.map((neuron) => [neuron.name, neuron]));
   for (const neuron of plan.neurons) verifyNeuron(found, neuron, recorded.get(neuron.name));
   for (const change of plan.changes) verifyRequests(found, change, snapshot);
@@ -84,7 +88,8 @@ function verifyDevices(found: Findings, planned: PlanNeuron, seen: AnsweringNeur
   const where = planned.name;
   for (const device of seen.discovery.devices) {
     const same = planned.devices.find(({ index }) => index === device.index);
-    const isSame = same?.vram_total_mb === device.vram_total_mb && same.kind === device.kind;
+    const isSame =
+      same?.vram_total_mb === device.vram_total_mb && same.kind === device.kind && same.name === device.name;
     const message = `device ${device.index} has ${device.vram_total_mb} MB`;
     found.expect(isSame, "snapshot", { where, message });
     const used = memoryInUse(planned, seen, device.index);

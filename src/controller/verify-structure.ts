@@ -107,6 +107,10 @@ function verifyFlags(found: Findings, plan: PlanDocument): void {
     plan.applyable === (!plan.errored && plan.changes.length > 0),
     "says applyable and is not, or is and does not",
   );
+  expect(
+    plan.targets.length > 0 || plan.outside_targets === 0,
+    "says that changes are outside of targets, and has none",
+  );
   const open = plan.unplaced.length + plan.unknown.length + plan.deferred.length + plan.outside_targets;
   expect(plan.complete === (open === 0), "says complete and is not, or is and does not");
 }
