@@ -177,7 +177,8 @@ export const PLAN_FIELDS: Readonly<Record<string, string>> = {
     "remedies[].tried": "the whole fleet was planned with this change, and a copy more had a place",
     "remedies[].costs": "models that would lose a copy by it",
   }),
-  unknown: "copies that may be on neurons that do not answer: not counted as missing",
+  unknown:
+    "copies that were not seen and may be on neurons that do not answer: not counted as missing, and loaded again only where nothing has to give way",
   ...prefixed("unknown[]", {
     model_id: "which model",
     replicas: "how many",

@@ -1,7 +1,9 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { UnknownCopy } from "../protocol/plan-document.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import type { Assignment, Placement, PlacementOptions } from "./placement-types.ts";
+import { joinUnknown, withholdDoubtful } from "./doubtful-copies.ts";
+import type { Assignment, Placement, PlacementInput, PlacementOptions } from "./placement-types.ts";
 import { placeModels } from "./placement.ts";
 import { copyKey, diffPlacement } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
@@ -58,14 +60,15 @@ export function planRounds(
 
 function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {
   const { deferred } = transition;
-  const isOpen = placement.unplaced.length + placement.outdated.length + deferred.length > 0;
+  const { unplaced, outdated, unknown } = placement;
+  const isOpen = unplaced.length + outdated.length + unknown.length + deferred.length > 0;
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
 function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOptions): PlanRounds {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies, options });
+  const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options });
   const { drafts, unchanged, stay } = diffPlacement({
     desired,
     copies,
@@ -85,6 +88,26 @@ function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOpt
     stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
   );
   return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
+}
+
+/** Placed anew for as long as something has to give way to a copy that may be on a neuron that does not answer. */
+function placeWithoutDoubt(input: PlacementInput): Placement {
+  let placement = placeModels(input);
+  let { fleet } = input;
+  let withheld: readonly UnknownCopy[] = [];
+  for (;;) {
+    const next = withholdDoubtful({ ...input, fleet }, placement);
+    if (next === undefined) return { ...placement, unknown: joinUnknown(placement.unknown, withheld) };
+    fleet = next.fleet;
+    withheld = [...withheld, ...next.withheld];
+    const desired = desiredModels(fleet, input.observed);
+    placement = placeModels({
+      ...input,
+      fleet,
+      desired,
+      copies: judgeCopies(fleet, input.observed, desired),
+    });
+  }
 }
 
 /** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */

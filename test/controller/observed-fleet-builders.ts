@@ -150,8 +150,11 @@ export const plan = (fleet: Fleet, observed: ObservedFleet, more: Partial<PlanIn
   });
 
 /** Without the death of each neuron and trials of remedies, which cost a placement each. */
-export const quickPlan = (fleet: Fleet, observed: ObservedFleet): PlanDocument =>
-  plan(fleet, observed, { whatIf: "skip" });
+export const quickPlan = (
+  fleet: Fleet,
+  observed: ObservedFleet,
+  more: Partial<PlanInput> = {},
+): PlanDocument => plan(fleet, observed, { ...more, whatIf: "skip" });
 
 export const rowsOf = (document: PlanDocument): string[] =>
   document.changes.map((change) => `${change.id} [${change.action_reason}]`);

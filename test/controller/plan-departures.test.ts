@@ -8,6 +8,7 @@ import {
   plan,
   residentModel,
   rowsOf,
+  silentNeuron,
 } from "./observed-fleet-builders.ts";
 
 test("a surplus copy that placement wants just where it is stays, and is said to stay", () => {
@@ -37,6 +38,45 @@ test("a surplus copy that placement wants just where it is stays, and is said to
     rule: "stays",
   });
   expect(verifyPlan(document).findings).toEqual([]);
+});
+
+const HIGH_AND_LOW =
+  '[[models]]\nid = "high"\nreplicas = 1\nvram_mb = 7000\nresidency_priority = 200\n[[models]]\nid = "low"\nreplicas = 1\nvram_mb = 7000\n';
+
+test("nothing that serves gives way to a copy that may be on a neuron that does not answer", () => {
+  const fleet = fleetFromToml(HIGH_AND_LOW, ["a", "b"]);
+  const low = residentModel({ id: "low", vramMb: 7000, specHash: declaredHash(fleet, "low") });
+  const serving = observedNeuron("b", { devices: [8000], residents: [low] });
+  const document = plan(fleet, observedFleet(silentNeuron("a"), serving));
+  expect([rowsOf(document), document.unplaced]).toEqual([[], []]);
+  expect(document.unknown).toEqual([{ model_id: "high", replicas: 1, neurons: ["a"] }]);
+  expect(verifyPlan(document).findings).toEqual([]);
+  // Given up for lost, it is placed like any other.
+  const givenUp = fleetFromToml(HIGH_AND_LOW, [["a", "drain = true"], "b"]);
+  expect(rowsOf(plan(givenUp, observedFleet(silentNeuron("a"), serving)))).toEqual([
+    "unload low@b [makes_room]",
+    "load high@b [declared_not_loaded]",
+  ]);
+});
+
+test("where memory is free it is loaded again all the same", () => {
+  const fleet = fleetFromToml(HIGH_AND_LOW, ["a", "b"]);
+  const low = residentModel({ id: "low", vramMb: 7000, specHash: declaredHash(fleet, "low") });
+  const roomy = observedNeuron("b", { devices: [16_000], residents: [low] });
+  const document = plan(fleet, observedFleet(silentNeuron("a"), roomy));
+  expect(rowsOf(document)).toEqual(["load high@b [declared_not_loaded]"]);
+});
+
+test("a copy that was seen and lost its place is missing, not unknown", () => {
+  const fleet = fleetFromToml(HIGH_AND_LOW.replace('id = "high"', 'id = "high"\npinned_on = ["b"]'), [
+    "a",
+    "b",
+  ]);
+  const low = residentModel({ id: "low", vramMb: 7000, specHash: declaredHash(fleet, "low") });
+  const serving = observedNeuron("b", { devices: [8000], residents: [low] });
+  const document = plan(fleet, observedFleet(silentNeuron("a"), serving));
+  expect(rowsOf(document)).toEqual(["unload low@b [makes_room]", "load high@b [declared_not_loaded]"]);
+  expect([document.unknown, document.unplaced.map(({ model_id }) => model_id)]).toEqual([[], ["low"]]);
 });
 
 test("what no block declares any more leaves under the protection of its last block", () => {

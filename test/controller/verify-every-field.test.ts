@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { verifyPlan } from "../../src/controller/verify-plan.ts";
 import { planDocumentSchema, type PlanDocument } from "../../src/protocol/plan-document.ts";
-import { CANONICAL_CASES } from "./canonical-fleet.ts";
 import { canonical, replaced, spoil } from "./spoilt-plans.ts";
+
+/** Between them they have every field. */
+const TELLING = ["drained", "lost-neuron", "unplaceable", "class-conflict", "swap-parked"];
 
 type Step = string | number;
 
@@ -36,7 +38,7 @@ const fieldOf = (path: readonly Step[]): string =>
 /** What a change of each field is called when the verifier finds nothing wrong with it. */
 function unnoticedFields(): string[] {
   const unnoticed = new Set<string>();
-  for (const { plan, snapshot } of [...Object.keys(CANONICAL_CASES).map(canonical), replaced()]) {
+  for (const { plan, snapshot } of [...TELLING.map(canonical), replaced()]) {
     for (const { path, value } of leavesOf(plan)) {
       const other = changed(value);
       if (other === undefined || path[0] === "digest") continue;
@@ -117,4 +119,4 @@ test("whoever changes a field is found out, but for those that nothing else bear
       "unplaced[].verdicts[].short_mb",
     ]
   `);
-});
+}, 60_000);
