@@ -1,51 +1,65 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
 import type { UnknownCopy } from "../protocol/plan-document.ts";
-import type { DesiredModel } from "./desired-models.ts";
-import type { ObservedFleet } from "./observed-fleet.ts";
+import { desiredModels } from "./desired-models.ts";
 import { silentNeurons } from "./placement-problem.ts";
-import type { Placement } from "./placement-types.ts";
+import type { Placement, PlacementInput } from "./placement-types.ts";
+import { placeModels } from "./placement.ts";
+import { judgeCopies } from "./present-copies.ts";
 
 /*
  * A copy that is not seen may be on a neuron that does not answer, serving all the while. It is loaded again where memory
  * is free, for the neuron may be gone for good; but nothing that is seen to serve has to leave or move for it, for the
  * neuron may be back in a moment. Such copies are withheld from placement, and the plan calls them unknown.
  */
-export function withholdDoubtful(
-  world: {
-    readonly fleet: Fleet;
-    readonly observed: ObservedFleet;
-    readonly desired: ReadonlyMap<string, DesiredModel>;
-  },
+export function placeWithoutDoubt(input: PlacementInput): Placement {
+  let current = input;
+  let placement = placeModels(input);
+  let withheld: readonly UnknownCopy[] = [];
+  // Each turn withholds a copy more, so there is a last one.
+  for (;;) {
+    const more = doubtfulCopies(current, placement, withheld);
+    if (more.length === 0) return { ...placement, unknown: joinUnknown(placement.unknown, withheld) };
+    withheld = joinUnknown(withheld, more);
+    current = withFewer(current, more);
+    placement = placeModels(current);
+  }
+}
+
+/** Copies for which something has to leave or move, and that may be on a neuron that does not answer. */
+function doubtfulCopies(
+  input: PlacementInput,
   placement: Placement,
-): { readonly fleet: Fleet; readonly withheld: readonly UnknownCopy[] } | undefined {
+  withheld: readonly UnknownCopy[],
+): UnknownCopy[] {
   const beneficiaries = new Set(placement.displaced.map(({ inFavourOf }) => inFavourOf));
-  const withheld = [...beneficiaries].flatMap((modelId) => doubtfulOf(modelId, { ...world, placement }));
-  if (withheld.length === 0) return undefined;
-  const fewer = new Map(withheld.map(({ model_id, replicas }) => [model_id, replicas]));
-  const models = world.fleet.models.map((block) => ({
+  return [...beneficiaries].flatMap((modelId) => {
+    const model = input.desired.get(modelId);
+    if (model === undefined) return [];
+    const neurons = silentNeurons(input, model);
+    const claimed = [...placement.unknown, ...withheld]
+      .filter((row) => row.model_id === modelId)
+      .reduce((total, row) => total + row.replicas, 0);
+    const fresh = placement.assignments.filter(
+      (copy) => copy.modelId === modelId && copy.status === "new",
+    ).length;
+    const replicas = Math.min(fresh, neurons.length - claimed);
+    return replicas > 0 ? [{ model_id: modelId, replicas, neurons }] : [];
+  });
+}
+
+/** The same question with fewer copies wanted. */
+function withFewer(input: PlacementInput, copies: readonly UnknownCopy[]): PlacementInput {
+  const fewer = new Map(copies.map(({ model_id, replicas }) => [model_id, replicas]));
+  const models = input.fleet.models.map((block) => ({
     ...block,
     replicas: block.replicas - (fewer.get(block.id) ?? 0),
   }));
-  return { fleet: { ...world.fleet, models }, withheld };
-}
-
-function doubtfulOf(
-  modelId: string,
-  world: Parameters<typeof withholdDoubtful>[0] & { readonly placement: Placement },
-): UnknownCopy[] {
-  const model = world.desired.get(modelId);
-  if (model === undefined) return [];
-  const neurons = silentNeurons(world, model);
-  const known = world.placement.unknown.find((row) => row.model_id === modelId)?.replicas ?? 0;
-  const fresh = world.placement.assignments.filter(
-    (copy) => copy.modelId === modelId && copy.status === "new",
-  ).length;
-  const replicas = Math.min(fresh, neurons.length - known);
-  return replicas > 0 ? [{ model_id: modelId, replicas, neurons }] : [];
+  const fleet = { ...input.fleet, models };
+  const desired = desiredModels(fleet, input.observed);
+  return { ...input, fleet, desired, copies: judgeCopies(fleet, input.observed, desired) };
 }
 
 /** One row for each model. */
-export function joinUnknown(...lists: readonly (readonly UnknownCopy[])[]): UnknownCopy[] {
+function joinUnknown(...lists: readonly (readonly UnknownCopy[])[]): UnknownCopy[] {
   const rows = new Map<string, UnknownCopy>();
   for (const row of lists.flat()) {
     const earlier = rows.get(row.model_id)?.replicas ?? 0;

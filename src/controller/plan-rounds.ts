@@ -1,10 +1,8 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
-import type { UnknownCopy } from "../protocol/plan-document.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import { joinUnknown, withholdDoubtful } from "./doubtful-copies.ts";
-import type { Assignment, Placement, PlacementInput, PlacementOptions } from "./placement-types.ts";
-import { placeModels } from "./placement.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
+import type { Assignment, Placement, PlacementOptions } from "./placement-types.ts";
 import { copyKey, diffPlacement } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
 import { judgeCopies, type JudgedCopy } from "./present-copies.ts";
@@ -88,26 +86,6 @@ function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOpt
     stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
   );
   return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
-}
-
-/** Placed anew for as long as something has to give way to a copy that may be on a neuron that does not answer. */
-function placeWithoutDoubt(input: PlacementInput): Placement {
-  let placement = placeModels(input);
-  let { fleet } = input;
-  let withheld: readonly UnknownCopy[] = [];
-  for (;;) {
-    const next = withholdDoubtful({ ...input, fleet }, placement);
-    if (next === undefined) return { ...placement, unknown: joinUnknown(placement.unknown, withheld) };
-    fleet = next.fleet;
-    withheld = [...withheld, ...next.withheld];
-    const desired = desiredModels(fleet, input.observed);
-    placement = placeModels({
-      ...input,
-      fleet,
-      desired,
-      copies: judgeCopies(fleet, input.observed, desired),
-    });
-  }
 }
 
 /** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */

@@ -1,8 +1,8 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
 import type { Survival } from "../protocol/plan-outlook.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import { placeModels } from "./placement.ts";
 import { judgeCopies } from "./present-copies.ts";
 
 /** Neurons times declared copies up to which every neuron's death is played through. */
@@ -66,7 +66,7 @@ function copiesPlaced(
   desired: ReadonlyMap<string, DesiredModel>,
 ): Map<string, PlacedCopies> {
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies, options: { explain: false } });
+  const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options: { explain: false } });
   const known = Map.groupBy(placement.assignments, ({ modelId }) => modelId);
   const unknown = new Map(placement.unknown.map(({ model_id, replicas }) => [model_id, replicas]));
   return new Map(

@@ -4,11 +4,11 @@ import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import type { WhyNeuron, WhyReport } from "../protocol/why-report.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
 import { reachableNeurons } from "./observed-fleet.ts";
 import { standingChecks } from "./placement-checks.ts";
 import { adviceText, summaryOf } from "./placement-refusals.ts";
 import type { Placement, UnplacedExplanation } from "./placement-types.ts";
-import { placeModels } from "./placement.ts";
 import { planFleet, type PlanInput } from "./plan-fleet.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
 import { judgeCopies } from "./present-copies.ts";
@@ -206,7 +206,7 @@ function playPin(
     models: fleet.models.map((other) => (other.id === block.id ? pinned : other)),
   };
   const desired = desiredModels(edited, observed);
-  const placement: Placement = placeModels({
+  const placement: Placement = placeWithoutDoubt({
     fleet: edited,
     observed,
     desired,

@@ -51,12 +51,34 @@ test("nothing that serves gives way to a copy that may be on a neuron that does 
   expect([rowsOf(document), document.unplaced]).toEqual([[], []]);
   expect(document.unknown).toEqual([{ model_id: "high", replicas: 1, neurons: ["a"] }]);
   expect(verifyPlan(document).findings).toEqual([]);
+  // What is seen to serve is what the next death would cost.
+  expect(document.survival.neurons).toEqual([{ neuron: "b", lost: ["low"], reduced: [], reloaded: [] }]);
   // Given up for lost, it is placed like any other.
   const givenUp = fleetFromToml(HIGH_AND_LOW, [["a", "drain = true"], "b"]);
   expect(rowsOf(plan(givenUp, observedFleet(silentNeuron("a"), serving)))).toEqual([
     "unload low@b [makes_room]",
     "load high@b [declared_not_loaded]",
   ]);
+});
+
+test("no more copies are in doubt than neurons are silent", () => {
+  const fleet = fleetFromToml(HIGH_AND_LOW.replace("replicas = 1", "replicas = 3"), ["a", "b", "c"]);
+  const low = residentModel({ id: "low", vramMb: 7000, specHash: declaredHash(fleet, "low") });
+  const document = plan(
+    fleet,
+    observedFleet(
+      silentNeuron("a"),
+      observedNeuron("b", { devices: [8000], residents: [low] }),
+      observedNeuron("c", { devices: [8000] }),
+    ),
+  );
+  expect(rowsOf(document)).toEqual([
+    "load high@c [declared_not_loaded]",
+    "unload low@b [makes_room]",
+    "load high@b [declared_not_loaded]",
+  ]);
+  expect(document.unknown).toEqual([{ model_id: "high", replicas: 1, neurons: ["a"] }]);
+  expect(verifyPlan(document).findings).toEqual([]);
 });
 
 test("where memory is free it is loaded again all the same", () => {
