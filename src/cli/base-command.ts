@@ -9,7 +9,7 @@ export const configFlag = Flags.string({
   env: "CORTEX_CONFIG",
   default: ".",
   helpValue: "PATH",
-  summary: "fleet repository: a directory, one TOML file, or git+<url>#<ref>:<path>",
+  summary: "fleet repository (also --path): a directory, one TOML file, or git+<url>#<ref>:<path>",
 });
 
 export const neuronTokenFileFlag = Flags.string({

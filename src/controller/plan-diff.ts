@@ -167,7 +167,8 @@ class FleetDiff {
         : movedFrom.length > 0
           ? "moved"
           : "declared_not_loaded";
-    const detail = loadDetail(model, reason, { movedFrom, ...this.#knownCopies(model) });
+    const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
+    const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
     this.#drafts.push(
       loadDraft(
         { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history },
@@ -278,12 +279,15 @@ interface LoadFacts {
 function loadDetail(model: DesiredModel, reason: PlanReason, facts: LoadFacts): string {
   return (
     (reason === "moved"
-      ? `takes over from ${facts.movedFrom.toSorted().join(" and ")}`
+      ? movedText(facts.movedFrom)
       : reason === "spec_changed"
         ? "comes back with the new settings"
         : missingText(model.block.replicas, facts)) + sizeRemark(model)
   );
 }
+
+const movedText = (from: readonly string[]): string =>
+  from.length === 0 ? "comes back on other devices" : `takes over from ${from.toSorted().join(" and ")}`;
 
 /** "replicas = 2, and 1 is loaded". */
 function missingText(replicas: number, { loaded, silent }: LoadFacts): string {
