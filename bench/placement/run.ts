@@ -67,6 +67,7 @@ function movesIn(placement: Placement): { readonly forRoom: number; readonly vol
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
+const times = ({ wallMs, cpuMs }: Measured): string[] => [seconds(wallMs), seconds(cpuMs)];
 const gapText = ({ gap }: Placement): string =>
   gap.kind === "optimal" ? "optimal" : gap.percent === null ? "unknown" : `<= ${gap.percent.toFixed(2)} %`;
 
@@ -89,7 +90,6 @@ function rowsFor(size: (typeof SIZES)[number], load: number): string[][] {
   const sketch = generatedFleet({ ...size, load, seed: 1 });
   const copies = sketch.models.reduce((total, { replicas }) => total + replicas, 0);
   const head = [size.neurons, size.models, copies, load].map(String);
-  const times = ({ wallMs, cpuMs }: Measured): string[] => [seconds(wallMs), seconds(cpuMs)];
   const filled = measured(sketch);
   const rows = [
     [

@@ -95,20 +95,7 @@ export class BoundedSimplex {
     const column = this.#columns[entering] as Column;
     const direction = this.#solved(column);
     const sign = this.#atUpper[entering] === true ? -1 : 1;
-    let step = column.upper;
-    let leaving = -1;
-    let leavesAtUpper = false;
-    for (let position = 0; position < this.#rowCount; position += 1) {
-      const change = (direction[position] ?? 0) * sign;
-      if (Math.abs(change) < EPSILON) continue;
-      const value = this.#values[position] ?? 0;
-      const upper = this.#columns[this.#basis[position] ?? -1]?.upper ?? Infinity;
-      const room = change > 0 ? Math.max(0, value) / change : (upper - value) / -change;
-      if (room >= step) continue;
-      step = room;
-      leaving = position;
-      leavesAtUpper = change < 0;
-    }
+    const { step, leaving, leavesAtUpper } = this.#firstToBind(direction, { sign, upper: column.upper });
     if (step === Infinity) return Infinity;
     for (let position = 0; position < this.#rowCount; position += 1)
       this.#values[position] = (this.#values[position] ?? 0) - sign * step * (direction[position] ?? 0);
@@ -122,6 +109,29 @@ export class BoundedSimplex {
         step: sign === 1 ? step : column.upper - step,
       });
     return step;
+  }
+
+  /** The ratio test: how far the column can enter, and which basic column is at a bound then; -1 for none. */
+  #firstToBind(
+    direction: Float64Array,
+    { sign, upper }: { readonly sign: 1 | -1; readonly upper: number },
+  ): { readonly step: number; readonly leaving: number; readonly leavesAtUpper: boolean } {
+    let first = { step: upper, leaving: -1, leavesAtUpper: false };
+    for (let position = 0; position < this.#rowCount; position += 1) {
+      const change = (direction[position] as number) * sign;
+      if (Math.abs(change) < EPSILON) continue;
+      const room = this.#roomOf(position, change);
+      if (room < first.step) first = { step: room, leaving: position, leavesAtUpper: change < 0 };
+    }
+    return first;
+  }
+
+  /** Steps until the basic column at this position reaches a bound. */
+  #roomOf(position: number, change: number): number {
+    const value = this.#values[position] as number;
+    if (change > 0) return Math.max(0, value) / change;
+    const column = this.#columns[this.#basis[position] as number] as Column;
+    return (column.upper - value) / -change;
   }
 
   #exchange(move: {

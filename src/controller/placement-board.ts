@@ -64,6 +64,21 @@ export class Board {
     for (const [demand, { home }] of demands.entries()) if (home !== null) this.stay(demand, home.place);
   }
 
+  /** Another board with the same placement. */
+  copy(): Board {
+    const copy = new Board(this.problem);
+    for (const demand of copy.places.keys()) copy.lift(demand);
+    const inTurn = [...this.places.keys()].sort((left, right) => at(this.turn, left) - at(this.turn, right));
+    for (const demand of inTurn) {
+      const place = this.places[demand];
+      if (place !== undefined) copy.putBack(demand, place, at(this.untouched, demand));
+    }
+    copy.copyLeftFor.set(this.copyLeftFor);
+    for (const [guest, isEvicted] of this.evicted.entries())
+      if (isEvicted === 1) copy.evict(guest, at(this.guestLeftFor, guest));
+    return copy;
+  }
+
   /** Leaves a present copy as it is loaded. */
   stay(demand: number, home: Place): void {
     this.put(demand, home);

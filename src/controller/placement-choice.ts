@@ -29,12 +29,25 @@ export function bestChoice(board: Board, demand: number, options: ChoiceOptions)
   if (model.width === 1 && options.room?.isWatching !== true) return bestDevice(board, copy);
   let best: Choice | undefined;
   for (let neuron = 0; neuron < board.problem.neurons.length; neuron += 1) {
-    if (at(model.open, neuron) === 0 || !mayFit(board, model, neuron) || board.hosts(model, neuron)) continue;
-    const choice = choiceOn(board, { model, neuron }, { ...options, style });
-    if (choice !== undefined && (best === undefined || precedes(board, copy, [choice, best]))) best = choice;
+    if (!isOpenTo(board, model, neuron) || !mayFit(board, model, neuron)) continue;
+    best = better(board, copy, [best, choiceOn(board, { model, neuron }, { ...options, style })]);
   }
   return best;
 }
+
+/** The one that is preferred, the earlier one when nothing tells them apart. */
+function better(
+  board: Board,
+  copy: Copy,
+  [best, choice]: readonly [Choice | undefined, Choice | undefined],
+): Choice | undefined {
+  if (best === undefined || choice === undefined) return best ?? choice;
+  return precedes(board, copy, [choice, best]) ? choice : best;
+}
+
+/** Whether a copy may come to this neuron as far as anything but memory is concerned. */
+const isOpenTo = (board: Board, model: ProblemModel, neuron: number): boolean =>
+  at(model.open, neuron) === 1 && !board.hosts(model, neuron);
 
 interface Copy {
   readonly model: ProblemModel;
@@ -50,16 +63,12 @@ function bestDevice(board: Board, copy: Copy): Choice | undefined {
   let best: Choice | undefined;
   for (let step = 0; step < byFree.count - lowest && best === undefined; step += 1) {
     const drawer = style === "tight" ? lowest + step : byFree.count - 1 - step;
-    for (const device of byFree.devicesIn(drawer)) {
-      const choice = deviceChoice(board, model, device);
-      if (choice !== undefined && (best === undefined || precedes(board, copy, [choice, best])))
-        best = choice;
-    }
+    for (const device of byFree.devicesIn(drawer))
+      best = better(board, copy, [best, deviceChoice(board, model, device)]);
   }
   for (const neuron of model.preferred.keys()) {
-    if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
-    const choice = choiceOn(board, { model, neuron }, { style });
-    if (choice !== undefined && (best === undefined || precedes(board, copy, [choice, best]))) best = choice;
+    if (isOpenTo(board, model, neuron))
+      best = better(board, copy, [best, choiceOn(board, { model, neuron }, { style })]);
   }
   return best;
 }
@@ -68,8 +77,7 @@ function deviceChoice(board: Board, model: ProblemModel, device: number): Choice
   const freeAfterMib = at(board.free, device) - model.mib;
   if (freeAfterMib < (model.sizeKnown ? 0 : 1) || !isEligible(board, model, device)) return undefined;
   const neuron = board.problem.devices[device]?.neuron ?? -1;
-  if (at(model.open, neuron) === 0 || model.preferred.has(neuron) || board.hosts(model, neuron))
-    return undefined;
+  if (model.preferred.has(neuron) || !isOpenTo(board, model, neuron)) return undefined;
   return { place: { neuron, devices: [device], mib: [model.mib] }, freeAfterMib, costsRoomOf: 0 };
 }
 

@@ -22,20 +22,10 @@ export class Evictions {
 
   /** Asks guests to leave; false when that does not help. */
   placeBesideGuests(demand: number, onlyNeuron?: number): boolean {
-    const model = this.#board.modelOf(demand);
-    let best:
-      | { readonly guests: readonly number[]; readonly choice: Choice; readonly cost: number }
-      | undefined;
-    for (const neuron of this.#neuronsFor(model)) {
+    let best: GuestOffer | undefined;
+    for (const neuron of this.#neuronsFor(this.#board.modelOf(demand))) {
       if (onlyNeuron !== undefined && neuron !== onlyNeuron) continue;
-      if ((this.#board.guestsAt[neuron]?.length ?? 0) === 0) continue;
-      const offer = this.#withoutGuests(demand, neuron);
-      if (offer === undefined) continue;
-      const isBetter =
-        best === undefined ||
-        offer.cost < best.cost ||
-        (offer.cost === best.cost && offer.choice.freeAfterMib > best.choice.freeAfterMib);
-      if (isBetter) best = offer;
+      best = cheaperOffer(best, this.#withoutGuests(demand, neuron));
     }
     if (best === undefined) return false;
     for (const guest of best.guests) this.#board.evict(guest, demand);
@@ -43,12 +33,13 @@ export class Evictions {
     return true;
   }
 
-  #withoutGuests(demand: number, neuron: number) {
+  #withoutGuests(demand: number, neuron: number): GuestOffer | undefined {
     const board = this.#board;
     const model = board.modelOf(demand);
     // Nobody is asked to leave for a model that may turn out to be small.
     if (!model.sizeKnown) return undefined;
     const guests = this.#evictable(neuron, model.priority);
+    if (guests.length === 0) return undefined;
     const left: number[] = [];
     const fits = (): Choice | undefined => choiceOn(board, { model, neuron }, { style: "spread" });
     for (const guest of guests) {
@@ -107,13 +98,17 @@ export class Evictions {
       }
     }
     if (best === undefined) return undefined;
-    for (const guest of best.guests) this.#board.evict(guest, demand);
-    for (const victim of best.victims) {
+    this.#carryOut(demand, best);
+    return best.victims;
+  }
+
+  #carryOut(demand: number, { guests, victims, choice }: Eviction): void {
+    for (const guest of guests) this.#board.evict(guest, demand);
+    for (const victim of victims) {
       if (at(this.#board.untouched, victim) === 1) this.#board.copyLeftFor[victim] = demand;
       this.#board.lift(victim);
     }
-    this.#board.put(demand, best.choice.place);
-    return best.victims;
+    this.#board.put(demand, choice.place);
   }
 
   #displacing(
@@ -196,17 +191,30 @@ export class Evictions {
   }
 
   #costOf(victims: readonly number[], guests: readonly number[]): number[] {
-    const { modelOf } = this.#board;
-    const classes = victims.map((victim) => modelOf.call(this.#board, victim).priority);
+    const models = victims.map((victim) => this.#board.modelOf(victim));
+    const classes = models.map(({ priority }) => priority);
     const present = victims.filter((victim) => at(this.#board.untouched, victim) === 1).length;
-    const mib = victims.reduce((total, victim) => total + modelOf.call(this.#board, victim).mib, 0);
-    return [Math.max(0, ...classes), victims.length, present, guests.length, mib];
+    const heldMib = models.reduce((total, { mib }) => total + mib, 0);
+    return [Math.max(0, ...classes), victims.length, present, guests.length, heldMib];
   }
 
   *#neuronsFor(model: ProblemModel): Generator<number> {
     for (let neuron = 0; neuron < model.open.length; neuron += 1)
       if (at(model.open, neuron) === 1 && !this.#board.hosts(model, neuron)) yield neuron;
   }
+}
+
+interface GuestOffer {
+  readonly guests: readonly number[];
+  readonly choice: Choice;
+  readonly cost: number;
+}
+
+/** The one that asks less of guests, then the one that leaves more free, then the earlier one. */
+function cheaperOffer(best: GuestOffer | undefined, offer: GuestOffer | undefined): GuestOffer | undefined {
+  if (best === undefined || offer === undefined) return best ?? offer;
+  const order = offer.cost - best.cost || best.choice.freeAfterMib - offer.choice.freeAfterMib;
+  return order < 0 ? offer : best;
 }
 
 interface Eviction {

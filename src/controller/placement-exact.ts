@@ -1,14 +1,22 @@
 import { at, Board } from "./placement-board.ts";
 import { holds } from "./placement-choice.ts";
 import { compareCosts } from "./placement-costs.ts";
-import { devicesOf, type Place, type PlacementProblem, type ProblemModel } from "./placement-problem.ts";
+import {
+  devicesOf,
+  type Demand,
+  type Place,
+  type PlacementProblem,
+  type ProblemModel,
+} from "./placement-problem.ts";
+import { settledBoard } from "./placement-settle.ts";
 import { classesOf, moveCost, TIER, tiersOf, TIERS_PER_CLASS } from "./placement-tiers.ts";
 
 /*
  * Branch and bound over every way to place every copy, for fleets small enough. Copies that may stay as they are
- * come onto the board first, so that leaving them there is the first thing tried; copies on one device come before
- * wide ones, whose split follows from what is free by then, and within that the highest class first. Guests have no
- * choice of their own: a guest stays where it still fits.
+ * come onto the board first, so that leaving them there is the first thing tried. Copies on one device come before
+ * wide ones, whose split follows from what is free by then; and it is known which wide copies stay before any wide one
+ * is loaded. Within that the highest class is first. Guests have no choice of their own: a guest stays where it still
+ * fits.
  *
  * The cost of a partial placement is counted in the tiers of `costOf` and never falls, so a branch that already costs
  * as much as the best known placement is cut. Devices that are alike are tried once. The search ends after a number
@@ -46,7 +54,7 @@ function emptyBoard(problem: PlacementProblem): Board {
 class ExactSearch {
   readonly #problem: PlacementProblem;
   readonly #board: Board;
-  readonly #order: readonly number[];
+  readonly #order: readonly Question[];
   readonly #cost: number[];
   readonly #tierOf: ReadonlyMap<number, number>;
   readonly #rankOf: ReadonlyMap<number, number>;
@@ -55,6 +63,8 @@ class ExactSearch {
   /** Sets of devices by neuron and width. */
   readonly #sets = new Map<number, readonly (readonly number[])[]>();
   #nodesLeft: number;
+  /** False once a placement turned out to be worse in the order of its loads than on the board. */
+  #isFaithful = true;
   #bestCost: readonly number[];
   #best: Board;
 
@@ -67,31 +77,42 @@ class ExactSearch {
     this.#cost = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => 0);
     this.#best = incumbent ?? new Board(problem);
     this.#bestCost = tiersOf(this.#best);
-    this.#order = [...problem.demands.keys()].sort((left, right) => this.#byTurn(left, right));
-    this.#rankOf = new Map(this.#order.map((demand, rank) => [demand, rank]));
+    this.#order = [...problem.demands.keys()]
+      .flatMap((demand) => this.#questionsOf(demand))
+      .sort((left, right) => this.#byTurn(left, right));
+    this.#rankOf = new Map(this.#order.map(({ demand }, rank) => [demand, rank]));
     this.#special = specialDevices(problem);
   }
 
   run(): ExactResult {
     this.#descend(0);
-    return { board: this.#best, isProved: this.#nodesLeft > 0 };
+    return { board: this.#best, isProved: this.#nodesLeft > 0 && this.#isFaithful };
   }
 
-  #byTurn(left: number, right: number): number {
-    const [first, second] = [this.#board.modelOf(left), this.#board.modelOf(right)];
-    const isAway = (demand: number): number => (this.#problem.demands[demand]?.home === null ? 1 : 0);
-    const isWide = (model: ProblemModel): number => Math.min(1, model.width - 1);
+  #questionsOf(demand: number): Question[] {
+    const { home, movable } = this.#problem.demands[demand] as Demand;
+    const isSpread = this.#board.modelOf(demand).width > 1;
+    if (home === null) return [{ demand, asks: "place", turn: isSpread ? 3 : 1 }];
     // A copy that must stay where it is has its memory before anybody else is given any.
-    const mayLeave = (demand: number): number =>
-      this.#problem.demands[demand]?.movable === false && isAway(demand) === 0 ? 0 : 1;
+    if (!movable && home.current) return [{ demand, asks: "stay", turn: 0 }];
+    const first = movable ? 1 : 0;
+    if (!isSpread) return [{ demand, asks: "stay or place", turn: first }];
+    return [
+      { demand, asks: "stay", turn: Math.min(2, first * 2) },
+      { demand, asks: "place", turn: 3 },
+    ];
+  }
+
+  #byTurn(left: Question, right: Question): number {
+    const [first, second] = [this.#board.modelOf(left.demand), this.#board.modelOf(right.demand)];
+    const isAway = ({ demand }: Question): number => (this.#problem.demands[demand]?.home === null ? 1 : 0);
     return (
-      mayLeave(left) - mayLeave(right) ||
-      isWide(first) - isWide(second) ||
+      left.turn - right.turn ||
       second.priority - first.priority ||
       isAway(left) - isAway(right) ||
       first.width - second.width ||
       second.mib - first.mib ||
-      left - right
+      left.demand - right.demand
     );
   }
 
@@ -99,17 +120,28 @@ class ExactSearch {
     if (this.#nodesLeft <= 0) return;
     this.#nodesLeft -= 1;
     if (compareCosts(this.#cost, this.#bestCost) >= 0 || this.#isHopeless(depth)) return;
-    const demand = this.#order[depth];
-    if (demand === undefined) {
-      this.#finish();
+    const question = this.#order[depth];
+    if (question === undefined) this.#finish();
+    else if (question.asks === "stay") this.#branchOnStaying(depth, question.demand);
+    else this.#branch(depth, question);
+  }
+
+  /** Stays as it is, or is asked for its place later on; a protected copy with the declared settings stays. */
+  #branchOnStaying(depth: number, demand: number): void {
+    const { home, movable } = this.#problem.demands[demand] as Demand;
+    if (home !== null) this.#tryHome(depth, { demand, home });
+    if (movable || home?.current !== true) this.#descend(depth + 1);
+  }
+
+  #branch(depth: number, { demand, asks }: Question): void {
+    if (this.#board.places[demand] !== undefined) {
+      this.#descend(depth + 1);
       return;
     }
-    const model = this.#board.modelOf(demand);
-    const { home, movable } = this.#problem.demands[demand] ?? { home: null, movable: true };
-    if (home !== null) this.#tryHome(depth, { demand, home });
-    // A protected copy with the declared settings has no other choice.
-    if (home !== null && !movable && home.current) return;
-    for (const place of this.#options(model, home?.place)) this.#tryPlace(depth, { demand, place });
+    const { home, movable } = this.#problem.demands[demand] as Demand;
+    if (home !== null && asks === "stay or place") this.#tryHome(depth, { demand, home });
+    for (const place of this.#options(this.#board.modelOf(demand), home?.place))
+      this.#tryPlace(depth, { demand, place });
     if (home === null || movable) this.#tryNothing(depth, demand);
   }
 
@@ -117,8 +149,8 @@ class ExactSearch {
   #isHopeless(depth: number): boolean {
     let cost: number[] | undefined;
     for (let rank = depth; rank < this.#order.length; rank += 1) {
-      const demand = this.#order[rank] as number;
-      if (this.#mayFit(demand)) continue;
+      const { demand, asks } = this.#order[rank] as Question;
+      if (asks === "stay" || this.#mayFit(demand)) continue;
       cost ??= [...this.#cost];
       const tier = this.#tier(demand) + TIER.missing;
       cost[tier] = (cost[tier] ?? 0) + 1;
@@ -242,12 +274,24 @@ class ExactSearch {
       if (stays) this.#board.readmit(guest);
       return stays;
     });
-    const cost = tiersOf(this.#board);
-    if (compareCosts(cost, this.#bestCost) < 0) {
-      this.#bestCost = cost;
-      this.#best = copyOf(this.#board);
+    if (!this.#keepIfBetter() && readmitted.length > 0) {
+      for (const guest of readmitted) this.#board.evict(guest, -1);
+      this.#keepIfBetter();
+      return;
     }
     for (const guest of readmitted) this.#board.evict(guest, -1);
+  }
+
+  #keepIfBetter(): boolean {
+    const cost = tiersOf(this.#board);
+    if (compareCosts(cost, this.#bestCost) >= 0) return false;
+    const settled = settledBoard(copyOf(this.#board));
+    const settledCost = tiersOf(settled);
+    if (compareCosts(settledCost, cost) > 0) this.#isFaithful = false;
+    if (compareCosts(settledCost, this.#bestCost) >= 0) return false;
+    this.#bestCost = settledCost;
+    this.#best = settled;
+    return true;
   }
 
   #guestsByRank(): number[] {
@@ -269,6 +313,14 @@ class ExactSearch {
   }
 }
 
+/** What is decided at one depth of the search. */
+interface Question {
+  readonly demand: number;
+  readonly asks: "stay" | "place" | "stay or place";
+  /** 0: who must stay. 1: copies on one device. 2: which wide ones stay. 3: where the other wide ones go. */
+  readonly turn: number;
+}
+
 function specialDevices(problem: PlacementProblem): Uint8Array {
   const special = new Uint8Array(problem.devices.length);
   const homes = problem.demands.flatMap(({ home }) => home?.place ?? []);
@@ -277,16 +329,11 @@ function specialDevices(problem: PlacementProblem): Uint8Array {
   return special;
 }
 
+/** A copy of the board on which every guest that left did so for somebody. */
 function copyOf(board: Board): Board {
-  const copy = emptyBoard(board.problem);
-  const inTurn = [...board.places.keys()].sort((left, right) => at(board.turn, left) - at(board.turn, right));
-  for (const demand of inTurn) {
-    const place = board.places[demand];
-    if (place !== undefined) copy.putBack(demand, place, at(board.untouched, demand));
-  }
+  const copy = board.copy();
   for (const guest of board.problem.guests.keys())
-    if (at(board.evicted, guest) === 0) copy.readmit(guest);
-    else copy.guestLeftFor[guest] = newcomerAt(board, guest);
+    if (at(board.evicted, guest) === 1) copy.guestLeftFor[guest] = newcomerAt(board, guest);
   return copy;
 }
 

@@ -5,8 +5,10 @@ import { exactSearch } from "./placement-exact.ts";
 import { gapOf, optimal } from "./placement-gap.ts";
 import type { PlacementProblem } from "./placement-problem.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "./placement-search.ts";
+import { settledBoard } from "./placement-settle.ts";
 import { costOf } from "./placement-tiers.ts";
-import type { PlacementGap } from "./placement-types.ts";
+import { suggestedBoard } from "./placement-suggestion.ts";
+import type { PlacementGap, SuggestedCopy } from "./placement-types.ts";
 
 export interface SearchResult {
   readonly board: Board;
@@ -37,19 +39,12 @@ interface Candidate {
 /** Tries the strategies until one leaves nothing to wish for, and takes the best; small fleets are searched in full. */
 export function searchPlacement(
   problem: PlacementProblem,
-  options: { readonly prove: boolean },
+  options: { readonly prove: boolean; readonly suggestion?: readonly SuggestedCopy[] | undefined },
 ): SearchResult {
   const isLarge = problem.neurons.length * problem.demands.length > LARGE;
-  let best: Candidate | undefined;
-  for (const strategy of strategiesFor(problem, isLarge)) {
-    const board = runStrategy(problem, strategy);
-    const cost = costOf(board);
-    if (best === undefined || compareCosts(cost, best.cost) < 0)
-      best = { board, cost, style: strategy.style, gap: gapOf(board, { prove: isLarge }) };
-    if (isAllClear(best.cost) || (isLarge && (best.gap.percent ?? 100) <= GOOD_ENOUGH_PERCENT)) break;
-  }
-  if (best === undefined) throw new Error("no strategy ran");
-  const { board, style, cost, gap } = best;
+  const own = bestStrategy(problem, isLarge);
+  const { board, style, cost, gap } =
+    options.suggestion === undefined ? own : betterOf(own, suggested(problem, options.suggestion));
   if (isAllClear(cost) || isLarge) return { board, style, gap };
   if (problem.demands.length > EXACT_DEMANDS || problem.devices.length > EXACT_DEVICES)
     return { board, style, gap: gapOf(board, options) };
@@ -61,6 +56,30 @@ export function searchPlacement(
     gap: exact.isProved ? provedGap(exact.board) : gapOf(exact.board, options),
   };
 }
+
+function suggested(problem: PlacementProblem, copies: readonly SuggestedCopy[]): Candidate {
+  const board = settledBoard(suggestedBoard(problem, copies));
+  return { board, style: "tight", cost: costOf(board), gap: gapOf(board, { prove: true }) };
+}
+
+const betterOf = (own: Candidate, other: Candidate): Candidate =>
+  compareCosts(other.cost, own.cost) < 0 ? other : own;
+
+function bestStrategy(problem: PlacementProblem, isLarge: boolean): Candidate {
+  let best: Candidate | undefined;
+  for (const strategy of strategiesFor(problem, isLarge)) {
+    const board = runStrategy(problem, strategy);
+    const cost = costOf(board);
+    if (best === undefined || compareCosts(cost, best.cost) < 0)
+      best = { board, cost, style: strategy.style, gap: gapOf(board, { prove: isLarge }) };
+    if (isAllClear(best.cost) || (isLarge && isGoodEnough(best.gap))) break;
+  }
+  if (best === undefined) throw new Error("no strategy ran");
+  return best;
+}
+
+const isGoodEnough = ({ percent }: PlacementGap): boolean =>
+  percent !== null && percent <= GOOD_ENOUGH_PERCENT;
 
 /** All of them for most fleets. A large one is too slow for that, so what it lacks decides where to begin. */
 function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly Strategy[] {

@@ -2,7 +2,10 @@ import { OnDemandRoom } from "./on-demand-room.ts";
 import { at, Board } from "./placement-board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "./placement-choice.ts";
 import { Chains } from "./placement-chains.ts";
-import type { Place, PlacementProblem, ProblemModel } from "./placement-problem.ts";
+import { compareCosts } from "./placement-costs.ts";
+import { settledBoard } from "./placement-settle.ts";
+import { tiersOf } from "./placement-tiers.ts";
+import type { Place, PlacementProblem } from "./placement-problem.ts";
 import { Evictions } from "./placement-evictions.ts";
 
 /*
@@ -41,10 +44,24 @@ export const STRATEGIES: readonly Strategy[] = [
   { name: "smallest first", style: "tight", joint: false, fill: 0 },
 ];
 
+/** A spread copy that loses its room in the order of the loads is looked after so many times. */
+const MENDS = 3;
+
 export function runStrategy(problem: PlacementProblem, strategy: Strategy): Board {
-  const pass = new Pass(problem, strategy);
-  pass.run();
-  return pass.board;
+  const found = new Board(problem);
+  new Pass(found, strategy).run();
+  let best = settledBoard(found);
+  let bestCost = tiersOf(best);
+  for (let mend = 0; mend < MENDS && compareCosts(bestCost, tiersOf(found)) > 0; mend += 1) {
+    const board = best.copy();
+    new Pass(board, strategy).mend();
+    const settled = settledBoard(board);
+    const cost = tiersOf(settled);
+    if (compareCosts(cost, bestCost) >= 0) break;
+    best = settled;
+    bestCost = cost;
+  }
+  return best;
 }
 
 class Pass {
@@ -54,8 +71,8 @@ class Pass {
   readonly #evictions: Evictions;
   readonly #options: ChoiceOptions;
 
-  constructor(problem: PlacementProblem, strategy: Strategy) {
-    this.board = new Board(problem);
+  constructor(board: Board, strategy: Strategy) {
+    this.board = board;
     this.#strategy = strategy;
     this.#chains = new Chains(this.board);
     this.#evictions = new Evictions(this.board);
@@ -64,19 +81,34 @@ class Pass {
   }
 
   run(): void {
-    const classes = new Set(this.board.problem.models.map(({ priority }) => priority));
-    const inOrder = [...classes].sort((left, right) => right - left);
     if (this.#strategy.joint) this.#placeAll(this.#open());
-    for (const priority of inOrder) {
+    for (const priority of this.#classes()) {
       const inClass = (demand: number): boolean => this.board.modelOf(demand).priority === priority;
       for (const isInTurn of this.#turns()) {
         this.#placeAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
         this.#repairAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
       }
     }
+    this.#finish();
+  }
+
+  /** Finds room for what has none, class by class, on a board that is complete otherwise. */
+  mend(): void {
+    for (const priority of this.#classes())
+      this.#repairAll(this.#open().filter((demand) => this.board.modelOf(demand).priority === priority));
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#placeAll(this.#open());
     goHome(this.board);
     readmitGuests(this.board);
+  }
+
+  /** Highest first. */
+  #classes(): number[] {
+    const classes = new Set(this.board.problem.models.map(({ priority }) => priority));
+    return [...classes].sort((left, right) => right - left);
   }
 
   /** Where not all will fit, every model gets its first copy before any gets its second. */
@@ -153,31 +185,28 @@ class Pass {
 
   #sorted(demands: readonly number[]): number[] {
     const late = this.#standingBack(demands);
+    const keys = new Map(demands.map((demand) => [demand, this.#turnOf(demand, late.has(demand))]));
+    return demands.toSorted(
+      (left, right) => compareCosts(keys.get(left) ?? [], keys.get(right) ?? []) || left - right,
+    );
+  }
+
+  /** When a copy has its turn: figures to be compared one after another, the smallest first. */
+  #turnOf(demand: number, isLate: boolean): readonly number[] {
     const { board } = this;
-    const isRenewal = (demand: number): number => (board.places[demand] === undefined ? 0 : 1);
-    const ordinalOf = (demand: number): number => board.problem.demands[demand]?.ordinal ?? 0;
-    const isTight = this.#strategy.style === "tight";
-    const neurons = board.problem.neurons.length;
+    const { priority, width, mib, openCount } = board.modelOf(demand);
+    const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
+    const head = [
+      this.#strategy.joint ? 0 : -priority,
+      board.places[demand] === undefined ? 0 : -1,
+      isLate ? 1 : 0,
+      isLate ? mib : 0,
+    ];
+    const tail = [-mib, openCount, ordinal];
+    if (this.#strategy.style === "spread") return [...head, Math.min(1, ordinal), openCount, ...tail];
     // Whoever has few places to go to takes them before they are full.
-    const isChoosy = ({ openCount }: ProblemModel): number => (openCount * 4 < neurons ? 1 : 0);
-    return demands.toSorted((left, right) => {
-      const [first, second] = [board.modelOf(left), board.modelOf(right)];
-      const isFirst = (demand: number): number => Math.min(1, ordinalOf(demand));
-      return (
-        (this.#strategy.joint ? 0 : second.priority - first.priority) ||
-        isRenewal(right) - isRenewal(left) ||
-        Number(late.has(left)) - Number(late.has(right)) ||
-        (late.has(left) ? first.mib - second.mib : 0) ||
-        (isTight ? 0 : isFirst(left) - isFirst(right)) ||
-        (isTight ? 0 : first.openCount - second.openCount) ||
-        (isTight ? isChoosy(second) - isChoosy(first) : 0) ||
-        (isTight ? second.width - first.width : 0) ||
-        second.mib - first.mib ||
-        first.openCount - second.openCount ||
-        ordinalOf(left) - ordinalOf(right) ||
-        left - right
-      );
-    });
+    const isChoosy = openCount * 4 < board.problem.neurons.length;
+    return [...head, isChoosy ? -1 : 0, -width, ...tail];
   }
 
   /** The largest copies, as many as it takes for the others to fit into what is free. */
@@ -220,7 +249,7 @@ function fitsAsItWas(board: Board, demand: number, home: Place): boolean {
 }
 
 /** Guests that were asked to leave in vain stay. */
-function readmitGuests(board: Board): void {
+export function readmitGuests(board: Board): void {
   for (const [guest, { place }] of board.problem.guests.entries()) {
     if (at(board.evicted, guest) === 0) continue;
     const fits = place.devices.every(

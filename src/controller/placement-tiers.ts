@@ -50,12 +50,8 @@ export function tiersOf(board: Board): number[] {
     add(priority, TIER.missing, missing.length);
     add(priority, TIER.without, missing.length === demands.length && missing.length > 0 ? 1 : 0);
     for (const demand of demands) {
-      const home = problem.demands[demand]?.home ?? null;
-      if (home === null) continue;
-      const place = board.places[demand];
-      if (place === undefined) add(priority, TIER.lost, 1);
-      else if (at(board.untouched, demand) === 0) add(priority, TIER.moved, moveCost(home, place));
-      else if (!home.current) add(priority, TIER.outdated, 1);
+      const { tier, amount } = fateOf(board, demand);
+      add(priority, tier, amount);
     }
   }
   for (const [guest, { priority, place }] of problem.guests.entries()) {
@@ -68,6 +64,16 @@ export function tiersOf(board: Board): number[] {
     );
   }
   return cost;
+}
+
+/** What has become of a copy that was loaded; nothing to count for one that was not. */
+function fateOf(board: Board, demand: number): { readonly tier: number; readonly amount: number } {
+  const home = board.problem.demands[demand]?.home ?? null;
+  if (home === null) return { tier: TIER.lost, amount: 0 };
+  const place = board.places[demand];
+  if (place === undefined) return { tier: TIER.lost, amount: 1 };
+  if (at(board.untouched, demand) === 0) return { tier: TIER.moved, amount: moveCost(home, place) };
+  return { tier: TIER.outdated, amount: home.current ? 0 : 1 };
 }
 
 /** A renewal on its devices has to be loaded again anyway; any other change of place is a move. */

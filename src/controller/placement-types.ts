@@ -22,6 +22,15 @@ export interface PlacementOptions {
   readonly explain?: boolean;
   /** Models to be explained in full however many are unplaced; of a large fleet the others are named only. */
   readonly explainFully?: readonly string[];
+  /** Another placement of the same fleet, taken when it turns out to be better. */
+  readonly suggestion?: readonly SuggestedCopy[] | undefined;
+}
+
+/** A copy of a model and where somebody would put it; devices as the neuron counts them. */
+export interface SuggestedCopy {
+  readonly modelId: string;
+  readonly neuron: string;
+  readonly devices: readonly number[];
 }
 
 /** One declared copy and its place. */

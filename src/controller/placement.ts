@@ -31,7 +31,8 @@ import { explainUnplaced, type UnplacedQuestion } from "./placement-unplaced.ts"
  */
 export function placeModels(input: PlacementInput): Placement {
   const problem = placementProblem(input);
-  const found = searchPlacement(problem, { prove: input.options?.explain !== false });
+  const { explain = true, suggestion } = input.options ?? {};
+  const found = searchPlacement(problem, { prove: explain, suggestion });
   return new Answer(problem, found).placement();
 }
 

@@ -33,6 +33,7 @@ export const copyKey = (modelId: string, neuron: string): string => `${modelId}@
 class FleetDiff {
   readonly #input: DiffInput;
   readonly #arrivals: Map<string, Arrival>;
+  readonly #turns: ReadonlyMap<Arrival, number>;
   readonly #shares: ReadonlyMap<string, Shares>;
   readonly #history: LoadHistory;
   readonly #drafts: Draft[] = [];
@@ -45,6 +46,7 @@ class FleetDiff {
     this.#arrivals = new Map(
       input.placement.arrivals.map((arrival) => [copyKey(arrival.modelId, arrival.neuron), arrival]),
     );
+    this.#turns = new Map(input.placement.arrivals.map((arrival, turn) => [arrival, turn]));
     this.#shares = new Map(
       input.observed.neurons.flatMap((neuron) =>
         neuron.reachable
@@ -135,6 +137,7 @@ class FleetDiff {
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
       takes: new Map(),
+      turn: 0,
       sizeKnown: true,
       use: useOf(requests),
       lastUsedMs: resident.last_used_ms ?? 0,
@@ -169,12 +172,8 @@ class FleetDiff {
           : "declared_not_loaded";
     const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
     const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
-    this.#drafts.push(
-      loadDraft(
-        { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history },
-        { reason, detail },
-      ),
-    );
+    const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
+    this.#drafts.push({ ...loadDraft(place, { reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
   }
 
   /** Copies that are seen, and silent neurons on which there may be more. */
@@ -202,6 +201,7 @@ class FleetDiff {
     this.#drafts.push({
       ...load,
       frees: this.#sharesOf(copy),
+      turn: this.#turns.get(arrival) ?? 0,
       use: useOf(requests),
       lastUsedMs: copy.resident.last_used_ms ?? 0,
       change: {
@@ -234,6 +234,7 @@ export function loadDraft(
     priority: model.priority,
     frees: new Map(),
     takes: shares,
+    turn: 0,
     sizeKnown: vramMb !== undefined,
     use: 0,
     lastUsedMs: 0,

@@ -13,8 +13,9 @@ import { scheduleTransition } from "./transition-schedule.ts";
 /*
  * From desired and observed state to the steps between them. One look is enough when every copy finds its place. When
  * some do not, the fleet that the steps leave behind may offer them one (a wide model splits differently over what is
- * free then), so the same question is put to that fleet on paper, and what it answers is appended. Planning again
- * after an apply therefore finds nothing to do.
+ * free then, and a search that starts elsewhere sees other things), so the same question is put to that fleet on paper.
+ * Where it knows better, the way there is planned from the start; where there is no such way, what it answers is
+ * appended. Planning again after an apply therefore finds nothing to do.
  */
 export interface PlanRounds {
   readonly desired: ReadonlyMap<string, DesiredModel>;
@@ -43,11 +44,19 @@ export function planRounds(
   let after = observed;
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
-    after = fleetAfter(
-      after,
-      latest.map(({ draft }) => draft.change),
-    );
+    after = afterSteps(after, latest);
     const next = planRound(fleet, after, options);
+    if (next.transition.steps.length === 0) break;
+    const direct = planRound(fleet, observed, {
+      ...options,
+      suggestion: next.placement.assignments,
+    });
+    if (openCopies(direct) < openCopies(result)) {
+      result = direct;
+      after = observed;
+      latest = direct.transition.steps;
+      continue;
+    }
     const steps = following(result.transition.steps, next.transition.steps);
     if (steps.length === 0) break;
     latest = steps;
@@ -62,6 +71,18 @@ function mayImprove({ placement, transition }: PlanRounds, latest: readonly Sche
   const isOpen = unplaced.length + outdated.length + unknown.length + deferred.length > 0;
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
+
+const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): ObservedFleet =>
+  fleetAfter(
+    observed,
+    steps.map(({ draft }) => draft.change),
+  );
+
+/** Copies that are declared and will not be there as declared. */
+const openCopies = ({ placement, transition }: PlanRounds): number =>
+  placement.explanations.reduce((total, { missing, outdated }) => total + missing + outdated, 0) +
+  placement.unknown.reduce((total, { replicas }) => total + replicas, 0) +
+  transition.deferred.length;
 
 function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOptions): PlanRounds {
   const desired = desiredModels(fleet, observed);

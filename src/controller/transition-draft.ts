@@ -12,9 +12,11 @@ export interface Draft {
   readonly change: DraftChange;
   /** Residency class of the model. */
   readonly priority: number;
-  /** MiB per device that the change frees, and that it takes. */
+  /** MiB per device that the change frees, and that it takes. Over several devices: as placement thinks it will. */
   readonly frees: Shares;
   readonly takes: Shares;
+  /** For what takes memory: the place in the order in which placement filled the devices. */
+  readonly turn: number;
   /** False when what it takes is a guess: it then waits for everything that leaves its devices. */
   readonly sizeKnown: boolean;
   /** Requests that the copy works on, that wait for it, and that come in a minute. */
@@ -61,6 +63,9 @@ export type FreeMemory = ReadonlyMap<string, Shares>;
 export const isLoad = ({ change }: Draft): boolean => change.kind === "load";
 export const isUnload = ({ change }: Draft): boolean => change.kind === "unload";
 export const isReplace = ({ change }: Draft): boolean => change.kind === "replace";
+
+/** The engine spreads such a model in proportion to what is free when it is loaded. */
+export const isSpread = ({ takes, sizeKnown }: Draft): boolean => sizeKnown && takes.size > 1;
 
 export const sameModel = (left: Draft, right: Draft): boolean =>
   left.change.model_id === right.change.model_id;

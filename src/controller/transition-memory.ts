@@ -1,5 +1,7 @@
-import type { Shares } from "./device-room.ts";
-import { isUnload, type Draft, type FreeMemory } from "./transition-draft.ts";
+import { sharesTotal, splitByWeight, type Shares } from "./device-room.ts";
+import { isSpread, isUnload, type Draft, type FreeMemory } from "./transition-draft.ts";
+
+const NOTHING: Shares = new Map();
 
 /** Free memory as the steps that were decided so far leave it. */
 export class TransitionMemory {
@@ -16,11 +18,32 @@ export class TransitionMemory {
     return this.#free.get(neuron)?.get(device) ?? 0;
   }
 
-  /** Devices on which the draft lacks memory now; a replacement frees its own first. */
-  lacking({ change, frees, takes }: Draft): number[] {
-    return [...takes].flatMap(([device, mb]) =>
-      mb > this.freeMb(change.neuron, device) + (frees.get(device) ?? 0) ? [device] : [],
-    );
+  /**
+   * Devices on which the draft lacks memory now, or would once `returned` is given back as well; a replacement frees
+   * its own first. A model on several devices fits as a whole or not at all.
+   */
+  lacking(draft: Draft, returned = NOTHING): number[] {
+    const roomOn = (device: number): number => this.#roomOn(draft, device, returned);
+    if (!isSpread(draft))
+      return [...draft.takes].flatMap(([device, mb]) => (mb > roomOn(device) ? [device] : []));
+    const rooms = [...draft.takes.keys()].map((device) => Math.max(0, roomOn(device)));
+    const fits =
+      rooms.every((mb) => mb > 0) && rooms.reduce((sum, mb) => sum + mb, 0) >= sharesTotal(draft.takes);
+    return fits ? [] : [...draft.takes.keys()];
+  }
+
+  /** The draft with the split that the neuron would make if it were carried out now. */
+  settled(draft: Draft): Draft {
+    if (!isSpread(draft) || this.lacking(draft).length > 0) return draft;
+    const { devices } = draft.change;
+    const rooms = devices.map((device) => Math.max(0, this.#roomOn(draft, device, NOTHING)));
+    const takes = splitByWeight(sharesTotal(draft.takes), devices, rooms);
+    const change = { ...draft.change, device_vram_mb: devices.map((device) => share(takes, device)) };
+    return { ...draft, takes, change };
+  }
+
+  #roomOn({ change, frees }: Draft, device: number, returned: Shares): number {
+    return this.freeMb(change.neuron, device) + share(frees, device) + share(returned, device);
   }
 
   carryOut(draft: Draft): void {

@@ -73,15 +73,7 @@ function isUnlockedBy(departure: Draft, deadlock: Deadlock): boolean {
     (draft) =>
       (deadlock.waits.get(draft) ?? []).includes(departure) &&
       !isUnload(draft) &&
-      deadlock.memory
-        .lacking(draft)
-        .every(
-          (device) =>
-            (draft.takes.get(device) ?? 0) <=
-            deadlock.memory.freeMb(draft.change.neuron, device) +
-              (draft.frees.get(device) ?? 0) +
-              (departure.frees.get(device) ?? 0),
-        ),
+      deadlock.memory.lacking(draft, departure.frees).length === 0,
   );
 }
 

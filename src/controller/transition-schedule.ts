@@ -5,6 +5,7 @@ import {
   endsParking,
   isLoad,
   isReplace,
+  isSpread,
   isUnload,
   sameModel,
   sameNeuron,
@@ -115,16 +116,18 @@ class Scheduler {
 
   #candidatesOn(neuron: string, mode: Mode): Candidate[] {
     return this.#pending.onNeuron(neuron).flatMap((draft) => {
-      const dependsOn = this.#readiness(draft, mode);
+      const isHasty = this.#isHasty(draft);
+      const dependsOn = isHasty && mode === "strict" ? undefined : this.#readiness(draft, mode);
       if (dependsOn === undefined) return [];
-      return [{ draft, dependsOn, startSecs: earliestStart(this.#timeline, draft, dependsOn) }];
+      return [{ draft, dependsOn, isHasty, startSecs: earliestStart(this.#timeline, draft, dependsOn) }];
     });
   }
 
-  #emit({ draft, dependsOn, startSecs }: Candidate): void {
+  #emit({ draft: wanted, dependsOn, startSecs }: Candidate): void {
+    const draft = this.#memory.settled(wanted);
     const { id, neuron, model_id: modelId, duration } = draft.change;
-    const needsSuccessor = this.#needsSuccessor(draft);
-    this.#pending.remove(draft);
+    const needsSuccessor = this.#needsSuccessor(wanted);
+    this.#pending.remove(wanted);
     const endSecs = startSecs + (duration.secs ?? 0);
     this.#timeline.laneEnd.set(neuron, endSecs);
     this.#timeline.stepEnd.set(id, endSecs);
@@ -143,6 +146,19 @@ class Scheduler {
     for (const other of this.#pending.ofModel(draft.change.model_id)) this.#stale.add(other.change.neuron);
   }
 
+  /**
+   * Before its turn on devices that a spread model shares: how such a model is split, and so what it leaves to others,
+   * follows from what is free when it is loaded. In the order of placement everybody finds the room that was meant.
+   */
+  #isHasty(draft: Draft): boolean {
+    if (draft.takes.size === 0) return false;
+    return this.#pending.onNeuron(draft.change.neuron).some((other) => {
+      if (other === draft || takesDown(other, draft) || !(isSpread(draft) || isSpread(other))) return false;
+      const takesEarlier = other.turn < draft.turn && touches(other.takes, draft.takes);
+      return takesEarlier || (isSpread(draft) && isUnload(other) && frees(other, draft.takes.keys()));
+    });
+  }
+
   /** What it depends on when it may start now; undefined when it must wait. */
   #readiness(draft: Draft, mode: Mode): string[] | undefined {
     if (isLoad(draft)) return this.#loadReadiness(draft);
@@ -153,7 +169,7 @@ class Scheduler {
   #loadReadiness(draft: Draft): string[] | undefined {
     if (this.#lacksRoom(draft)) return undefined;
     const down = this.#stepsFor(draft).filter((step) => takesDown(step.draft, draft));
-    return [...down.map((step) => step.draft.change.id), ...this.#memory.neededBy(draft)];
+    return [...down.map((step) => step.draft.change.id), ...this.#neededBy(draft)];
   }
 
   /**
@@ -164,7 +180,7 @@ class Scheduler {
     if (isReplace(draft) && this.#lacksRoom(draft)) return undefined;
     const comes = (other: Draft): boolean => isLoad(other) && !sameNeuron(other, draft);
     if (mode === "strict" && this.#pending.ofModel(draft.change.model_id).some(comes)) return undefined;
-    return [...this.#earlierElsewhere(draft).map(idOf), ...this.#memory.neededBy(draft)];
+    return [...this.#earlierElsewhere(draft).map(idOf), ...this.#neededBy(draft)];
   }
 
   #departureReadiness(draft: Draft, mode: Mode): string[] | undefined {
@@ -221,6 +237,10 @@ class Scheduler {
     return (
       isReplace(draft) || this.#pending.ofModel(draft.change.model_id).some((load) => takesDown(draft, load))
     );
+  }
+
+  #neededBy(draft: Draft): string[] {
+    return this.#memory.neededBy(this.#memory.settled(draft));
   }
 
   #lacksRoom(draft: Draft): boolean {
@@ -289,16 +309,18 @@ class Scheduler {
   }
 }
 
-/** "strict": replacements wait for new copies of their model elsewhere. "lenient": they do not. */
+/** "strict": replacements wait for new copies of their model elsewhere, and nobody is hasty. "lenient": they do not. */
 type Mode = "strict" | "lenient";
 
 interface Candidate {
   readonly draft: Draft;
   readonly dependsOn: readonly string[];
+  readonly isHasty: boolean;
   readonly startSecs: number;
 }
 
 const byTurn = (left: Candidate, right: Candidate): number =>
+  Number(left.isHasty) - Number(right.isHasty) ||
   reluctance(left) - reluctance(right) ||
   left.startSecs - right.startSecs ||
   layerOf(left.draft) - layerOf(right.draft) ||
@@ -315,6 +337,9 @@ const placeOf = ({ change }: Draft): string => `${change.model_id}@${change.neur
 
 const frees = (other: Draft, devices: Iterable<number>): boolean =>
   [...devices].some((device) => other.frees.has(device));
+
+const touches = (left: Draft["takes"], right: Draft["takes"]): boolean =>
+  [...left.keys()].some((device) => right.has(device));
 
 /** Of what could start at the same moment: loads, then what leaves, then replacements, shrinking before growing. */
 function layerOf({ change, frees, takes }: Draft): number {

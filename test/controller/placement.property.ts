@@ -43,6 +43,9 @@ function figuresOf(sketch: FleetSketch): number[] {
   ).flat();
 }
 
+const withoutMoves = (figures: readonly number[]): number[] =>
+  figures.filter((_, position) => position % 4 !== 3);
+
 /** MiB in use on every device once the placement is carried out; guests do not occur here. */
 function usedMib(placement: Placement): ReadonlyMap<string, number> {
   const used = new Map<string, number>();
@@ -202,10 +205,9 @@ describe("how good it is", () => {
             const tier = [TIER.lost, TIER.without, TIER.missing, TIER.moved][position % 4] ?? 0;
             return tiers[Math.floor(position / 4) * TIERS_PER_CLASS + tier] ?? 0;
           });
-          const demand = (values: readonly number[]): number[] =>
-            values.filter((_, position) => position % 4 !== 3);
-          if (gapOf(board, { prove: true }).kind === "optimal")
-            expect(compareCosts(demand(figures), demand(best)), strategy.name).toBeLessThanOrEqual(0);
+          const isCalledOptimal = gapOf(board, { prove: true }).kind === "optimal";
+          const isWorse = compareCosts(withoutMoves(figures), withoutMoves(best)) > 0;
+          expect(isCalledOptimal && isWorse, strategy.name).toBe(false);
           return figures;
         });
         if (costs.some((figures) => compareCosts(figures, best) <= 0)) equal += 1;

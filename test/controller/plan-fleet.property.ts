@@ -2,11 +2,50 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { snapshotOfFleet } from "../../src/controller/fleet-snapshots.ts";
 import { verifyPlan } from "../../src/controller/verify-plan.ts";
-import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
-import type { PlanDocument } from "../../src/protocol/plan-document.ts";
+import type { ObservedFleet, ReachableNeuron } from "../../src/controller/observed-fleet.ts";
+import type { PlanChange, PlanDocument } from "../../src/protocol/plan-document.ts";
 import type { ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { afterPlan, quickPlan as plan, residentsAfter, rowsOf } from "./observed-fleet-builders.ts";
 import { ANY, hasCopiesToSpareByHand, shuffled, world } from "./plan-worlds.ts";
+
+/** Counts as a neuron does: a model on several devices takes from each in proportion to what is free there. */
+class Ledger {
+  readonly #free: Map<number, number>;
+  readonly #held = new Map<string, ReadonlyMap<number, number>>();
+
+  constructor(neuron: ReachableNeuron) {
+    this.#free = new Map(
+      neuron.health.devices.map(({ index, vram_free_mb }) => [index, vram_free_mb] as const),
+    );
+    for (const model of neuron.models) {
+      const held = model.devices.map((device) => [device, heldOn(model, device)] as const);
+      this.#held.set(model.id, new Map(held));
+    }
+  }
+
+  /** The split of what was loaded; "refused" when it does not fit. */
+  carryOut({ kind, model_id: modelId, devices, vram_after_mb: needMb }: PlanChange): unknown {
+    if (kind !== "load") this.#shift(this.#held.get(modelId) ?? new Map(), 1);
+    if (kind === "unload") return undefined;
+    const free = devices.map((device) => this.#free.get(device) ?? 0);
+    const sum = free.reduce((total, mb) => total + mb, 0);
+    if (free.some((mb) => mb <= 0) || sum < needMb) return "refused";
+    let left = needMb;
+    const split = free.map((mb) => {
+      const share = Math.min(left, Math.ceil((needMb * mb) / sum));
+      left -= share;
+      return share;
+    });
+    const shares = new Map(devices.map((device, position) => [device, split[position] ?? 0]));
+    this.#held.set(modelId, shares);
+    this.#shift(shares, -1);
+    return split;
+  }
+
+  #shift(shares: ReadonlyMap<number, number>, sign: 1 | -1): void {
+    for (const [device, mb] of shares) this.#free.set(device, (this.#free.get(device) ?? 0) + sign * mb);
+  }
+}
 
 function heldOn(model: ResidentModel, device: number): number {
   const position = model.devices.indexOf(device);
@@ -66,6 +105,27 @@ describe("laws of the plan", () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("a neuron splits every model as the plan says, and finds the memory for it", () => {
+    let spread = 0;
+    fc.assert(
+      fc.property(world({ maxDevices: 2, knownSizes: true }), ({ fleet, observed }) => {
+        const document = plan(fleet, observed);
+        const ledgers = new Map(
+          observed.neurons.flatMap((neuron) =>
+            neuron.reachable ? [[neuron.name, new Ledger(neuron)] as const] : [],
+          ),
+        );
+        for (const change of document.changes) {
+          if (change.devices.length > 1 && change.kind !== "unload") spread += 1;
+          const split = ledgers.get(change.neuron)?.carryOut(change);
+          expect(split, change.id).toEqual(change.kind === "unload" ? undefined : change.device_vram_mb);
+        }
+      }),
+      { numRuns: 400 },
+    );
+    expect(spread).toBeGreaterThan(400);
   });
 
   // Sizes are known here: a model of unknown size takes no memory on paper until it was loaded and measured.

@@ -6,7 +6,7 @@ import type { FleetSketch, ModelSketch } from "./fleet-generator.ts";
  * on one device and on two, pins, floors, drained neurons, protected copies, and one copy per neuron and model.
  *
  * Like a neuron, it splits a copy over two devices in proportion to what is free on them; copies on one device come
- * first, then the wide ones, the highest class and the largest first.
+ * first, then the wide ones that stay, then those that are loaded, the highest class and the largest first.
  */
 export function bestByBruteForce(sketch: FleetSketch): number[] {
   return new BruteForce(sketch).best();
@@ -21,9 +21,23 @@ interface Copy {
   } | null;
 }
 
+interface CopyPlace {
+  readonly neuron: number;
+  readonly devices: readonly number[];
+  readonly mib: readonly number[];
+  readonly moved: boolean;
+}
+
+/** What is decided of a copy, and when: of a wide one first whether it stays, and later where it goes. */
+interface Turn {
+  readonly index: number;
+  readonly asks: "stay" | "place" | "both";
+}
+
 class BruteForce {
   readonly #sketch: FleetSketch;
   readonly #copies: readonly Copy[];
+  readonly #turns: readonly Turn[];
   readonly #classes: readonly number[];
   readonly #free: number[][];
   readonly #at: (number | null)[];
@@ -33,6 +47,18 @@ class BruteForce {
   constructor(sketch: FleetSketch) {
     this.#sketch = sketch;
     this.#copies = copiesOf(sketch);
+    const all = this.#copies.map((copy, index) => ({
+      index,
+      isWide: isWide(copy),
+      isLoaded: copy.home !== null,
+    }));
+    this.#turns = [
+      ...all.filter((copy) => !copy.isWide).map(({ index }) => ({ index, asks: "both" as const })),
+      ...all
+        .filter((copy) => copy.isWide && copy.isLoaded)
+        .map(({ index }) => ({ index, asks: "stay" as const })),
+      ...all.filter((copy) => copy.isWide).map(({ index }) => ({ index, asks: "place" as const })),
+    ];
     this.#classes = [...new Set(sketch.models.map(classOf))].sort((left, right) => right - left);
     this.#free = sketch.neurons.map(({ devices }) => [...devices]);
     this.#at = this.#copies.map(() => null);
@@ -44,43 +70,61 @@ class BruteForce {
     return this.#best ?? [];
   }
 
-  #place(index: number): void {
-    const copy = this.#copies[index];
-    if (copy === undefined) {
-      const score = this.#score();
-      if (this.#best === undefined || isLess(score, this.#best)) this.#best = score;
-      return;
-    }
-    const { home, model } = copy;
-    if (home !== null && this.#fits(home.neuron, home.devices, home.mib)) {
-      this.#with(index, { ...home, moved: false });
-    }
-    if (home !== null && model.protect === true) return;
-    for (const [neuron, { devices, drain, name }] of this.#sketch.neurons.entries()) {
-      if (drain === true || (model.pins?.length && !model.pins.includes(name))) continue;
-      if (this.#copies.some((other, position) => other.model === model && this.#at[position] === neuron))
-        continue;
-      for (const chosen of choicesOf(devices, model)) {
-        const split = this.#split(neuron, chosen, model.mib ?? 0);
-        const isHome = home?.neuron === neuron && chosen.every((device) => home.devices.includes(device));
-        // Loading a wide copy again on its devices changes its split; on one device it changes nothing.
-        if (split !== null && (!isHome || chosen.length > 1))
-          this.#with(index, { neuron, devices: chosen, mib: split, moved: home !== null });
-      }
-    }
-    this.#place(index + 1);
+  #place(turn: number): void {
+    const question = this.#turns[turn];
+    if (question === undefined) this.#compare();
+    else if (this.#at[question.index] === null) this.#branch(turn, question);
+    else this.#place(turn + 1);
   }
 
-  #with(
-    index: number,
-    place: { neuron: number; devices: readonly number[]; mib: readonly number[]; moved: boolean },
-  ): void {
+  #compare(): void {
+    const score = this.#score();
+    if (this.#best === undefined || isLess(score, this.#best)) this.#best = score;
+  }
+
+  #branch(turn: number, { index, asks }: Turn): void {
+    const copy = this.#copies[index] as Copy;
+    const { home, model } = copy;
+    if (asks !== "place" && home !== null && this.#fits(home.neuron, home.devices, home.mib))
+      this.#with(turn, { ...home, moved: false });
+    if (home !== null && model.protect === true) return;
+    if (asks !== "stay") for (const place of this.#placesFor(copy)) this.#with(turn, place);
+    this.#place(turn + 1);
+  }
+
+  /** As far as memory allows. */
+  #mayHold(model: ModelSketch, neuron: number): boolean {
+    const { drain, name } = this.#sketch.neurons[neuron] as FleetSketch["neurons"][number];
+    const pins = model.pins ?? [];
+    const hasCopy = this.#copies.some(
+      (other, position) => other.model === model && this.#at[position] === neuron,
+    );
+    return drain !== true && (pins.length === 0 || pins.includes(name)) && !hasCopy;
+  }
+
+  #placesFor({ model, home }: Copy): CopyPlace[] {
+    const places: CopyPlace[] = [];
+    for (const [neuron, { devices }] of this.#sketch.neurons.entries()) {
+      if (!this.#mayHold(model, neuron)) continue;
+      for (const chosen of choicesOf(devices, model)) {
+        const mib = this.#split(neuron, chosen, model.mib ?? 0);
+        const isHome = home?.neuron === neuron && chosen.every((device) => home.devices.includes(device));
+        // Loading a wide copy again on its devices changes its split; on one device it changes nothing.
+        if (mib !== null && (!isHome || chosen.length > 1))
+          places.push({ neuron, devices: chosen, mib, moved: home !== null });
+      }
+    }
+    return places;
+  }
+
+  #with(turn: number, place: CopyPlace): void {
+    const { index } = this.#turns[turn] as Turn;
     const free = this.#free[place.neuron] as number[];
     for (const [position, device] of place.devices.entries())
       free[device] = (free[device] ?? 0) - (place.mib[position] ?? 0);
     this.#at[index] = place.neuron;
     this.#moved[index] = place.moved;
-    this.#place(index + 1);
+    this.#place(turn + 1);
     this.#at[index] = null;
     this.#moved[index] = false;
     for (const [position, device] of place.devices.entries())
@@ -126,6 +170,8 @@ class BruteForce {
 
 const classOf = ({ priority }: ModelSketch): number => priority ?? 100;
 
+const isWide = ({ model }: Copy): boolean => (model.width ?? 1) > 1;
+
 function copiesOf(sketch: FleetSketch): Copy[] {
   const copies = sketch.models.flatMap((model) => {
     const homes = sketch.neurons.flatMap(({ loaded = [], drain }, neuron) =>
@@ -138,10 +184,8 @@ function copiesOf(sketch: FleetSketch): Copy[] {
       home: homes[ordinal] ?? null,
     }));
   });
-  const isWide = ({ model }: Copy): number => ((model.width ?? 1) > 1 ? 1 : 0);
   return copies.sort(
     (left, right) =>
-      isWide(left) - isWide(right) ||
       Number(left.home === null) - Number(right.home === null) ||
       classOf(right.model) - classOf(left.model) ||
       (right.model.mib ?? 0) - (left.model.mib ?? 0),

@@ -7,51 +7,82 @@ type NeuronSketch = FleetSketch["neurons"][number];
  * neurons, protected models, three classes, and about half of the copies loaded already where they fit.
  */
 export function smallFleet(seed: number): FleetSketch {
-  const random = seededRandom(seed);
-  const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)] as Item;
-  const upTo = (most: number): number => 1 + Math.floor(random() * most);
+  const dice = new Dice(seed);
+  const neurons = drawNeurons(dice);
+  const models = drawModels(dice, neurons);
+  const loaded = drawLoaded(dice, { neurons, models });
+  return { neurons: neurons.map((neuron, number) => ({ ...neuron, loaded: loaded[number] ?? [] })), models };
+}
 
+class Dice {
+  readonly random: () => number;
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+  }
+
+  pick<Item>(items: readonly Item[]): Item {
+    return items[Math.floor(this.random() * items.length)] as Item;
+  }
+
+  upTo(most: number): number {
+    return 1 + Math.floor(this.random() * most);
+  }
+
+  happens(chance: number): boolean {
+    return this.random() < chance;
+  }
+}
+
+function drawNeurons(dice: Dice): NeuronSketch[] {
   const neurons: NeuronSketch[] = [];
-  for (let devices = 1 + upTo(5); devices > 0;) {
-    const count = Math.min(devices, upTo(3));
+  for (let devices = 1 + dice.upTo(5); devices > 0;) {
+    const count = Math.min(devices, dice.upTo(3));
     devices -= count;
     neurons.push({
       name: `n${neurons.length}`,
-      devices: Array.from({ length: count }, () => pick([800, 1200, 1600, 2400])),
-      drain: random() < 0.1,
+      devices: Array.from({ length: count }, () => dice.pick([800, 1200, 1600, 2400])),
+      drain: dice.happens(0.1),
     });
   }
+  return neurons;
+}
 
+function drawModels(dice: Dice, neurons: readonly NeuronSketch[]): ModelSketch[] {
   const models: ModelSketch[] = [];
-  for (let copies = 2 + upTo(5); copies > 0;) {
-    const pins = random() < 0.15 ? neurons.slice(0, 2).map(({ name }) => name) : [];
-    const replicas = Math.min(copies, random() < 0.25 ? 2 : 1, pins.length || neurons.length);
+  for (let copies = 2 + dice.upTo(5); copies > 0;) {
+    const pins = dice.happens(0.15) ? neurons.slice(0, 2).map(({ name }) => name) : [];
+    const replicas = Math.min(copies, dice.happens(0.25) ? 2 : 1, pins.length || neurons.length);
     copies -= replicas;
     models.push({
       id: `m${models.length}`,
-      mib: upTo(14) * 100,
+      mib: dice.upTo(14) * 100,
       replicas,
-      width: random() < 0.2 ? 2 : 1,
-      priority: pick([100, 100, 200, 300]),
+      width: dice.happens(0.2) ? 2 : 1,
+      priority: dice.pick([100, 100, 200, 300]),
       pins,
-      protect: random() < 0.1,
-      ...(random() < 0.1 ? { floorMib: 1200 } : {}),
+      protect: dice.happens(0.1),
+      ...(dice.happens(0.1) ? { floorMib: 1200 } : {}),
     });
   }
+  return models;
+}
 
+function drawLoaded(
+  dice: Dice,
+  { neurons, models }: { readonly neurons: readonly NeuronSketch[]; readonly models: readonly ModelSketch[] },
+): LoadedSketch[][] {
   const loaded = neurons.map((): LoadedSketch[] => []);
-  for (const model of models) {
-    for (let copy = 0; copy < model.replicas; copy += 1) {
-      const number = Math.floor(random() * neurons.length);
-      const there = loaded[number] as LoadedSketch[];
-      const neuron = neurons[number] as NeuronSketch;
-      if (random() > 0.45 || there.some(({ id }) => id === model.id)) continue;
-      if (model.pins?.length && !model.pins.includes(neuron.name)) continue;
-      const place = firstFit(neuron, there, model);
-      if (place !== undefined) there.push(place);
-    }
+  for (const model of models.flatMap((each) => Array.from({ length: each.replicas }, () => each))) {
+    const number = dice.upTo(neurons.length) - 1;
+    const there = loaded[number] as LoadedSketch[];
+    const neuron = neurons[number] as NeuronSketch;
+    if (!dice.happens(0.45) || there.some(({ id }) => id === model.id)) continue;
+    if (model.pins?.length && !model.pins.includes(neuron.name)) continue;
+    const place = firstFit(neuron, there, model);
+    if (place !== undefined) there.push(place);
   }
-  return { neurons: neurons.map((neuron, number) => ({ ...neuron, loaded: loaded[number] ?? [] })), models };
+  return loaded;
 }
 
 function firstFit(
