@@ -1,5 +1,6 @@
 import { fleetJsonSchemaText } from "../src/fleet/fleet-json-schema.ts";
 import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
+import { planDocumentPage } from "./plan-document-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
 
 /** Files that are generated from the code; test/docs.test.ts fails when one of them differs from what it should be. */
@@ -7,6 +8,7 @@ export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
   "docs/errors.md": errorsPage,
   "docs/diagnostics.md": diagnosticsPage,
   "docs/fleet-files.md": fleetFilesPage,
+  "docs/plan-document.md": planDocumentPage,
   "schema/fleet.schema.json": fleetJsonSchemaText,
 };
 

@@ -70,7 +70,10 @@ export class ApplyOutput {
     }
     if (result !== undefined && result.failed.length + result.not_started.length > 0) {
       const message = `${result.failed.length} of ${plan.changes.length} changes failed, ${result.not_started.length} not started`;
-      throw new CortexError("apply_failed", message);
+      if (result.failed.length > 0) throw new CortexError("apply_failed", message);
+      throw new CortexError("apply_failed", message, {
+        next: "the reason stands beside each change that was not started; `cortex apply` goes on from here",
+      });
     }
     if (isSettled(plan)) return;
     throw new CortexError("plan_incomplete", unsettledText(plan));

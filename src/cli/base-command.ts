@@ -5,10 +5,11 @@ import { errorToJson, printError } from "./print-error.ts";
 
 export const configFlag = Flags.string({
   char: "c",
+  aliases: ["path"],
   env: "CORTEX_CONFIG",
   default: ".",
   helpValue: "PATH",
-  summary: "fleet repository: a directory, one TOML file, or git+<url>#<ref>:<path>",
+  summary: "fleet repository (also --path): a directory, one TOML file, or git+<url>#<ref>:<path>",
 });
 
 export const neuronTokenFileFlag = Flags.string({
@@ -29,6 +30,9 @@ export const logLevelFlag = Flags.option({
   default: "info",
   summary: "least severity that is logged to stderr",
 });
+
+/** A wait that is no longer than this needs no words. */
+const PATIENCE_MS = 500;
 
 /**
  * What every command shares: `--json`, the only catch, exit codes from the error table.
@@ -52,6 +56,19 @@ export abstract class BaseCommand extends Command {
   /** Progress and remarks: stderr, so that stdout can be piped. */
   remark(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+  }
+
+  /** Whoever sits at a terminal is told when the fleet takes longer than a moment to answer. */
+  async whileAsking<Value>(answer: Promise<Value>): Promise<Value> {
+    if (!process.stderr.isTTY) return answer;
+    const timer = setTimeout(() => {
+      this.remark("Asking the neurons; one that is silent is given 5 s ...");
+    }, PATIENCE_MS);
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   override catch(thrown: Error): Promise<void> {

@@ -9,11 +9,37 @@ export function planSummary(plan: PlanDocument): string {
   const counts = CHANGE_KINDS.map(
     (kind) => `${plan.changes.filter((change) => change.kind === kind).length} to ${kind}`,
   );
-  const missing = plan.unplaced.reduce((total, copy) => total + copy.missing_replicas, 0);
-  const unplaced = missing === 0 ? "" : `, ${missing} unplaced`;
-  const deferred = plan.deferred.length === 0 ? "" : `, ${plan.deferred.length} deferred`;
-  return `Plan: ${counts.join(", ")}, ${plan.unchanged} unchanged${unplaced}${deferred}.`;
+  const { unplaced, unknown, deferred } = openCounts(plan);
+  const open = [
+    unplaced === 0 ? "" : `${unplaced} unplaced`,
+    unknown === 0 ? "" : `${unknown} unknown`,
+    deferred === 0 ? "" : `${deferred} deferred`,
+  ].filter((part) => part !== "");
+  return `Plan: ${[...counts, `${plan.unchanged} unchanged`, ...open].join(", ")}.`;
 }
+
+function openCounts(plan: PlanDocument): Readonly<Record<"unplaced" | "unknown" | "deferred", number>> {
+  return {
+    unplaced: plan.unplaced.reduce((total, copy) => total + copy.missing_replicas, 0),
+    unknown: plan.unknown.reduce((total, copy) => total + copy.replicas, 0),
+    deferred: plan.deferred.length,
+  };
+}
+
+/** What the plan leaves open, in short: "1 copy without a place", "2 changes deferred". */
+export function openParts(plan: PlanDocument): string[] {
+  const { unplaced, unknown, deferred } = openCounts(plan);
+  return [
+    unplaced === 0 ? "" : `${countOf(unplaced, "copy", "copies")} without a place`,
+    unknown === 0 ? "" : `${countOf(unknown, "copy", "copies")} unknown`,
+    deferred === 0 ? "" : `${countOf(deferred, "change", "changes")} deferred`,
+    plan.outside_targets === 0
+      ? ""
+      : `${countOf(plan.outside_targets, "change", "changes")} outside of the targets`,
+  ].filter((part) => part !== "");
+}
+
+const countOf = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
 /** "3f2a1c9 (dirty)": the revision as short as it can be told. */
 export function revisionText(revision: PlanDocument["revision"]): string {
@@ -23,17 +49,34 @@ export function revisionText(revision: PlanDocument["revision"]): string {
 
 /** Whether the fleet ends up as declared, in one sentence. */
 export function verdictText(plan: PlanDocument): string {
-  const at = revisionText(plan.revision);
   if (plan.errored) return `This plan must not be applied: ${plan.problems.join("; ")}.`;
-  if (plan.changes.length > 0) {
-    const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
-    const only = plan.targets.length > 0 && isSettled(plan) ? "would match" : undefined;
-    return `With these changes ${of} ${only ?? (plan.complete ? "would match" : "would come closer to")} ${at}.`;
-  }
-  if (plan.complete) return `No changes. The fleet matches ${at}.`;
+  const open = openParts(plan);
+  const still = open.length === 0 ? "" : `; still open: ${open.join(", ")}`;
+  return plan.changes.length > 0 ? changeVerdict(plan, still) : idleVerdict(plan, still);
+}
+
+function changeVerdict(plan: PlanDocument, still: string): string {
+  const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
+  const matches = plan.complete || (plan.targets.length > 0 && isSettled(plan));
+  const outcome = matches ? `match ${knownAt(plan)}` : `come closer to ${revisionText(plan.revision)}`;
+  return `With these changes ${of} would ${outcome}${still}.`;
+}
+
+function idleVerdict(plan: PlanDocument, still: string): string {
+  const at = revisionText(plan.revision);
+  if (plan.complete) return `No changes. The fleet matches ${knownAt(plan)}.`;
   if (plan.outside_targets > 0 && isSettled(plan))
-    return `No changes to ${plan.targets.join(", ")} at ${at}.`;
-  return `Nothing can be changed now, and the fleet does not match ${at}.`;
+    return `No changes to ${plan.targets.join(", ")} at ${at}${still}.`;
+  const isOnlyUnknown = plan.unplaced.length + plan.deferred.length === 0;
+  return isOnlyUnknown
+    ? `Nothing can be changed now, and whether the fleet matches ${at} is not known${still}.`
+    : `Nothing can be changed now, and the fleet does not match ${at}${still}.`;
+}
+
+/** A silent neuron may hold what nobody declares. */
+function knownAt({ revision, neurons }: PlanDocument): string {
+  const isWhole = neurons.every(({ reachable }) => reachable);
+  return `${revisionText(revision)}${isWhole ? "" : ", as far as the neurons that answer can tell"}`;
 }
 
 /** Nothing unplaced, unknown or deferred among what the plan is about. */
@@ -56,7 +99,7 @@ export function sizeText(change: PlanChange): string {
 }
 
 const DURATION_SOURCE: Readonly<Record<PlanDuration["source"], string>> = {
-  measured: "as measured before",
+  measured: "as measured",
   scaled: "by size, from other settings",
   neuron_rate: "by size, from this neuron's other loads",
   default_rate: "by size, a guess",
@@ -66,18 +109,23 @@ const DURATION_SOURCE: Readonly<Record<PlanDuration["source"], string>> = {
 const secsText = (secs: number): string => formatDuration(secs * 1000);
 
 /** "about 19.4 s (by size, a guess)"; only loads take a time worth telling. */
-export function durationText({ secs, source }: PlanDuration): string {
+export function durationText({ secs, source, confidence }: PlanDuration): string {
   if (secs === null) return "an unknown time";
   return source === "measured"
-    ? `${secsText(secs)} (as measured before)`
+    ? `${secsText(secs)} (as measured ${confidence === "high" ? "here" : "on another neuron"})`
     : `about ${secsText(secs)} (${DURATION_SOURCE[source]})`;
 }
 
-/** "down about 38.0 s: its reason". */
+/** "Qwen/Qwen3-8B is down about 38.0 s: " and its reason. */
 export function downtimeText(change: PlanChange): string {
   if (change.downtime === null) return "";
-  const { secs, reason } = change.downtime;
-  return `${change.model_id} is down ${secs === null ? "for an unknown time" : `about ${secsText(secs)}`}: ${reason}`;
+  const { reason } = change.downtime;
+  return `${change.model_id} is down ${downSpan(change.downtime)}: ${reason}`;
+}
+
+function downSpan({ secs, ends }: NonNullable<PlanChange["downtime"]>): string {
+  if (!ends) return "from then on";
+  return secs === null ? "for an unknown time" : `about ${secsText(secs)}`;
 }
 
 /** Who is working on the copy now; empty when nobody is or nobody says. */
@@ -105,24 +153,60 @@ export function scheduleText({ schedule, changes }: PlanDocument): string {
 /** "Downtime: none." */
 export function downtimeSummary(plan: PlanDocument): string {
   if (plan.changes.length === 0) return "";
-  const down = plan.changes.filter((change) => change.downtime !== null);
-  if (down.length === 0) return "Downtime: none.";
-  const each = down.map(({ model_id, downtime }) =>
-    typeof downtime?.secs === "number"
-      ? `${model_id} about ${secsText(downtime.secs)}`
-      : `${model_id} for an unknown time`,
+  const each = plan.changes.flatMap(({ model_id, downtime }) =>
+    downtime === null ? [] : [`${model_id} ${downSpan(downtime)}`],
   );
-  return `Downtime: ${each.join(", ")}.`;
+  return each.length === 0 ? "Downtime: none." : `Downtime: ${each.join(", ")}.`;
 }
 
-/** "Placement: optimal (proved by exact search)." */
-export function gapText({ placement }: PlanDocument): string {
-  const { status, gap_percent: percent, engine } = placement;
-  if (status === "optimal") return `Placement: optimal (${engine}).`;
-  if (status === "within" && percent !== null)
-    return `Placement: within ${Number(percent.toFixed(2))} % of the best possible (${engine}).`;
+/** What apply will not do without being told to. */
+export function guardLines({ unload_guard: guard, changes }: PlanDocument): string[] {
+  const held = changes.filter((change) => change.protected && change.kind !== "load").length;
+  const copies = `${countOf(held, "protected copy is", "protected copies are")} taken down`;
+  const protection = held === 0 ? "" : `Guard: ${copies}; apply needs --allow-protected.`;
+  return [massText(guard), protection].filter((text) => text !== "");
+}
+
+function massText(guard: PlanDocument["unload_guard"]): string {
+  if (!guard.exceeded) return "";
+  return `Guard: ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %) go without coming back, and max_unload_percent is ${guard.limit_percent}; apply needs --max-unload ${guard.percent}.`;
+}
+
+/** The steps that make the duration what it is; empty where that is one step, or all there are. */
+export function criticalPathText({ schedule, changes }: PlanDocument): string {
+  const { critical_path: path } = schedule;
+  if (path.length < 2 || path.length === changes.length) return "";
+  const shown = path.slice(0, MOST_OF_PATH);
+  const rest = path.length - shown.length;
+  return `Critical path: ${shown.join(", then ")}${rest === 0 ? "" : `, then ${rest} more`}.`;
+}
+
+const MOST_OF_PATH = 6;
+
+/** "Placement: optimal, proved by exact search." */
+export function gapText({ placement, unplaced, unknown }: PlanDocument): string {
+  const { status, gap_percent: percent, engine, placed, bound } = placement;
+  if (status === "optimal" && unplaced.length + unknown.length === 0)
+    return "Placement: every declared copy has a place.";
+  if (status === "optimal" && engine === "heuristic")
+    return "Placement: every copy that was looked for has a place.";
+  if (status === "optimal") return `Placement: optimal, proved by ${PROOF[engine] ?? engine}.`;
+  if (status === "within" && percent !== null) {
+    const [could, doing] = COUNTED[placement.counts];
+    return `Placement: at most ${bound ?? placed} ${could}, and ${placed} ${doing} (within ${Number(percent.toFixed(2))} % of the best possible, by ${engine}).`;
+  }
   return `Placement: how far from the best possible is not known (${engine}).`;
 }
+
+const COUNTED = {
+  loaded: ["loaded copies could keep their place", "do"],
+  models: ["models could have a copy", "have one"],
+  copies: ["copies could have a place", "have one"],
+} as const;
+
+const PROOF: Readonly<Record<string, string>> = {
+  "heuristic + pattern bound": "an upper bound that it meets",
+};
 
 /** What the death of each neuron would cost; one line when none costs anything. */
 export function survivalLines({ survival }: PlanDocument): string[] {
@@ -130,13 +214,15 @@ export function survivalLines({ survival }: PlanDocument): string[] {
   if (survival.neurons.length === 0) return [];
   const lines = survival.neurons.flatMap(({ neuron, lost, reduced, reloaded }) => {
     const parts = [
-      lost.length === 0 ? "" : `lost: ${lost.join(", ")}`,
-      reduced.length === 0 ? "" : `fewer copies: ${reduced.join(", ")}`,
-      reloaded.length === 0 ? "" : `down until loaded elsewhere: ${reloaded.join(", ")}`,
+      lost.length === 0 ? "" : `${lost.join(", ")} would be lost`,
+      reduced.length === 0 ? "" : `${reduced.join(", ")} would keep fewer copies`,
+      reloaded.length === 0 ? "" : `${reloaded.join(", ")} would be down until loaded elsewhere`,
     ].filter((part) => part !== "");
     return parts.length === 0 ? [] : [`${neuron}: ${parts.join("; ")}`];
   });
-  return lines.length === 0 ? ["no single neuron takes a declared model or copy along"] : lines;
+  return lines.length === 0
+    ? ["whichever it is, every declared model goes on serving, and every copy finds another place"]
+    : lines;
 }
 
 /** What has to be fetched, and the room for it; empty when nothing is fetched. */

@@ -2,12 +2,16 @@ import { formatMib } from "../core/quantities.ts";
 import type { PlanChange, PlanDocument } from "../protocol/plan-document.ts";
 import {
   comparisonLines,
+  criticalPathText,
   downloadLines,
   downtimeSummary,
   downtimeText,
   durationText,
   gapText,
+  guardLines,
+  isSettled,
   observationText,
+  openParts,
   planSummary,
   requestsText,
   scheduleText,
@@ -128,29 +132,50 @@ function cutLines(text: string, limit: number): string {
   return `${kept.join("\n")}\n\n_${lines.length - kept.length} more lines are in the saved plan._`;
 }
 
-/** Names come from files that anybody may propose: none may mention people, open a link or break the table. */
+/**
+ * Names come from files that anybody may propose: none may mention people, refer to issues, open a link or break the
+ * table. Code hosts look for mentions and references after they have decoded entities, so those signs need a
+ * zero-width space behind them; all others are harmless as entities.
+ */
 export const escapeMarkdown = (text: string): string =>
-  text.replaceAll(/[&<>|`@#[\]*~\\!]/g, (sign) => `&#${sign.codePointAt(0) ?? 0};`).replaceAll(/\s+/g, " ");
+  text
+    .replaceAll(/\s+/g, " ")
+    .replaceAll(/[&<>|`@#[\]*~\\!$%^]|:(?=\/\/)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=www)\./gi, entity)
+    .replaceAll(/(&#(?:64|35|33|126|37|36|38|94);)(?=[\w"])/g, "$1&#8203;");
+
+const entity = (sign: string): string => `&#${sign.codePointAt(0) ?? 0};`;
 
 function title(plan: PlanDocument): string {
+  const count = plan.changes.length;
   const what = plan.errored
-    ? "must not be applied"
-    : plan.changes.length === 0
-      ? plan.complete
-        ? "no changes"
-        : "nothing can be changed, and not everything is settled"
-      : `${plan.changes.length} change${plan.changes.length === 1 ? "" : "s"}${plan.complete ? "" : ", not everything is settled"}`;
-  return `Plan for ${escapeMarkdown(plan.fleet)}: ${what}`;
+    ? ["must not be applied"]
+    : [
+        count === 0 ? "no changes" : `${count} change${count === 1 ? "" : "s"}`,
+        ...downParts(plan),
+        ...openParts(plan),
+      ];
+  return `Plan for ${escapeMarkdown(plan.fleet)}: ${what.join(", ")}`;
 }
+
+/** What a reviewer must not learn from the last line. */
+function downParts({ changes }: PlanDocument): string[] {
+  const count = (ends: boolean): number =>
+    new Set(changes.flatMap(({ model_id, downtime }) => (downtime?.ends === ends ? [model_id] : []))).size;
+  return [...modelsThat("left without a copy", count(false)), ...modelsThat("down on the way", count(true))];
+}
+
+const modelsThat = (what: string, count: number): string[] =>
+  count === 0 ? [] : [`${count} model${count === 1 ? "" : "s"} ${what}`];
 
 function headLines(plan: PlanDocument): string {
   const lines = [
     escapeMarkdown(verdictText(plan)),
     `**${planSummary(plan)}**`,
     ...[
+      ...guardLines(plan),
       downtimeSummary(plan),
       scheduleText(plan),
-      plan.changes.length === 0 ? "" : gapText(plan),
+      plan.changes.length === 0 && isSettled(plan) ? "" : gapText(plan),
       trafficText(plan),
     ].map(escapeMarkdown),
     escapeMarkdown(observationText(plan)),
@@ -168,10 +193,10 @@ function changeRow(change: PlanChange): string {
   const down = downtimeText(change);
   const notes = [
     change.detail,
-    change.protected ? "protect = true" : "",
+    change.protected && change.action_reason !== "loaded_not_declared" ? "protect = true" : "",
     change.caused_by === "pending" ? "pending without this branch too" : "",
     requestsText(change),
-    down === "" ? "" : `down: ${down}`,
+    down,
   ].filter((note) => note !== "");
   const devices = change.devices.join(", ");
   const cells = [
@@ -233,7 +258,10 @@ function foldedSections(plan: PlanDocument): FoldedSection[] {
   return [
     { title: "Memory of the devices that change", body: memoryTable(plan) },
     { title: "Why each copy goes where it goes", body: bullets(reasons) },
-    { title: "Order", body: bullets(order) },
+    {
+      title: "Order",
+      body: bullets([...order, criticalPathText(plan)].filter((line) => line !== "")),
+    },
     { title: "Downloads", body: bullets(downloadLines(plan)) },
     { title: "If one neuron dies", body: plan.changes.length === 0 ? "" : bullets(survivalLines(plan)) },
     {

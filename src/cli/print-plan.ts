@@ -2,11 +2,14 @@ import type { PlanChange, PlanDocument } from "../protocol/plan-document.ts";
 import { paint, type Paint } from "./paint.ts";
 import {
   CHANGE_KINDS,
+  criticalPathText,
   devicesText,
   downtimeSummary,
   downtimeText,
   durationText,
   gapText,
+  guardLines,
+  isSettled,
   observationText,
   planSummary,
   requestsText,
@@ -64,7 +67,7 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
   const devices = change.devices.length === 0 ? "" : `, ${devicesText(change.devices)}`;
   const head = `  ${symbol} ${change.kind} ${name} on ${change.neuron}${devices}, ${sizeText(change)}`;
   const cause = change.caused_by === "pending" ? "; pending without this branch too" : "";
-  const reason = `(${change.detail}${change.protected ? "; protect = true" : ""}${cause})`;
+  const reason = `(${change.detail}${protectText(change)}${cause})`;
   const facts = [
     whyHere(plan, change),
     change.kind === "unload" ? "" : `takes ${durationText(change.duration)}`,
@@ -80,6 +83,10 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
   ];
 }
 
+/** What no block declares any more says itself that its last one did. */
+const protectText = (change: PlanChange): string =>
+  change.protected && change.action_reason !== "loaded_not_declared" ? "; protect = true" : "";
+
 function whyHere(plan: PlanDocument, change: PlanChange): string {
   if (change.kind !== "load") return "";
   const place = plan.assignments.find(
@@ -91,13 +98,16 @@ function whyHere(plan: PlanDocument, change: PlanChange): string {
 const waitsText = (change: PlanChange): string =>
   change.depends_on.length === 0 ? "" : `after: ${change.depends_on.join(", ")}`;
 
+/** What is true of the plan as a whole; of one that changes nothing and leaves nothing open the headline says it all. */
 function closingLines(plan: PlanDocument): string {
-  if (plan.changes.length === 0) return "";
+  if (plan.changes.length === 0 && isSettled(plan)) return "";
   const lines = [
     gapText(plan),
     trafficText(plan),
     scheduleText(plan),
+    criticalPathText(plan),
     downtimeSummary(plan),
+    ...guardLines(plan),
     planSummary(plan),
   ];
   return lines.filter((line) => line !== "").join("\n");

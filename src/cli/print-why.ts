@@ -29,13 +29,24 @@ export function printWhy(report: WhyReport, { colour }: { readonly colour: boole
       title("Changes that a plan would make"),
       report.changes.map(({ id, detail }) => `  ${id}: ${detail}`),
     ),
-    section(title("Other neurons"), neurons),
+    section(title(report.neurons.length === 1 ? "That neuron" : "Other neurons"), neurons),
+    section(title("What was asked of it"), checkLines(report, colour)),
     section(
       title("What would help, cheapest first"),
       report.remedies.map((text, index) => `  ${index + 1}. ${text}`),
     ),
   ];
   return sections.filter((text) => text !== "").join("\n\n");
+}
+
+/** Every question, whatever the others answered; of one neuron only, because of many nobody would read them. */
+function checkLines({ neurons }: WhyReport, colour: boolean): string[] {
+  const [only, ...others] = neurons;
+  if (only === undefined || others.length > 0) return [];
+  return only.checks.map(
+    ({ check, ok, detail }) =>
+      `  ${paint(ok ? "ok" : "no", ok ? "green" : "red", colour)} ${check}: ${detail}`,
+  );
 }
 
 const section = (title: string, lines: readonly string[]): string =>
@@ -45,7 +56,7 @@ function declaredLine({ declared }: WhyReport): string[] {
   if (declared === null) return [];
   const need =
     declared.need_mb === null
-      ? "of unknown size"
+      ? "an unknown amount of memory"
       : `${formatMib(declared.need_mb)} (${declared.need_source})`;
   const on = declared.min_devices === 1 ? "one device" : `${declared.min_devices} devices`;
   const floor =

@@ -1,6 +1,7 @@
 import { Args, Flags } from "@oclif/core";
 import { ApplyOutput } from "../cli/apply-output.ts";
 import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { CortexError } from "../core/errors.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
 export default class ApplyCommand extends BaseCommand {
@@ -23,6 +24,12 @@ export default class ApplyCommand extends BaseCommand {
     }),
     yes: Flags.boolean({ char: "y", summary: "do not ask" }),
     parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
+    "max-unload": Flags.integer({
+      helpValue: "PERCENT",
+      min: 0,
+      max: 100,
+      summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
+    }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
@@ -30,16 +37,19 @@ export default class ApplyCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ApplyCommand);
-    const [{ applyPlan }, { listenForShutdown }, { systemClock }, { readTokenFile }] = await Promise.all([
-      import("../controller/io/apply-plan.ts"),
-      import("../platform/shutdown.ts"),
-      import("../platform/system-clock.ts"),
-      import("../platform/token-file.ts"),
-    ]);
+    const [{ applyPlan }, { checkBeforeApply }, { listenForShutdown }, { systemClock }, { readTokenFile }] =
+      await Promise.all([
+        import("../controller/io/apply-plan.ts"),
+        import("../controller/check-before-apply.ts"),
+        import("../platform/shutdown.ts"),
+        import("../platform/system-clock.ts"),
+        import("../platform/token-file.ts"),
+      ]);
     const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
     const plan = await this.#plan(args.plan, flags);
     output.showPlan(plan);
     if (plan.changes.length > 0) {
+      checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] });
       if (!flags.yes) await output.confirm(plan);
       const shutdown = listenForShutdown();
       const tokenFile = flags["neuron-token-file"];
@@ -48,6 +58,7 @@ export default class ApplyCommand extends BaseCommand {
         neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
         parallelism: flags.parallelism,
         allowProtected: flags["allow-protected"],
+        maxUnloadPercent: flags["max-unload"],
         signal: shutdown.first,
         onEvent: (event) => {
           output.showEvent(event);
@@ -71,17 +82,23 @@ export default class ApplyCommand extends BaseCommand {
     },
   ): Promise<PlanDocument> {
     if (saved !== undefined) {
+      if (flags.ref !== undefined || flags.target !== undefined)
+        throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
+          next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
+        });
       const { readSavedPlan } = await import("../controller/io/snapshot-file.ts");
       return readSavedPlan(saved);
     }
     const { makePlan } = await import("../controller/io/make-plan.ts");
-    return makePlan({
-      path: flags.config,
-      ref: flags.ref,
-      targets: flags.target,
-      environment: this.environment,
-      metricsUrl: flags["metrics-url"],
-      neuronTokenFile: flags["neuron-token-file"],
-    });
+    return this.whileAsking(
+      makePlan({
+        path: flags.config,
+        ref: flags.ref,
+        targets: flags.target,
+        environment: this.environment,
+        metricsUrl: flags["metrics-url"],
+        neuronTokenFile: flags["neuron-token-file"],
+      }),
+    );
   }
 }

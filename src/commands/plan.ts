@@ -1,5 +1,6 @@
 import { Flags } from "@oclif/core";
 import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { isSettled } from "../cli/plan-words.ts";
 import { printPlan } from "../cli/print-plan.ts";
 import { printPlanMarkdown } from "../cli/print-plan-markdown.ts";
 import { EXIT } from "../core/errors.ts";
@@ -12,7 +13,7 @@ export default class PlanCommand extends BaseCommand {
   static override examples = [
     "<%= config.bin %> plan --config fleet/",
     "<%= config.bin %> plan --config fleet/ --ref origin/main",
-    "<%= config.bin %> plan --detailed-exitcode --out plan.json   # 0 nothing to do, 2 changes, 1 error",
+    "<%= config.bin %> plan --detailed-exitcode --out plan.json   # 0 as declared, 2 changes, 1 error",
     "<%= config.bin %> plan --base origin/main --against snapshot.json --markdown   # the comment of a pull request",
     "<%= config.bin %> plan --target Qwen/Qwen3-8B",
     "<%= config.bin %> plan verify plan.json --against snapshot.json",
@@ -42,7 +43,7 @@ export default class PlanCommand extends BaseCommand {
     }),
     out: Flags.string({ helpValue: "FILE", summary: "save the plan for `cortex apply FILE`" }),
     "detailed-exitcode": Flags.boolean({
-      summary: "exit 2 when something would change, 0 when nothing would",
+      summary: "exit 2 when something would change or is left open, 0 when the fleet is as declared",
     }),
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
@@ -51,16 +52,18 @@ export default class PlanCommand extends BaseCommand {
   async run(): Promise<PlanDocument> {
     const { flags } = await this.parse(PlanCommand);
     const { makePlan } = await import("../controller/io/make-plan.ts");
-    const plan = await makePlan({
-      path: flags.config,
-      ref: flags.ref,
-      base: flags.base,
-      targets: flags.target,
-      against: flags.against,
-      environment: this.environment,
-      neuronTokenFile: flags["neuron-token-file"],
-      metricsUrl: flags["metrics-url"],
-    });
+    const plan = await this.whileAsking(
+      makePlan({
+        path: flags.config,
+        ref: flags.ref,
+        base: flags.base,
+        targets: flags.target,
+        against: flags.against,
+        environment: this.environment,
+        neuronTokenFile: flags["neuron-token-file"],
+        metricsUrl: flags["metrics-url"],
+      }),
+    );
     this.show(
       flags.markdown ? printPlanMarkdown(plan) : printPlan(plan, { colour: this.environment.colour }),
     );
@@ -70,7 +73,8 @@ export default class PlanCommand extends BaseCommand {
       this.remark(`Saved. Carry it out with: cortex apply ${flags.out}`);
     }
     if (plan.errored) process.exitCode = EXIT.failed;
-    else if (flags["detailed-exitcode"] && plan.changes.length > 0) process.exitCode = EXIT.changesPending;
+    else if (flags["detailed-exitcode"] && (plan.changes.length > 0 || !isSettled(plan)))
+      process.exitCode = EXIT.changesPending;
     return plan;
   }
 }

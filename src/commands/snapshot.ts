@@ -24,13 +24,15 @@ export default class SnapshotCommand extends BaseCommand {
       import("../controller/io/make-plan.ts"),
       import("../controller/io/snapshot-file.ts"),
     ]);
-    const snapshot = await takeSnapshot({
-      path: flags.config,
-      ref: flags.ref,
-      environment: this.environment,
-      neuronTokenFile: flags["neuron-token-file"],
-      metricsUrl: flags["metrics-url"],
-    });
+    const snapshot = await this.whileAsking(
+      takeSnapshot({
+        path: flags.config,
+        ref: flags.ref,
+        environment: this.environment,
+        neuronTokenFile: flags["neuron-token-file"],
+        metricsUrl: flags["metrics-url"],
+      }),
+    );
     if (flags.out === undefined) {
       this.show(JSON.stringify(snapshot, undefined, 2));
       return snapshot;

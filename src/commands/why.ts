@@ -29,13 +29,15 @@ export default class WhyCommand extends BaseCommand {
       import("../controller/io/make-plan.ts"),
       import("../controller/why-model.ts"),
     ]);
-    const input = await readPlanInput({
-      path: flags.config,
-      ref: flags.ref,
-      against: flags.against,
-      environment: this.environment,
-      neuronTokenFile: flags["neuron-token-file"],
-    });
+    const input = await this.whileAsking(
+      readPlanInput({
+        path: flags.config,
+        ref: flags.ref,
+        against: flags.against,
+        environment: this.environment,
+        neuronTokenFile: flags["neuron-token-file"],
+      }),
+    );
     const report = whyModel(input, { modelId: args.model, neuron: flags.on });
     this.show(printWhy(report, { colour: this.environment.colour }));
     return report;

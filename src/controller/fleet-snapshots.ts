@@ -46,7 +46,7 @@ function snapshotNeuron(neuron: ObservedNeuron): Record<string, unknown> & { rea
 }
 
 /** A problem may quote an address, and an address may hold a password. */
-const withoutCredentials = (text: string): string => text.replaceAll(/\/\/[^/@\s]*@/g, "//");
+export const withoutCredentials = (text: string): string => text.replaceAll(/\/\/[^/@\s]*@/g, "//");
 
 const snapshotTraffic = (traffic: ObservedTraffic): FleetSnapshot["traffic"] => ({
   window_secs: traffic.windowSecs,

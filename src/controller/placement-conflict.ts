@@ -22,13 +22,14 @@ interface Wanted {
   readonly copies: number;
 }
 
+const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.demands.length });
+
 /** Null when all fit together (loaded copies that must not move are in the way), or the fleet is too large to tell. */
 export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
   const { problem } = board;
   if (problem.neurons.length > NEURONS_AT_MOST) return null;
   const rivals = problem.models.filter(({ priority, id }) => priority >= model.priority || id === model.id);
   if (rivals.length > MODELS_AT_MOST) return null;
-  const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.demands.length });
   let wanted = rivals.map(wantedOf);
   if (fitTogether(problem, wanted)) return null;
   const leastFirst = rivals
@@ -89,11 +90,12 @@ const openWithoutPins = (problem: PlacementProblem, model: ProblemModel): Uint8A
       : 0;
   });
 
+const isWhole = (places: Board["places"]): boolean => places.every((place) => place !== undefined);
+
 /** Whether these copies could all be resident on a fleet that holds nothing but what nobody may unload. */
 export function fitTogether(problem: PlacementProblem, wanted: readonly Wanted[]): boolean {
   if (isTooMuch(problem, wanted)) return false;
   const reduced = reducedProblem(problem, wanted);
-  const isWhole = (places: Board["places"]): boolean => places.every((place) => place !== undefined);
   for (const strategy of STRATEGIES.slice(1, 3)) {
     if (isWhole(runStrategy(reduced, strategy).places)) return true;
   }

@@ -17,8 +17,9 @@ export interface MemoryRoom {
   readonly availableMib: number | null;
   /** The same on an empty neuron. */
   readonly capacityMib: number | null;
-  /** Those who do not give way. */
-  readonly staying: readonly Holder[];
+  /** Those who do not give way, with what they hold on these devices; the largest first. */
+  readonly staying: readonly { readonly holder: Holder; readonly mib: number }[];
+  /** What other processes hold on these devices. */
   readonly foreignMib: number;
 }
 
@@ -53,22 +54,39 @@ export const givesWay = (holder: Holder, priority: number): boolean =>
   (holder.kind === "copy" && holder.priority < priority);
 
 export function roomFor(board: Board, model: ProblemModel, neuron: number): MemoryRoom {
-  const foreign = devicesOf(board.problem, neuron).map(
-    (device) => board.problem.devices[device]?.foreignMib ?? 0,
-  );
+  const obtainable = obtainableOn(board, model, neuron);
+  const devices = widestDevices(board, { model, neuron }, obtainable) ?? devicesOf(board.problem, neuron);
+  const staying = holdersOn(board, neuron)
+    .filter((holder) => !givesWay(holder, model.priority))
+    .map((holder) => ({ holder, mib: heldOn(holder, devices) }))
+    .filter(({ mib }) => mib > 0)
+    .toSorted((left, right) => right.mib - left.mib || (left.holder.modelId < right.holder.modelId ? -1 : 1));
   return {
     availableMib: obtainableMib(board, model, neuron),
     capacityMib: capacityMib(board, model, neuron),
-    staying: holdersOn(board, neuron).filter((holder) => !givesWay(holder, model.priority)),
-    foreignMib: foreign.reduce((total, mib) => total + mib, 0),
+    staying,
+    foreignMib: devices.reduce(
+      (total, device) => total + (board.problem.devices[device]?.foreignMib ?? 0),
+      0,
+    ),
   };
 }
+
+const heldOn = ({ place }: Holder, devices: readonly number[]): number =>
+  place.devices.reduce(
+    (total, device, position) => total + (devices.includes(device) ? (place.mib[position] ?? 0) : 0),
+    0,
+  );
 
 export const capacityMib = (board: Board, model: ProblemModel, neuron: number): number | null =>
   widest(board, { model, neuron }, (device) => board.problem.devices[device]?.totalMib ?? 0);
 
 /** What is free on the best devices once all have left that give way. */
-export function obtainableMib(board: Board, model: ProblemModel, neuron: number): number | null {
+export const obtainableMib = (board: Board, model: ProblemModel, neuron: number): number | null =>
+  widest(board, { model, neuron }, obtainableOn(board, model, neuron));
+
+/** For each device: what is free there once all have left that give way. */
+function obtainableOn(board: Board, model: ProblemModel, neuron: number): (device: number) => number {
   const { problem } = board;
   const returned = new Map<number, number>();
   const giveBack = (place: Place): void => {
@@ -86,9 +104,7 @@ export function obtainableMib(board: Board, model: ProblemModel, neuron: number)
     if (entry !== undefined && at(board.evicted, guest) === 0 && entry.priority <= model.priority)
       giveBack(entry.place);
   }
-  return widest(board, { model, neuron }, (device) =>
-    Math.max(0, at(board.free, device) + (returned.get(device) ?? 0)),
-  );
+  return (device) => Math.max(0, at(board.free, device) + (returned.get(device) ?? 0));
 }
 
 /** What is free on the best devices once some have left. */
@@ -108,15 +124,23 @@ export function availableMib(
 /** The sum over as many eligible devices as the model wants, those with most first. */
 export function widest(
   board: Board,
-  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
+  where: { readonly model: ProblemModel; readonly neuron: number },
   mibOf: (device: number) => number,
 ): number | null {
+  const devices = widestDevices(board, where, mibOf);
+  return devices === null ? null : devices.reduce((total, device) => total + mibOf(device), 0);
+}
+
+/** As many eligible devices as the model wants, those with most first; null when there are too few. */
+function widestDevices(
+  board: Board,
+  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
+  mibOf: (device: number) => number,
+): readonly number[] | null {
   const eligible = devicesOf(board.problem, neuron)
     .filter((device) => (board.problem.devices[device]?.totalMib ?? 0) >= model.floorMib)
-    .map(mibOf)
-    .sort((left, right) => right - left);
-  if (eligible.length < model.width) return null;
-  return eligible.slice(0, model.width).reduce((total, mib) => total + mib, 0);
+    .toSorted((left, right) => mibOf(right) - mibOf(left) || left - right);
+  return eligible.length < model.width ? null : eligible.slice(0, model.width);
 }
 
 /** What a model needs at least on its devices together; something, even when its size is not known. */

@@ -10,7 +10,7 @@ import {
   type Style,
 } from "./placement-choice.ts";
 import type { Place, ProblemModel } from "./placement-problem.ts";
-import type { WhyHere } from "./placement-types.ts";
+import type { NeuronsRuledOut, WhyHere } from "./placement-types.ts";
 
 /** Why a copy is where it is: its place beside the next best one, with everything else where it is. */
 export function reasonFor(
@@ -25,7 +25,15 @@ export function reasonFor(
   const movedFor = leftFor === -1 || isPresent ? null : board.modelOf(leftFor).id;
   const freeNow = sumFree(board, place.devices);
   if (isPresent) {
-    return { rule: "stays", possible: 1, runnerUp: null, freeAfterMib: freeNow, movedFor, displaces: [] };
+    return {
+      rule: "stays",
+      possible: 1,
+      runnerUp: null,
+      freeAfterMib: freeNow,
+      ruledOut: null,
+      movedFor,
+      displaces: [],
+    };
   }
   const model = board.modelOf(demand);
   const turn = at(board.turn, demand);
@@ -40,33 +48,62 @@ export function reasonFor(
   return { ...compared, movedFor, displaces: context.displaces };
 }
 
+interface PlacedCopy {
+  readonly model: ProblemModel;
+  readonly place: Place;
+  readonly ordinal: number;
+}
+
 function compare(
   board: Board,
-  copy: { readonly model: ProblemModel; readonly place: Place; readonly ordinal: number },
+  copy: PlacedCopy,
   options: ChoiceOptions,
-): Pick<WhyHere, "rule" | "possible" | "runnerUp" | "freeAfterMib"> {
+): Pick<WhyHere, "rule" | "possible" | "runnerUp" | "freeAfterMib" | "ruledOut"> {
   const { model, place } = copy;
   const { style } = options;
   const freeAfterMib = sumFree(board, place.devices) - model.mib;
+  const { choices, ruledOut } = otherPlaces(board, copy, options);
+  const possible = 1 + choices.length;
+  const next = choices.reduce<Choice | undefined>(
+    (best, choice) =>
+      best === undefined || precedes(board, { ...copy, style }, [choice, best]) ? choice : best,
+    undefined,
+  );
+  if (next === undefined) return { rule: "only_place", possible, runnerUp: null, freeAfterMib, ruledOut };
   const here: Choice = { place, freeAfterMib, costsRoomOf: options.room?.lostBy(place) ?? 0 };
-  let possible = 1;
-  let next: Choice | undefined;
-  for (let neuron = 0; neuron < model.open.length; neuron += 1) {
-    if (at(model.open, neuron) === 0 || neuron === place.neuron || board.hosts(model, neuron)) continue;
-    const choice = choiceOn(board, { model, neuron }, options);
-    if (choice === undefined) continue;
-    possible += 1;
-    if (next === undefined || precedes(board, { ...copy, style }, [choice, next])) next = choice;
-  }
-  if (next === undefined) return { rule: "only_place", possible, runnerUp: null, freeAfterMib };
   const decision = decidingRule(board, { ...copy, style }, [here, next]);
+  const neuron = board.problem.neurons[next.place.neuron]?.name ?? "";
   return {
     rule: decision.order <= 0 ? decision.rule : "joint_fit",
     possible,
-    runnerUp: {
-      neuron: board.problem.neurons[next.place.neuron]?.name ?? "",
-      freeAfterMib: next.freeAfterMib,
-    },
+    runnerUp: { neuron, freeAfterMib: next.freeAfterMib },
     freeAfterMib,
+    ruledOut,
   };
+}
+
+/** The best place on every other neuron that could take the copy, and why the rest could not. */
+function otherPlaces(
+  board: Board,
+  { model, place }: PlacedCopy,
+  options: ChoiceOptions,
+): { readonly choices: readonly Choice[]; readonly ruledOut: NeuronsRuledOut } {
+  const { neurons, input } = board.problem;
+  const choices: Choice[] = [];
+  const counts = { unqualified: 0, holdsCopy: 0, noRoom: 0 };
+  for (const neuron of neurons.keys()) {
+    if (neuron === place.neuron) continue;
+    if (at(model.open, neuron) === 0) {
+      counts.unqualified += 1;
+      continue;
+    }
+    if (board.hosts(model, neuron)) {
+      counts.holdsCopy += 1;
+      continue;
+    }
+    const choice = choiceOn(board, { model, neuron }, options);
+    if (choice === undefined) counts.noRoom += 1;
+    else choices.push(choice);
+  }
+  return { choices, ruledOut: { silent: input.fleet.neurons.length - neurons.length, ...counts } };
 }

@@ -33,9 +33,14 @@ function hintOf(explanation: UnplacedExplanation): string {
 
 /** The case in one sentence. */
 export function summaryOf(explanation: UnplacedExplanation): string {
+  if (explanation.brief) return hintOf(explanation);
+  const old = explanation.outdated > 0 ? "; the running copy keeps its old settings meanwhile" : "";
+  return caseOf(explanation) + old;
+}
+
+function caseOf(explanation: UnplacedExplanation): string {
   const { need, nearest, blockers, conflict, layer } = explanation;
   const size = need.mib === undefined ? "memory" : `${need.mib} MB (${need.source})`;
-  if (explanation.brief) return hintOf(explanation);
   if (layer === "never") return `never fits: ${neverText(explanation, size)}`;
   if (conflict !== null) return `does not fit together with others: ${conflictText(conflict)}`;
   if (blockers.length > 0) return `does not fit now: ${blockersText(blockers)}`;
@@ -48,7 +53,9 @@ function neverText({ nearest, verdicts }: UnplacedExplanation, size: string): st
     checks.some(({ check, ok }) => check === "one_copy" && !ok),
   );
   const also =
-    hosting.length === 0 ? "" : `; ${hosting.map(({ neuron }) => neuron).join(", ")} hold a copy already`;
+    hosting.length === 0
+      ? ""
+      : `; ${hosting.map(({ neuron }) => neuron).join(", ")} ${hosting.length === 1 ? "holds" : "hold"} a copy already`;
   const misses = verdicts.filter(({ checks }) =>
     checks.some(({ check, ok }) => !ok && check !== "one_copy" && check !== "memory"),
   );
@@ -75,38 +82,55 @@ function blockersText(blockers: readonly Blocker[]): string {
 
 function conflictText({ models, needMib, haveMib, neurons, lines }: Conflict): string {
   const names = models.map(({ modelId, copies }) => (copies === 1 ? modelId : `${copies} x ${modelId}`));
-  const because = lines.map(({ key, id }) => `${key} of ${id}`);
-  const matter = because.length === 0 ? "" : `; what matters: ${because.join(", ")}`;
   const where = neurons.length > 4 ? `${neurons.length} neurons` : neurons.join(", ");
-  return `${names.join(" + ")} need ${needMib} MB in pieces that ${where} (${haveMib} MB) cannot hold${matter}`;
+  const have = `${neurons.length === 1 ? "has" : "have"} ${haveMib} MB`;
+  const room =
+    needMib > haveMib
+      ? `need ${needMib} MB, and ${where} ${have} for them`
+      : `need ${needMib} MB; ${where} ${have} for them, but not in pieces that fit`;
+  const because = lines.map(({ key, id }) => `${key} of ${id}`);
+  const matter = because.length === 0 ? "" : `; each of these lines decides: ${because.join(", ")}`;
+  return `${names.join(" + ")} ${room}${matter}`;
 }
 
 /** A remedy in words, naming the line of the fleet files. */
-export function remedyText(remedy: Remedy, { modelId, need }: UnplacedExplanation): string {
-  const { kind, to, neuron, from, line } = remedy;
-  const fits = neuron === null ? "" : `; it then fits on ${neuron}`;
-  switch (kind) {
-    case "context":
-    case "min_devices":
-    case "min_device_vram_mb":
-      return `set \`${kind} = ${to}\` (now ${from ?? "unset"}) in the block of ${modelId}${fits}`;
-    case "vram_mb":
-      return `if it really takes no more than ${to} MB, declare \`vram_mb = ${to}\` (now ${from ?? "unset"}) for ${modelId}${fits}`;
-    case "pinned_on":
-      return `allow ${neuron ?? "another neuron"}: \`pinned_on = ${to}\` in the block of ${modelId}`;
-    case "drain":
-      return `end the drain: \`drain = false\` in the block of neuron ${line?.id ?? ""}${fits}`;
-    case "residency_priority":
-      return `raise \`residency_priority\` of ${modelId} to ${to} (now ${from ?? "100"}); what is in its way on ${neuron ?? "the neuron"} then gives way`;
-    case "replicas":
-      return `want less: \`replicas = ${to}\` (now ${from ?? "0"}) in the block of ${modelId}`;
-    case "other_replicas":
-      return `lower \`replicas\` of ${line?.id ?? "another model"} to ${to} (now ${from ?? "1"})${fits}`;
-    case "neuron_back":
-      return `bring ${to} back, which does not answer and may hold it`;
-    case "device":
-      return `add ${to}${need.mib === undefined ? "" : ` for the ${need.mib} MB of ${modelId}`}`;
-    default:
-      return kind satisfies never;
-  }
-}
+export const remedyText = (remedy: Remedy, explanation: UnplacedExplanation): string =>
+  REMEDY_TEXT[remedy.kind](remedy, explanation) + costText(remedy);
+
+const NEEDS_NO_TRIAL: ReadonlySet<Remedy["kind"]> = new Set(["replicas", "neuron_back", "device"]);
+
+/** The same for people, who are told what nobody has tried. */
+export const adviceText = (remedy: Remedy, explanation: UnplacedExplanation): string =>
+  remedyText(remedy, explanation) +
+  (remedy.tried === true || NEEDS_NO_TRIAL.has(remedy.kind) ? "" : " (not tried)");
+
+/** Who pays for it, where that is known. */
+const costText = ({ costs = [] }: Remedy): string =>
+  costs.length === 0 ? "" : `; ${costs.join(" and ")} then ${costs.length === 1 ? "loses" : "lose"} a copy`;
+
+type RemedyWords = (remedy: Remedy, explanation: UnplacedExplanation) => string;
+
+const fitsOn = ({ neuron }: Remedy): string => (neuron === null ? "" : `; it then fits on ${neuron}`);
+
+const ownSetting: RemedyWords = (remedy, { modelId }) =>
+  `set \`${remedy.kind} = ${remedy.to}\` (now ${remedy.from ?? "unset"}) in the block of ${modelId}${fitsOn(remedy)}`;
+
+const REMEDY_TEXT: Readonly<Record<Remedy["kind"], RemedyWords>> = {
+  context: ownSetting,
+  min_devices: ownSetting,
+  min_device_vram_mb: ownSetting,
+  vram_mb: (remedy, { modelId }) =>
+    `if it really takes no more than ${remedy.to} MB, declare \`vram_mb = ${remedy.to}\` (now ${remedy.from ?? "unset"}) for ${modelId}${fitsOn(remedy)}`,
+  pinned_on: ({ neuron, to }, { modelId }) =>
+    `allow ${neuron ?? "another neuron"}: \`pinned_on = ${to}\` in the block of ${modelId}`,
+  drain: (remedy) =>
+    `end the drain: \`drain = false\` in the block of neuron ${remedy.line?.id ?? ""}${fitsOn(remedy)}`,
+  residency_priority: (remedy, { modelId }) =>
+    `raise \`residency_priority\` of ${modelId} to ${remedy.to} (now ${remedy.from ?? "100"})${fitsOn(remedy)}`,
+  replicas: ({ to, from }, { modelId }) =>
+    `want less: \`replicas = ${to}\` (now ${from ?? "0"}) in the block of ${modelId}`,
+  other_replicas: (remedy) =>
+    `lower \`replicas\` of ${remedy.line?.id ?? "another model"} to ${remedy.to} (now ${remedy.from ?? "1"})${fitsOn(remedy)}`,
+  neuron_back: ({ to }) => `bring ${to} back, which does not answer and may hold it`,
+  device: ({ to }, { modelId, need }) => `add ${to}${need.mib === undefined ? "" : `, for ${modelId}`}`,
+};

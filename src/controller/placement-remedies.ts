@@ -5,8 +5,8 @@ import { devicesOf, silentNeurons, type ProblemModel, type ProblemNeuron } from 
 import type { Blocker, NeuronVerdict, Remedy } from "./placement-types.ts";
 
 /*
- * What would let a copy in, in terms of lines of the fleet files. Every remedy is tried on the placement as it is,
- * with the one line changed; what does not help is not offered. Cheapest first: a setting of the model itself, then
+ * What could let a copy in, in terms of lines of the fleet files, judged one neuron at a time; remedy-trials then plans
+ * the fleet with each line changed and drops what does not help. Cheapest first: a setting of the model itself, then
  * where it may go, then what others give up, then wanting less, then buying.
  */
 
@@ -30,6 +30,8 @@ export function remediesFor(board: Board, unplaced: Unplaced): Remedy[] {
     ...deviceRemedy(unplaced.model),
   ];
 }
+
+const tomlList = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(", ")}]`;
 
 const line = (id: string, key: string): Remedy["line"] => ({ table: "models", id, key });
 
@@ -146,8 +148,7 @@ function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
     const best = closest(board, { ...model, open });
     if (best !== undefined && best.slackMib >= 0 && at(model.open, best.neuron) === 0) {
       const neuron = nameOf(board, best.neuron);
-      const list = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(", ")}]`;
-      const [from, to] = [list(pins), list([...pins, neuron])];
+      const [from, to] = [tomlList(pins), tomlList([...pins, neuron])];
       found.push({ kind: "pinned_on", line: line(model.id, "pinned_on"), from, to, neuron });
     }
   }
@@ -234,7 +235,11 @@ function replicasRemedy({ model, missing }: Unplaced): Remedy[] {
 function deviceRemedy(model: ProblemModel): Remedy[] {
   if (!model.sizeKnown) return [];
   const each = Math.max(model.floorMib, Math.ceil(model.mib / model.width));
+  const { pinned_on: pins } = model.desired.block;
+  const where = pins.length > 0 ? ` to ${pins.join(" or ")}` : model.width === 1 ? "" : " to one neuron";
   const what =
-    model.width === 1 ? `a device with ${each} MB free` : `${model.width} devices with ${each} MB free each`;
+    model.width === 1
+      ? `a device with ${each} MB free${where}`
+      : `${model.width} devices with ${each} MB free each${where}`;
   return [{ kind: "device", line: null, from: null, to: what, neuron: null }];
 }

@@ -65,17 +65,29 @@ export interface WhyHere {
     | "weight"
     | "fewest_models"
     | "tie_break"
-    /** Another place would have been preferred; this one lets all copies fit together. */
+    /** Chosen together with the other copies; beside them as they stand now, another place would do as well. */
     | "joint_fit";
   /** Neurons that could hold it with everything else where it is, this one included. */
   readonly possible: number;
   /** The next best of them. */
   readonly runnerUp: { readonly neuron: string; readonly freeAfterMib: number } | null;
   readonly freeAfterMib: number;
+  /** Why the other neurons are out of the question; null for a copy that stays, for which none was asked. */
+  readonly ruledOut: NeuronsRuledOut | null;
   /** The model for which it left its old place; null when it did not, or left for another reason. */
   readonly movedFor: string | null;
   /** Models that give way to it on this neuron. */
   readonly displaces: readonly string[];
+}
+
+/** How many other neurons cannot take a copy, by the first reason. */
+export interface NeuronsRuledOut {
+  readonly silent: number;
+  /** By pins, drains, harness or devices. */
+  readonly unqualified: number;
+  readonly holdsCopy: number;
+  /** With everything else where it is. */
+  readonly noRoom: number;
 }
 
 export interface Arrival {
@@ -182,7 +194,7 @@ export interface FileLine {
   readonly key: string;
 }
 
-/** A change that was tried on this placement and lets a copy in. */
+/** A change that lets a copy in, as far as placement can tell; see remedy-trials for the proof. */
 export interface Remedy {
   readonly kind:
     | "context"
@@ -201,6 +213,10 @@ export interface Remedy {
   readonly to: string;
   /** Where the copy would go; null when the remedy is to want less. */
   readonly neuron: string | null;
+  /** True once the whole fleet was planned with this change and the copy had a place. */
+  readonly tried?: boolean;
+  /** Models that would lose a copy by it; known once it was tried. */
+  readonly costs?: readonly string[];
 }
 
 export interface UnplacedExplanation {

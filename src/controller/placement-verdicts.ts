@@ -3,10 +3,10 @@ import type { Board } from "./placement-board.ts";
 import { standingChecks, standingFailures } from "./placement-checks.ts";
 import {
   capacityMib,
-  heldBy,
   leastMib,
   obtainableMib,
   roomFor,
+  type Holder,
   type MemoryRoom,
 } from "./placement-memory.ts";
 import type { ProblemModel } from "./placement-problem.ts";
@@ -113,14 +113,15 @@ function memoryChecks(model: ProblemModel, room: MemoryRoom): Check[] {
   if (availableMib === null || capacityMib === null) return [];
   const least = leastMib(model);
   const on = model.width === 1 ? "one device" : `${model.width} devices`;
+  const largest = model.width === 1 ? "the largest has" : `the largest ${model.width} have`;
   const isLarge = least > capacityMib;
   const capacity: Check = {
     check: "capacity",
     ok: !isLarge,
     slack: capacityMib - least,
     detail: isLarge
-      ? `needs ${model.mib} MB on ${on}, but they have ${capacityMib} MB when empty`
-      : `${on} have ${capacityMib} MB when empty`,
+      ? `needs ${model.mib} MB on ${on}, but ${largest} ${capacityMib} MB when empty`
+      : `${largest} ${capacityMib} MB when empty`,
   };
   const need = model.sizeKnown ? `${model.mib} MB` : "some free memory (its size is not known yet)";
   const fits = availableMib >= least;
@@ -130,15 +131,23 @@ function memoryChecks(model: ProblemModel, room: MemoryRoom): Check[] {
     slack: availableMib - least,
     detail: fits
       ? `needs ${need} on ${on}, and ${availableMib} MB can be had`
-      : `needs ${need} on ${on}, but ${availableMib} MB are free${holdersText(room)}`,
+      : `needs ${need} on ${on}, but no more than ${availableMib} MB can be had${holdersText(room, model.priority)}`,
   };
   return [capacity, memory];
 }
 
-function holdersText({ staying, foreignMib }: MemoryRoom): string {
-  const tenants = staying.map((holder) => `${holder.modelId} holds ${heldBy(holder)} MB`);
-  if (foreignMib > 0) tenants.push(`other processes hold ${foreignMib} MB`);
+function holdersText({ staying, foreignMib }: MemoryRoom, priority: number): string {
+  const tenants = staying.map(
+    ({ holder, mib }) => `${holder.modelId} keeps ${mib} MB (${whyItStays(holder, priority)})`,
+  );
+  if (foreignMib > 0) tenants.push(`other processes keep ${foreignMib} MB`);
   return tenants.length === 0 ? "" : `: ${tenants.join(", ")}`;
+}
+
+function whyItStays({ kind, priority: own }: Holder, priority: number): string {
+  if (kind === "protected") return "protect = true";
+  if (kind === "loaded_by_hand") return "loaded by hand";
+  return own === priority ? "same class" : `class ${own}`;
 }
 
 const MEMORY_CHECKS: ReadonlySet<CheckName> = new Set(["capacity", "memory"]);

@@ -6,7 +6,7 @@ import type {
   PlacementVerdict,
   UnplacedCopy,
 } from "../protocol/plan-document.ts";
-import { remedyText, summaryOf } from "./placement-refusals.ts";
+import { adviceText, summaryOf } from "./placement-refusals.ts";
 import type * as placement from "./placement-types.ts";
 
 /** Placement's findings as the plan document shows them: the same facts, and each rule and remedy in words. */
@@ -39,19 +39,46 @@ const runnerUp = ({ runnerUp: next }: placement.WhyHere): string =>
 
 const RULE_TEXT: Readonly<Record<placement.WhyHere["rule"], (why: placement.WhyHere) => string>> = {
   stays: () => "it is loaded, and what may stay stays",
-  only_place: () => "no other neuron can hold it",
+  only_place: ({ ruledOut }) => onlyPlaceText(ruledOut),
   spares_on_demand_room: (why) => `least room for models on demand is lost${runnerUp(why)}`,
   most_free: (why) => `most memory stays free: ${formatMib(why.freeAfterMib)}${runnerUp(why)}`,
   tightest_fit: (why) => `it fits best: ${formatMib(why.freeAfterMib)} stay free${runnerUp(why)}`,
   weight: (why) => `{neuron} has the higher weight${runnerUp(why)}`,
   fewest_models: (why) => `{neuron} holds the fewest models${runnerUp(why)}`,
   tie_break: (why) => `{neuron} is as good as any${runnerUp(why)}`,
-  joint_fit: (why) => `only so do all copies fit together${runnerUp(why)}`,
+  joint_fit: ({ runnerUp: next }) =>
+    next === null
+      ? "chosen together with the other copies"
+      : `chosen together with the other copies; beside them, ${next.neuron} would do as well, with ${formatMib(next.freeAfterMib)} left`,
 };
+
+/** "the only place: 1 other neuron holds a copy already, 2 have no room". */
+function onlyPlaceText(ruledOut: placement.NeuronsRuledOut | null): string {
+  if (ruledOut === null) return "the only place";
+  const { silent, unqualified, holdsCopy, noRoom } = ruledOut;
+  const reasons = [
+    {
+      count: unqualified,
+      one: "does not qualify",
+      many: "do not qualify",
+    },
+    { count: holdsCopy, one: "holds a copy already", many: "hold a copy already" },
+    { count: noRoom, one: "has no room", many: "have no room" },
+    { count: silent, one: "does not answer", many: "do not answer" },
+  ].filter(({ count }) => count > 0);
+  if (reasons.length === 0) return "the only neuron";
+  const [first, ...rest] = reasons.map(({ count, one, many }) => ({ count, verb: count === 1 ? one : many }));
+  const others = first?.count === 1 ? "other neuron" : "other neurons";
+  return [
+    `the only place: ${first?.count ?? 0} ${others} ${first?.verb ?? ""}`,
+    ...rest.map(({ count, verb }) => `${count} ${verb}`),
+  ].join(", ");
+}
 
 export const planGap = (gap: placement.PlacementGap): PlacementGap => ({
   status: gap.kind,
   gap_percent: gap.percent,
+  counts: gap.counts,
   placed: gap.placed,
   bound: gap.bound,
   engine: gap.engine,
@@ -82,9 +109,14 @@ function explained(copy: UnplacedCopy, found: placement.UnplacedExplanation | un
     })),
     conflict: planConflict(found.conflict),
     remedies: found.remedies.map((remedy) => ({
-      text: remedyText(remedy, found),
-      ...remedy,
+      text: adviceText(remedy, found),
+      kind: remedy.kind,
       line: remedy.line === null ? null : { ...remedy.line },
+      from: remedy.from,
+      to: remedy.to,
+      neuron: remedy.neuron,
+      tried: remedy.tried ?? false,
+      costs: [...(remedy.costs ?? [])],
     })),
   };
 }

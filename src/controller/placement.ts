@@ -210,7 +210,11 @@ class Answer {
       const outdated = model.demands.filter(
         (demand) => at(this.#board.untouched, demand) === 1 && demands[demand]?.home?.current === false,
       ).length;
-      const missing = without - this.#claim(number, without);
+      // What was seen somewhere and lost its place is not in doubt: it is missing.
+      const unseen = model.demands.filter(
+        (demand) => this.#board.places[demand] === undefined && demands[demand]?.home === null,
+      ).length;
+      const missing = without - this.#claim(number, unseen);
       return missing + outdated === 0 ? [] : [{ model, missing, outdated }];
     });
     const depths = this.#depths(unplaced.map(({ model }) => model));

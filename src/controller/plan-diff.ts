@@ -13,12 +13,16 @@ export interface DiffInput {
   readonly copies: readonly JudgedCopy[];
   readonly placement: Pick<Placement, "arrivals" | "displaced" | "outdated">;
   readonly observed: ObservedFleet;
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
 }
 
 export interface PlanDiff {
   readonly drafts: readonly Draft[];
   /** Copies that are already as declared. */
   readonly unchanged: number;
+  /** `model@neuron` of surplus copies that stay, because placement wanted one just there. */
+  readonly stay: ReadonlySet<string>;
 }
 
 /** Everything that differs between what is loaded and where placement wants it, in no order yet. */
@@ -33,6 +37,7 @@ class FleetDiff {
   readonly #shares: ReadonlyMap<string, Shares>;
   readonly #history: LoadHistory;
   readonly #drafts: Draft[] = [];
+  readonly #stay = new Set<string>();
   #unchanged = 0;
 
   constructor(input: DiffInput) {
@@ -64,7 +69,7 @@ class FleetDiff {
     }
     for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
     for (const arrival of this.#arrivals.values()) this.#load(arrival, moved.get(arrival.modelId) ?? []);
-    return { drafts: this.#drafts, unchanged: this.#unchanged };
+    return { drafts: this.#drafts, unchanged: this.#unchanged, stay: this.#stay };
   }
 
   /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
@@ -107,12 +112,17 @@ class FleetDiff {
       copy.resident.spec_hash === copy.model?.specHash;
     if (!stays) return { reason: standing.reason, detail: standing.detail };
     this.#arrivals.delete(key);
+    this.#stay.add(key);
     this.#unchanged += 1;
     return undefined;
   }
 
   #sharesOf(copy: JudgedCopy): Shares {
     return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
+  }
+
+  #wasProtected({ model, resident }: JudgedCopy): boolean {
+    return model === undefined && this.#input.formerlyProtected?.has(resident.id) === true;
   }
 
   #requests(copy: JudgedCopy): LiveRequests | null {
@@ -122,6 +132,7 @@ class FleetDiff {
   #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
+    const wasProtected = this.#wasProtected(copy);
     this.#drafts.push({
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
@@ -134,8 +145,8 @@ class FleetDiff {
         ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
         actions: ["unload"],
         action_reason: reason,
-        detail,
-        protected: model?.block.protect ?? false,
+        detail: wasProtected ? `${detail}, and its last one had protect = true` : detail,
+        protected: wasProtected || model?.block.protect === true,
         ...perDevice(this.#sharesOf(copy)),
         vram_before_mb: resident.vram_used_mb,
         vram_after_mb: 0,
@@ -159,9 +170,23 @@ class FleetDiff {
         : movedFrom.length > 0
           ? "moved"
           : "declared_not_loaded";
-    const detail = loadDetail(model, reason, movedFrom);
+    const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
+    const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
     const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
     this.#drafts.push({ ...loadDraft(place, { reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
+  }
+
+  /** Copies that are seen, and silent neurons on which there may be more. */
+  #knownCopies({ block }: DesiredModel): Pick<LoadFacts, "loaded" | "silent"> {
+    const { copies, observed } = this.#input;
+    const loaded = copies.filter(
+      ({ resident, standing }) => resident.id === block.id && standing.kind !== "ending",
+    ).length;
+    const { pinned_on: pins } = block;
+    const silent = observed.neurons
+      .filter(({ name, reachable }) => !reachable && (pins.length === 0 || pins.includes(name)))
+      .map(({ name }) => name);
+    return { loaded, silent };
   }
 
   #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
@@ -246,15 +271,40 @@ function perDevice(shares: Shares): Pick<DraftChange, "devices" | "device_vram_m
   return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
 }
 
-function loadDetail(model: DesiredModel, reason: PlanReason, movedFrom: readonly string[]): string {
-  const { replicas } = model.block;
-  const why =
-    reason === "moved"
-      ? `takes over from ${movedFrom.toSorted().join(" and ")}`
+interface LoadFacts {
+  readonly movedFrom: readonly string[];
+  readonly loaded: number;
+  readonly silent: readonly string[];
+}
+
+function loadDetail(model: DesiredModel, reason: PlanReason, facts: LoadFacts): string {
+  return (
+    (reason === "moved"
+      ? movedText(facts.movedFrom)
       : reason === "spec_changed"
         ? "comes back with the new settings"
-        : `replicas = ${replicas}, and ${replicas === 1 ? "it is" : "a copy is"} not loaded`;
-  return why + sizeRemark(model);
+        : missingText(model.block.replicas, facts)) + sizeRemark(model)
+  );
+}
+
+const movedText = (from: readonly string[]): string =>
+  from.length === 0 ? "comes back on other devices" : `takes over from ${from.toSorted().join(" and ")}`;
+
+/** "replicas = 2, and 1 is loaded". */
+function missingText(replicas: number, { loaded, silent }: LoadFacts): string {
+  const seen =
+    loaded > 0
+      ? `${loaded} ${loaded === 1 ? "is" : "are"} loaded`
+      : replicas === 1
+        ? "it is not loaded"
+        : "none is loaded";
+  const [first] = silent;
+  const where = silent.length === 1 ? (first ?? "") : `${silent.length} neurons`;
+  const doubt =
+    first === undefined
+      ? ""
+      : `; ${where} may hold a copy and ${silent.length === 1 ? "does" : "do"} not answer`;
+  return `replicas = ${replicas}, and ${seen}${doubt}`;
 }
 
 const sizeRemark = (model: DesiredModel): string =>

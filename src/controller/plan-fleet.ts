@@ -3,6 +3,7 @@ import { canonicalDigest } from "../protocol/canonical-digest.ts";
 import {
   PLAN_FORMAT_VERSION,
   type DeclaredModel,
+  type PlanChange,
   type PlanDocument,
   type PlanRevision,
 } from "../protocol/plan-document.ts";
@@ -18,8 +19,10 @@ import { planRows } from "./plan-rows.ts";
 import { survivalOf } from "./plan-survival.ts";
 import { confineToTargets } from "./plan-targets.ts";
 import type { JudgedCopy } from "./present-copies.ts";
+import { RemedyTrials } from "./remedy-trials.ts";
 import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun, type Simulation } from "./simulate-plan.ts";
 import { forecast, type Forecast } from "./transition-forecast.ts";
+import { unloadGuard } from "./unload-guard.ts";
 
 /** Desired state and where it comes from. */
 export interface PlanSource {
@@ -30,14 +33,18 @@ export interface PlanSource {
 
 export interface PlanInput extends PlanSource {
   readonly observed: ObservedFleet;
+  /** Of the cortex that plans. */
+  readonly cortexVersion?: string | undefined;
   /** Set when the observation was read from a snapshot. */
   readonly snapshotDigest?: string | undefined;
   /** Confine the plan to these models and what their changes depend on. */
   readonly targets?: readonly string[] | undefined;
   /** Plan this revision on the same observation too, and say what is caused by the difference. */
   readonly base?: PlanSource | undefined;
-  /** "skip": leave out what the death of each neuron would cost, for callers that only want the changes. */
-  readonly survival?: "skip" | undefined;
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+  /** "skip": neither what the death of each neuron would cost nor trials of remedies, for callers that only want the changes. */
+  readonly whatIf?: "skip" | undefined;
 }
 
 /** Neurons that apply changes at once. */
@@ -47,7 +54,7 @@ const PARALLELISM = 10;
 export function planFleet(input: PlanInput): PlanDocument {
   const document = planOne(input);
   if (input.base === undefined) return withDigest(document);
-  const base = planOne({ ...input, ...input.base, survival: "skip" });
+  const base = planOne({ ...input, ...input.base, whatIf: "skip" });
   return withDigest(comparePlans(document, base));
 }
 
@@ -60,7 +67,11 @@ const withDigest = (document: Undigested): PlanDocument => {
 
 function planOne(input: PlanInput): Undigested {
   const { fleet, observed } = input;
-  const rounds = planRounds(fleet, observed);
+  const found = planRounds(fleet, observed, { formerlyProtected: input.formerlyProtected });
+  const rounds =
+    input.whatIf === "skip"
+      ? found
+      : { ...found, placement: new RemedyTrials(fleet, observed).proven(found.placement) };
   const { steps, deferred, outside } = confineToTargets(rounds.transition, input.targets ?? []);
   const predicted = forecast({
     steps,
@@ -82,6 +93,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
   const { desired, placement, transition } = parts;
   const changes = planRows(transition.steps, { forecast: parts.predicted, observed, desired });
   const simulation = simulateSteps(observed, memoryStepsOf(observed, changes));
+  const neurons = planNeurons(input, simulation);
   const problems = simulation.overruns.map(overrunText);
   const isTarget = ({ model_id }: { readonly model_id: string }): boolean =>
     input.targets === undefined || input.targets.length === 0 || input.targets.includes(model_id);
@@ -94,6 +106,7 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
   }));
   return {
     format_version: PLAN_FORMAT_VERSION,
+    cortex_version: input.cortexVersion ?? "unknown",
     fleet: fleet.fleet.name,
     revision: input.revision,
     fleet_digest: input.fleetDigest,
@@ -106,18 +119,19 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     outside_targets: parts.outside,
     comparison: null,
     declared: declaredModels(desired),
-    neurons: planNeurons(input, simulation),
+    neurons,
     changes,
     unchanged: parts.unchanged,
+    unload_guard: unloadGuard(neurons, changes, fleet.gitops.max_unload_percent),
     unplaced,
     unknown,
     deferred,
-    left_alone: leftAlone(parts.copies),
+    left_alone: leftAlone(parts.copies, changes),
     placement: planGap(placement.gap),
     assignments: placement.assignments.map(planAssignment),
     schedule: parts.predicted.schedule,
     survival:
-      input.survival === "skip"
+      input.whatIf === "skip"
         ? { neurons: null, remark: null }
         : survivalOf(fleet, fleetAfter(observed, changes)),
     traffic: observed.traffic === undefined ? null : { window_secs: observed.traffic.windowSecs },
@@ -166,8 +180,14 @@ function servingCopies(observed: ObservedFleet): Map<string, string[]> {
   return serving;
 }
 
-function leftAlone(copies: readonly JudgedCopy[]): PlanDocument["left_alone"] {
+/** A later round may find a use for a copy that was nobody's in the first. */
+function leftAlone(
+  copies: readonly JudgedCopy[],
+  changes: readonly PlanChange[],
+): PlanDocument["left_alone"] {
+  const touched = new Set(changes.map((change) => copyKey(change.model_id, change.neuron)));
   return copies
+    .filter(({ resident, neuron }) => !touched.has(copyKey(resident.id, neuron.name)))
     .flatMap(({ resident, neuron, standing }) =>
       standing.kind === "left_alone"
         ? [{ model_id: resident.id, neuron: neuron.name, reason: standing.reason }]

@@ -1,6 +1,7 @@
 import type { NeuronBlock } from "../fleet/fleet-schema.ts";
 import type { PlanNeuron } from "../protocol/plan-document.ts";
 import { residentShares } from "./device-room.ts";
+import { withoutCredentials } from "./fleet-snapshots.ts";
 import { factsDigest, neuronFacts } from "./neuron-facts.ts";
 import type { ObservedNeuron } from "./observed-fleet.ts";
 import type { Simulation } from "./simulate-plan.ts";
@@ -11,14 +12,15 @@ export function planNeuron(
   block: NeuronBlock | undefined,
   simulation: Simulation,
 ): PlanNeuron {
-  const { name, endpoint } = neuron;
+  const { name } = neuron;
+  const endpoint = withoutCredentials(neuron.endpoint);
   const drain = block?.drain ?? false;
   if (!neuron.reachable) {
     return {
       name,
       endpoint,
       reachable: false,
-      problem: neuron.problem,
+      problem: withoutCredentials(neuron.problem),
       drain,
       generation: null,
       observation_digest: null,
@@ -32,6 +34,7 @@ export function planNeuron(
   const facts = neuronFacts(neuron);
   const memory = simulation.devices.get(name);
   const shares = residentShares(neuron);
+  const origins = new Map(neuron.models.map(({ id, origin }) => [id, origin.kind]));
   return {
     name,
     endpoint,
@@ -46,6 +49,7 @@ export function planNeuron(
       model_id: model.model_id,
       spec_hash: model.spec_hash,
       status: model.status,
+      origin: origins.get(model.model_id) ?? "manual",
       devices: [...model.devices],
       device_vram_mb: model.devices.map((index) => shares.get(model.model_id)?.get(index) ?? 0),
     })),

@@ -1,8 +1,8 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import type { Assignment, Placement, SuggestedCopy } from "./placement-types.ts";
-import { placeModels } from "./placement.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
+import type { Assignment, Placement, PlacementOptions } from "./placement-types.ts";
 import { copyKey, diffPlacement } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
 import { judgeCopies, type JudgedCopy } from "./present-copies.ts";
@@ -29,15 +29,28 @@ export interface PlanRounds {
 
 const MOST_ROUNDS = 4;
 
-export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
-  let result = planRound(fleet, observed);
+export interface PlanRoundsOptions extends PlacementOptions {
+  /** Models without a block whose last block had `protect = true`. */
+  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+}
+
+/** Trials do without explanations. */
+export function planRounds(
+  fleet: Fleet,
+  observed: ObservedFleet,
+  options: PlanRoundsOptions = {},
+): PlanRounds {
+  let result = planRound(fleet, observed, options);
   let after = observed;
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
     after = afterSteps(after, latest);
-    const next = planRound(fleet, after);
+    const next = planRound(fleet, after, options);
     if (next.transition.steps.length === 0) break;
-    const direct = planRound(fleet, observed, next.placement.assignments);
+    const direct = planRound(fleet, observed, {
+      ...options,
+      suggestion: next.placement.assignments,
+    });
     if (openCopies(direct) < openCopies(result)) {
       result = direct;
       after = observed;
@@ -54,7 +67,8 @@ export function planRounds(fleet: Fleet, observed: ObservedFleet): PlanRounds {
 
 function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {
   const { deferred } = transition;
-  const isOpen = placement.unplaced.length + placement.outdated.length + deferred.length > 0;
+  const { unplaced, outdated, unknown } = placement;
+  const isOpen = unplaced.length + outdated.length + unknown.length + deferred.length > 0;
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
@@ -67,13 +81,20 @@ const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): O
 /** Copies that are declared and will not be there as declared. */
 const openCopies = ({ placement, transition }: PlanRounds): number =>
   placement.explanations.reduce((total, { missing, outdated }) => total + missing + outdated, 0) +
+  placement.unknown.reduce((total, { replicas }) => total + replicas, 0) +
   transition.deferred.length;
 
-function planRound(fleet: Fleet, observed: ObservedFleet, suggestion?: readonly SuggestedCopy[]): PlanRounds {
+function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOptions): PlanRounds {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies, options: { suggestion } });
-  const { drafts, unchanged } = diffPlacement({ desired, copies, placement, observed });
+  const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options });
+  const { drafts, unchanged, stay } = diffPlacement({
+    desired,
+    copies,
+    placement,
+    observed,
+    formerlyProtected: options.formerlyProtected,
+  });
   const transition = scheduleTransition({
     drafts,
     free: freeMemory(observed),
@@ -82,8 +103,26 @@ function planRound(fleet: Fleet, observed: ObservedFleet, suggestion?: readonly 
       reachableNeurons(observed).flatMap(({ name, models }) => models.map(({ id }) => copyKey(id, name))),
     ),
   });
-  return { desired, copies, placement, transition, unchanged };
+  const assignments = placement.assignments.map((assignment) =>
+    stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
+  );
+  return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
 }
+
+/** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */
+const kept = (assignment: Assignment): Assignment => ({
+  ...assignment,
+  status: "kept",
+  movedFrom: null,
+  reason: {
+    ...assignment.reason,
+    rule: "stays",
+    runnerUp: null,
+    ruledOut: null,
+    movedFor: null,
+    displaces: [],
+  },
+});
 
 /** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
 function following(

@@ -18,16 +18,19 @@ export function planRows(
   const neurons = new Map(reachableNeurons(context.observed).map((neuron) => [neuron.name, neuron]));
   return steps.map(({ draft, dependsOn, interruption }) => {
     const { change } = draft;
+    const downtime = context.forecast.downtimes.get(change.id) ?? null;
+    // A downtime says so itself.
+    const interrupted = downtime === null && interruption !== undefined ? `; ${interruption}` : "";
     const neuron = neurons.get(change.neuron);
     const takesDown = change.kind !== "load" && change.action_reason !== "parking_ended";
     const requests =
       takesDown && neuron !== undefined ? liveRequests(context.observed, neuron, change.model_id) : null;
     return {
       ...change,
-      detail: interruption === undefined ? change.detail : `${change.detail}; ${interruption}`,
+      detail: change.detail + interrupted,
       depends_on: [...dependsOn],
       wave: context.forecast.waves.get(change.id) ?? 1,
-      downtime: context.forecast.downtimes.get(change.id) ?? null,
+      downtime,
       download_bytes: downloadBytes(change.kind, context.desired.get(change.model_id)?.block),
       requests,
       caused_by: null,

@@ -1,8 +1,8 @@
 import type { Fleet } from "../fleet/fleet-schema.ts";
-import type { Survival } from "../protocol/plan-document.ts";
+import type { Survival } from "../protocol/plan-outlook.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
-import { placeModels } from "./placement.ts";
 import { judgeCopies } from "./present-copies.ts";
 
 /** Neurons times declared copies up to which every neuron's death is played through. */
@@ -30,7 +30,7 @@ interface Game {
   readonly fleet: Fleet;
   readonly after: ObservedFleet;
   readonly desired: ReadonlyMap<string, DesiredModel>;
-  readonly whole: ReadonlyMap<string, number>;
+  readonly whole: ReadonlyMap<string, PlacedCopies>;
 }
 
 function deathOf(name: string, game: Game): NonNullable<Survival["neurons"]>[number] {
@@ -39,8 +39,12 @@ function deathOf(name: string, game: Game): NonNullable<Survival["neurons"]>[num
   const placed = copiesPlaced(fleet, rest, game.desired);
   const serving = loadedCopies(rest);
   const declared = fleet.models.filter(({ replicas }) => replicas > 0).map(({ id }) => id);
-  const had = (id: string): number => game.whole.get(id) ?? 0;
-  const has = (id: string): number => placed.get(id) ?? 0;
+  const had = (id: string): number => sum(game.whole.get(id));
+  // A silent neuron is no refuge: only what may have been there before counts as there.
+  const has = (id: string): number => {
+    const { known = 0, unknown = 0 } = placed.get(id) ?? {};
+    return known + Math.min(unknown, game.whole.get(id)?.unknown ?? 0);
+  };
   const lost = declared.filter((id) => had(id) > 0 && has(id) === 0);
   const reduced = declared.filter((id) => has(id) > 0 && has(id) < had(id));
   const before = loadedCopies(game.after);
@@ -48,19 +52,26 @@ function deathOf(name: string, game: Game): NonNullable<Survival["neurons"]>[num
   return { neuron: name, lost: lost.toSorted(), reduced: reduced.toSorted(), reloaded: reloaded.toSorted() };
 }
 
-/** Copies per model, those that may be on silent neurons included. */
+/** Copies of a model that have a place, and copies that may be on neurons that do not answer. */
+interface PlacedCopies {
+  readonly known: number;
+  readonly unknown: number;
+}
+
+const sum = ({ known, unknown }: PlacedCopies = { known: 0, unknown: 0 }): number => known + unknown;
+
 function copiesPlaced(
   fleet: Fleet,
   observed: ObservedFleet,
   desired: ReadonlyMap<string, DesiredModel>,
-): Map<string, number> {
+): Map<string, PlacedCopies> {
   const copies = judgeCopies(fleet, observed, desired);
-  const placement = placeModels({ fleet, observed, desired, copies, options: { explain: false } });
-  const count = new Map<string, number>();
-  for (const { modelId } of placement.assignments) count.set(modelId, (count.get(modelId) ?? 0) + 1);
-  for (const { model_id, replicas } of placement.unknown)
-    count.set(model_id, (count.get(model_id) ?? 0) + replicas);
-  return count;
+  const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options: { explain: false } });
+  const known = Map.groupBy(placement.assignments, ({ modelId }) => modelId);
+  const unknown = new Map(placement.unknown.map(({ model_id, replicas }) => [model_id, replicas]));
+  return new Map(
+    fleet.models.map(({ id }) => [id, { known: known.get(id)?.length ?? 0, unknown: unknown.get(id) ?? 0 }]),
+  );
 }
 
 const loadedCopies = (observed: ObservedFleet): Set<string> =>

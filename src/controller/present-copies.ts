@@ -50,7 +50,8 @@ export function judgeCopies(
   return judged.map((copy) => {
     if (!surplus.has(copy)) return copy;
     const replicas = copy.model?.block.replicas ?? 0;
-    const detail = `${replicas} ${replicas === 1 ? "copy is" : "copies are"} declared, and others stay`;
+    const others = replicas === 1 ? "another copy stays" : `${replicas} other copies stay`;
+    const detail = `replicas = ${replicas}, and ${others}`;
     return { ...copy, standing: leave(copy, "replicas_lowered", detail) };
   });
 }

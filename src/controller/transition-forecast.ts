@@ -1,4 +1,5 @@
-import type { PlanDowntime, PlanSchedule } from "../protocol/plan-document.ts";
+import type { PlanDowntime } from "../protocol/plan-document.ts";
+import type { PlanSchedule } from "../protocol/plan-outlook.ts";
 import type { Draft, ScheduledStep } from "./transition-draft.ts";
 import { isLoad, isReplace } from "./transition-draft.ts";
 
@@ -146,7 +147,8 @@ function downtimes(timed: readonly TimedStep[], input: ForecastInput): Map<strin
       .filter((span) => span.toOrder > order && span.fromSecs >= startSecs)
       .sort((left, right) => left.fromSecs - right.fromSecs)[0];
     const secs = next?.fromKnown === true ? roundSecs(next.fromSecs - startSecs) : null;
-    found.set(change.id, { secs, reason: downtimeReason(step, next !== undefined) });
+    const ends = next !== undefined;
+    found.set(change.id, { secs, ends, reason: downtimeReason(step, ends) });
   }
   return found;
 }
@@ -187,7 +189,7 @@ function downtimeReason(step: ScheduledStep, comesBack: boolean): string {
   if (isReplace(step.draft)) return "a neuron holds one copy of a model, and no other copy serves meanwhile";
   return comesBack
     ? "it comes back on the same neuron, which holds one copy of a model"
-    : "no place was found for a successor";
+    : "no place is left for a copy";
 }
 
 const roundSecs = (secs: number): number => Math.round(secs * 10) / 10;

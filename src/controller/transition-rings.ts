@@ -111,9 +111,16 @@ function breaking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undef
   );
   if (least === undefined) return undefined;
   const rivals = rivalsOf(least, deadlock);
-  const reason = `leaves before its successor is ready, because the memory is needed${rivals}`;
+  const reason = `break before make, because its memory is needed${rivals}${parkingPrice(least, deadlock)}`;
   if (isUnload(least)) return { kind: "break", departure: least, reason };
   return { kind: "split", replace: least, ...splitReplace(least), reason };
+}
+
+/** What it would take to keep the copy serving; nothing where parking would not help or is not done. */
+function parkingPrice(draft: Draft, deadlock: Deadlock): string {
+  const option = deadlock.parking.get(draft.change.model_id);
+  if (option === undefined || !isUnload(draft) || !isUnlockedBy(draft, deadlock)) return "";
+  return ` (${option.footprintMb} MB free on a device of a third neuron that its block allows would avoid it)`;
 }
 
 /** The models that wait for the memory of this one. */

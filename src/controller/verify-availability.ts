@@ -16,6 +16,7 @@ export function verifyAvailability(plan: PlanDocument): Findings {
         neuron.models.some((copy) => copy.model_id === model.model_id && copy.status === "loaded"),
       )
       .map(({ name }) => name);
+    verifyEnds(found, rows);
     if (serving.length === 0 || rows.some(({ downtime }) => downtime !== null)) continue;
     for (const row of rows.filter((change) => takesCopyDown(change))) {
       found.expect(isCovered(row, { rows, serving, certain }), "availability", {
@@ -25,6 +26,24 @@ export function verifyAvailability(plan: PlanDocument): Findings {
     }
   }
   return found;
+}
+
+/** A downtime ends if and only if a later row brings a copy up. */
+function verifyEnds(found: Findings, rows: readonly PlanChange[]): void {
+  for (const [position, row] of rows.entries()) {
+    if (row.downtime === null) continue;
+    const comesBack = bringsCopyUp(row) || rows.slice(position + 1).some(bringsCopyUp);
+    found.expect(row.downtime.ends === comesBack, "availability", {
+      where: row.id,
+      message: comesBack
+        ? "says that no copy comes back, and one does"
+        : "says that a copy comes back, and none does",
+    });
+    found.expect(row.downtime.ends || row.downtime.secs === null, "availability", {
+      where: row.id,
+      message: "gives the length of a downtime that does not end",
+    });
+  }
 }
 
 interface ModelRows {

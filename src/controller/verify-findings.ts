@@ -17,7 +17,8 @@ export interface PlanFinding {
     | "settings"
     | "protect"
     | "accounting"
-    | "availability";
+    | "availability"
+    | "schedule";
   /** A row's id, a neuron, a model, or the document. */
   readonly where: string;
   readonly message: string;

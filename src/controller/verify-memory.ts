@@ -44,6 +44,13 @@ function effectsOn(found: Findings, plan: PlanDocument, neuron: PlanNeuron): Eff
           message: "says that it frees another amount than the model holds",
         });
       }
+      if (takesCopyDown(change)) {
+        const heldMb = [...frees.values()].reduce((total, mb) => total + mb, 0);
+        found.expect(change.vram_before_mb === heldMb, "memory_figures", {
+          where: change.id,
+          message: `says that ${change.vram_before_mb} MB are held before, and it is ${heldMb} MB`,
+        });
+      }
       held.set(change.model_id, takes);
       return { change, frees, takes };
     });

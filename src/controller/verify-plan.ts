@@ -2,16 +2,18 @@ import type { FleetSnapshot } from "../protocol/fleet-snapshot.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { verifyAvailability } from "./verify-availability.ts";
 import type { VerifiedPlan } from "./verify-findings.ts";
+import { verifyClaims } from "./verify-claims.ts";
 import { verifyMemory } from "./verify-memory.ts";
 import { verifyResidency } from "./verify-residency.ts";
 import { verifyRules } from "./verify-rules.ts";
+import { verifySchedule } from "./verify-schedule.ts";
 import { verifySnapshot } from "./verify-snapshot.ts";
 import { verifyStructure } from "./verify-structure.ts";
 
 /*
  * A second opinion on a plan. It reads the document and, when there is one, the snapshot that the plan was made from,
  * and works out anew whether the plan may be carried out: memory after every step, pins, protection, one copy per
- * neuron, every declared copy accounted for. It shares the schemas with the planner and not a line of code, so that
+ * neuron, every declared copy accounted for, and every figure that follows from others. It shares the schemas with the planner and not a line of code, so that
  * one mistake cannot hide behind the same mistake; an import rule keeps it that way.
  */
 
@@ -21,9 +23,11 @@ export function verifyPlan(plan: PlanDocument, snapshot?: FleetSnapshot): Verifi
     verifyStructure(plan),
     ...(snapshot === undefined ? [] : [verifySnapshot(plan, snapshot)]),
     verifyMemory(plan),
-    verifyResidency(plan, snapshot),
+    verifyResidency(plan),
     verifyRules(plan),
     verifyAvailability(plan),
+    verifySchedule(plan),
+    verifyClaims(plan),
   ];
   return {
     findings: parts.flatMap(({ findings }) => findings),

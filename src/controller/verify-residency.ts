@@ -1,4 +1,3 @@
-import type { FleetSnapshot } from "../protocol/fleet-snapshot.ts";
 import type { DeclaredModel, PlanChange, PlanDocument } from "../protocol/plan-document.ts";
 import { bringsCopyUp, Findings, takesCopyDown } from "./verify-findings.ts";
 import { settingsHash } from "./verify-rules.ts";
@@ -13,10 +12,10 @@ interface Copy {
 type Residency = Map<string, Map<string, Copy>>;
 
 /** One copy per neuron at every step, nothing of others touched, every declared copy accounted for in the end. */
-export function verifyResidency(plan: PlanDocument, snapshot: FleetSnapshot | undefined): Findings {
+export function verifyResidency(plan: PlanDocument): Findings {
   const found = new Findings();
   const residency = residencyBefore(plan);
-  const byHand = loadedByHand(snapshot);
+  const byHand = loadedByHand(plan);
   for (const change of plan.changes) carryOut(found, residency, change);
   for (const change of plan.changes.filter(takesCopyDown)) {
     const isDeclared = plan.declared.some(
@@ -27,9 +26,16 @@ export function verifyResidency(plan: PlanDocument, snapshot: FleetSnapshot | un
       where: change.id,
       message: "takes down what a person loaded by hand",
     });
+    found.expect(!isLeftAlone(plan, change.model_id, change.neuron), "untouchable", {
+      where: change.id,
+      message: "takes down what the plan says it leaves alone",
+    });
   }
   for (const model of plan.declared) verifyAccount(found, { plan, model, residency, byHand });
+  verifyUnknown(found, plan);
   verifyAssignments(found, plan, residency);
+  verifyUnchanged(found, plan);
+  verifyGuard(found, plan);
   return found;
 }
 
@@ -46,13 +52,11 @@ function residencyBefore(plan: PlanDocument): Residency {
   );
 }
 
-function loadedByHand(snapshot: FleetSnapshot | undefined): Set<string> {
-  const copies = (snapshot?.neurons ?? []).flatMap((neuron) =>
-    neuron.reachable
-      ? neuron.models
-          .filter((model) => model.origin === "manual")
-          .map((model) => `${model.id}@${neuron.name}`)
-      : [],
+function loadedByHand(plan: PlanDocument): Set<string> {
+  const copies = plan.neurons.flatMap((neuron) =>
+    neuron.models
+      .filter((model) => model.origin === "manual")
+      .map((model) => `${model.model_id}@${neuron.name}`),
   );
   return new Set(copies);
 }
@@ -101,6 +105,13 @@ function verifyAccount(found: Findings, { plan, model, residency, byHand }: Acco
       `declares ${model.replicas} copies; ${asDeclared} stand as declared in the end, ${silent} may be on silent ` +
       `neurons, ${missing} are said to be missing`,
   });
+  const counted = places.filter(
+    ({ neuron, copy }) => copy.specHash === model.spec_hash && !isLeftAlone(plan, id, neuron),
+  ).length;
+  found.expect(missing === 0 || counted + silent + missing <= model.replicas, "accounting", {
+    where: id,
+    message: `says that ${missing} of ${model.replicas} copies are missing, and ${counted + silent} are not`,
+  });
   const managed = places.filter(
     ({ neuron }) => !byHand.has(`${id}@${neuron}`) && !isLeftAlone(plan, id, neuron),
   );
@@ -113,7 +124,17 @@ function verifyAccount(found: Findings, { plan, model, residency, byHand }: Acco
 const isLeftAlone = (plan: PlanDocument, modelId: string, neuron: string): boolean =>
   plan.left_alone.some((row) => row.model_id === modelId && row.neuron === neuron);
 
-/** Where the plan says that a copy ends up, there is one. */
+/** Copies can be unknown only on neurons that did not answer, one on each. */
+function verifyUnknown(found: Findings, plan: PlanDocument): void {
+  const silent = new Set(plan.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name));
+  for (const { model_id: where, replicas, neurons } of plan.unknown) {
+    const message = `says that ${replicas} copies may be on ${neurons.join(", ")}`;
+    const isPossible = neurons.every((name) => silent.has(name)) && replicas <= neurons.length;
+    found.expect(isPossible, "accounting", { where, message });
+  }
+}
+
+/** Where the plan says that a copy ends up, there is one, on those devices. */
 function verifyAssignments(found: Findings, plan: PlanDocument, residency: Residency): void {
   if (plan.targets.length > 0 || plan.deferred.length > 0) return;
   for (const assignment of plan.assignments) {
@@ -122,5 +143,51 @@ function verifyAssignments(found: Findings, plan: PlanDocument, residency: Resid
       where: assignment.model_id,
       message: `is assigned to ${assignment.neuron}, where no copy is in the end`,
     });
+    const stands = copy?.devices.toSorted((left, right) => left - right).join(",");
+    found.expect(copy === undefined || stands === assignment.devices.join(","), "accounting", {
+      where: assignment.model_id,
+      message: `is assigned to other devices of ${assignment.neuron} than it has in the end`,
+    });
   }
+}
+
+/** How much is taken away for good: fewer copies of a model in the end than there were. */
+function verifyGuard(found: Findings, plan: PlanDocument): void {
+  const { unload_guard: guard } = plan;
+  const ids = plan.neurons.flatMap(({ models }) =>
+    models.filter(({ status }) => status !== "unloading").map(({ model_id }) => model_id),
+  );
+  const lost = [...new Set(ids)].reduce((total, id) => {
+    const rows = plan.changes.filter(({ model_id }) => model_id === id);
+    const balance = rows.reduce(
+      (sum, row) => sum + Number(bringsCopyUp(row)) - Number(takesCopyDown(row)),
+      0,
+    );
+    return total + Math.max(0, -balance);
+  }, 0);
+  const percent = ids.length === 0 ? 0 : Math.ceil((100 * lost) / ids.length);
+  const isOver = percent > guard.limit_percent && (lost > 1 || guard.limit_percent === 0);
+  const isSame =
+    guard.copies_loaded === ids.length &&
+    guard.copies_lost === lost &&
+    guard.percent === percent &&
+    guard.exceeded === isOver;
+  found.expect(isSame, "accounting", {
+    where: "document",
+    message: `says that ${guard.copies_lost} of ${guard.copies_loaded} loaded copies are lost, and ${lost} of ${ids.length} are`,
+  });
+}
+
+/** What is said to be unchanged was there before, as declared, and no row touches it. */
+function verifyUnchanged(found: Findings, plan: PlanDocument): void {
+  if (plan.targets.length > 0) return;
+  const kept = plan.assignments.filter(({ status }) => status === "kept");
+  for (const { model_id: where, neuron } of kept) {
+    const touched = plan.changes.some((change) => change.model_id === where && change.neuron === neuron);
+    found.expect(!touched, "accounting", { where, message: `is kept on ${neuron} and changed there` });
+  }
+  found.expect(kept.length === plan.unchanged, "accounting", {
+    where: "document",
+    message: `says that ${plan.unchanged} copies are unchanged, and ${kept.length} are`,
+  });
 }

@@ -11,10 +11,15 @@ export function verifyRules(plan: PlanDocument): Findings {
     const model = declared.get(change.model_id);
     const neuron = plan.neurons.find(({ name }) => name === change.neuron);
     if (bringsCopyUp(change)) verifyLoad(found, change, { model, neuron });
-    // A copy that this very plan parked is nobody's loss.
-    if (takesCopyDown(change) && change.action_reason !== "parking_ended" && model?.protect === true) {
+    // A copy that this very plan parked is nobody's loss. What is declared no more may be protected by its last block.
+    const isTaken = takesCopyDown(change) && change.action_reason !== "parking_ended";
+    const isProtected = isTaken && model?.protect === true;
+    if (isProtected) {
       const message = "takes down a model with protect = true and does not say so";
       found.expect(change.protected, "protect", { where: change.id, message });
+    } else if (!isTaken || model !== undefined) {
+      const message = "is called protected, and its block says nothing of the kind";
+      found.expect(!change.protected, "protect", { where: change.id, message });
     }
     verifyParkingEnd(found, plan, change);
   }

@@ -1,5 +1,5 @@
 import type { FleetSnapshot, SnapshotNeuron } from "../protocol/fleet-snapshot.ts";
-import type { PlanDocument, PlanNeuron } from "../protocol/plan-document.ts";
+import type { PlanChange, PlanDocument, PlanNeuron } from "../protocol/plan-document.ts";
 import { Findings } from "./verify-findings.ts";
 import { digestOf } from "./verify-structure.ts";
 
@@ -15,8 +15,13 @@ export function verifySnapshot(plan: PlanDocument, snapshot: FleetSnapshot): Fin
     where,
     message: "was made from another snapshot",
   });
+  found.expect(plan.observation.taken_at_ms === snapshot.taken_at_ms, "snapshot", {
+    where,
+    message: `was made from an observation of another time than ${snapshot.taken_at_ms}`,
+  });
   const recorded = new Map(snapshot.neurons.map((neuron) => [neuron.name, neuron]));
   for (const neuron of plan.neurons) verifyNeuron(found, neuron, recorded.get(neuron.name));
+  for (const change of plan.changes) verifyRequests(found, change, snapshot);
   return found;
 }
 
@@ -31,11 +36,49 @@ function verifyNeuron(found: Findings, planned: PlanNeuron, seen: SnapshotNeuron
   expect(planned.generation === seen.generation, `was at generation ${seen.generation}`);
   expect(planned.status === seen.health.status, `was ${seen.health.status}`);
   expect(harnesses(planned.harnesses) === harnesses(seen.discovery.harnesses), "offers other harnesses");
+  expect(
+    planned.observation_digest === factsDigest(seen),
+    "was in another state than the plan takes for granted",
+  );
+  expect(planned.disk_free_bytes === seen.discovery.disk_free_bytes, "had other room on its disk");
   expect(planned.models.length === seen.models.length, `held ${seen.models.length} models`);
   for (const model of seen.models) verifyModel(found, planned, model);
   expect(planned.devices.length === seen.discovery.devices.length, "has another number of devices");
   verifyDevices(found, planned, seen);
 }
+
+/** The work that a row interrupts is what was seen, neither more nor less. */
+function verifyRequests(found: Findings, change: PlanChange, snapshot: FleetSnapshot): void {
+  const neuron = snapshot.neurons.find(({ name }) => name === change.neuron);
+  if (change.requests === null || neuron?.reachable !== true) return;
+  const { in_flight, queued, per_minute } = change.requests;
+  found.expect(
+    `${in_flight} ${queued} ${per_minute}` === requestsSeen(neuron, change.model_id, snapshot.traffic),
+    "snapshot",
+    { where: change.id, message: "says that other requests are served than were seen" },
+  );
+}
+
+function requestsSeen(neuron: AnsweringNeuron, modelId: string, traffic: FleetSnapshot["traffic"]): string {
+  const load = neuron.health.models.find(({ id }) => id === modelId);
+  const copy = traffic?.copies.find((row) => row.neuron === neuron.name && row.model_id === modelId);
+  const perMinute = traffic === null ? null : (copy?.requests_per_minute ?? 0);
+  return `${load?.in_flight ?? 0} ${load?.queue_depth ?? 0} ${perMinute}`;
+}
+
+/** What apply compares the neuron with before it changes anything: nothing that moves by itself. */
+const factsDigest = ({ generation, health, discovery, models }: AnsweringNeuron): string =>
+  digestOf({
+    generation,
+    status: health.status,
+    harnesses: discovery.harnesses.toSorted(),
+    devices: discovery.devices
+      .map(({ index, name, kind, vram_total_mb }) => ({ index, name, kind, vram_total_mb }))
+      .toSorted((left, right) => left.index - right.index),
+    models: models
+      .map(({ id, spec_hash, status, devices }) => ({ model_id: id, spec_hash, status, devices }))
+      .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
+  });
 
 type AnsweringNeuron = SnapshotNeuron & { readonly reachable: true };
 
@@ -45,7 +88,8 @@ function verifyDevices(found: Findings, planned: PlanNeuron, seen: AnsweringNeur
   const where = planned.name;
   for (const device of seen.discovery.devices) {
     const same = planned.devices.find(({ index }) => index === device.index);
-    const isSame = same?.vram_total_mb === device.vram_total_mb && same.kind === device.kind;
+    const isSame =
+      same?.vram_total_mb === device.vram_total_mb && same.kind === device.kind && same.name === device.name;
     const message = `device ${device.index} has ${device.vram_total_mb} MB`;
     found.expect(isSame, "snapshot", { where, message });
     const used = memoryInUse(planned, seen, device.index);
@@ -67,6 +111,7 @@ function verifyModel(found: Findings, planned: PlanNeuron, model: AnsweringNeuro
     same.spec_hash === model.spec_hash && same.status === model.status,
     `held ${model.id} in another state`,
   );
+  expect(same.origin === model.origin, `held ${model.id}, loaded by ${model.origin}`);
   expect(same.devices.join(",") === model.devices.join(","), `held ${model.id} on other devices`);
   const split = same.device_vram_mb.reduce((sum, mb) => sum + mb, 0);
   expect(split === model.vram_used_mb, `${model.id} held ${model.vram_used_mb} MB`);

@@ -15,9 +15,6 @@ export function verifyStructure(plan: PlanDocument): Findings {
     for (const id of change.depends_on) verifyDependency(found, change, { id, earlier: seen.get(id) });
     seen.set(change.id, change);
   }
-  for (const id of plan.schedule.critical_path) {
-    found.expect(seen.has(id), "structure", { where, message: `critical path names ${id}, which is no row` });
-  }
   verifyFlags(found, plan);
   return found;
 }
@@ -60,6 +57,11 @@ function verifyRow(found: Findings, plan: PlanDocument, change: PlanChange): voi
   expect(
     (change.spec === null) === (change.kind === "unload"),
     "has settings where it loads nothing, or none",
+  );
+  expect(change.kind !== "load" || change.vram_before_mb === 0, "loads and says that it held memory before");
+  expect(
+    change.kind !== "unload" || change.vram_after_mb === 0,
+    "unloads and says that it holds memory after",
   );
   if (change.spec !== null) {
     expect(change.spec.model_id === change.model_id, `loads ${change.spec.model_id}`);
@@ -104,6 +106,10 @@ function verifyFlags(found: Findings, plan: PlanDocument): void {
   expect(
     plan.applyable === (!plan.errored && plan.changes.length > 0),
     "says applyable and is not, or is and does not",
+  );
+  expect(
+    plan.targets.length > 0 || plan.outside_targets === 0,
+    "says that changes are outside of targets, and has none",
   );
   const open = plan.unplaced.length + plan.unknown.length + plan.deferred.length + plan.outside_targets;
   expect(plan.complete === (open === 0), "says complete and is not, or is and does not");

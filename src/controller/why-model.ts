@@ -4,12 +4,13 @@ import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import type { WhyNeuron, WhyReport } from "../protocol/why-report.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
+import { placeWithoutDoubt } from "./doubtful-copies.ts";
 import { reachableNeurons } from "./observed-fleet.ts";
 import { standingChecks } from "./placement-checks.ts";
-import { remedyText, summaryOf } from "./placement-refusals.ts";
+import { adviceText, summaryOf } from "./placement-refusals.ts";
 import type { Placement, UnplacedExplanation } from "./placement-types.ts";
-import { placeModels } from "./placement.ts";
 import { planFleet, type PlanInput } from "./plan-fleet.ts";
+import { RemedyTrials } from "./remedy-trials.ts";
 import { judgeCopies } from "./present-copies.ts";
 
 /*
@@ -118,10 +119,22 @@ function summary(
   if (model === undefined) return "no [[models]] block declares it";
   const { replicas } = model.block;
   if (replicas === 0) return "replicas = 0: it is loaded when a request asks for it, and leaves by policy";
-  const placed = `${copies} of ${replicas} ${replicas === 1 ? "copy has" : "copies have"} a place`;
-  const unknown = silent.length === 0 ? "" : `; others may be on ${silent.join(", ")}, which do not answer`;
-  if (missing === 0 || unplaced === undefined) return placed + unknown;
-  return `${placed}; ${missing} missing: ${unplaced.summary}${unknown}`;
+  const parts = [placedText(copies, replicas)];
+  if (missing > 0 && unplaced !== undefined) parts.push(`${missing} missing: ${unplaced.summary}`);
+  const unknown = replicas - copies - missing;
+  if (silent.length > 0 && unknown > 0)
+    parts.push(
+      `${unknown} may be on ${silent.join(" or ")}, which ${silent.length === 1 ? "does" : "do"} not answer`,
+    );
+  return parts.join("; ");
+}
+
+function placedText(copies: number, replicas: number): string {
+  if (replicas === 1) return copies === 1 ? "its copy has a place" : "its copy has no known place";
+  if (copies === 0) return `none of its ${replicas} copies has a known place`;
+  return copies === replicas
+    ? `${replicas === 2 ? "both" : `all ${replicas}`} copies have a place`
+    : `${copies} of ${replicas} copies ${copies === 1 ? "has" : "have"} a place`;
 }
 
 /** Copies that are loaded and have no place in the plan: they leave, or belong to somebody else. */
@@ -170,11 +183,12 @@ function askNeuron(game: Game): { readonly answer: WhyNeuron; readonly remedies:
       outcome.displaces.length === 0
         ? "nobody would have to leave"
         : `${outcome.displaces.join(", ")} would give way`;
-    const pinned = failing.length === 0 ? "" : `${words}; were it, `;
-    const isElsewhere = failing.length === 0 && model.block.replicas > 0;
-    const preferred = isElsewhere ? "another place was better: " : "";
-    const verdict = failing.length === 0 ? "could" : "cannot";
-    const detail = `${preferred}${pinned}${cost}`;
+    const isAllowed = failing.length === 0;
+    const isElsewhere = isAllowed && model.block.replicas > 0;
+    const pinned = isAllowed ? "could hold one, and " : `${words}; were it, it could hold one, and `;
+    const preferred = isElsewhere ? "; another place was better" : "";
+    const verdict = isAllowed ? "could" : "cannot";
+    const detail = `${pinned}${cost}${preferred}`;
     return { answer: { ...base, verdict, detail, displaces: outcome.displaces }, remedies: [] };
   }
   return refused({ base, words, explanation: outcome.explanation, neuron });
@@ -192,15 +206,18 @@ function playPin(
     models: fleet.models.map((other) => (other.id === block.id ? pinned : other)),
   };
   const desired = desiredModels(edited, observed);
-  const placement: Placement = placeModels({
+  const placement: Placement = placeWithoutDoubt({
     fleet: edited,
     observed,
     desired,
     copies: judgeCopies(edited, observed, desired),
   });
   const placed = placement.assignments.find(({ modelId }) => modelId === block.id);
+  const explanation = placement.explanations.find(({ modelId }) => modelId === block.id);
+  const tried =
+    explanation === undefined ? [] : new RemedyTrials(edited, observed).explained([explanation], placement);
   return {
-    explanation: placement.explanations.find(({ modelId }) => modelId === block.id),
+    explanation: tried[0],
     displaces: placed?.reason.displaces ?? [],
   };
 }
@@ -223,6 +240,6 @@ function refused(parts: {
     answer: { ...base, checks: [...pin, ...found], verdict: "cannot", detail },
     remedies: explanation.remedies
       .filter(({ kind }) => kind !== "pinned_on" && kind !== "replicas")
-      .map((remedy) => remedyText(remedy, explanation)),
+      .map((remedy) => adviceText(remedy, explanation)),
   };
 }

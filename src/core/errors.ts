@@ -92,6 +92,7 @@ export const ERROR_TABLE = {
   fleet_unreachable:         kind(502, EXIT.unavailable, "api_error", "check the address of the fleet repository and your access to it", 5),
   plan_incomplete:           kind(409, EXIT.failed, "api_error", "make the fleet able to hold what is declared, then plan again"),
   plan_refused:              kind(409, EXIT.failed, "api_error", "make the plan again: cortex plan --out FILE; if it is refused again, report it with the file"),
+  mass_unload:               kind(409, EXIT.failed, "api_error", "look at the plan again; --max-unload PERCENT allows it"),
   snapshot_invalid:          kind(400, EXIT.failed, INVALID, "take it again where the fleet can be reached: cortex snapshot --out FILE"),
   apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
   confirmation_required:     kind(400, EXIT.usage, INVALID, "run with --yes, or answer in a terminal"),

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
+import { planScheduleSchema, survivalSchema, unloadGuardSchema } from "./plan-outlook.ts";
+import { loadOriginSchema, modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
 
 /**
  * A plan as data: shown by `cortex plan`, saved with `--out`, checked by `cortex plan verify`, carried out by
@@ -58,9 +59,12 @@ export const planDurationSchema = z.object({
 });
 export type PlanDuration = z.infer<typeof planDurationSchema>;
 
-/** A time without a ready copy of the model. `secs` is null when it cannot be predicted. */
+/** A time without a ready copy of the model. */
 export const planDowntimeSchema = z.object({
+  /** Null when it cannot be predicted, or does not end. */
   secs: z.number().nonnegative().nullable(),
+  /** False: no later change of this plan brings a copy back. */
+  ends: z.boolean(),
   /** In words: what forbids loading the successor first. */
   reason: z.string(),
 });
@@ -173,7 +177,7 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
       neurons: z.array(z.string()),
     })
     .nullable(),
-  /** Changes that were tried on this placement and let the copy in, cheapest first. */
+  /** Changes that let a copy in, cheapest first; what was tried and does not help is not listed. */
   remedies: z.array(
     z.object({
       text: z.string(),
@@ -183,6 +187,10 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
       to: z.string(),
       /** Where the copy would go; null when the remedy is to want less. */
       neuron: z.string().nullable(),
+      /** The whole fleet was planned with this change, and a copy more had a place. */
+      tried: z.boolean(),
+      /** Models that would lose a copy by it; empty when it was not tried. */
+      costs: z.array(z.string()),
     }),
   ),
 });
@@ -234,6 +242,8 @@ export const planNeuronSchema = z.object({
       model_id: z.string(),
       spec_hash: z.string(),
       status: modelStatusSchema,
+      /** `manual`: a person loaded it, and only a person unloads it. */
+      origin: loadOriginSchema.shape.kind,
       devices: z.array(z.int()),
       /** As the neuron says, else as the plan splits it, on each of `devices`. */
       device_vram_mb: z.array(z.int().nonnegative()),
@@ -271,6 +281,8 @@ export const placementGapSchema = z.object({
   status: z.enum(["optimal", "within", "unknown"]),
   /** 0 when optimal, null when unknown. */
   gap_percent: z.number().nonnegative().nullable(),
+  /** What `placed` and `bound` count: loaded copies that keep a place, models with a copy, or copies. */
+  counts: z.enum(["loaded", "models", "copies"]),
   placed: z.int().nonnegative(),
   bound: z.number().nonnegative().nullable(),
   /** What proved it. */
@@ -296,41 +308,6 @@ export const assignmentSchema = z.object({
 });
 export type PlanAssignment = z.infer<typeof assignmentSchema>;
 
-export const planScheduleSchema = z.object({
-  /** With neurons side by side; null when no step can be predicted. */
-  predicted_secs: z.number().nonnegative().nullable(),
-  /** Steps whose duration is not in that figure. */
-  unpredicted_steps: z.int().nonnegative(),
-  /** The least confidence among the steps of the critical path. */
-  confidence: z.enum(["high", "medium", "low", "none"]),
-  /** Ids of the steps that make the duration what it is, in order. */
-  critical_path: z.array(z.string()),
-  waves: z.int().nonnegative(),
-  /** Neurons changed at once, as predicted; each neuron loads one model at a time. */
-  parallelism: z.int().positive(),
-});
-export type PlanSchedule = z.infer<typeof planScheduleSchema>;
-
-/** What is left when one neuron dies after the plan: everything is placed again without it. */
-export const survivalSchema = z.object({
-  /** Null: not computed, see `remark`. */
-  neurons: z
-    .array(
-      z.object({
-        neuron: z.string(),
-        /** Declared models of which no copy is left and none can be placed. */
-        lost: z.array(z.string()),
-        /** Declared models that keep fewer copies than declared. */
-        reduced: z.array(z.string()),
-        /** Models that are down until they are loaded again elsewhere. */
-        reloaded: z.array(z.string()),
-      }),
-    )
-    .nullable(),
-  remark: z.string().nullable(),
-});
-export type Survival = z.infer<typeof survivalSchema>;
-
 /** With `--base`: the same fleet planned for the base revision. */
 export const comparisonSchema = z.object({
   revision: planRevisionSchema,
@@ -343,6 +320,8 @@ export const comparisonSchema = z.object({
 
 export const planDocumentSchema = z.object({
   format_version: z.literal(PLAN_FORMAT_VERSION),
+  /** Of the cortex that made it. */
+  cortex_version: z.string(),
   /** SHA-256 of everything else in this document. */
   digest: z.string(),
   fleet: z.string(),
@@ -374,6 +353,7 @@ export const planDocumentSchema = z.object({
   changes: z.array(planChangeSchema),
   /** Copies that are already as declared. */
   unchanged: z.int().nonnegative(),
+  unload_guard: unloadGuardSchema,
   unplaced: z.array(explainedUnplacedSchema),
   unknown: z.array(unknownCopySchema),
   deferred: z.array(deferredChangeSchema),

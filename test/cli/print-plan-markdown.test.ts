@@ -35,7 +35,7 @@ test("the marker is the first line, the verdict the second, and it is the same f
   const [first, , second] = printPlanMarkdown(smallPlan()).split("\n");
   expect(first).toBe("<!-- cortex-plan:home -->");
   expect(first).toBe(markdownMarker("home"));
-  expect(second).toBe("### Plan for home: 1 change, not everything is settled");
+  expect(second).toBe("### Plan for home: 1 change, 1 copy without a place");
 });
 
 describe("length", () => {
@@ -69,7 +69,13 @@ describe("length", () => {
 
 test("names cannot mention people, break the table or open a tag", () => {
   const name = "@everyone|<script>`x`[y](z)#1";
-  expect(escapeMarkdown(name)).toBe("&#64;everyone&#124;&#60;script&#62;&#96;x&#96;&#91;y&#93;(z)&#35;1");
+  // An entity alone is decoded before mentions are looked for; the zero-width space is what keeps them away.
+  expect(escapeMarkdown(name)).toBe(
+    "&#64;&#8203;everyone&#124;&#60;script&#62;&#96;x&#96;&#91;y&#93;(z)&#35;&#8203;1",
+  );
+  expect(escapeMarkdown("!7 ~8 $9 https://x.y www.x.y _a_ Q4_K_M")).toBe(
+    "&#33;&#8203;7 &#126;&#8203;8 &#36;&#8203;9 https&#58;//x.y www&#46;x.y &#95;a&#95; Q4_K_M",
+  );
   const small = smallPlan();
   const text = printPlanMarkdown({
     ...small,

@@ -29,13 +29,13 @@ test("verdict first, every change with its reason, memory, what is not placed, s
     silentNeuron("c"),
   );
   expect(printPlan(plan(fleet, observed), plain)).toMatchInlineSnapshot(`
-    "With these changes the fleet home would come closer to 0123456.
+    "With these changes the fleet home would come closer to 0123456; still open: 2 copies unknown.
 
       + load   - unload   ~ replace
 
       + load m on a, device 0, ~4.0 GiB
-          (replicas = 1, and it is not loaded)
-          here: no other neuron can hold it
+          (replicas = 1, and it is not loaded; c may hold a copy and does not answer)
+          here: the only place: 1 other neuron does not qualify, 1 does not answer
           takes about 11.2 s (by size, a guess)
       - unload stray on a, device 0, 512 MiB
           (no [[models]] block declares it)
@@ -58,12 +58,13 @@ test("verdict first, every change with its reason, memory, what is not placed, s
       guest on a: loaded by hand (no [[models]] block declares it)
 
     If one neuron dies
-      a: down until loaded elsewhere: m, n
+      a: m, n would be lost
 
-    Placement: optimal (exact search).
+    Placement: optimal, proved by exact search.
     Time: about 20.3 s in 3 waves (confidence: low).
     Downtime: n about 8.1 s.
-    Plan: 1 to load, 1 to unload, 1 to replace, 0 unchanged."
+    Guard: 1 protected copy is taken down; apply needs --allow-protected.
+    Plan: 1 to load, 1 to unload, 1 to replace, 0 unchanged, 2 unknown."
   `);
 });
 
@@ -74,11 +75,22 @@ test("nothing to do is one line", () => {
   expect(printPlan(document, plain)).toBe("No changes. The fleet matches 0123456.");
 });
 
+test("what a silent neuron holds is nobody's knowledge", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a", "b"]);
+  const resident = residentModel({ id: "m", vramMb: 10, specHash: declaredHash(fleet, "m") });
+  const seen = observedNeuron("a", { devices: [100], residents: [resident] });
+  expect(printPlan(plan(fleet, observedFleet(seen, silentNeuron("b"))), plain)).toMatch(
+    /^No changes\. The fleet matches 0123456, as far as the neurons that answer can tell\.\n/,
+  );
+});
+
 test("nothing possible is not nothing to do", () => {
   const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 200\n', ["a"]);
   const text = printPlan(plan(fleet, observedFleet(observedNeuron("a", { devices: [100] }))), plain);
-  expect(text).toMatch(/^Nothing can be changed now, and the fleet does not match 0123456\./);
-  expect(text).toContain("a: needs 200 MB on one device, but they have 100 MB when empty");
+  expect(text).toMatch(
+    /^Nothing can be changed now, and the fleet does not match 0123456; still open: 1 copy without a place\./,
+  );
+  expect(text).toContain("a: needs 200 MB on one device, but the largest has 100 MB when empty");
 });
 
 test("colour changes nothing but the colour", () => {

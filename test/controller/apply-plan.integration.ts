@@ -14,6 +14,7 @@ import {
   rowsOf,
   type NeuronFacts,
 } from "./observed-fleet-builders.ts";
+import { spoil } from "./spoilt-plans.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const model = (id: string, line = ""): string =>
@@ -211,6 +212,38 @@ describe("applying a plan", () => {
     expect(stepsOf((await bed.apply({ allowProtected: true })).applied)).toEqual(["replace m@a"]);
   });
 
+  test("a plan that was edited is refused before anything is sent", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    const [change] = bed.plan.changes;
+    if (change === undefined) throw new Error("nothing to edit");
+    const edited = { ...bed.plan, changes: [{ ...change, device_vram_mb: [9000], vram_after_mb: 9000 }] };
+    await expect(applyPlan(edited, { clock: bed.clock, onEvent: () => undefined })).rejects.toMatchObject({
+      code: "plan_refused",
+      message: expect.stringContaining("was changed after it was written") as string,
+    });
+    expect(bed.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a plan that takes away most of what is loaded needs to be told so", async () => {
+    const strays = ["x", "y", "z"].map((id) => residentModel({ id, vramMb: 10 }));
+    await using bed = await bench(model("m"), { a: { devices: [8000], residents: strays } });
+    await expect(bed.apply()).rejects.toMatchObject({
+      code: "mass_unload",
+      message: "the plan takes away 3 of 3 loaded copies (100 %), and 50 % is the limit",
+      next: "if that is meant: --max-unload 100",
+    });
+    expect(bed.neuron("a").changes()).toEqual([]);
+    expect(stepsOf((await bed.apply({ maxUnloadPercent: 100 })).applied)).toHaveLength(4);
+  });
+
+  test("one copy is no mass, unless the files say that nothing may go", async () => {
+    const facts = { a: { devices: [8000], residents: [residentModel({ id: "stray", vramMb: 10 })] } };
+    await using bed = await bench(model("m"), facts);
+    await using strict = await bench(`${model("m")}[gitops]\nmax_unload_percent = 0\n`, facts);
+    expect(stepsOf((await bed.apply()).applied)).toEqual(["load m@a", "unload stray@a"]);
+    await expect(strict.apply()).rejects.toMatchObject({ code: "mass_unload" });
+  });
+
   test("stopping finishes what runs and starts nothing more", async () => {
     await using bed = await bench(model("m") + model("n"), { a: { devices: [16_000] } });
     bed.neuron("a").script("m", { held: true });
@@ -283,14 +316,12 @@ describe("applying a plan", () => {
 
   test("a device that shrank since the plan is a fact that moved", async () => {
     await using bed = await bench(model("m"), { a: { devices: [16_000] } });
-    const shrunk = {
-      ...bed.plan,
-      neurons: bed.plan.neurons.map((neuron) => ({
-        ...neuron,
-        observation_digest: "another",
-        devices: neuron.devices.map((device) => ({ ...device, vram_total_mb: 24_000 })),
-      })),
-    };
+    const shrunk = spoil(bed.plan, ({ neurons }) => {
+      for (const neuron of neurons) {
+        neuron.observation_digest = "another";
+        for (const device of neuron.devices) device.vram_total_mb = 24_000;
+      }
+    });
     const result = await applyPlan(shrunk, { clock: bed.clock, onEvent: () => undefined });
     expect(result.failed.map(({ error }) => [error.code, error.message])).toEqual([
       ["stale_generation", "a changed since the plan was made: device 0 has 16000 MB, not 24000 MB"],

@@ -149,9 +149,12 @@ export const plan = (fleet: Fleet, observed: ObservedFleet, more: Partial<PlanIn
     revision: { commit: "0123456789abcdef0123456789abcdef01234567", dirty: false, path: "." },
   });
 
-/** Without the death of each neuron, which costs a placement each. */
-export const quickPlan = (fleet: Fleet, observed: ObservedFleet): PlanDocument =>
-  plan(fleet, observed, { survival: "skip" });
+/** Without the death of each neuron and trials of remedies, which cost a placement each. */
+export const quickPlan = (
+  fleet: Fleet,
+  observed: ObservedFleet,
+  more: Partial<PlanInput> = {},
+): PlanDocument => plan(fleet, observed, { ...more, whatIf: "skip" });
 
 export const rowsOf = (document: PlanDocument): string[] =>
   document.changes.map((change) => `${change.id} [${change.action_reason}]`);

@@ -217,7 +217,7 @@ describe("why a copy has no place", () => {
     expect(summaryOf(explanation)).toContain("even empty");
     expect(remediesOf(explanation)).toEqual([
       "want less: `replicas = 0` (now 1) in the block of x",
-      "add 2 devices with 24000 MB free each for the 48000 MB of x",
+      "add 2 devices with 24000 MB free each to one neuron, for x",
     ]);
   });
 
@@ -237,7 +237,7 @@ describe("why a copy has no place", () => {
       missing: 1,
       nearest: { neuron: "b", shortMib: 1000 },
     });
-    expect(summaryOf(explanation)).toContain("a hold a copy already");
+    expect(summaryOf(explanation)).toContain("a holds a copy already");
   });
 
   test("not now: what is in the way was loaded by hand", () => {
@@ -285,10 +285,10 @@ describe("why a copy has no place", () => {
     expect(remediesOf(explanation)).toEqual([
       "if it really takes no more than 4000 MB, declare `vram_mb = 4000` (now 5000) for q; it then fits on a",
       'allow b: `pinned_on = ["a", "b"]` in the block of q',
-      "raise `residency_priority` of q to 101 (now 100); what is in its way on a then gives way",
+      "raise `residency_priority` of q to 101 (now 100); it then fits on a",
       "lower `replicas` of p to 0 (now 1); it then fits on a",
       "want less: `replicas = 0` (now 1) in the block of q",
-      "add a device with 5000 MB free for the 5000 MB of q",
+      "add a device with 5000 MB free to a, for q",
     ]);
   });
 

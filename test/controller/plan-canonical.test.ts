@@ -30,6 +30,7 @@ describe.each(Object.entries(CANONICAL_CASES))("%s", (name, situation) => {
     revision: { commit: "3f2a1c9d5b8e47f60a1b2c3d4e5f60718293a4b5", dirty: false, path: "fleet.toml" },
     observed: observedFromSnapshot(snapshot, fleet),
     snapshotDigest: snapshotDigest(snapshot),
+    cortexVersion: "0.1.0",
   });
   const fixture = (file: string): string => `../fixtures/plans/${name}/${file}`;
 

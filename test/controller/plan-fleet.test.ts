@@ -67,7 +67,7 @@ describe("loading what is declared", () => {
         missing_replicas: 1,
         refusals: [
           { neuron: "a", reason: "already has a copy, and a neuron holds one" },
-          { neuron: "b", reason: "needs 4000 MB on one device, but they have 3000 MB when empty" },
+          { neuron: "b", reason: "needs 4000 MB on one device, but the largest has 3000 MB when empty" },
           { neuron: "c", reason: "already has a copy, and a neuron holds one" },
         ],
         layer: "never",
@@ -96,7 +96,7 @@ describe("loading what is declared", () => {
     );
     expect(document.unplaced[0]?.refusals).toContainEqual({
       neuron: "b",
-      reason: "needs 6000 MB on one device, but they have 5000 MB when empty",
+      reason: "needs 6000 MB on one device, but the largest has 5000 MB when empty",
     });
   });
 
@@ -270,10 +270,10 @@ describe("moving", () => {
       "unload x@a [pin_changed]",
       "load y@a [moved]",
     ]);
-    expect(document.changes[0]?.detail).toContain(
-      "leaves before its successor is ready, because the memory is needed",
+    expect(document.changes[0]?.downtime?.reason).toBe(
+      "break before make, because its memory is needed for x (8000 MB free on a device of a third neuron that its block allows would avoid it)",
     );
-    expect(document.changes[2]?.detail).not.toContain("leaves before");
+    expect(document.changes[2]?.downtime).toBeNull();
   });
 });
 
@@ -309,13 +309,16 @@ describe("making room", () => {
   });
 
   test("a class displaces neither its own residents nor protected models", () => {
-    for (const line of ["residency_priority = 200", "protect = true"]) {
+    for (const [line, because] of [
+      ["residency_priority = 200", "same class"],
+      ["protect = true", "protect = true"],
+    ] as const) {
       const fleet = fleetFromToml(lowAndHigh(line), ["a"]);
       const residents = [current(fleet, { id: "low", vramMb: 4000 })];
       const document = plan(fleet, observedFleet(observedNeuron("a", { devices: [8000], residents })));
       expect(rowsOf(document)).toEqual([]);
       expect(document.unplaced[0]?.refusals[0]?.reason).toBe(
-        "needs 8000 MB on one device, but 4000 MB are free: low holds 4000 MB",
+        `needs 8000 MB on one device, but no more than 4000 MB can be had: low keeps 4000 MB (${because})`,
       );
     }
   });

@@ -10,6 +10,7 @@ import {
   observedNeuron,
   plan,
   residentModel,
+  silentNeuron,
   rowsOf,
   type ResidentFacts,
 } from "./observed-fleet-builders.ts";
@@ -147,9 +148,7 @@ describe("rings", () => {
     const interrupted = document.changes.filter(({ downtime }) => downtime !== null);
     expect(interrupted.map(({ model_id }) => model_id)).toEqual([down]);
     expect(interrupted[0]?.downtime?.secs).toBe(20);
-    expect(interrupted[0]?.detail).toContain(
-      "leaves before its successor is ready, because the memory is needed",
-    );
+    expect(interrupted[0]?.downtime?.reason).toMatch(/^break before make, because its memory is needed for /);
   });
 
   test("never at a protected model", () => {
@@ -296,6 +295,17 @@ describe("parts of a plan", () => {
     expect(plan(fleet, observed).survival.neurons).toEqual([
       { neuron: "a", lost: [], reduced: [], reloaded: ["m"] },
       { neuron: "b", lost: ["pinned"], reduced: [], reloaded: [] },
+    ]);
+  });
+
+  test("a neuron that does not answer is no refuge from the death of another", () => {
+    const fleet = fleetFromToml(block("m", 3000), ["a", "b"]);
+    const observed = observedFleet(
+      observedNeuron("a", { devices: [4000], residents: [current(fleet, { id: "m", vramMb: 3000 })] }),
+      silentNeuron("b"),
+    );
+    expect(plan(fleet, observed).survival.neurons).toEqual([
+      { neuron: "a", lost: ["m"], reduced: [], reloaded: [] },
     ]);
   });
 });

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { printPlan } from "../../src/cli/print-plan.ts";
+import { printPlanMarkdown } from "../../src/cli/print-plan-markdown.ts";
 import {
   observedFromSnapshot,
   snapshotDigest,
@@ -70,6 +72,33 @@ test("nothing that opens a door is in a snapshot", () => {
   expect(text).not.toContain("424242");
   expect(text).not.toContain("internal:13131");
   expect(text).toContain('"m"');
+});
+
+const endpoint = (name: string): string => `http://CANARY-user:CANARY-password@${name}.internal:13131`;
+
+test("no password is in a plan, however it is shown", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a", "b"]);
+  const document = planFleet({
+    fleet,
+    fleetDigest: "d",
+    revision,
+    observed: observedFleet(
+      { ...observedNeuron("a", { devices: [8000] }), endpoint: endpoint("a") },
+      { ...silentNeuron("b", `${endpoint("b")} refuses`), endpoint: endpoint("b") },
+    ),
+  });
+  for (const text of [
+    JSON.stringify(document),
+    printPlan(document, { colour: true }),
+    printPlanMarkdown(document),
+  ]) {
+    expect(text).not.toContain("CANARY");
+    expect(text).toContain("b");
+  }
+  expect(document.neurons.map((neuron) => neuron.endpoint)).toEqual([
+    "http://a.internal:13131",
+    "http://b.internal:13131",
+  ]);
 });
 
 const digestOf = (...neurons: ObservedFleet["neurons"]) =>

@@ -52,7 +52,7 @@ export function spoil(plan: PlanDocument, change: (plan: PlanDocument) => void):
   return { ...copy, digest: canonicalDigest(rest) };
 }
 
-function row(plan: PlanDocument, id: string): PlanChange {
+export function row(plan: PlanDocument, id: string): PlanChange {
   const found = plan.changes.find((change) => change.id === id);
   if (found === undefined)
     throw new Error(`${id} is not among ${plan.changes.map((change) => change.id).join(", ")}`);
@@ -69,8 +69,11 @@ const WRITER_LEAVES = "unload acme/writer@benjy";
 const CODER_COMES = "load acme/coder@benjy";
 const WRITER_COMES = "load acme/writer@beast";
 
+/** The check that must notice, what is wrong, the plan it is done to, and how. */
+export type Mutation = readonly [string, string, GoodPlan, (plan: PlanDocument) => void];
+
 /** Each way to spoil a plan, and the check that must notice. */
-export const MUTATIONS: readonly (readonly [string, string, GoodPlan, (plan: PlanDocument) => void])[] = [
+export const MUTATIONS: readonly Mutation[] = [
   [
     "capacity",
     "a load takes more than there is",
@@ -143,6 +146,7 @@ export const MUTATIONS: readonly (readonly [string, string, GoodPlan, (plan: Pla
         model_id: "ghost",
         spec_hash: "0",
         status: "loaded",
+        origin: "revision",
         devices: [0],
         device_vram_mb: [1],
       });

@@ -12,6 +12,7 @@ import {
   plan,
   residentModel,
 } from "./observed-fleet-builders.ts";
+import { FIGURE_MUTATIONS } from "./spoilt-figures.ts";
 import { canonical, MUTATIONS, neuron, replaced, spoil } from "./spoilt-plans.ts";
 
 const checksOf = (plan: PlanDocument, snapshot?: FleetSnapshot): string[] => [
@@ -34,7 +35,7 @@ test("so do replacements that take turns", () => {
 });
 
 describe("a spoilt plan is found out", () => {
-  test.each(MUTATIONS)("%s: %s", (...mutation) => {
+  test.each([...MUTATIONS, ...FIGURE_MUTATIONS])("%s: %s", (...mutation) => {
     const [check, , good, change] = mutation;
     const spoilt = spoil(good.plan, change);
     expect(checksOf(spoilt, good.snapshot)).toContain(check);
@@ -62,7 +63,12 @@ describe("a spoilt plan is found out", () => {
       );
     const unloading = plan(fleet, by("revision"));
     expect(unloading.changes.map(({ id }) => id)).toEqual(["unload guest@a"]);
-    expect(checksOf(unloading, snapshotOfFleet("home", by("manual")))).toContain("untouchable");
+    const forged = spoil(unloading, (copy) => {
+      for (const model of neuron(copy, "a").models) if (model.model_id === "guest") model.origin = "manual";
+    });
+    expect(checksOf(forged)).toEqual(["untouchable"]);
+    // Whoever hides where it came from is found out by the snapshot.
+    expect(checksOf(unloading, snapshotOfFleet("home", by("manual")))).toContain("snapshot");
   });
 
   test("without a snapshot the plan's own record is believed, and everything else is checked", () => {

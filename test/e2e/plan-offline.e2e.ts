@@ -78,6 +78,19 @@ test("the comment of a pull request tells apart what the branch does and what is
   expect(comment.stdout).toContain("1 of 5 changes come from this branch; 4 are pending");
 });
 
+test("a fleet that is not as declared is not 0, even when nothing can be changed", async () => {
+  const made = await runCortex([
+    "plan",
+    "--path",
+    fixture("unplaceable", "fleet.toml"),
+    "--against",
+    fixture("unplaceable", "snapshot.json"),
+    "--detailed-exitcode",
+  ]);
+  expect([made.code, made.stderr]).toEqual([2, ""]);
+  expect(made.stdout).toContain("Nothing can be changed now");
+});
+
 test("why: the reason, the other neurons, and for an unknown name the likely one", async () => {
   const onFixture = [
     "--config",
@@ -87,7 +100,8 @@ test("why: the reason, the other neurons, and for an unknown name the likely one
   ];
   const known = await runCortex(["why", "meta/Llama-3.3-70B", "--on", "beast", ...onFixture]);
   expect(known.code, known.stderr).toBe(0);
-  expect(known.stdout).toContain("meta/Llama-3.3-70B: 0 of 1 copy has a place");
+  expect(known.stdout).toContain("meta/Llama-3.3-70B: its copy has no known place");
+  expect(known.stdout).toContain("What was asked of it\n  ok pinned_on: no pins\n");
   expect(known.stdout).toContain("What would help, cheapest first");
   const unknown = await runCortex(["why", "meta/Llama-3.3-7B", ...onFixture]);
   expect(unknown.code).toBe(1);

@@ -4,6 +4,7 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { ApplyEvent, ApplyResult, StepError } from "../../protocol/apply-events.ts";
 import type { PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { applyIsOver, beginApply, stepApply, type ApplyEffect, type ApplyState } from "../apply-steps.ts";
+import { checkBeforeApply } from "../check-before-apply.ts";
 import { NeuronClient } from "./neuron-client.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 
@@ -17,6 +18,8 @@ export interface ApplyDeps {
   /** Most neurons changed at once; 10 by default. */
   readonly parallelism?: number | undefined;
   readonly allowProtected?: boolean | undefined;
+  /** Most of what is loaded that may be taken away; the plan's own limit by default. */
+  readonly maxUnloadPercent?: number | undefined;
   /** How long a busy neuron is asked again; 2 minutes by default. */
   readonly busyTimeoutMs?: number | undefined;
   /** How long in-flight requests may take to end before an unload fails; the neuron's own default otherwise. */
@@ -30,13 +33,11 @@ const CALL_TIMEOUT_MS = 15_000;
 
 /**
  * Carries out a plan. Resolves when every change is applied, failed or set aside; a neuron's failure is in the
- * result, not an exception; a plan that is not sound is (`plan_refused`). Carrying out the same plan again is safe:
+ * result, not an exception; a plan that is not sound or unloads too much is (`plan_refused`, `mass_unload`). Carrying out the same plan again is safe:
  * each neuron is looked at first and refuses unless it is as the plan saw it, or as this plan leaves it.
  */
 export async function applyPlan(plan: PlanDocument, deps: ApplyDeps): Promise<ApplyResult> {
-  if (plan.errored) {
-    throw new CortexError("plan_refused", `the plan is not sound: ${plan.problems.join("; ")}`);
-  }
+  checkBeforeApply(plan, deps);
   return new PlanRun(plan, deps).run();
 }
 

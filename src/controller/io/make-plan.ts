@@ -3,6 +3,7 @@ import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { Fleet } from "../../fleet/fleet-schema.ts";
 import type { Environment } from "../../platform/environment.ts";
+import { packageVersion } from "../../platform/package-paths.ts";
 import { systemClock } from "../../platform/system-clock.ts";
 import { readTokenFile } from "../../platform/token-file.ts";
 import type { FleetSnapshot } from "../../protocol/fleet-snapshot.ts";
@@ -10,6 +11,7 @@ import type { PlanDocument } from "../../protocol/plan-document.ts";
 import { observedFromSnapshot, snapshotDigest, snapshotOfFleet } from "../fleet-snapshots.ts";
 import { reachableNeurons, type ObservedFleet } from "../observed-fleet.ts";
 import { planFleet, type PlanInput, type PlanSource } from "../plan-fleet.ts";
+import { formerlyProtected } from "./former-protection.ts";
 import { loadFleet, loadFleetAndBase, type LoadedFleet, type LoadFleetOptions } from "./load-fleet.ts";
 import { observeFleet } from "./observe-fleet.ts";
 import { readTraffic } from "./read-traffic.ts";
@@ -41,10 +43,21 @@ export async function makePlan(options: MakePlanOptions): Promise<PlanDocument> 
 
 /** Everything that a plan is made of. */
 export async function readPlanInput(options: MakePlanOptions): Promise<PlanInput> {
-  const { head, base } = await readSources(options);
+  const { loaded, base } = await readSources(options);
+  const head = planSource(loaded);
   const { observed, digest } = await observe(head.fleet, options);
+  const formerly = await formerlyProtected(loaded, observed, loadOptions(options));
   for (const target of options.targets ?? []) checkTarget(target, head.fleet, observed);
-  return { ...head, observed, base, snapshotDigest: digest, targets: options.targets };
+  const cortexVersion = packageVersion();
+  return {
+    ...head,
+    observed,
+    base,
+    cortexVersion,
+    formerlyProtected: formerly,
+    snapshotDigest: digest,
+    targets: options.targets,
+  };
 }
 
 /** The observation of the fleet as a file may hold it. Throws `no_healthy_neuron` when nobody answers. */
@@ -65,10 +78,10 @@ export async function takeSnapshot(options: Omit<FleetView, "against">): Promise
 /** The fleet, and what it was where its branch left the base. */
 async function readSources(
   options: MakePlanOptions,
-): Promise<{ readonly head: PlanSource; readonly base: PlanSource | undefined }> {
-  if (options.base === undefined) return { head: await readSource(options), base: undefined };
+): Promise<{ readonly loaded: LoadedFleet; readonly base: PlanSource | undefined }> {
+  if (options.base === undefined) return { loaded: await loadFleet(loadOptions(options)), base: undefined };
   const { head, base } = await loadFleetAndBase({ ...loadOptions(options), base: options.base });
-  return { head: planSource(head), base: base === undefined ? undefined : planSource(base) };
+  return { loaded: head, base: base === undefined ? undefined : planSource(base) };
 }
 
 const readSource = async (options: FleetView): Promise<PlanSource> =>

@@ -1,0 +1,72 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { formerlyProtected } from "../../src/controller/io/former-protection.ts";
+import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
+import { commitFleet, fleetText, git, temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { observedFleet, observedNeuron, residentModel } from "./observed-fleet-builders.ts";
+
+const text = (models: string): string =>
+  fleetText({ gatewayPort: 1, metricsPort: 2, neurons: { a: 13_131 }, models });
+const block = (line = ""): string => `[[models]]\nid = "acme/guarded"\n${line}\n`;
+const PROTECTED = text(block("protect = true"));
+const UNPROTECTED = text(block());
+const GONE = text('[[models]]\nid = "acme/other"\n');
+
+const holding = (origin: "revision" | "manual"): ObservedFleet =>
+  observedFleet(
+    observedNeuron("a", {
+      devices: [8000],
+      residents: [residentModel({ id: "acme/guarded", vramMb: 10, origin })],
+    }),
+  );
+
+/** Commits the texts one after another, then leaves the last one in the work tree. */
+async function history(
+  path: string,
+  commits: readonly string[],
+  workTree: string,
+): Promise<ReadonlySet<string>> {
+  const [first = "", ...later] = commits;
+  await commitFleet(path, first);
+  for (const next of later) {
+    await writeFile(join(path, "fleet.toml"), next);
+    await git(path, "commit", "--quiet", "--all", "--message", "next");
+  }
+  await writeFile(join(path, "fleet.toml"), workTree);
+  return ask(path);
+}
+
+async function ask(path: string, observed = holding("revision")): Promise<ReadonlySet<string>> {
+  const options = { path, inherited: process.env };
+  return formerlyProtected(await loadFleet(options), observed, options);
+}
+
+describe("a block that is gone keeps its protection", () => {
+  test.each([
+    ["deleted and not committed", [PROTECTED], GONE, ["acme/guarded"]],
+    ["deleted in the last commit", [PROTECTED, GONE], GONE, ["acme/guarded"]],
+    [
+      "deleted some commits ago",
+      [PROTECTED, GONE, `${GONE}# more`, `${GONE}# and more`],
+      GONE,
+      ["acme/guarded"],
+    ],
+    ["unless its protection was ended first", [PROTECTED, UNPROTECTED, GONE], GONE, []],
+    ["never protected", [UNPROTECTED, GONE], GONE, []],
+    ["still there", [PROTECTED], PROTECTED, []],
+  ])("%s", async (...row) => {
+    const [, commits, workTree, expected] = row;
+    await using place = await temporaryDirectory();
+    expect([...(await history(place.path, commits, workTree))]).toEqual(expected);
+  });
+
+  test("what a person loaded is not asked about, and outside of git nothing is known", async () => {
+    await using place = await temporaryDirectory();
+    await history(place.path, [PROTECTED, GONE], GONE);
+    expect((await ask(place.path, holding("manual"))).size).toBe(0);
+    await rm(join(place.path, ".git"), { recursive: true });
+    expect((await ask(place.path)).size).toBe(0);
+  });
+});
