@@ -45,6 +45,11 @@ export default class PlanCommand extends BaseCommand {
     "detailed-exitcode": Flags.boolean({
       summary: "exit 2 when something would change or is left open, 0 when the fleet is as declared",
     }),
+    prove: Flags.boolean({
+      summary: "let a solver look for a better placement and prove it; may take a minute",
+      description:
+        "Needs the optional package highs. Fleets with up to some 15,000 pairs of a copy and a device are proved as a whole; larger ones are improved part by part.",
+    }),
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
@@ -59,6 +64,7 @@ export default class PlanCommand extends BaseCommand {
         base: flags.base,
         targets: flags.target,
         against: flags.against,
+        prove: flags.prove ? (progress) => this.remark(progress) : undefined,
         environment: this.environment,
         neuronTokenFile: flags["neuron-token-file"],
         metricsUrl: flags["metrics-url"],

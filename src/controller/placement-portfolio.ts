@@ -6,9 +6,9 @@ import { gapOf, optimal } from "./placement-gap.ts";
 import type { PlacementProblem } from "./placement-problem.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "./placement-search.ts";
 import { settledBoard } from "./placement-settle.ts";
-import { costOf } from "./placement-tiers.ts";
+import { costOf, tiersOf } from "./placement-tiers.ts";
 import { suggestedBoard } from "./placement-suggestion.ts";
-import type { PlacementGap, SuggestedCopy } from "./placement-types.ts";
+import type { PlacementGap, PlacementHint, SuggestedCopy } from "./placement-types.ts";
 
 export interface SearchResult {
   readonly board: Board;
@@ -39,7 +39,17 @@ interface Candidate {
 /** Tries the strategies until one leaves nothing to wish for, and takes the best; small fleets are searched in full. */
 export function searchPlacement(
   problem: PlacementProblem,
-  options: { readonly prove: boolean; readonly suggestion?: readonly SuggestedCopy[] | undefined },
+  options: { readonly prove: boolean } & PlacementHint,
+): SearchResult {
+  const found = ownSearch(problem, options);
+  const { tiers, copies } = options.proof ?? { tiers: [], copies: -1 };
+  const isProved = copies === problem.demands.length && compareCosts(tiersOf(found.board), tiers) <= 0;
+  return isProved ? { ...found, gap: provedGap(found.board, "highs") } : found;
+}
+
+function ownSearch(
+  problem: PlacementProblem,
+  options: { readonly prove: boolean } & PlacementHint,
 ): SearchResult {
   const isLarge = problem.neurons.length * problem.demands.length > LARGE;
   const own = bestStrategy(problem, isLarge);
@@ -53,7 +63,7 @@ export function searchPlacement(
   return {
     board: exact.board,
     style,
-    gap: exact.isProved ? provedGap(exact.board) : gapOf(exact.board, options),
+    gap: exact.isProved ? provedGap(exact.board, "exact search") : gapOf(exact.board, options),
   };
 }
 
@@ -95,8 +105,8 @@ function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly St
   return load > ROOMY ? STRATEGIES.slice(1) : STRATEGIES;
 }
 
-const provedGap = (board: Board): PlacementGap =>
-  optimal(board.places.filter((place) => place !== undefined).length, "exact search");
+const provedGap = (board: Board, engine: string): PlacementGap =>
+  optimal(board.places.filter((place) => place !== undefined).length, engine);
 
 /** Everything placed, nothing moved, nobody evicted; room for models on demand is no reason to go on. */
 const isAllClear = (cost: readonly number[]): boolean => cost.slice(0, -1).every((figure) => figure === 0);

@@ -34,6 +34,8 @@ export interface Programme {
   readonly rows: readonly ProgrammeRow[];
   /** In the order of the tiers. */
   readonly objectives: readonly Objective[];
+  /** Values of the columns for the placement that is known already; null when the programme cannot say it. */
+  readonly start: readonly number[] | null;
 }
 
 /** What a solver says of a programme. */
@@ -70,6 +72,8 @@ export class PlacementProgramme {
   readonly #upper: number[] = [];
   readonly #guests = new Map<number, number>();
   readonly #without = new Map<ProblemModel, number>();
+  /** Columns of what a spread copy takes from each device. */
+  readonly #shares = new Map<Option, readonly (readonly [device: number, column: number])[]>();
 
   constructor(board: Board, scope: Scope) {
     this.#board = board;
@@ -81,7 +85,32 @@ export class PlacementProgramme {
     const binaries = this.#upper.length;
     this.#addCopyRows();
     this.#addDeviceRows();
-    this.programme = { binaries, upper: this.#upper, rows: this.#rows, objectives: this.#objectives() };
+    const [upper, rows] = [this.#upper, this.#rows];
+    this.programme = { binaries, upper, rows, objectives: this.#objectives(), start: this.#start() };
+  }
+
+  /** The placement as it is on the board. */
+  #start(): number[] | null {
+    const { places, untouched, evicted } = this.#board;
+    const start = this.#upper.map(() => 0);
+    for (const demand of this.#scope.demands) {
+      const place = places[demand];
+      if (place === undefined) continue;
+      const option = this.#options.find(
+        (candidate) =>
+          candidate.demand === demand &&
+          candidate.stays === (at(untouched, demand) === 1) &&
+          candidate.neuron === place.neuron &&
+          candidate.devices.join() === place.devices.join(),
+      );
+      if (option === undefined) return null;
+      start[option.column] = 1;
+      for (const [device, column] of this.#shares.get(option) ?? []) start[column] = shareOn(place, device);
+    }
+    for (const [guest, column] of this.#guests) start[column] = at(evicted, guest);
+    for (const [model, column] of this.#without)
+      start[column] = model.demands.every((demand) => places[demand] === undefined) ? 1 : 0;
+    return start;
   }
 
   /** Where the solution has the copies of the scope, and all others where they are. */
@@ -186,7 +215,8 @@ export class PlacementProgramme {
   }
 
   /** A share of at least 1 MiB on each device, all of them together as much as the model needs. */
-  #divide({ column, demand, devices }: Option): [device: number, column: number][] {
+  #divide(option: Option): [device: number, column: number][] {
+    const { column, demand, devices } = option;
     const mib = Math.max(1, this.#board.modelOf(demand).mib);
     const shares = devices.map((device) => [device, this.#column(mib)] as [number, number]);
     this.#rows.push({
@@ -197,6 +227,7 @@ export class PlacementProgramme {
     });
     for (const [, share] of shares)
       this.#rows.push({ columns: [share, column], values: [1, -1], lower: 0, upper: Infinity });
+    this.#shares.set(option, shares);
     return shares;
   }
 

@@ -15,15 +15,21 @@ export interface PlacementInput {
   readonly options?: PlacementOptions;
 }
 
-export interface PlacementOptions {
+export interface PlacementOptions extends PlacementHint {
   /** Kept free on every device; 0 by default. */
   readonly headroomMib?: number;
   /** False: no explanations and no bound, for callers that only ask what would fit (what-if, N-1). */
   readonly explain?: boolean;
   /** Models to be explained in full however many are unplaced; of a large fleet the others are named only. */
   readonly explainFully?: readonly string[];
+}
+
+/** What is known of a placement from elsewhere. */
+export interface PlacementHint {
   /** Another placement of the same fleet, taken when it turns out to be better. */
   readonly suggestion?: readonly SuggestedCopy[] | undefined;
+  /** What no placement of the same fleet can beat, tier by tier, and how many copies that fleet wants. */
+  readonly proof?: { readonly tiers: readonly number[]; readonly copies: number } | undefined;
 }
 
 /** A copy of a model and where somebody would put it; devices as the neuron counts them. */

@@ -31,8 +31,8 @@ import { explainUnplaced, type UnplacedQuestion } from "./placement-unplaced.ts"
  */
 export function placeModels(input: PlacementInput): Placement {
   const problem = placementProblem(input);
-  const { explain = true, suggestion } = input.options ?? {};
-  const found = searchPlacement(problem, { prove: explain, suggestion });
+  const { explain = true, suggestion, proof } = input.options ?? {};
+  const found = searchPlacement(problem, { prove: explain, suggestion, proof });
   return new Answer(problem, found).placement();
 }
 

@@ -11,6 +11,7 @@ import { comparePlans } from "./compare-plans.ts";
 import type { DesiredModel } from "./desired-models.ts";
 import { snapshotDigest, snapshotOfFleet } from "./fleet-snapshots.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
+import type { PlacementHint } from "./placement-types.ts";
 import { explainUnplaced, planAssignment, planGap } from "./placement-words.ts";
 import { copyKey } from "./plan-diff.ts";
 import { planNeuron } from "./plan-neurons.ts";
@@ -43,6 +44,8 @@ export interface PlanInput extends PlanSource {
   readonly base?: PlanSource | undefined;
   /** Models without a block whose last block had `protect = true`. */
   readonly formerlyProtected?: ReadonlySet<string> | undefined;
+  /** What a solver found out about the placement of this fleet. */
+  readonly hint?: PlacementHint | undefined;
   /** "skip": neither what the death of each neuron would cost nor trials of remedies, for callers that only want the changes. */
   readonly whatIf?: "skip" | undefined;
 }
@@ -54,7 +57,7 @@ const PARALLELISM = 10;
 export function planFleet(input: PlanInput): PlanDocument {
   const document = planOne(input);
   if (input.base === undefined) return withDigest(document);
-  const base = planOne({ ...input, ...input.base, whatIf: "skip" });
+  const base = planOne({ ...input, ...input.base, hint: undefined, whatIf: "skip" });
   return withDigest(comparePlans(document, base));
 }
 
@@ -67,7 +70,10 @@ const withDigest = (document: Undigested): PlanDocument => {
 
 function planOne(input: PlanInput): Undigested {
   const { fleet, observed } = input;
-  const found = planRounds(fleet, observed, { formerlyProtected: input.formerlyProtected });
+  const found = planRounds(fleet, observed, {
+    ...input.hint,
+    formerlyProtected: input.formerlyProtected,
+  });
   const rounds =
     input.whatIf === "skip"
       ? found

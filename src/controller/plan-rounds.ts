@@ -45,7 +45,7 @@ export function planRounds(
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
     after = afterSteps(after, latest);
-    const next = planRound(fleet, after, options);
+    const next = planRound(fleet, after, { ...options, suggestion: undefined, proof: undefined });
     if (next.transition.steps.length === 0) break;
     const direct = planRound(fleet, observed, {
       ...options,

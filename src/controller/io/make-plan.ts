@@ -12,6 +12,12 @@ import { observedFromSnapshot, snapshotDigest, snapshotOfFleet } from "../fleet-
 import { reachableNeurons, type ObservedFleet } from "../observed-fleet.ts";
 import { planFleet, type PlanInput, type PlanSource } from "../plan-fleet.ts";
 import { formerlyProtected } from "./former-protection.ts";
+import { desiredModels } from "../desired-models.ts";
+import { placementProblem } from "../placement-problem.ts";
+import type { PlacementHint } from "../placement-types.ts";
+import { judgeCopies } from "../present-copies.ts";
+import { startHighsSolver } from "./highs-solver.ts";
+import { provePlacement } from "./prove-placement.ts";
 import { loadFleet, loadFleetAndBase, type LoadedFleet, type LoadFleetOptions } from "./load-fleet.ts";
 import { observeFleet } from "./observe-fleet.ts";
 import { readTraffic } from "./read-traffic.ts";
@@ -34,11 +40,30 @@ export interface MakePlanOptions extends FleetView {
   readonly targets?: readonly string[] | undefined;
   /** Revision to compare with. */
   readonly base?: string | undefined;
+  /** Ask the solver for a better placement, and for a proof; told how far it is. */
+  readonly prove?: ((progress: string) => void) | undefined;
 }
 
 /** Desired from the files, observed from the neurons or a snapshot, and the difference between them. */
 export async function makePlan(options: MakePlanOptions): Promise<PlanDocument> {
-  return planFleet(await readPlanInput(options));
+  const input = await readPlanInput(options);
+  if (options.prove === undefined) return planFleet(input);
+  return planFleet({ ...input, hint: await askSolver(input, options.prove) });
+}
+
+async function askSolver(
+  { fleet, observed }: PlanInput,
+  onProgress: (progress: string) => void,
+): Promise<PlacementHint> {
+  const desired = desiredModels(fleet, observed);
+  const copies = judgeCopies(fleet, observed, desired);
+  const solver = await startHighsSolver();
+  try {
+    const problem = placementProblem({ fleet, observed, desired, copies });
+    return await provePlacement(problem, { solve: solver.solve, onProgress });
+  } finally {
+    await solver.close();
+  }
 }
 
 /** Everything that a plan is made of. */

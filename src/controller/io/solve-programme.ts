@@ -24,11 +24,11 @@ export function solveProgramme(highs: Highs, programme: Programme, limits: Solve
       time_limit: limits.secs,
     });
     const proved: number[] = [];
-    let columns: readonly number[] | null = null;
+    let columns = programme.start;
     for (const objective of programme.objectives) {
       // No tier is below 0: what is there already need not be solved for.
       const isDone: boolean = columns !== null && valueOf(objective, columns) === 0;
-      const found: Minimum = isDone ? { columns, isProved: true } : minimise(highs, model, objective);
+      const found = isDone ? { columns, isProved: true } : minimise(highs, model, { objective, columns });
       columns = found.columns ?? columns;
       if (!found.isProved || columns === null) return { columns, proved };
       const reached = valueOf(objective, columns);
@@ -68,11 +68,17 @@ interface Minimum {
   readonly isProved: boolean;
 }
 
-function minimise(highs: Highs, model: Model, objective: Objective): Minimum {
+/** From the best values known, which are kept when the solver finds none. */
+function minimise(
+  highs: Highs,
+  model: Model,
+  { objective, columns }: { readonly objective: Objective; readonly columns: readonly number[] | null },
+): Minimum {
   const costs = new Float64Array(model.getLp().numCols);
   for (const [position, column] of objective.columns.entries())
     costs[column] = objective.values[position] ?? 0;
   model.changeColsCost({ kind: "range", from: 0, to: costs.length - 1 }, costs);
+  if (columns !== null) model.setSolution({ colValue: columns });
   model.run();
   const isProved = model.getModelStatus() === highs.constants.modelStatus.optimal;
   const { colValue } = model.getSolution();
