@@ -47,7 +47,7 @@ export interface Finding {
 export function diagnostic(finding: Finding): Diagnostic {
   const entry = DIAGNOSTIC_CODES[finding.code];
   const { file, line, column, length } = finding.at;
-  const { sourceLine, message } = withoutSecrets(finding);
+  const { sourceLine, message, help } = withoutSecrets({ help: entry.help, ...finding });
   return {
     file,
     line,
@@ -55,28 +55,37 @@ export function diagnostic(finding: Finding): Diagnostic {
     code: finding.code,
     severity: entry.severity,
     message,
-    help: finding.help ?? entry.help,
+    help,
     ...(sourceLine === undefined ? {} : { sourceLine }),
     ...(length === undefined ? {} : { length }),
     ...(finding.related === undefined || finding.related.length === 0 ? {} : { related: finding.related }),
   };
 }
 
-/** A finding is printed by CI jobs that anybody may read: neither its line nor its message repeats a secret. */
-function withoutSecrets({ at, message }: Finding): { sourceLine: string | undefined; message: string } {
+interface ShownTexts {
+  readonly sourceLine: string | undefined;
+  readonly message: string;
+  readonly help: string;
+}
+
+/** A finding is printed by CI jobs that anybody may read: nothing of it repeats a secret. */
+function withoutSecrets({ at, message, help }: Finding & { readonly help: string }): ShownTexts {
   const { sourceLine } = at;
-  if (sourceLine === undefined) return { sourceLine, message: maskSecrets(message) };
+  if (sourceLine === undefined) return { sourceLine, message: maskSecrets(message), help: maskSecrets(help) };
   const isBareSecret = at.file.endsWith("__HASH");
   const hidden = isBareSecret ? [sourceLine] : secretsOf(sourceLine);
-  const told = hidden.reduce((text, secret) => {
-    // Messages quote the beginning of a long value only.
-    const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
-    return text.replaceAll(quoted, "*".repeat(quoted.length));
-  }, message);
+  const told = (text: string): string => maskSecrets(hidden.reduce(withoutOne, text));
   return {
     sourceLine: isBareSecret ? "*".repeat(sourceLine.length) : maskSecrets(sourceLine),
-    message: maskSecrets(told),
+    message: told(message),
+    help: told(help),
   };
+}
+
+/** Messages quote the beginning of a long value only. */
+function withoutOne(text: string, secret: string): string {
+  const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
+  return text.replaceAll(quoted, "*".repeat(quoted.length));
 }
 
 /** Characters of a long value that a message repeats. */

@@ -8,6 +8,7 @@ import { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import type { FleetFile } from "./source-lines.ts";
+import { readBrokenFile } from "./syntax-recovery.ts";
 
 /** A fleet that may be acted on. Frozen: what was checked is what is used. */
 export interface CheckedFleet {
@@ -34,12 +35,20 @@ export function parseFleet(
   for (const file of files) {
     const result = parseFleetFile(file);
     if (result.ok) parsed.push(result.value);
-    else syntaxErrors.push(result.error);
+    else {
+      const { errors, readable } = readBrokenFile(file, result.error);
+      syntaxErrors.push(...errors);
+      if (readable !== undefined) parsed.push(readable);
+    }
   }
   const merged = new MergedFleetDocument(parsed);
-  const findings = [...syntaxErrors, ...applyOverrides(merged, overrides), ...merged.conflicts];
+  const unapplied = applyOverrides(merged, overrides);
+  const findings = [...syntaxErrors, ...merged.conflicts];
+  // What could not be read may hold what seems to be missing.
   findings.push(
-    ...schemaFindings(merged).filter((finding) => syntaxErrors.length === 0 || !isAbsence(finding)),
+    ...[...unapplied, ...schemaFindings(merged)].filter(
+      (finding) => syntaxErrors.length === 0 || !ABSENCES.has(finding.code),
+    ),
   );
   // References into a file that could not be read would all look wrong.
   if (syntaxErrors.length === 0) findings.push(...checkFleet({ merged, declared: declaredBlocks(merged) }));
@@ -47,7 +56,7 @@ export function parseFleet(
   return ok({ fleet: deepFreeze(fleetSchema.parse(merged.document)), warnings: sortDiagnostics(findings) });
 }
 
-const isAbsence = (finding: Diagnostic): boolean => finding.code === "CTX104";
+const ABSENCES = new Set<string>(["CTX104", "CTX118"]);
 
 function deepFreeze<Value>(value: Value): Value {
   if (typeof value !== "object" || value === null) return value;

@@ -97,7 +97,7 @@ describe("environment overrides", () => {
 
   test("a wrong value is found at the variable, not in a file", () => {
     expect(problemsOf({ CORTEX_EVICTION__STRATEGY: "oldest" })).toEqual([
-      'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (change the value)',
+      'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (write it like `strategy = "lru"` (which on-demand model gives way))',
     ]);
   });
 
