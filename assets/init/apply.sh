@@ -3,6 +3,7 @@
 # NEURON_TOKEN is the neurons' token, where they ask for one.
 set -eu
 export NO_COLOR=1
+PATH="$(cd "$(dirname "$0")" && pwd)/node_modules/.bin:$PATH"
 if [ -n "${NEURON_TOKEN:-}" ]; then
   CORTEX_NEURON_TOKEN_FILE=$(mktemp)
   export CORTEX_NEURON_TOKEN_FILE

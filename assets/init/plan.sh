@@ -3,6 +3,7 @@
 # Exits 0 whether the plan changes something or not; 1 when the files have errors or there is no plan.
 set -eu
 export NO_COLOR=1
+PATH="$(cd "$(dirname "$0")" && pwd)/node_modules/.bin:$PATH"
 base=$1
 fleet=${CORTEX_CONFIG:-.}
 scratch=$(mktemp -d)
@@ -13,7 +14,7 @@ if ! cortex validate > "$scratch/findings" 2>&1; then
   cat "$scratch/findings"
   if [ -n "${GITHUB_ACTIONS:-}" ]; then cortex validate --format github || true; fi
   {
-    printf '### cortex plan: none\n\nThe fleet files cannot be read as they are:\n\n````text\n'
+    printf '### cortex plan: none\n\n`cortex validate` says:\n\n````text\n'
     cat "$scratch/findings"
     printf '````\n'
   } > plan.md

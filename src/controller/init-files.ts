@@ -47,7 +47,7 @@ const FLAVOURS: Readonly<Record<CiHost, CiFlavour>> = {
 
 /** What the jobs of every host run. */
 const SCRIPTS: readonly { readonly name: string; readonly purpose: string }[] = [
-  { name: "install.sh", purpose: "puts cortex on a job's PATH" },
+  { name: "install.sh", purpose: "installs cortex for the scripts beside it" },
   { name: "plan.sh", purpose: "checks a pull request and writes its plan" },
   { name: "comment.mjs", purpose: "keeps one comment with the plan up to date" },
   { name: "apply.sh", purpose: "applies after the merge, and notes what it saw" },
