@@ -1,5 +1,6 @@
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from "./diagnostic-codes.ts";
 import { maskSecrets, secretsOf } from "./mask-secrets.ts";
+import { visibleText } from "./visible-text.ts";
 
 /** A spot in a fleet file. Lines and columns count from 1; columns count UTF-16 units, as editors do. */
 export interface Place {
@@ -49,14 +50,14 @@ export function diagnostic(finding: Finding): Diagnostic {
   const { file, line, column, length } = finding.at;
   const { sourceLine, message, help } = withoutSecrets({ help: entry.help, ...finding });
   return {
-    file,
+    file: visibleText(file),
     line,
     column,
     code: finding.code,
     severity: entry.severity,
-    message,
-    help,
-    ...(sourceLine === undefined ? {} : { sourceLine }),
+    message: visibleText(message),
+    help: visibleText(help),
+    ...(sourceLine === undefined ? {} : { sourceLine: visibleText(sourceLine) }),
     ...(length === undefined ? {} : { length }),
     ...(finding.related === undefined || finding.related.length === 0 ? {} : { related: finding.related }),
   };

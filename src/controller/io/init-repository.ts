@@ -68,7 +68,10 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
   const kept: InitResult["kept"][number][] = [];
   for (const file of initFiles(hosts, SCHEMA_PATH)) {
     if (hadFleet && file.path.endsWith(".toml")) {
-      kept.push({ path: file.path, reason: "the directory has fleet files of its own" });
+      kept.push({
+        path: file.path,
+        reason: "the directory has TOML files of its own; a new fleet wants a directory to itself",
+      });
       continue;
     }
     const path = file.atTop === true ? join(upwards(place.prefix), file.path) : file.path;
