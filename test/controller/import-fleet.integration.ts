@@ -88,6 +88,44 @@ apiKeys: [one, one, 7]
     expect(files[1]?.text).toContain('both = "a"');
   });
 
+  test("whatever helexa says and fleet files cannot is listed, down to single entries", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(
+      join(directory.path, "models.toml"),
+      `[[models]]
+id = "a/b"
+quant = "Q4_K_M"
+limit = { input = 100 }
+capabilities = ["text", 7]
+cost = { input = "free", output = 1.0, weird = 2 }
+[[models]]
+id = "c/d"
+quant = "Q4_K_M"
+limit = "large"
+`,
+    );
+    await writeFile(
+      join(directory.path, "cortex.toml"),
+      `neurons = "beast"
+[[entitlements.keys]]
+key = "s1"
+key_id = "ci"
+window = { kind = "rolling", seconds = 60 }
+`,
+    );
+    const { not_carried, files } = await importOf({ path: directory.path });
+    expect(not_carried.map(({ line, what, reason }) => `${line} ${what}: ${reason}`)).toEqual([
+      "1 neurons: is no list of tables",
+      "5 entitlements.keys.window: limits nothing without `hard_cap`",
+      "4 models.limit: a limit needs `context`, the tokens of prompt and answer together",
+      "6 models.cost.input: is no number",
+      "6 models.cost.weird: cortex knows no such setting",
+      "5 models.capabilities: holds something that is no text; the texts are carried over",
+      "10 models.limit: is no table",
+    ]);
+    expect(files[1]?.text).toContain("cost = { output = 1 }");
+  });
+
   test("what cannot be read says where and what to do", async () => {
     await using directory = await temporaryDirectory();
     const at = (name: string) => join(directory.path, name);
