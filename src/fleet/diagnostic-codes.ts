@@ -43,6 +43,7 @@ export const DIAGNOSTIC_CODES = {
   CTX126: warning("not used by this version", "keep it for the version that does, and do not rely on it until then"),
   CTX127: warning("nowhere to go", "take `drain` off one of the neurons, or allow another one"),
   CTX128: error("two servers on one address", "give `listen` and `metrics_listen` different ports"),
+  CTX129: warning("figure that looks like another unit", "keep it if it is meant; else write it in the unit of the key"),
 } as const satisfies Record<string, DiagnosticKind>;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;
