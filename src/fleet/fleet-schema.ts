@@ -24,10 +24,14 @@ const modelId = z
 
 const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
+/** A URL as it stands: parsers of URLs drop blanks, tabs and line breaks, so that a slip would pass unseen. */
+const exactUrl = (protocol: RegExp, error: string) =>
+  z.string().regex(/^\S+$/, error).meta({ format: "uri" }).pipe(z.url({ protocol, error }));
+
 const baseUrl = (example: string) =>
-  z
-    .url({ protocol: /^https?$/, error: `must be a base URL, such as ${example}` })
-    .transform((value) => value.replace(/\/+$/, ""));
+  exactUrl(/^https?$/, `must be a base URL, such as ${example}`).transform((value) =>
+    value.replace(/\/+$/, ""),
+  );
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
@@ -307,8 +311,7 @@ export const gitopsTableSchema = z
 
 export const ledgerTableSchema = z
   .strictObject({
-    url: z
-      .url({ protocol: /^rediss?$/, error: "must be a Redis URL, such as rediss://ledger.internal:6379/0" })
+    url: exactUrl(/^rediss?$/, "must be a Redis URL, such as rediss://ledger.internal:6379/0")
       .optional()
       .describe(
         "Redis that several gateways share; absent: a file beside the one gateway. No password here: " +
