@@ -117,7 +117,7 @@ function packageRemark({ hosts, package: spec, made }: InitResult): string[] {
   return ["", `CI installs cortex from CORTEX_PACKAGE: fill it in at the top of ${workflows.join(" and ")}`];
 }
 
-function nextSteps({ directory, repository_made }: InitResult): string[] {
+function nextSteps({ directory, in_repository }: InitResult): string[] {
   return [
     "",
     "Next:",
@@ -127,7 +127,7 @@ function nextSteps({ directory, repository_made }: InitResult): string[] {
     "  cortex apply     do it; the demo model ships with cortex",
     "  cortex serve     the endpoint for clients",
     "Then edit fleet.toml and models.toml, and keep them in git:",
-    `  ${repository_made ? "" : "git init && "}git add --all && git commit --message "A fleet"`,
+    `  ${in_repository ? "" : "git init && "}git add --all && git commit --message "A fleet"`,
   ];
 }
 

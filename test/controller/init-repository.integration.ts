@@ -107,6 +107,8 @@ describe("cortex init", () => {
       packageSpec: "https://h/c.tgz",
     });
     expect(result.made.map(({ path }) => path)).toContain("../../.github/workflows/cortex.yml");
+    // Who is told to run `git init` here makes a repository inside of a repository.
+    expect([result.repository_made, result.in_repository]).toEqual([false, true]);
     const files = await filesBelow(directory.path);
     const workflow = parseYaml(files[".github/workflows/cortex.yml"] ?? "") as Workflow;
     expect(workflow.env).toEqual({ CORTEX_PACKAGE: "https://h/c.tgz", CORTEX_CONFIG: "infra/fleet" });

@@ -39,6 +39,8 @@ export interface InitResult {
   readonly package: string | null;
   /** Whether `git init` was run. */
   readonly repository_made: boolean;
+  /** Whether the directory is in a repository now, this one or one that was there. */
+  readonly in_repository: boolean;
   readonly made: readonly { readonly path: string; readonly purpose: string }[];
   /** What was there and stays as it is. */
   readonly kept: readonly { readonly path: string; readonly reason: string }[];
@@ -86,6 +88,7 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
     hosts_from: hostsFrom,
     package: options.packageSpec ?? null,
     repository_made: repositoryMade,
+    in_repository: place.isRepository,
     made,
     kept,
   };
@@ -103,15 +106,15 @@ const upwards = (prefix: string): string => "../".repeat(prefix.split("/").lengt
 async function placeInRepository(
   directory: string,
   environment: GitEnvironment,
-): Promise<{ readonly prefix: string; readonly branch: string }> {
+): Promise<{ readonly isRepository: boolean; readonly prefix: string; readonly branch: string }> {
   const tree = await findWorkTree(directory, environment);
-  if (tree === undefined) return { prefix: "", branch: DEFAULT_BRANCH };
+  if (tree === undefined) return { isRepository: false, prefix: "", branch: DEFAULT_BRANCH };
   const ask = (ref: string) => answerOf(directory, ["symbolic-ref", "--short", ref], environment);
   const published = (await ask("refs/remotes/origin/HEAD")).replace(/^origin\//, "");
   const present = await ask("HEAD");
   // A branch of somebody's work is not what a fleet is applied from.
   const branch = published === "" && present === "master" ? present : published;
-  return { prefix: tree.prefix, branch: BRANCH.test(branch) ? branch : DEFAULT_BRANCH };
+  return { isRepository: true, prefix: tree.prefix, branch: BRANCH.test(branch) ? branch : DEFAULT_BRANCH };
 }
 
 const DEFAULT_BRANCH = "main";
