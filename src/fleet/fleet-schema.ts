@@ -25,13 +25,17 @@ const modelId = z
 const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
 /** A URL as it stands: parsers of URLs drop blanks, tabs and line breaks, so that a slip would pass unseen. */
-const exactUrl = (protocol: RegExp, error: string) =>
-  z.string().regex(/^\S+$/, error).meta({ format: "uri" }).pipe(z.url({ protocol, error }));
+function exactUrl(protocol: RegExp, form: { readonly name: string; readonly example: string }) {
+  const error = `must be ${form.name}, such as ${form.example}`;
+  return z
+    .string()
+    .regex(/^\S+$/, error)
+    .meta({ format: "uri", examples: [form.example] })
+    .pipe(z.url({ protocol, error }));
+}
 
 const baseUrl = (example: string) =>
-  exactUrl(/^https?$/, `must be a base URL, such as ${example}`).transform((value) =>
-    value.replace(/\/+$/, ""),
-  );
+  exactUrl(/^https?$/, { name: "a base URL", example }).transform((value) => value.replace(/\/+$/, ""));
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
@@ -72,9 +76,9 @@ export const neuronBlockSchema = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
       .describe("how pins and plans call the machine")
       .meta({ examples: ["beast"] }),
-    endpoint: baseUrl("http://beast.internal:13131")
-      .describe("base URL of the neuron; its hardware is discovered, never configured")
-      .meta({ examples: ["http://beast.internal:13131"] }),
+    endpoint: baseUrl("http://beast.internal:13131").describe(
+      "base URL of the neuron; its hardware is discovered, never configured",
+    ),
     labels: z
       .record(z.string().min(1, "must not be empty"), z.string())
       .default({})
@@ -163,8 +167,7 @@ export const modelBlockSchema = z
       ),
     endpoint: baseUrl("http://127.0.0.1:8000")
       .optional()
-      .describe("harness openai: base URL of the engine as its neuron reaches it, without /v1")
-      .meta({ examples: ["http://127.0.0.1:8000"] }),
+      .describe("harness openai: base URL of the engine as its neuron reaches it, without /v1"),
     served_as: modelId
       .optional()
       .describe("harness openai: what the engine calls the model; absent: the id")
@@ -311,13 +314,12 @@ export const gitopsTableSchema = z
 
 export const ledgerTableSchema = z
   .strictObject({
-    url: exactUrl(/^rediss?$/, "must be a Redis URL, such as rediss://ledger.internal:6379/0")
+    url: exactUrl(/^rediss?$/, { name: "a Redis URL", example: "rediss://ledger.internal:6379/0" })
       .optional()
       .describe(
         "Redis that several gateways share; absent: a file beside the one gateway. No password here: " +
           "CORTEX_LEDGER__URL on the gateway's machine overrides it",
-      )
-      .meta({ examples: ["rediss://ledger.internal:6379/0"] }),
+      ),
   })
   .describe(
     "where several gateways count usage together. Accepted and checked; this version keeps no usage yet",

@@ -161,11 +161,13 @@ function described(schema: unknown): Described {
   if (!(schema instanceof z.ZodType)) return { description: "", example: undefined };
   const { description, examples } = schema.meta() ?? {};
   const example: unknown = Array.isArray(examples) ? examples[0] : usualValue(schema);
-  if (!(schema instanceof z.ZodDefault || schema instanceof z.ZodOptional)) {
-    return { description: description ?? "", example };
-  }
-  const inner = described(schema.unwrap());
+  const inner = described(innerOf(schema));
   return { description: description ?? inner.description, example: example ?? inner.example };
+}
+
+function innerOf(schema: z.ZodType): unknown {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) return schema.unwrap();
+  return schema instanceof z.ZodPipe ? schema.in : undefined;
 }
 
 function usualValue(schema: z.ZodType): unknown {
