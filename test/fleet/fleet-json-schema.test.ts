@@ -31,10 +31,10 @@ test("it is of the draft that TOML language servers read, and lies where files s
   expect(SCHEMA_PATH).toBe(".cortex/fleet.schema.json");
 });
 
-test("what the example names in its first line is there for whoever installed the package", () => {
+test("it ships with the package, as the reference page says", () => {
   const root = join(import.meta.dirname, "../..");
   const [, path = ""] =
-    /^#:schema \.\/(\S+)\n/.exec(readFileSync(join(root, "fleet.example.toml"), "utf8")) ?? [];
+    /\]\(\.\.\/(\S+\.schema\.json)\)/.exec(readFileSync(join(root, "docs/fleet-files.md"), "utf8")) ?? [];
   expect(readFileSync(join(root, path), "utf8")).toBe(fleetJsonSchemaText());
   const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
   expect(files).toContain(path.split("/")[0]);
