@@ -1,14 +1,14 @@
 import type { TomlError } from "smol-toml";
 import { diagnostic, type Diagnostic } from "./diagnostics.ts";
-import { lineOf, type FleetFile } from "./source-lines.ts";
+import type { SourceText } from "./source-lines.ts";
 import { explainSyntax } from "./syntax-slips.ts";
 
 /** Where and why the parser stopped. */
 export type SyntaxStopAt = Pick<TomlError, "line" | "column" | "message">;
 
 /** What the parser stopped at, in words that a person who does not know the parser can act on. */
-export function syntaxError(file: FleetFile, error: SyntaxStopAt): Diagnostic {
-  const sourceLine = lineOf(file.text, error.line);
+export function syntaxError({ file, lines }: SourceText, error: SyntaxStopAt): Diagnostic {
+  const sourceLine = lines.line(error.line);
   // smol-toml's message has a drawing of the code below its first line; ours draws its own.
   const said = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
   const at = error.column - 1;

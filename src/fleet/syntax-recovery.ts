@@ -1,7 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import type { Diagnostic } from "./diagnostics.ts";
 import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
-import type { FleetFile } from "./source-lines.ts";
+import { SourceLines, type FleetFile, type SourceText } from "./source-lines.ts";
 import { syntaxError } from "./syntax-error.ts";
 
 /** What a file that is not TOML still gives: all its syntax errors, and the blocks without one. */
@@ -21,8 +21,9 @@ export function readBrokenFile(file: FleetFile, first: Diagnostic): BrokenFile {
   const alone = { errors: [first], readable: undefined };
   if (first.code !== "CTX101" || LONG_STRING.test(file.text)) return alone;
   const blocks = blocksOf(file.text);
+  const source = { file, lines: new SourceLines(file.text) };
   const broken = blocks.flatMap((block) => {
-    const error = errorIn(block, file);
+    const error = errorIn(block, source);
     return error === undefined ? [] : [{ block, error }];
   });
   const errors = broken.map(({ error }) => error);
@@ -32,7 +33,7 @@ export function readBrokenFile(file: FleetFile, first: Diagnostic): BrokenFile {
   const left = new Set(broken.map(({ block }) => block));
   const text = blocks.map((block) => (left.has(block) ? blanked(block.text) : block.text)).join("");
   const readable = parseFleetFile({ path: file.path, text });
-  return { errors, readable: readable.ok ? { ...readable.value, file } : undefined };
+  return { errors, readable: readable.ok ? { ...readable.value, ...source } : undefined };
 }
 
 const LONG_STRING = /"""|'''/;
@@ -59,7 +60,7 @@ function blocksOf(text: string): Block[] {
 }
 
 /** What is left open in a block is found at its end: blank lines and remarks below it would only lead away. */
-function errorIn({ text, line }: Block, file: FleetFile): Diagnostic | undefined {
+function errorIn({ text, line }: Block, source: SourceText): Diagnostic | undefined {
   const lines = text.split("\n");
   const last = lines.findLastIndex((content) => !/^\s*(?:#|$)/.test(content));
   try {
@@ -68,7 +69,7 @@ function errorIn({ text, line }: Block, file: FleetFile): Diagnostic | undefined
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown;
     const isBelow = thrown.line > last + 1;
-    return syntaxError(file, {
+    return syntaxError(source, {
       line: line + (isBelow ? last + 1 : thrown.line),
       column: isBelow ? (lines[last] ?? "").trimEnd().length + 1 : thrown.column,
       message: thrown.message,
