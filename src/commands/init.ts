@@ -4,6 +4,7 @@ import { CortexError } from "../core/errors.ts";
 import { CI_HOSTS, type CiHost } from "../controller/init-files.ts";
 import type { InitResult } from "../controller/io/init-repository.ts";
 import { fleetTableSchema } from "../fleet/fleet-schema.ts";
+import { hasSecret } from "../fleet/mask-secrets.ts";
 
 export default class InitCommand extends BaseCommand {
   static override summary = "make a fleet repository that works: files, editor support, CI, README";
@@ -70,6 +71,15 @@ function checkedName(name: string | undefined): string | undefined {
 
 /** It stands in YAML and reaches npm as one word. */
 function checkedPackage(spec: string | undefined): string | undefined {
+  if (spec !== undefined && hasSecret(spec)) {
+    throw new CortexError(
+      "usage_error",
+      "--package holds a password or a token, and the workflow is in git",
+      {
+        next: "name a package that a job may fetch without one, or put cortex on the runner",
+      },
+    );
+  }
   if (spec === undefined || /^[A-Za-z0-9@./~][A-Za-z0-9@:%+,=#&?./_~^-]*$/.test(spec)) return spec;
   throw new CortexError("usage_error", `--package "${spec}" is no package that npm installs`, {
     next: "cortex init --package https://host/cortex-0.1.0.tgz",
