@@ -45,7 +45,8 @@ Text is taken as it is where text is wanted; anything else is a TOML value (\`'[
 
 ## Editors
 
-\`#:schema .cortex/fleet.schema.json\` in the first line lets editors with a TOML language server complete and check.
+\`#:schema ./.cortex/fleet.schema.json\` in the first line (\`../.cortex/...\` in a folder below) lets editors with a TOML language server
+(taplo, tombi, Even Better TOML) complete and check; the path is relative to the file, so it needs neither network nor installation.
 \`cortex init\` writes that copy, \`cortex schema\` prints it, and [schema/fleet.schema.json](../schema/fleet.schema.json) ships with the package.
 
 ## Semantics

@@ -11,6 +11,9 @@ const OWN_MARKER = "<!-- cortex-plan:@fleet@ -->";
 const LONGEST_BODY = 60_000;
 const PAGE = 100;
 const MOST_PAGES = 50;
+const ANSWER_TIMEOUT_MS = 30_000;
+/** How hosts call the account of a job's own token, which may not ask who it is. */
+const JOB_ACCOUNT = /\[bot\]$|^(?:github|gitea|forgejo)-actions$/;
 
 const environment = process.env;
 const planFile = process.argv[2] ?? "plan.md";
@@ -18,7 +21,7 @@ const planFile = process.argv[2] ?? "plan.md";
 function planText() {
   const text = existsSync(planFile) ? readFileSync(planFile, "utf8").trim() : "";
   if (text !== "") return text;
-  return "### cortex plan: none\n\nThe fleet files have errors, or the plan could not be made. The job's log says which.";
+  return "### cortex plan: none\n\nThe plan could not be made; the job's log says why.";
 }
 
 function commentBody() {
@@ -49,6 +52,7 @@ function actionsPullRequest(token) {
   const repository = `${environment.GITHUB_API_URL}/repos/${environment.GITHUB_REPOSITORY}`;
   return {
     headers: { authorization: `token ${token}`, accept: "application/json" },
+    self: `${environment.GITHUB_API_URL}/user`,
     comments: `${repository}/issues/${number}/comments`,
     comment: (id) => `${repository}/issues/comments/${id}`,
     changeMethod: "PATCH",
@@ -58,9 +62,12 @@ function actionsPullRequest(token) {
 function gitlabMergeRequest(token) {
   const number = environment.CI_MERGE_REQUEST_IID ?? "";
   if (number === "") return { problem: "this is no merge request" };
-  const notes = `${environment.CI_API_V4_URL}/projects/${environment.CI_PROJECT_ID}/merge_requests/${number}/notes`;
+  // A merge request belongs to the project that it goes to, wherever its job runs.
+  const project = environment.CI_MERGE_REQUEST_PROJECT_ID ?? environment.CI_PROJECT_ID;
+  const notes = `${environment.CI_API_V4_URL}/projects/${project}/merge_requests/${number}/notes`;
   return {
     headers: { "private-token": token },
+    self: `${environment.CI_API_V4_URL}/user`,
     comments: notes,
     comment: (id) => `${notes}/${id}`,
     changeMethod: "PUT",
@@ -71,24 +78,38 @@ async function call(target, method, url, body) {
   const response = await fetch(url, {
     method,
     headers: { ...target.headers, "content-type": "application/json", "user-agent": "cortex" },
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     ...(body === undefined ? {} : { body: JSON.stringify({ body }) }),
   });
   const answer = response.ok ? await response.json() : await response.text();
   return { ok: response.ok, status: response.status, answer };
 }
 
-/** The comment that carries the marker; null when there is none. */
+const accountOf = (comment) => comment.user?.login ?? comment.author?.username ?? "";
+
+/**
+ * Tells our comments from those of people who wrote the marker into theirs: a plan in a comment that somebody else
+ * may edit is no plan.
+ */
+async function ownComments(target) {
+  const { ok, answer } = await call(target, "GET", target.self);
+  const self = ok ? (answer.login ?? answer.username) : undefined;
+  return (comment) => (self === undefined ? JOB_ACCOUNT.test(accountOf(comment)) : accountOf(comment) === self);
+}
+
+/** Our comment that carries the marker; null when there is none. */
 async function findComment(target, marker) {
+  const isOurs = await ownComments(target);
   const seen = new Set();
   for (let page = 1; page <= MOST_PAGES; page += 1) {
     const url = `${target.comments}?per_page=${PAGE}&limit=${PAGE}&page=${page}`;
     const { ok, status, answer } = await call(target, "GET", url);
     if (!ok) throw new Error(`the host answers ${status} when asked for comments`);
-    const found = answer.find((comment) => comment.body?.includes(marker));
+    const found = answer.find((comment) => comment.body?.includes(marker) && isOurs(comment));
     if (found !== undefined) return found;
-    // Some hosts have no pages here and send everything again.
-    if (answer.length < PAGE || seen.has(answer[0]?.id)) return null;
-    seen.add(answer[0]?.id);
+    // Hosts have pages of their own length, and some have none and send everything again.
+    if (answer.length === 0 || seen.has(answer[0].id)) return null;
+    seen.add(answer[0].id);
   }
   return null;
 }
@@ -99,8 +120,8 @@ async function writeComment(target, { marker, body }) {
   if (existing !== null) {
     const changed = await call(target, target.changeMethod, target.comment(existing.id), body);
     if (changed.ok) return "was updated";
-    // Somebody else's comment may carry the marker too, and cannot be changed.
-    if (changed.status !== 403 && changed.status !== 404) throw new Error(`the host answers ${changed.status}`);
+    // Somebody took it away meanwhile.
+    if (changed.status !== 404) throw new Error(`the host answers ${changed.status}`);
   }
   const made = await call(target, "POST", target.comments, body);
   if (!made.ok) throw new Error(`the host answers ${made.status}`);

@@ -1,5 +1,6 @@
 import { Command, Errors, Flags } from "@oclif/core";
 import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
+import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
 import { errorToJson, printError } from "./print-error.ts";
 
@@ -81,7 +82,7 @@ export abstract class BaseCommand extends Command {
     if (this.jsonEnabled()) {
       process.stdout.write(`${JSON.stringify(errorToJson(error), undefined, 2)}\n`);
     } else {
-      process.stderr.write(`${printError(error, { colour: this.environment.colour })}\n`);
+      process.stderr.write(`${printError(error, { colour: this.environment.stderrColour })}\n`);
       const cause = error.code === "internal_error" && thrown.stack !== undefined ? thrown.stack : undefined;
       if (cause !== undefined) process.stderr.write(`${cause}\n`);
     }
@@ -91,7 +92,16 @@ export abstract class BaseCommand extends Command {
   #describe(thrown: Error): CortexError {
     if (!(thrown instanceof Errors.CLIError)) return toCortexError(thrown);
     const message = thrown.message.replace(/\nSee more help with --help$/, "");
-    return new CortexError("usage_error", message, { next: `cortex ${this.id ?? ""} --help`, cause: thrown });
+    return new CortexError("usage_error", message, { next: this.#usageHelp(thrown), cause: thrown });
+  }
+
+  /** The flag that was most likely meant, and where the others are listed. oclif keeps the error's class to itself. */
+  #usageHelp({ message }: Errors.CLIError): string {
+    const help = `cortex ${(this.id ?? "").replaceAll(":", " ")} --help`;
+    const [, unknown = ""] = /^Nonexistent flags?: (.*)/.exec(message) ?? [];
+    const known = Object.keys(this.ctor.flags).map((name) => `--${name}`);
+    const meant = unknown.split(", ").flatMap((flag) => nearest(flag, known) ?? []);
+    return meant.length === 0 ? help : `did you mean ${meant.join(", ")}? ${help} lists them`;
   }
 
   protected override toSuccessJson(result: unknown): unknown {

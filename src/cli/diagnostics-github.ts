@@ -1,8 +1,8 @@
 import type { Diagnostic } from "../fleet/diagnostics.ts";
 
 /**
- * Findings as workflow commands: GitHub, Gitea and Forgejo show each at its line of the pull request. `repositoryPath`
- * turns a finding's file into the path that the host knows.
+ * Findings as workflow commands: GitHub shows each at its line of the pull request; Gitea and Forgejo print it in the
+ * job's log. `repositoryPath` turns a finding's file into the path that the host knows.
  */
 export function diagnosticsToGithub(
   diagnostics: readonly Diagnostic[],

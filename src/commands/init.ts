@@ -4,6 +4,7 @@ import { CortexError } from "../core/errors.ts";
 import { CI_HOSTS, type CiHost } from "../controller/init-files.ts";
 import type { InitResult } from "../controller/io/init-repository.ts";
 import { fleetTableSchema } from "../fleet/fleet-schema.ts";
+import { hasSecret } from "../fleet/mask-secrets.ts";
 
 export default class InitCommand extends BaseCommand {
   static override summary = "make a fleet repository that works: files, editor support, CI, README";
@@ -13,6 +14,7 @@ export default class InitCommand extends BaseCommand {
     "<%= config.bin %> init fleet",
     "<%= config.bin %> init --ci gitlab          # add a pipeline to the repository here",
     "<%= config.bin %> init fleet --name home --ci none",
+    "<%= config.bin %> init fleet --package https://git.example/ops/cortex/releases/cortex-0.1.0.tgz",
   ];
   static override args = {
     directory: Args.string({ default: ".", description: "directory of the repository" }),
@@ -24,6 +26,11 @@ export default class InitCommand extends BaseCommand {
       multiple: true,
       summary: "where CI runs (may be repeated); default: what the remote origin says, else github",
     })(),
+    package: Flags.string({
+      env: "CORTEX_PACKAGE",
+      helpValue: "SPEC",
+      summary: "what npm installs in CI jobs: URL or path of the cortex package; default: to be filled in",
+    }),
     git: Flags.boolean({
       default: true,
       allowNo: true,
@@ -39,6 +46,7 @@ export default class InitCommand extends BaseCommand {
         directory: args.directory,
         fleetName: checkedName(flags.name),
         hosts: chosenHosts(flags.ci),
+        packageSpec: checkedPackage(flags.package),
         git: flags.git,
       },
       { inherited: this.environment.inherited },
@@ -59,6 +67,23 @@ function checkedName(name: string | undefined): string | undefined {
       next: "cortex init --name home",
     },
   );
+}
+
+/** It stands in YAML and reaches npm as one word. */
+function checkedPackage(spec: string | undefined): string | undefined {
+  if (spec !== undefined && hasSecret(spec)) {
+    throw new CortexError(
+      "usage_error",
+      "--package holds a password or a token, and the workflow is in git",
+      {
+        next: "name a package that a job may fetch without one, or put cortex on the runner",
+      },
+    );
+  }
+  if (spec === undefined || /^[A-Za-z0-9@./~][A-Za-z0-9@:%+,=#&?./_~^-]*$/.test(spec)) return spec;
+  throw new CortexError("usage_error", `--package "${spec}" is no package that npm installs`, {
+    next: "cortex init --package https://host/cortex-0.1.0.tgz",
+  });
 }
 
 function chosenHosts(flags: readonly (CiHost | "none")[] | undefined): readonly CiHost[] | undefined {
@@ -83,6 +108,7 @@ function describe(result: InitResult): string {
     ...(kept.length > 0 && made.length > 0 ? ["", "Left as they are:"] : []),
     ...kept.map(({ path, reason }) => `    ${path.padEnd(width)}   ${reason}`),
     ...hostRemark(result),
+    ...packageRemark(result),
     ...(made.some(({ path }) => path === "fleet.toml") ? nextSteps(result) : []),
   ].join("\n");
 }
@@ -94,7 +120,14 @@ function hostRemark({ hosts, hosts_from }: InitResult): string[] {
   return ["", `CI is for ${hosts.join(", ")}, ${why}. For ${others}: cortex init --ci <host>`];
 }
 
-function nextSteps({ directory, repository_made }: InitResult): string[] {
+/** Without a package, CI has nothing to run. */
+function packageRemark({ hosts, package: spec, made }: InitResult): string[] {
+  const workflows = made.filter(({ path }) => path.endsWith(".yml")).map(({ path }) => path);
+  if (hosts.length === 0 || spec !== null || workflows.length === 0) return [];
+  return ["", `CI installs cortex from CORTEX_PACKAGE: fill it in at the top of ${workflows.join(" and ")}`];
+}
+
+function nextSteps({ directory, in_repository }: InitResult): string[] {
   return [
     "",
     "Next:",
@@ -104,7 +137,7 @@ function nextSteps({ directory, repository_made }: InitResult): string[] {
     "  cortex apply     do it; the demo model ships with cortex",
     "  cortex serve     the endpoint for clients",
     "Then edit fleet.toml and models.toml, and keep them in git:",
-    `  ${repository_made ? "" : "git init && "}git add --all && git commit --message "A fleet"`,
+    `  ${in_repository ? "" : "git init && "}git add --all && git commit --message "A fleet"`,
   ];
 }
 

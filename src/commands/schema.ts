@@ -4,7 +4,7 @@ import { fleetJsonSchema, SCHEMA_PATH } from "../fleet/fleet-json-schema.ts";
 export default class SchemaCommand extends BaseCommand {
   static override summary = "print the JSON Schema of fleet files, for editors";
   static override description = `A fleet file names it in its first line, and an editor with a TOML language server completes and checks:
-  #:schema ${SCHEMA_PATH}
+  #:schema ./${SCHEMA_PATH}
 \`cortex init\` puts a copy there; write it again after an upgrade.`;
   static override examples = [`<%= config.bin %> schema > ${SCHEMA_PATH}`];
 

@@ -30,7 +30,7 @@ export default class ValidateCommand extends BaseCommand {
     format: Flags.option({
       options: FORMATS,
       default: "text",
-      summary: "text; json (as --json); sarif (2.1.0); github (annotations; Gitea and Forgejo know them too)",
+      summary: "text; json (as --json); sarif (2.1.0); github (annotations on the lines of a pull request)",
     })(),
     ref: Flags.string({
       helpValue: "REV",

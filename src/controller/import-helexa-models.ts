@@ -80,7 +80,7 @@ function importModel(
     vram_mb: table.wholeNumber("vram_mb"),
     residency_priority: priority,
     limit: importLimit(table),
-    cost: table.numbers("cost"),
+    cost: table.numbers("cost", ["input", "output", "cache_read", "cache_write"]),
     capabilities: nonEmpty(table.texts("capabilities")),
   };
   noteCopies(own, { quant, model });
@@ -170,9 +170,13 @@ function importPins(
 }
 
 function importLimit(table: ForeignTable): WrittenModel["limit"] {
-  const limit = table.numbers("limit");
-  const context = limit?.["context"];
-  if (limit === undefined || context === undefined) return undefined;
+  const limit = table.numbers("limit", ["context", "input", "output"]);
+  if (limit === undefined) return undefined;
+  const { context } = limit;
+  if (context === undefined) {
+    table.note("limit", "a limit needs `context`, the tokens of prompt and answer together");
+    return undefined;
+  }
   return { context, input: limit["input"], output: limit["output"] };
 }
 

@@ -108,12 +108,12 @@ function importKey(block: ForeignTable, taken: Set<string>): WrittenKey[] {
   }
   const cap = block.wholeNumber("hard_cap");
   const window = importWindow(block.table("window"));
+  if (window !== undefined && cap === undefined) block.note("window", "limits nothing without `hard_cap`");
   block.noteRest();
   return [
     {
       id,
       hash: `sha256:${createHash("sha256").update(secret).digest("hex")}`,
-      // A window without a cap limits nothing.
       ...(cap === undefined ? {} : { hard_cap: cap, window }),
     },
   ];

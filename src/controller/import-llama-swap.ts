@@ -30,19 +30,43 @@ export function importLlamaSwap(
   const imported = Object.entries(models).flatMap(([id, block]) => importSwapModel(context, { id, block }));
   const keys = importKeys(context, root["apiKeys"]);
   noteSettings(context, root);
-  const ids = new Set(imported.map(({ model }) => model.id));
-  const aliases: Record<string, string> = {};
-  for (const { model, aliases: names } of imported) {
-    for (const alias of names) if (!ids.has(alias)) aliases[alias] = model.id;
-  }
+  noteLostPreloads(context, new Set(imported.map(({ model }) => model.id)));
   return {
     ...EMPTY_IMPORT,
     neurons: [neuron],
     models: imported.map(({ model }) => model),
-    aliases,
+    aliases: aliasesOf(context, imported),
     keys,
     notes,
   };
+}
+
+/** Ids and aliases share one namespace here, and an alias is one model's. */
+function aliasesOf(
+  context: SwapContext,
+  imported: ReturnType<typeof importSwapModel>,
+): Readonly<Record<string, string>> {
+  const ids = new Set(imported.map(({ model }) => model.id));
+  const aliases = new Map<string, string>();
+  for (const { model, aliases: names } of imported) {
+    for (const alias of names) {
+      const owner = ids.has(alias) ? alias : aliases.get(alias);
+      if (owner === undefined) aliases.set(alias, model.id);
+      else noteAt(context, ["models", model.id, "aliases"], `\`${alias}\` is already a name of \`${owner}\``);
+    }
+  }
+  return Object.fromEntries(aliases);
+}
+
+function noteLostPreloads(context: SwapContext, ids: ReadonlySet<string>): void {
+  for (const id of context.preloaded) {
+    if (ids.has(id)) continue;
+    noteAt(
+      context,
+      ["hooks", "on_startup", "preload"],
+      `\`${id}\` is none of the models that were carried over`,
+    );
+  }
 }
 
 function readMacros(value: unknown): Readonly<Record<string, string>> {
@@ -67,7 +91,14 @@ function importKeys(context: SwapContext, value: unknown): WrittenKey[] {
   if (!Array.isArray(value)) return [];
   const taken = new Set<string>();
   return value.flatMap((secret: unknown, index): WrittenKey[] => {
-    if (typeof secret !== "string" || secret === "") return [];
+    if (typeof secret !== "string" || secret === "") {
+      noteAt(context, ["apiKeys", index], "a key is a text");
+      return [];
+    }
+    if (value.indexOf(secret) !== index) {
+      noteAt(context, ["apiKeys", index], "the same secret stands above; each client has its own here");
+      return [];
+    }
     if (secret.includes("${env.")) {
       noteAt(
         context,
@@ -101,6 +132,10 @@ const SETTING_REASONS: Readonly<Record<string, string>> = {
 };
 
 function noteSettings(context: SwapContext, root: Readonly<Record<string, unknown>>): void {
+  const hooks = isTable(root["hooks"]) ? root["hooks"] : {};
+  for (const key of Object.keys(hooks).filter((name) => name !== "on_startup")) {
+    noteAt(context, ["hooks", key], "cortex has no hook for it");
+  }
   for (const [key, value] of Object.entries(root)) {
     if (CARRIED.has(key)) continue;
     const reason = SETTING_REASONS[key] ?? "cortex knows no such setting";

@@ -20,10 +20,20 @@ const MACRO_DEPTH = 20;
 export function importSwapModel(context: SwapContext, { id, block }: SwapModel): ImportedSwapModel[] {
   const values = isTable(block) ? block : {};
   if (/\s/.test(id) || id === "") {
-    noteAt(context, ["models", id], "an id cannot have spaces; the model is left out");
+    const reason = "an id cannot have spaces; rename the model there and import again, or declare it by hand";
+    noteAt(context, ["models", id], reason);
+    return [];
+  }
+  if (typeof values["cmd"] !== "string" || values["cmd"].trim() === "") {
+    noteAt(
+      context,
+      ["models", id],
+      "it has no `cmd`, so there is nothing to tell its file from; it is left out",
+    );
     return [];
   }
   const command = expand(values["cmd"], { id, values, context });
+  noteUnknownMacros(context, { id, command });
   const read = readEngineCommand(command);
   const engine = read.engine === "other" ? externalEngine(context, { id, values, read }) : ownEngine(read);
   if (engine === undefined) return [];
@@ -39,7 +49,7 @@ export function importSwapModel(context: SwapContext, { id, block }: SwapModel):
   return [
     {
       model: { id, ...engine, ...residency(context, { id, values }) },
-      aliases: readAliases(values["aliases"]),
+      aliases: readAliases(context, { id, value: values["aliases"] }),
     },
   ];
 }
@@ -49,7 +59,14 @@ function residency(
   context: SwapContext,
   { id, values }: { readonly id: string; readonly values: Readonly<Record<string, unknown>> },
 ): Pick<WrittenModel, "replicas" | "idle_unload_secs"> {
-  if (context.preloaded.has(id)) return { replicas: 1 };
+  if (context.preloaded.has(id)) {
+    if (values["ttl"] !== undefined) {
+      const reason =
+        "it is preloaded, so it is carried as replicas = 1, and resident copies stay when they are idle";
+      noteAt(context, ["models", id, "ttl"], reason);
+    }
+    return { replicas: 1 };
+  }
   const ttl = values["ttl"];
   const idleSecs = typeof ttl === "number" && ttl >= 0 ? ttl : context.defaultTtlSecs;
   return idleSecs === undefined || idleSecs === 0 ? {} : { idle_unload_secs: idleSecs };
@@ -118,11 +135,31 @@ function externalEngine(
   };
 }
 
-function readAliases(value: unknown): string[] {
+/** Macros of the runtime itself; the port is the neuron's affair, and the others are filled in above. */
+const OWN_MACROS = new Set(["PORT"]);
+
+function noteUnknownMacros(
+  context: SwapContext,
+  { id, command }: { readonly id: string; readonly command: string },
+): void {
+  const left = [...command.matchAll(/\$\{([^}]+)\}/g)].map(([, name = ""]) => name);
+  for (const name of new Set(left)) {
+    if (OWN_MACROS.has(name)) continue;
+    const reason = `\`\${${name}}\` is known only where llama-swap runs; put its value into the model's block by hand`;
+    noteAt(context, ["models", id, "cmd"], reason);
+  }
+}
+
+function readAliases(
+  context: SwapContext,
+  { id, value }: { readonly id: string; readonly value: unknown },
+): string[] {
   if (!Array.isArray(value)) return [];
-  return value.flatMap((alias: unknown) => {
+  return value.flatMap((alias: unknown, index) => {
     const name = isTable(alias) ? alias["id"] : alias;
-    return typeof name === "string" && /^\S+$/.test(name) ? [name] : [];
+    if (typeof name === "string" && /^\S+$/.test(name)) return [name];
+    noteAt(context, ["models", id, "aliases", index], "an alias is a name without spaces");
+    return [];
   });
 }
 

@@ -55,28 +55,42 @@ export class ForeignTable {
 
   texts(key: string): string[] {
     const value = this.#take(key) ?? [];
-    if (Array.isArray(value)) return value.filter((item): item is string => typeof item === "string");
-    this.note(key, "is no list");
-    return [];
+    if (!Array.isArray(value)) {
+      this.note(key, "is no list");
+      return [];
+    }
+    const texts = value.filter((item): item is string => typeof item === "string");
+    if (texts.length < value.length)
+      this.note(key, "holds something that is no text; the texts are carried over");
+    return texts;
   }
 
   /** Numbers of an inline table, such as prices. */
-  numbers(key: string): Readonly<Record<string, number>> | undefined {
-    const value = this.#take(key);
-    if (!isTable(value)) return undefined;
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
-    );
+  numbers(key: string, known: readonly string[]): Readonly<Record<string, number>> | undefined {
+    if (!this.has(key)) return undefined;
+    const inner = this.table(key);
+    const numbers = known.flatMap((name) => {
+      const value = inner.#take(name);
+      if (typeof value === "number") return [[name, value] as const];
+      if (value !== undefined) inner.note(name, "is no number");
+      return [];
+    });
+    inner.noteRest();
+    return numbers.length === 0 ? undefined : Object.fromEntries(numbers);
   }
 
   table(key: string): ForeignTable {
-    this.#taken.add(key);
+    const value = this.#take(key);
+    if (value !== undefined && !isTable(value)) this.note(key, "is no table");
     return new ForeignTable(this.#file, [...this.#path, key], this.#notes);
   }
 
   tables(key: string): ForeignTable[] {
-    const value = this.#take(key);
-    if (!Array.isArray(value)) return [];
+    const value = this.#take(key) ?? [];
+    if (!Array.isArray(value)) {
+      this.note(key, "is no list of tables");
+      return [];
+    }
     return value.map(
       (_item, index) => new ForeignTable(this.#file, [...this.#path, key, index], this.#notes),
     );

@@ -1,4 +1,5 @@
 import { SCHEMA_PATH } from "../fleet/fleet-json-schema.ts";
+import { tomlKey, tomlValue } from "../fleet/toml-value.ts";
 import type { ImportedFleet } from "./import-report.ts";
 
 /** Fleet files in the form in which a person keeps them. */
@@ -12,7 +13,7 @@ export function writeFleetToml(
   fleet: ImportedFleet,
   head: { readonly fleetName: string; readonly origin: string },
 ): WrittenFile[] {
-  const opening = (about: string) => `#:schema ${SCHEMA_PATH}\n\n# ${about}, ${head.origin}.\n`;
+  const opening = (about: string) => `#:schema ./${SCHEMA_PATH}\n\n# ${about}, ${head.origin}.\n`;
   const machines = [
     block("[fleet]", { name: head.fleetName }),
     block("[gateway]", fleet.gateway),
@@ -44,19 +45,4 @@ function block(header: string, values: Readonly<Record<string, unknown>>): strin
     value === undefined ? [] : [`${tomlKey(key)} = ${tomlValue(value)}\n`],
   );
   return lines.length === 0 ? "" : `${header}\n${lines.join("")}`;
-}
-
-const tomlKey = (key: string): string => (/^[A-Za-z0-9_-]+$/.test(key) ? key : tomlString(key));
-
-/** JSON's strings are TOML's, but for the delete character. */
-const tomlString = (text: string): string => JSON.stringify(text).replaceAll("\u007F", String.raw`\u007F`);
-
-function tomlValue(value: unknown): string {
-  if (typeof value === "string") return tomlString(value);
-  if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return String(value);
-  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  return entries.length === 0
-    ? "{}"
-    : `{ ${entries.map(([key, inner]) => `${tomlKey(key)} = ${tomlValue(inner)}`).join(", ")} }`;
 }

@@ -19,6 +19,7 @@ export function modelFindings(context: CheckContext): Finding[] {
     ...pinnedSourceFindings(model, merged),
     ...harnessFindings(model, merged),
     ...shapeFindings(model, merged),
+    ...unitFindings(model, merged),
   ]);
 }
 
@@ -154,6 +155,33 @@ function shapeFindings({ block, path }: CheckedModel, merged: MergedFleetDocumen
   if (block.vram_mb !== undefined && block.vram_mb < block.min_devices) {
     const message = `\`${block.id}\` has vram_mb = ${block.vram_mb} for ${block.min_devices} devices`;
     findings.push({ code: "CTX119", at: merged.placeOfValue([...path, "vram_mb"]), message });
+  }
+  return findings;
+}
+
+/** Smaller than any device that holds a language model, and than any context of one. */
+const LEAST_DEVICE_MB = 512;
+const LEAST_CONTEXT_TOKENS = 256;
+
+/** 24 for a card of 24 GB, 32 for a context of 32k: allowed, and never what was meant. */
+function unitFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const findings: Finding[] = [];
+  const { min_device_vram_mb: deviceMb, context } = block;
+  if (deviceMb !== undefined && deviceMb < LEAST_DEVICE_MB) {
+    findings.push({
+      code: "CTX129",
+      at: merged.placeOfValue([...path, "min_device_vram_mb"]),
+      message: `\`min_device_vram_mb = ${deviceMb}\` is ${deviceMb} MB`,
+      help: `for ${deviceMb} GB write min_device_vram_mb = ${deviceMb * 1000}`,
+    });
+  }
+  if (context !== undefined && context < LEAST_CONTEXT_TOKENS) {
+    findings.push({
+      code: "CTX129",
+      at: merged.placeOfValue([...path, "context"]),
+      message: `\`context = ${context}\` is ${context} tokens`,
+      help: `for ${context}k write context = ${context * 1024}`,
+    });
   }
   return findings;
 }

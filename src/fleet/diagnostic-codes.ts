@@ -17,8 +17,8 @@ export const DIAGNOSTIC_CODES = {
   CTX100: error("no fleet file", "a fleet is a directory with at least one .toml file; fleet.example.toml is one to start from"),
   CTX101: error("not TOML", "mend the syntax; https://toml.io/en/v1.0.0 is the reference"),
   CTX102: error("unknown key", "remove the key or correct its spelling"),
-  CTX103: error("value not allowed", "change the value"),
-  CTX104: error("missing key", "add the key"),
+  CTX103: error("value not allowed", "write a value that docs/fleet-files.md lists for the key"),
+  CTX104: error("missing key", "add the key; docs/fleet-files.md lists those of each table"),
   CTX105: error("key set twice", "keep one of the two"),
   CTX106: error("name declared twice", "names of neurons, ids of models and ids of keys are unique in a fleet; rename or remove one"),
   CTX107: error("endpoint declared twice", "two names for one machine would count its memory twice; remove one block"),
@@ -43,6 +43,7 @@ export const DIAGNOSTIC_CODES = {
   CTX126: warning("not used by this version", "keep it for the version that does, and do not rely on it until then"),
   CTX127: warning("nowhere to go", "take `drain` off one of the neurons, or allow another one"),
   CTX128: error("two servers on one address", "give `listen` and `metrics_listen` different ports"),
+  CTX129: warning("figure that looks like another unit", "keep it if it is meant; else write it in the unit of the key"),
 } as const satisfies Record<string, DiagnosticKind>;
 
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;

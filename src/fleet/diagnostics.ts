@@ -1,5 +1,6 @@
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from "./diagnostic-codes.ts";
 import { maskSecrets, secretsOf } from "./mask-secrets.ts";
+import { visibleText } from "./visible-text.ts";
 
 /** A spot in a fleet file. Lines and columns count from 1; columns count UTF-16 units, as editors do. */
 export interface Place {
@@ -47,36 +48,45 @@ export interface Finding {
 export function diagnostic(finding: Finding): Diagnostic {
   const entry = DIAGNOSTIC_CODES[finding.code];
   const { file, line, column, length } = finding.at;
-  const { sourceLine, message } = withoutSecrets(finding);
+  const { sourceLine, message, help } = withoutSecrets({ help: entry.help, ...finding });
   return {
-    file,
+    file: visibleText(file),
     line,
     column,
     code: finding.code,
     severity: entry.severity,
-    message,
-    help: finding.help ?? entry.help,
-    ...(sourceLine === undefined ? {} : { sourceLine }),
+    message: visibleText(message),
+    help: visibleText(help),
+    ...(sourceLine === undefined ? {} : { sourceLine: visibleText(sourceLine) }),
     ...(length === undefined ? {} : { length }),
     ...(finding.related === undefined || finding.related.length === 0 ? {} : { related: finding.related }),
   };
 }
 
-/** A finding is printed by CI jobs that anybody may read: neither its line nor its message repeats a secret. */
-function withoutSecrets({ at, message }: Finding): { sourceLine: string | undefined; message: string } {
+interface ShownTexts {
+  readonly sourceLine: string | undefined;
+  readonly message: string;
+  readonly help: string;
+}
+
+/** A finding is printed by CI jobs that anybody may read: nothing of it repeats a secret. */
+function withoutSecrets({ at, message, help }: Finding & { readonly help: string }): ShownTexts {
   const { sourceLine } = at;
-  if (sourceLine === undefined) return { sourceLine, message: maskSecrets(message) };
+  if (sourceLine === undefined) return { sourceLine, message: maskSecrets(message), help: maskSecrets(help) };
   const isBareSecret = at.file.endsWith("__HASH");
   const hidden = isBareSecret ? [sourceLine] : secretsOf(sourceLine);
-  const told = hidden.reduce((text, secret) => {
-    // Messages quote the beginning of a long value only.
-    const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
-    return text.replaceAll(quoted, "*".repeat(quoted.length));
-  }, message);
+  const told = (text: string): string => maskSecrets(hidden.reduce(withoutOne, text));
   return {
     sourceLine: isBareSecret ? "*".repeat(sourceLine.length) : maskSecrets(sourceLine),
-    message: maskSecrets(told),
+    message: told(message),
+    help: told(help),
   };
+}
+
+/** Messages quote the beginning of a long value only. */
+function withoutOne(text: string, secret: string): string {
+  const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
+  return text.replaceAll(quoted, "*".repeat(quoted.length));
 }
 
 /** Characters of a long value that a message repeats. */

@@ -16,6 +16,9 @@ export function fleetDigest(fleet: Fleet): string {
         capabilities: model.capabilities.toSorted(),
       }))
       .toSorted((left, right) => (left.id < right.id ? -1 : 1)),
+    keys: fleet.keys
+      .map((key) => ({ ...key, models: key.models.toSorted() }))
+      .toSorted((left, right) => (left.id < right.id ? -1 : 1)),
   };
   return createHash("sha256").update(canonicalJson(canonical)).digest("hex");
 }

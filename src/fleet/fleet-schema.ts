@@ -24,10 +24,18 @@ const modelId = z
 
 const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
+/** A URL as it stands: parsers of URLs drop blanks, tabs and line breaks, so that a slip would pass unseen. */
+function exactUrl(protocol: RegExp, form: { readonly name: string; readonly example: string }) {
+  const error = `must be ${form.name}, such as ${form.example}`;
+  return z
+    .string()
+    .regex(/^\S+$/, error)
+    .meta({ format: "uri", examples: [form.example] })
+    .pipe(z.url({ protocol, error }));
+}
+
 const baseUrl = (example: string) =>
-  z
-    .url({ protocol: /^https?$/, error: `must be a base URL, such as ${example}` })
-    .transform((value) => value.replace(/\/+$/, ""));
+  exactUrl(/^https?$/, { name: "a base URL", example }).transform((value) => value.replace(/\/+$/, ""));
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
@@ -35,8 +43,9 @@ export const fleetTableSchema = z
   .strictObject({
     name: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes")
-      .describe("identity of the fleet: part of lock and history refs"),
+      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes, 63 at most")
+      .describe("identity of the fleet: part of lock and history refs")
+      .meta({ examples: ["home"] }),
   })
   .describe("what the fleet is called");
 
@@ -65,14 +74,16 @@ export const neuronBlockSchema = z
     name: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
-      .describe("how pins and plans call the machine"),
+      .describe("how pins and plans call the machine")
+      .meta({ examples: ["beast"] }),
     endpoint: baseUrl("http://beast.internal:13131").describe(
       "base URL of the neuron; its hardware is discovered, never configured",
     ),
     labels: z
       .record(z.string().min(1, "must not be empty"), z.string())
       .default({})
-      .describe('free names and values, such as room = "rack-1"; shown, and decide nothing yet'),
+      .describe('free names and values, such as room = "rack-1"; shown, and decide nothing yet')
+      .meta({ examples: [{ room: "rack-1" }] }),
     drain: z.boolean().default(false).describe("true: nothing new is placed here and residents move away"),
     weight: z
       .number()
@@ -84,9 +95,15 @@ export const neuronBlockSchema = z
 
 export const modelLimitTableSchema = z
   .strictObject({
-    context: positiveInteger.describe("tokens of prompt and answer together"),
-    input: positiveInteger.optional().describe("tokens of the prompt"),
-    output: positiveInteger.optional().describe("tokens of the answer"),
+    context: positiveInteger.describe("tokens of prompt and answer together").meta({ examples: [32_768] }),
+    input: positiveInteger
+      .optional()
+      .describe("tokens of the prompt")
+      .meta({ examples: [28_672] }),
+    output: positiveInteger
+      .optional()
+      .describe("tokens of the answer")
+      .meta({ examples: [4096] }),
   })
   .describe("what clients are told");
 
@@ -94,16 +111,28 @@ const usdPerMillion = z.number().nonnegative("must be 0 or more");
 
 export const modelCostTableSchema = z
   .strictObject({
-    input: usdPerMillion.default(0).describe("prompt tokens"),
-    output: usdPerMillion.default(0).describe("answer tokens"),
-    cache_read: usdPerMillion.optional().describe("prompt tokens found in the prefix cache"),
-    cache_write: usdPerMillion.optional().describe("prompt tokens put into the prefix cache"),
+    input: usdPerMillion
+      .default(0)
+      .describe("prompt tokens")
+      .meta({ examples: [0.5] }),
+    output: usdPerMillion
+      .default(0)
+      .describe("answer tokens")
+      .meta({ examples: [1.5] }),
+    cache_read: usdPerMillion
+      .optional()
+      .describe("prompt tokens found in the prefix cache")
+      .meta({ examples: [0.05] }),
+    cache_write: usdPerMillion
+      .optional()
+      .describe("prompt tokens put into the prefix cache")
+      .meta({ examples: [0.5] }),
   })
   .describe("USD per 1M tokens; absent = not priced, 0.0 = free on purpose");
 
 export const modelBlockSchema = z
   .strictObject({
-    id: modelId.describe("what clients ask for"),
+    id: modelId.describe("what clients ask for").meta({ examples: ["Qwen/Qwen3-8B"] }),
     source: z
       .string()
       .min(1, "must not be empty")
@@ -111,18 +140,24 @@ export const modelBlockSchema = z
       .describe(
         "file:/absolute/path.gguf, or the name of a file in the neurons' model store; absent: the id names it. " +
           "hf:org/repo:TAG (or :file.gguf) and https://... are accepted; neurons of this version cannot fetch them yet",
-      ),
+      )
+      .meta({ examples: ["file:/srv/models/qwen3-8b-q6_k.gguf"] }),
     revision: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, "must be a commit, a tag or a branch")
       .optional()
-      .describe("commit, tag or branch of the hf: repository; a commit never changes under you"),
+      .describe("commit, tag or branch of the hf: repository; a commit never changes under you")
+      .meta({ examples: ["main"] }),
     quant: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "must be a tag such as Q4_K_M")
       .optional()
-      .describe("which GGUF of the hf: repository, when `source` does not name it: Q4_K_M, Q6_K, ..."),
-    sha256: sha256.optional().describe("digest the file must have"),
+      .describe("which GGUF of the hf: repository, when `source` does not name it: Q4_K_M, Q6_K, ...")
+      .meta({ examples: ["Q4_K_M"] }),
+    sha256: sha256
+      .optional()
+      .describe("digest the file must have; sha256sum prints it")
+      .meta({ examples: ["0123456789abcdef".repeat(4)] }),
     harness: z
       .enum(["llama", "openai"])
       .default("llama")
@@ -133,42 +168,66 @@ export const modelBlockSchema = z
     endpoint: baseUrl("http://127.0.0.1:8000")
       .optional()
       .describe("harness openai: base URL of the engine as its neuron reaches it, without /v1"),
-    served_as: modelId.optional().describe("harness openai: what the engine calls the model; absent: the id"),
+    served_as: modelId
+      .optional()
+      .describe("harness openai: what the engine calls the model; absent: the id")
+      .meta({ examples: ["qwen3-8b"] }),
     token_file: z
       .string()
       .regex(/^\//, "must be an absolute path")
       .optional()
       .describe(
         "harness openai: file on the neuron with the engine's bearer token; the token itself stays out of git",
-      ),
+      )
+      .meta({ examples: ["/etc/cortex/engine.token"] }),
     replicas: z
       .int("must be a whole number")
       .nonnegative("must be 0 or more")
       .default(0)
-      .describe("resident copies that apply keeps loaded; 0 = on demand only"),
-    pinned_on: z.array(z.string()).default([]).describe("whitelist of neurons: affinity, not protection"),
-    min_devices: positiveInteger.default(1).describe("devices of one neuron that the model is spread over"),
-    min_device_vram_mb: positiveInteger.optional().describe("that many devices must have this total memory"),
-    vram_mb: positiveInteger.optional().describe("declared footprint; measured facts win once they exist"),
+      .describe("resident copies that apply keeps loaded; 0 = on demand only")
+      .meta({ examples: [1] }),
+    pinned_on: z
+      .array(z.string())
+      .default([])
+      .describe("whitelist of neurons: affinity, not protection")
+      .meta({ examples: [["beast"]] }),
+    min_devices: positiveInteger
+      .default(1)
+      .describe("devices of one neuron that the model is spread over")
+      .meta({ examples: [2] }),
+    min_device_vram_mb: positiveInteger
+      .optional()
+      .describe("that many devices must have this total memory")
+      .meta({ examples: [24_000] }),
+    vram_mb: positiveInteger
+      .optional()
+      .describe("declared footprint; measured facts win once they exist")
+      .meta({ examples: [8200] }),
     residency_priority: z
       .int("must be a whole number")
       .nonnegative("must be 0 or more")
       .optional()
-      .describe("class; default 100"),
-    context: positiveInteger.optional().describe("context per slot in tokens"),
+      .describe("class: may displace its own and lower ones; default 100")
+      .meta({ examples: [300] }),
+    context: positiveInteger
+      .optional()
+      .describe("context per slot in tokens")
+      .meta({ examples: [32_768] }),
     parallel: positiveInteger
       .max(256, "must be at most 256")
       .default(4)
       .describe("slots: requests decoded side by side"),
-    limit: modelLimitTableSchema.optional(),
-    cost: modelCostTableSchema.optional(),
+    limit: modelLimitTableSchema.optional().meta({ examples: [{ context: 32_768 }] }),
+    cost: modelCostTableSchema.optional().meta({ examples: [{ input: 0.5, output: 1.5 }] }),
     capabilities: z
       .array(z.string().min(1, "must not be empty"))
       .default([])
-      .describe("text, reasoning, embeddings, ...: used until the engine reports its own"),
+      .describe("text, reasoning, embeddings, ...: used until the engine reports its own")
+      .meta({ examples: [["text"]] }),
     idle_unload_secs: positiveInteger
       .optional()
-      .describe("on-demand copies leave after this idle time; not acted on yet"),
+      .describe("on-demand copies leave after this idle time; not acted on yet")
+      .meta({ examples: [900] }),
     protect: z.boolean().default(false).describe("apply refuses to unload it without --allow-protected"),
   })
   .describe("one model that the fleet offers");
@@ -181,7 +240,7 @@ export const keyWindowSchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({
     kind: z.literal("rolling").describe("counted over the last `seconds`"),
-    seconds: positiveInteger.describe("length of the window"),
+    seconds: positiveInteger.describe("length of the window").meta({ examples: [3600] }),
   }),
 ]);
 
@@ -190,7 +249,8 @@ export const keyBlockSchema = z
     id: z
       .string()
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be letters, digits, dot, dash and underscore")
-      .describe("how logs, metrics and usage call the key"),
+      .describe("how logs, metrics and usage call the key")
+      .meta({ examples: ["ci"] }),
     hash: z
       .string()
       .regex(KEY_HASH, "must be sha256: and 64 lower-case hexadecimal digits")
@@ -199,11 +259,16 @@ export const keyBlockSchema = z
       .array(z.string().regex(/^\S+$/, "must be a pattern without spaces, such as Qwen/*"))
       .min(1, "must name at least one model")
       .default(["*"])
-      .describe("ids and aliases it may use; * stands for any characters, ? for one"),
+      .describe("ids and aliases it may use; * stands for any characters, ? for one")
+      .meta({ examples: [["Qwen/*"]] }),
     window: keyWindowSchema
       .default({ kind: "balance" })
-      .describe("over which time usage counts against `hard_cap`"),
-    hard_cap: positiveInteger.optional().describe("tokens per window; absent = no cap"),
+      .describe("over which time usage counts against `hard_cap`")
+      .meta({ examples: [{ kind: "rolling", seconds: 3600 }] }),
+    hard_cap: positiveInteger
+      .optional()
+      .describe("tokens per window; absent = no cap")
+      .meta({ examples: [5_000_000] }),
   })
   .describe("one client. Accepted and checked; the gateway of this version does not ask for keys yet");
 
@@ -216,7 +281,8 @@ export const gitopsTableSchema = z
         "must be a git URL, such as https://git.example/fleet.git or git@git.example:fleet.git",
       )
       .optional()
-      .describe("where the loop fetches desired state; absent: the repository that the fleet was read from"),
+      .describe("where the loop fetches desired state; absent: the repository that the fleet was read from")
+      .meta({ examples: ["https://git.example/fleet.git"] }),
     branch: z
       .string()
       .regex(/^[A-Za-z0-9_][A-Za-z0-9._/-]{0,200}$/, "must be the name of a branch")
@@ -248,8 +314,7 @@ export const gitopsTableSchema = z
 
 export const ledgerTableSchema = z
   .strictObject({
-    url: z
-      .url({ protocol: /^rediss?$/, error: "must be a Redis URL, such as rediss://ledger.internal:6379/0" })
+    url: exactUrl(/^rediss?$/, { name: "a Redis URL", example: "rediss://ledger.internal:6379/0" })
       .optional()
       .describe(
         "Redis that several gateways share; absent: a file beside the one gateway. No password here: " +
@@ -269,7 +334,10 @@ export const fleetSchema = z.strictObject({
   neurons: z.array(neuronBlockSchema).default([]),
   models: z.array(modelBlockSchema).default([]),
   keys: z.array(keyBlockSchema).default([]),
-  aliases: z.record(modelId, z.string()).default({}).describe("other names for models: one step, no chains"),
+  aliases: z
+    .record(modelId, z.string().meta({ examples: ["Qwen/Qwen3-8B"] }))
+    .default({})
+    .describe("other names for models: one step, no chains"),
 });
 
 /** `residency_priority` of a block that does not say. */

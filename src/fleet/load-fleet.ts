@@ -8,6 +8,7 @@ import { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
 import { schemaFindings } from "./schema-findings.ts";
 import type { FleetFile } from "./source-lines.ts";
+import { readBrokenFile, type BrokenFile } from "./syntax-recovery.ts";
 
 /** A fleet that may be acted on. Frozen: what was checked is what is used. */
 export interface CheckedFleet {
@@ -29,25 +30,36 @@ export function parseFleet(
     const at = { file: "", line: 1, column: 1 };
     return err([diagnostic({ code: "CTX100", at, message: "there is no fleet file" })]);
   }
-  const parsed: ParsedFile[] = [];
-  const syntaxErrors: Diagnostic[] = [];
-  for (const file of files) {
-    const result = parseFleetFile(file);
-    if (result.ok) parsed.push(result.value);
-    else syntaxErrors.push(result.error);
-  }
+  const { parsed, syntaxErrors } = readFiles(files);
   const merged = new MergedFleetDocument(parsed);
-  const findings = [...syntaxErrors, ...applyOverrides(merged, overrides), ...merged.conflicts];
-  findings.push(
-    ...schemaFindings(merged).filter((finding) => syntaxErrors.length === 0 || !isAbsence(finding)),
+  const unapplied = applyOverrides(merged, overrides);
+  const isWhole = syntaxErrors.length === 0;
+  // What could not be read may hold what seems to be missing.
+  const shaped = [...unapplied, ...schemaFindings(merged)].filter(
+    ({ code }) => isWhole || !ABSENCES.has(code),
   );
   // References into a file that could not be read would all look wrong.
-  if (syntaxErrors.length === 0) findings.push(...checkFleet({ merged, declared: declaredBlocks(merged) }));
+  const checked = isWhole ? checkFleet({ merged, declared: declaredBlocks(merged) }) : [];
+  const findings = [...syntaxErrors, ...merged.conflicts, ...shaped, ...checked];
   if (findings.some(({ severity }) => severity === "error")) return err(sortDiagnostics(findings));
   return ok({ fleet: deepFreeze(fleetSchema.parse(merged.document)), warnings: sortDiagnostics(findings) });
 }
 
-const isAbsence = (finding: Diagnostic): boolean => finding.code === "CTX104";
+function readFiles(files: readonly FleetFile[]): {
+  readonly parsed: readonly ParsedFile[];
+  readonly syntaxErrors: readonly Diagnostic[];
+} {
+  const read = files.map((file): BrokenFile => {
+    const result = parseFleetFile(file);
+    return result.ok ? { errors: [], readable: result.value } : readBrokenFile(file, result.error);
+  });
+  return {
+    parsed: read.flatMap(({ readable }) => readable ?? []),
+    syntaxErrors: read.flatMap(({ errors }) => errors),
+  };
+}
+
+const ABSENCES = new Set<string>(["CTX104", "CTX118"]);
 
 function deepFreeze<Value>(value: Value): Value {
   if (typeof value !== "object" || value === null) return value;

@@ -5,6 +5,8 @@
 const TOKENS: readonly RegExp[] = [
   // A password in a URL.
   /(?<=[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s/:@"']*:)[^\s/@"']+(?=@)/g,
+  // The same where the scheme was forgotten.
+  /(?<=(?:^|["'\s=,[])[A-Za-z0-9._-]+:)[^\s/@"':]+(?=@[A-Za-z0-9])/g,
   // Tokens of well-known forms.
   /\b(?:sk|hf|ghp|gho|ghs|glpat|github_pat|xox[bp])[-_][A-Za-z0-9_-]{8,}/g,
 ];

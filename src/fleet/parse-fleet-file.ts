@@ -1,13 +1,14 @@
 import { parse, TomlError } from "smol-toml";
 import { err, ok, type Result } from "../core/result.ts";
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
-import { lineOf, type FleetFile } from "./source-lines.ts";
+import { SourceLines, type FleetFile, type SourceText } from "./source-lines.ts";
 import { syntaxError } from "./syntax-error.ts";
 import { TomlLocator, type KeyPath, type TomlLocation } from "./toml-locator.ts";
 
 /** A file that is TOML: its document and the way back from a path to the text. */
 export interface ParsedFile {
   readonly file: FleetFile;
+  readonly lines: SourceLines;
   readonly document: Readonly<Record<string, unknown>>;
   readonly locator: TomlLocator;
 }
@@ -24,32 +25,39 @@ export function parseFleetFile(file: FleetFile): Result<ParsedFile, Diagnostic> 
     const at = { file: file.path, line: 1, column: 1 };
     return err(diagnostic({ code: "CTX120", at, message: `the file has ${file.text.length} characters` }));
   }
+  const lines = new SourceLines(file.text);
   const damaged = file.text.indexOf(REPLACEMENT_CHARACTER);
   if (damaged !== -1) {
     const message = "the file is not UTF-8, or holds what was once damaged as such";
     const help = "save the file as UTF-8 and write the character anew";
-    return err(diagnostic({ code: "CTX101", at: mark(file, damaged, damaged + 1), message, help }));
+    return err(
+      diagnostic({
+        code: "CTX101",
+        at: mark({ file, lines }, { offset: damaged, end: damaged + 1 }),
+        message,
+        help,
+      }),
+    );
   }
   try {
     const document = parse(file.text, { unsafeKeyBehaviour: "throw" });
-    return ok({ file, document, locator: new TomlLocator(file.text) });
+    return ok({ file, lines, document, locator: new TomlLocator(file.text) });
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown;
-    return err(syntaxError(file, thrown));
+    return err(syntaxError({ file, lines }, thrown));
   }
 }
 
 /** The key at `path`, or of the nearest table around it when the path is not in the file. */
 export function placeOfKey(parsed: ParsedFile, path: KeyPath): MarkedPlace {
   const location = nearestLocation(parsed, path);
-  return mark(parsed.file, location.keyOffset, location.keyEnd);
+  return mark(parsed, { offset: location.keyOffset, end: location.keyEnd });
 }
 
 /** The value at `path`; its key when the value has no text of its own. */
 export function placeOfValue(parsed: ParsedFile, path: KeyPath): MarkedPlace {
   const location = nearestLocation(parsed, path);
-  const { offset, end } = location.value ?? { offset: location.keyOffset, end: location.keyEnd };
-  return mark(parsed.file, offset, end);
+  return mark(parsed, location.value ?? { offset: location.keyOffset, end: location.keyEnd });
 }
 
 function nearestLocation(parsed: ParsedFile, path: KeyPath): TomlLocation {
@@ -60,17 +68,11 @@ function nearestLocation(parsed: ParsedFile, path: KeyPath): TomlLocation {
   return { keyOffset: 0, keyEnd: 0, value: undefined };
 }
 
-function mark(file: FleetFile, offset: number, end: number): MarkedPlace {
-  const lineStart = file.text.lastIndexOf("\n", offset - 1) + 1;
-  const line = countLines(file.text, lineStart) + 1;
-  const sourceLine = lineOf(file.text.slice(lineStart), 1);
-  const column = offset - lineStart + 1;
+function mark(
+  { file, lines }: SourceText,
+  { offset, end }: { readonly offset: number; readonly end: number },
+): MarkedPlace {
+  const { line, column, sourceLine } = lines.position(offset);
   const length = Math.max(1, Math.min(end - offset, sourceLine.length - column + 1));
   return { file: file.path, line, column, sourceLine, length };
-}
-
-function countLines(text: string, end: number): number {
-  let count = 0;
-  for (let at = text.indexOf("\n"); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count += 1;
-  return count;
 }

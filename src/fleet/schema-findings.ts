@@ -6,6 +6,7 @@ import { fleetSchema } from "./fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import { keysOf, schemaAt } from "./schema-shape.ts";
 import type { KeyPath } from "./toml-locator.ts";
+import { missingKeyHelp, valueHelp } from "./value-help.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -13,7 +14,17 @@ type Issue = z.core.$ZodIssue;
 export function schemaFindings(merged: MergedFleetDocument): Diagnostic[] {
   const checked = fleetSchema.safeParse(merged.document);
   if (checked.success) return [];
-  return checked.error.issues.flatMap((issue) => findingsOf(issue, merged));
+  return oneForEachValue(checked.error.issues).flatMap((issue) => findingsOf(issue, merged));
+}
+
+/** A value that breaks several rules is wrong once: the first rule, in the order of the schema, says most. */
+function oneForEachValue(issues: readonly Issue[]): Issue[] {
+  const seen = new Set<string>();
+  return issues.filter((issue) => {
+    if (issue.code === "unrecognized_keys") return true;
+    const place = JSON.stringify(issue.path);
+    return !seen.has(place) && seen.add(place);
+  });
 }
 
 function findingsOf(issue: Issue, merged: MergedFleetDocument): Diagnostic[] {
@@ -69,7 +80,7 @@ function missingKey(path: KeyPath, merged: MergedFleetDocument): Diagnostic {
     code: "CTX104",
     at: merged.placeOfKey(path.slice(0, -1)),
     message: `${describeTable(path.slice(0, -1))} has no \`${key}\``,
-    help: `add \`${key} = ...\``,
+    help: missingKeyHelp(path),
   });
 }
 
@@ -83,18 +94,18 @@ function valueNotAllowed(
       code: "CTX103",
       at: merged.placeOfKey(path),
       message: `the name \`${String(path.at(-1))}\` ${issue.issues[0]?.message ?? "is not allowed"}`,
+      help: "choose another name, without spaces, such as `qwen-large`",
     });
   }
   const value = merged.valueAt(path);
   if (path[0] === "keys" && path.at(-1) === "hash" && typeof value === "string") {
     return noHash(value, merged.placeOfValue(path));
   }
-  const help = betterTable(issue, path) ?? betterValue(issue, value);
   return diagnostic({
     code: "CTX103",
     at: merged.placeOfValue(path),
-    message: `${describeKey(path)} ${requirement(issue)}, not ${describeValue(value)}`,
-    ...(help === undefined ? {} : { help }),
+    message: `${describeKey(path)} ${requirement(issue)}${instead(issue, value)}`,
+    help: betterTable(issue, path) ?? valueHelp(path, value),
   });
 }
 
@@ -124,30 +135,13 @@ function betterTable(issue: Issue, path: KeyPath): string | undefined {
   return issue.expected === "object" ? `write [${table}], once` : undefined;
 }
 
-/** What the person most likely meant to write. */
-function betterValue(issue: Issue, value: unknown): string | undefined {
-  const choices = choicesOf(issue);
-  if (choices.length > 0) {
-    const meant = typeof value === "string" ? nearest(value, choices) : undefined;
-    return meant === undefined ? undefined : `did you mean "${meant}"?`;
-  }
-  if (issue.code !== "invalid_type") return undefined;
-  if (typeof value === "string") return withoutQuotes(issue.expected, value);
-  const isBare = typeof value === "number" || typeof value === "boolean";
-  return issue.expected === "string" && isBare ? `put it in quotes: "${value}"` : undefined;
+/** "must be ..., not 7"; a "must not ..." names what it found on its own. */
+function instead(issue: Issue, value: unknown): string {
+  if (value === "") return issue.message === "must not be empty" ? "" : ", and is empty";
+  return requirement(issue).startsWith("must not ")
+    ? `: ${describeValue(value)}`
+    : `, not ${describeValue(value)}`;
 }
-
-function withoutQuotes(expected: string, value: string): string | undefined {
-  const pattern = BARE_FORMS[expected];
-  if (pattern?.test(value) === true) return `leave the quotes away: ${value}`;
-  return expected === "array" ? `put it in brackets: [${JSON.stringify(value)}]` : undefined;
-}
-
-const BARE_FORMS: Readonly<Record<string, RegExp>> = {
-  boolean: /^(?:true|false)$/,
-  number: /^\d+(?:\.\d+)?$/,
-  int: /^\d+(?:\.\d+)?$/,
-};
 
 function choicesOf(issue: Issue): string[] {
   if (issue.code === "invalid_value") return issue.values.filter((value) => typeof value === "string");

@@ -18,11 +18,12 @@ export function keysOf(schema: unknown): string[] {
 }
 
 /** The schema of the value at `path`, or undefined when the schema knows no such place. */
-export function schemaAt(schema: unknown, path: KeyPath): unknown {
-  const [step, ...rest] = path;
-  if (step === undefined) return writtenSchema(schema);
-  const below = stepInto(writtenSchema(schema), step);
-  return below === undefined ? undefined : schemaAt(below, rest);
+export const schemaAt = (schema: unknown, path: KeyPath): unknown =>
+  path.length === 0 ? writtenSchema(schema) : writtenSchema(declaredSchemaAt(schema, path));
+
+/** The same with the layers around it: its default, whether it may be left out, what is said about it. */
+export function declaredSchemaAt(schema: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>((outer, step) => stepInto(writtenSchema(outer), step), schema);
 }
 
 function stepInto(schema: unknown, step: string | number): unknown {

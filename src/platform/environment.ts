@@ -9,8 +9,10 @@ export interface Environment {
   readonly dataDirectory: string;
   readonly homeDirectory: string;
   readonly logLevel: string | undefined;
-  /** Colours are wanted: a terminal and no NO_COLOR (https://no-color.org). */
+  /** Colours are wanted on stdout: a terminal and no NO_COLOR (https://no-color.org). */
   readonly colour: boolean;
+  /** The same for stderr, which goes its own way when either is redirected. */
+  readonly stderrColour: boolean;
   /** What a child process inherits. */
   readonly inherited: Readonly<Record<string, string | undefined>>;
 }
@@ -22,13 +24,14 @@ export function readEnvironment(): Environment {
       (entry): entry is [string, string] => entry[0].startsWith("CORTEX_") && entry[1] !== undefined,
     ),
   );
-  const noColour = (variables["NO_COLOR"] ?? "") !== "";
+  const mayColour = (variables["NO_COLOR"] ?? "") === "" && variables["TERM"] !== "dumb";
   return {
     cortexVariables,
     dataDirectory: dataDirectoryOf(variables),
     homeDirectory: homedir(),
     logLevel: variables["CORTEX_LOG_LEVEL"],
-    colour: process.stdout.isTTY && !noColour && variables["TERM"] !== "dumb",
+    colour: mayColour && process.stdout.isTTY,
+    stderrColour: mayColour && process.stderr.isTTY,
     inherited: variables,
   };
 }

@@ -31,3 +31,14 @@ test("each finding has place, line, mark and help; the count comes last", () => 
 test("no findings, no text", () => {
   expect(printDiagnostics([], { colour: true })).toBe("");
 });
+
+test("what a terminal would obey is shown, not sent", () => {
+  const result = parseFleet([
+    { path: "a\u001B]0;title\u0007.toml", text: '[fleet]\nname = "\u001B[2J\u202Eemoh"\n' },
+    { path: "b.toml", text: '[aliases]\n"\\u001b[31m" = "x"\n' },
+  ]);
+  const text = printDiagnostics(result.ok ? [] : result.error, { colour: false });
+  expect(text).toContain('2 | name = "\uFFFD[2J\uFFFDemoh"');
+  // oxlint-disable-next-line no-control-regex -- the characters that must not be there
+  expect(text).not.toMatch(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u202A-\u202E]/);
+});

@@ -140,6 +140,10 @@ describe("in a git work tree", () => {
       dirty: true,
       path: root,
     });
+    await expect(readFleet({ path: root, ref: "HEAD" }, environment)).rejects.toMatchObject({
+      code: "fleet_revision_unknown",
+      next: expect.stringContaining("git commit"),
+    });
   });
 
   test("another revision is read from git's objects; the work tree stays as it is", async () => {

@@ -57,6 +57,75 @@ describe("files of other systems", () => {
     expect(files[0]?.text).toContain('[[neurons]]\nname = "beast"\nendpoint = "http://beast:13131"\n');
   });
 
+  test("whatever llama-swap says and fleet files cannot is listed, nothing silently left away", async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "config.yaml");
+    await writeFile(
+      path,
+      `models:
+  a: { cmd: "llama-server -m /a.gguf", ttl: 60, aliases: [b, "two words", both] }
+  b: { cmd: "llama-server -m \${env.DIR}/b.gguf --port \${PORT}", aliases: [both] }
+  c: { ttl: 5 }
+hooks: { on_startup: { preload: [a, c] }, on_stop: { run: x } }
+apiKeys: [one, one, 7]
+`,
+    );
+    const { not_carried, diagnostics, files } = await importOf({ path });
+    expect(not_carried.map(({ line, what, reason }) => `${line} ${what}: ${reason}`)).toEqual([
+      expect.stringMatching(/^2 models\.a\.ttl: it is preloaded/),
+      expect.stringMatching(/^2 models\.a\.aliases\.1: an alias is a name without spaces/),
+      expect.stringMatching(/^3 models\.b\.cmd: `\$\{env\.DIR\}` is known only where llama-swap runs/),
+      expect.stringMatching(/^3 models\.b\.cmd: --model /),
+      expect.stringMatching(/^4 models\.c: it has no `cmd`/),
+      expect.stringMatching(/^6 apiKeys\.1: the same secret/),
+      expect.stringMatching(/^6 apiKeys\.2: a key is a text/),
+      expect.stringMatching(/^5 hooks\.on_stop: /),
+      expect.stringMatching(/^5 hooks\.on_startup\.preload: `c` is none/),
+      expect.stringMatching(/^2 models\.a\.aliases: `b` is already a name of `b`/),
+      expect.stringMatching(/^3 models\.b\.aliases: `both` is already a name of `a`/),
+    ]);
+    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(files[1]?.text).toContain('both = "a"');
+  });
+
+  test("whatever helexa says and fleet files cannot is listed, down to single entries", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(
+      join(directory.path, "models.toml"),
+      `[[models]]
+id = "a/b"
+quant = "Q4_K_M"
+limit = { input = 100 }
+capabilities = ["text", 7]
+cost = { input = "free", output = 1.0, weird = 2 }
+[[models]]
+id = "c/d"
+quant = "Q4_K_M"
+limit = "large"
+`,
+    );
+    await writeFile(
+      join(directory.path, "cortex.toml"),
+      `neurons = "beast"
+[[entitlements.keys]]
+key = "s1"
+key_id = "ci"
+window = { kind = "rolling", seconds = 60 }
+`,
+    );
+    const { not_carried, files } = await importOf({ path: directory.path });
+    expect(not_carried.map(({ line, what, reason }) => `${line} ${what}: ${reason}`)).toEqual([
+      "1 neurons: is no list of tables",
+      "5 entitlements.keys.window: limits nothing without `hard_cap`",
+      "4 models.limit: a limit needs `context`, the tokens of prompt and answer together",
+      "6 models.cost.input: is no number",
+      "6 models.cost.weird: cortex knows no such setting",
+      "5 models.capabilities: holds something that is no text; the texts are carried over",
+      "10 models.limit: is no table",
+    ]);
+    expect(files[1]?.text).toContain("cost = { output = 1 }");
+  });
+
   test("what cannot be read says where and what to do", async () => {
     await using directory = await temporaryDirectory();
     const at = (name: string) => join(directory.path, name);
@@ -67,14 +136,18 @@ describe("files of other systems", () => {
     );
     await writeFile(at("cortex.toml"), "[gateway\n");
     expect(await failureOf(importOf({ path: at("config.yaml") }))).toMatch(
-      /^usage_error: .*config\.yaml:\d+:\d+: /,
+      /^fleet_invalid: .*config\.yaml:\d+:\d+: /,
     );
-    expect(await failureOf(importOf({ path: at("bomb.yaml") }))).toMatch(/^usage_error: .*bomb\.yaml: /);
+    expect(await failureOf(importOf({ path: at("bomb.yaml") }))).toMatch(/^fleet_invalid: .*bomb\.yaml: /);
     expect(await failureOf(importOf({ path: directory.path }))).toMatch(
       /^fleet_invalid: .*cortex\.toml is not TOML/,
     );
     expect(await failureOf(importOf({ path: at("nowhere") }))).toMatch(
-      /^usage_error: .*nowhere cannot be read/,
+      /^fleet_not_found: .*nowhere cannot be read/,
+    );
+    await writeFile(at("other.yaml"), "services: {}\n");
+    expect(await failureOf(importOf({ path: at("other.yaml") }))).toMatch(
+      /^fleet_invalid: .*other\.yaml has no `models`.* -> name llama-swap's config\.yaml/,
     );
     expect(await failureOf(importOf({}))).toMatch(
       /^usage_error: say what to import -> cortex import DIRECTORY/,

@@ -69,6 +69,14 @@ test("what is not found or not allowed says so, and exits as the table has it", 
   for (const [commandLine, code, words] of [
     [["validate", "nowhere"], 1, /nowhere does not exist[\s\S]*Next: .*cortex init/],
     [["validate", "--format", "xml"], 64, /one of: text, json, sarif, github/],
+    [["validate", "--formt", "text"], 64, /did you mean --format\?/],
+    [["validat"], 64, /did you mean cortex validate\?/],
+    [["init", "--package", "a b"], 64, /no package that npm installs/],
+    [
+      ["init", "--package", "https://me:hunter2@host/c.tgz"],
+      64,
+      /holds a password or a token, and(?![\s\S]*hunter2)/,
+    ],
     [["validate", "git+file:///nonexistent/fleet.git"], 69, /cannot fetch[\s\S]*git ls-remote/],
     [["init", "--name", "My Fleet"], 64, /lower-case letters, digits and dashes/],
     [["init", "--ci", "none", "--ci", "github"], 64, /goes with no other/],
@@ -81,6 +89,18 @@ test("what is not found or not allowed says so, and exits as the table has it", 
     });
     expect([commandLine, result.code]).toEqual([commandLine, code]);
     expect(result.stderr).toMatch(words);
+  }
+});
+
+test("with --json, a command that does not exist and a flag that does not exist are JSON, too", async () => {
+  for (const commandLine of [
+    ["validat", "--json"],
+    ["validate", "--formt", "--json"],
+    ["init", "--ci", "x", "--json"],
+  ]) {
+    const { code, stdout, stderr } = await runCortex(commandLine);
+    expect([code, stderr]).toEqual([64, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "usage_error" } });
   }
 });
 

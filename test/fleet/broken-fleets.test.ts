@@ -27,6 +27,15 @@ test("there are at least forty of them, and no finding repeats a secret of its f
   expect(shown).not.toMatch(/hunter2|sk-4f9c|hf_aaaa|glpat-/);
 });
 
+test("every finding says what to write: none falls back to the reference", () => {
+  const general = new Set<string>([
+    DIAGNOSTIC_CODES.CTX101.help,
+    DIAGNOSTIC_CODES.CTX103.help,
+    DIAGNOSTIC_CODES.CTX104.help,
+  ]);
+  expect(names.flatMap(findingsOf).filter(({ help }) => general.has(help))).toEqual([]);
+});
+
 test("a fleet without a file is an error, never an empty catalogue", () => {
   const result = parseFleet([]);
   expect(result.ok ? [] : result.error.map(({ code }) => code)).toEqual(["CTX100"]);

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fleetJsonSchema, SCHEMA_PATH } from "../../src/fleet/fleet-json-schema.ts";
+import { fleetJsonSchema, fleetJsonSchemaText, SCHEMA_PATH } from "../../src/fleet/fleet-json-schema.ts";
 import { fleetSchema } from "../../src/fleet/fleet-schema.ts";
 import { keysOf, schemaAt, writtenSchema } from "../../src/fleet/schema-shape.ts";
 import { z } from "zod";
@@ -27,6 +29,15 @@ function tablesOf(path: string, part: Schema): [string, Schema][] {
 test("it is of the draft that TOML language servers read, and lies where files say", () => {
   expect(schema.$schema).toBe("http://json-schema.org/draft-07/schema#");
   expect(SCHEMA_PATH).toBe(".cortex/fleet.schema.json");
+});
+
+test("it ships with the package, as the reference page says", () => {
+  const root = join(import.meta.dirname, "../..");
+  const [, path = ""] =
+    /\]\(\.\.\/(\S+\.schema\.json)\)/.exec(readFileSync(join(root, "docs/fleet-files.md"), "utf8")) ?? [];
+  expect(readFileSync(join(root, path), "utf8")).toBe(fleetJsonSchemaText());
+  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
+  expect(files).toContain(path.split("/")[0]);
 });
 
 test("one file need not hold everything, and no table takes an unknown key", () => {

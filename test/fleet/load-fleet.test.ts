@@ -97,7 +97,7 @@ describe("environment overrides", () => {
 
   test("a wrong value is found at the variable, not in a file", () => {
     expect(problemsOf({ CORTEX_EVICTION__STRATEGY: "oldest" })).toEqual([
-      'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (change the value)',
+      'environment variable CORTEX_EVICTION__STRATEGY CTX103 `eviction.strategy` must be one of "lru", "priority", "cost", not "oldest" (write it like `strategy = "lru"` (which on-demand model gives way))',
     ]);
   });
 
@@ -158,5 +158,22 @@ describe("digest", () => {
 
   test.each(["replicas = 1", "context = 5", "protect = true"])("differs after %s", (line) => {
     expect(fleetDigest(fleetOf([`${HOME}${line}\n`]))).not.toBe(fleetDigest(fleetOf([HOME])));
+  });
+});
+
+describe("a file that is broken all over", () => {
+  const BLOCKS = 8000;
+
+  // Quadratic work on a stranger's file would hold a CI job for minutes.
+  test.each([
+    ["syntax", "[[models]]\nid = m\n", "CTX101"],
+    ["keys", '[[models]]\nid = "m"\nreplicsa = 1\n', "CTX102"],
+    ["ids", '[[models]]\nid = "m"\n', "CTX106"],
+  ])("is answered in one go: %s", { timeout: 12_000 }, (_what, block, code) => {
+    const text = `[fleet]\nname = "home"\n${block.repeat(BLOCKS)}`;
+    const result = parseFleet([{ path: "fleet.toml", text }]);
+    const found = result.ok ? [] : result.error.filter((finding) => finding.code === code);
+    expect(found.length).toBeGreaterThanOrEqual(BLOCKS - 1);
+    expect(found.at(-1)?.line).toBeGreaterThan(BLOCKS);
   });
 });

@@ -146,6 +146,9 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
     if (commit !== undefined) return commit;
     throw new CortexError("fleet_revision_unknown", `the repository of ${path} has no revision ${wanted}`, {
       details: { path, ref: wanted },
+      ...(wanted === "HEAD"
+        ? { next: 'commit the fleet first: git add --all && git commit --message "A fleet"' }
+        : {}),
     });
   };
   return {

@@ -6,6 +6,7 @@ import { maskSecrets } from "../../fleet/mask-secrets.ts";
 import type { Diagnostic } from "../../fleet/diagnostics.ts";
 import { fleetJsonSchemaText, SCHEMA_PATH } from "../../fleet/fleet-json-schema.ts";
 import { parseFleet } from "../../fleet/load-fleet.ts";
+import { isTable } from "../../fleet/merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "../../fleet/parse-fleet-file.ts";
 import { importHelexa } from "../import-helexa.ts";
 import type { HelexaFiles } from "../import-helexa-models.ts";
@@ -100,8 +101,8 @@ async function kindOf(path: string): Promise<"directory" | "file"> {
   try {
     return (await stat(path)).isDirectory() ? "directory" : "file";
   } catch (thrown) {
-    throw new CortexError("usage_error", `${path} cannot be read`, {
-      next: "name a file or a directory",
+    throw new CortexError("fleet_not_found", `${path} cannot be read`, {
+      next: "name a file or a directory that is there",
       cause: thrown,
     });
   }
@@ -148,7 +149,7 @@ async function readHelexa(path: string): Promise<HelexaFiles> {
       : [{ name: machineOf(file.file.path), file }],
   );
   if (cortex === undefined && models === undefined && neurons.length === 0) {
-    throw new CortexError("usage_error", `${path} has no cortex.toml, models.toml or neuron.toml`, {
+    throw new CortexError("fleet_not_found", `${path} has no cortex.toml, models.toml or neuron.toml`, {
       next: "name the directory that holds them; a fleet of cortex's own needs no import",
     });
   }
@@ -189,6 +190,15 @@ async function readLlamaSwap(options: ImportOptions): Promise<ImportedFleet> {
   const given = neededPath(options);
   const path = (await kindOf(given)) === "directory" ? join(given, "config.yaml") : given;
   const document = await readYaml({ path, text: await readText(path) });
+  if (!isTable(document.value) || !isTable(document.value["models"])) {
+    throw new CortexError(
+      "fleet_invalid",
+      `${path} has no \`models\`, so it is no configuration of llama-swap`,
+      {
+        next: "name llama-swap's config.yaml",
+      },
+    );
+  }
   const [neuron = { name: "local", endpoint: "http://127.0.0.1:13131" }] = options.neurons;
   return importLlamaSwap(document, neuron);
 }

@@ -11,6 +11,7 @@ import {
   initFiles,
   type CiHost,
   type InitFile,
+  type InitText,
 } from "../init-files.ts";
 import { findWorkTree, readingGit, type GitEnvironment } from "./fleet-git.ts";
 import { hasFleetFiles } from "./fleet-source.ts";
@@ -22,6 +23,8 @@ export interface InitOptions {
   readonly fleetName?: string | undefined;
   /** Absent: from the remote `origin`, else GitHub. */
   readonly hosts?: readonly CiHost[] | undefined;
+  /** What npm installs in CI jobs. */
+  readonly packageSpec?: string | undefined;
   /** Run `git init` where there is no repository yet. */
   readonly git: boolean;
 }
@@ -32,8 +35,12 @@ export interface InitResult {
   readonly hosts: readonly CiHost[];
   /** How the hosts were chosen. */
   readonly hosts_from: "asked" | "origin" | "default";
+  /** What npm installs in CI jobs; null: the workflow still has to be told. */
+  readonly package: string | null;
   /** Whether `git init` was run. */
   readonly repository_made: boolean;
+  /** Whether the directory is in a repository now, this one or one that was there. */
+  readonly in_repository: boolean;
   readonly made: readonly { readonly path: string; readonly purpose: string }[];
   /** What was there and stays as it is. */
   readonly kept: readonly { readonly path: string; readonly reason: string }[];
@@ -49,24 +56,29 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
   const hadFleet = await hasFleetFiles(directory);
   const repositoryMade = options.git && (await makeRepository(directory, environment));
   const { hosts, hostsFrom } = await chooseHosts(options, environment);
-  const fleetName =
-    options.fleetName ??
-    (hadFleet ? await presentName(directory, environment) : undefined) ??
-    fleetNameFrom(basename(directory));
+  const fleetName = options.fleetName ?? (await nameFor(directory, { hadFleet, environment }));
+  const place = await placeInRepository(directory, environment);
+  const text: InitText = {
+    fleetName,
+    hosts,
+    ciSection: await readTemplate("README-ci.md"),
+    configPath: place.prefix === "" ? "." : place.prefix.replace(/\/$/, ""),
+    branch: place.branch,
+    packageSpec: options.packageSpec ?? "",
+  };
   const made: InitResult["made"][number][] = [];
   const kept: InitResult["kept"][number][] = [];
-  const ciSection = await readTemplate("README-ci.md");
   for (const file of initFiles(hosts, SCHEMA_PATH)) {
-    const { path, purpose } = file;
-    if (hadFleet && path.endsWith(".toml")) {
-      kept.push({ path, reason: "the directory has fleet files of its own" });
+    if (hadFleet && file.path.endsWith(".toml")) {
+      kept.push({
+        path: file.path,
+        reason: "the directory has TOML files of its own; a new fleet wants a directory to itself",
+      });
       continue;
     }
-    const text =
-      file.template === undefined
-        ? fleetJsonSchemaText()
-        : fillTemplate({ path, text: await readTemplate(file.template) }, { fleetName, hosts, ciSection });
-    if (await writeNew(join(directory, path), text)) made.push({ path, purpose });
+    const path = file.atTop === true ? join(upwards(place.prefix), file.path) : file.path;
+    if (await writeNew(join(directory, path), await textOf(file, text)))
+      made.push({ path, purpose: file.purpose });
     else kept.push({ path, reason: keptReason(file) });
   }
   return {
@@ -74,11 +86,46 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
     fleet: fleetName,
     hosts,
     hosts_from: hostsFrom,
+    package: options.packageSpec ?? null,
     repository_made: repositoryMade,
+    in_repository: place.isRepository,
     made,
     kept,
   };
 }
+
+const textOf = async (file: InitFile, values: InitText): Promise<string> =>
+  file.template === undefined
+    ? fleetJsonSchemaText()
+    : fillTemplate({ path: file.path, text: await readTemplate(file.template) }, values);
+
+/** From a directory inside of a repository to the repository's top. */
+const upwards = (prefix: string): string => "../".repeat(prefix.split("/").length - 1);
+
+/** Where the directory lies in its repository, and the branch that is applied. */
+async function placeInRepository(
+  directory: string,
+  environment: GitEnvironment,
+): Promise<{ readonly isRepository: boolean; readonly prefix: string; readonly branch: string }> {
+  const tree = await findWorkTree(directory, environment);
+  if (tree === undefined) return { isRepository: false, prefix: "", branch: DEFAULT_BRANCH };
+  const ask = (ref: string) => answerOf(directory, ["symbolic-ref", "--short", ref], environment);
+  const published = (await ask("refs/remotes/origin/HEAD")).replace(/^origin\//, "");
+  const present = await ask("HEAD");
+  // A branch of somebody's work is not what a fleet is applied from.
+  const branch = published === "" && present === "master" ? present : published;
+  return { isRepository: true, prefix: tree.prefix, branch: BRANCH.test(branch) ? branch : DEFAULT_BRANCH };
+}
+
+const DEFAULT_BRANCH = "main";
+/** Names that mean themselves in YAML, in a shell and in a pattern. */
+const BRANCH = /^[A-Za-z0-9_][A-Za-z0-9._/-]*$/;
+
+const nameFor = async (
+  directory: string,
+  { hadFleet, environment }: { readonly hadFleet: boolean; readonly environment: GitEnvironment },
+): Promise<string> =>
+  (hadFleet ? await presentName(directory, environment) : undefined) ?? fleetNameFrom(basename(directory));
 
 /** The name of the fleet that is there; undefined when it cannot be read. */
 async function presentName(directory: string, environment: GitEnvironment): Promise<string | undefined> {
@@ -91,7 +138,11 @@ async function presentName(directory: string, environment: GitEnvironment): Prom
 }
 
 const keptReason = (file: InitFile): string =>
-  file.template === undefined ? "exists; `cortex schema` prints the present one" : "exists";
+  file.template === undefined
+    ? "exists; `cortex schema` prints the present one"
+    : file.path === ".gitlab-ci.yml"
+      ? "exists; add the jobs that `cortex init --ci gitlab` makes in an empty directory"
+      : "exists";
 
 const readTemplate = (name: string): Promise<string> =>
   readFile(join(initTemplatesDirectory(), name), "utf8");
@@ -146,9 +197,17 @@ async function chooseHosts(
     : { hosts: [host], hostsFrom: "origin" };
 }
 
-async function originOf(directory: string, environment: GitEnvironment): Promise<string> {
+const originOf = (directory: string, environment: GitEnvironment): Promise<string> =>
+  answerOf(directory, ["remote", "get-url", "origin"], environment);
+
+/** Empty where git knows no answer. */
+async function answerOf(
+  directory: string,
+  question: readonly string[],
+  environment: GitEnvironment,
+): Promise<string> {
   try {
-    return (await readingGit(directory, environment).raw(["remote", "get-url", "origin"])).trim();
+    return (await readingGit(directory, environment).raw([...question])).trim();
   } catch {
     return "";
   }

@@ -55,7 +55,8 @@ function checked({ files, revision }: FleetText, options: LoadFleetOptions): Loa
   if (!parsed.ok) {
     const errors = parsed.error.filter(({ severity }) => severity === "error").length;
     const at = revision.dirty || revision.commit === null ? "" : ` at ${revision.commit.slice(0, 8)}`;
-    const message = `${revision.path}${at} has ${errors} ${errors === 1 ? "error" : "errors"}`;
+    const where = revision.path === "." ? "the fleet here" : revision.path;
+    const message = `${where}${at} has ${errors} ${errors === 1 ? "error" : "errors"}`;
     throw new CortexError("fleet_invalid", message, { details: { diagnostics: parsed.error } });
   }
   const { fleet, warnings } = parsed.value;

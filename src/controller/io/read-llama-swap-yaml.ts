@@ -5,7 +5,7 @@ import type { LocatedDocument } from "../import-swap-context.ts";
 
 type YamlModule = typeof Yaml;
 
-/** YAML text with its lines. Throws `usage_error` at the place where it is none. */
+/** YAML text with its lines. Throws `fleet_invalid` at the place where it is none. */
 export async function readYaml(file: {
   readonly path: string;
   readonly text: string;
@@ -17,7 +17,7 @@ export async function readYaml(file: {
   const [problem] = document.errors;
   if (problem !== undefined) {
     const { line, col } = lineCounter.linePos(problem.pos[0]);
-    throw new CortexError("usage_error", `${file.path}:${line}:${col}: ${problem.message}`, {
+    throw new CortexError("fleet_invalid", `${file.path}:${line}:${col}: ${problem.message}`, {
       next: "mend the YAML, then import again",
     });
   }
@@ -55,7 +55,7 @@ function plainValue(path: string, document: Yaml.Document): unknown {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (thrown) {
     throw new CortexError(
-      "usage_error",
+      "fleet_invalid",
       `${path}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
       {
         next: "write the repeated parts out",
