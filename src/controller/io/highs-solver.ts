@@ -24,6 +24,7 @@ export async function startHighsSolver(): Promise<HighsSolver> {
   return {
     solve: async (programme, limits) => {
       const answer = once(worker, "message");
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
       worker.postMessage({ programme, limits });
       const [solution] = (await answer) as [ProgrammeSolution];
       return solution;
