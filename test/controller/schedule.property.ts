@@ -128,7 +128,7 @@ describe("laws of the transition", () => {
       fc.property(world(ANY), anyRun, ({ fleet, observed }, run) => {
         expect(applyAtRandom(plan(fleet, observed), observed, run).problems).toEqual([]);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -137,7 +137,7 @@ describe("laws of the transition", () => {
       fc.property(world(ANY), ({ fleet, observed }) => {
         for (const { reason } of plan(fleet, observed).deferred) expect(reason).toContain("protect = true");
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -167,7 +167,7 @@ describe("laws of the transition", () => {
         });
         expect(gaps).toEqual([]);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
     expect(watched).toBeGreaterThan(100);
   });
