@@ -142,7 +142,7 @@ describe("in a git work tree", () => {
     });
     await expect(readFleet({ path: root, ref: "HEAD" }, environment)).rejects.toMatchObject({
       code: "fleet_revision_unknown",
-      next: expect.stringContaining("git commit"),
+      next: expect.stringContaining("git commit") as string,
     });
   });
 

@@ -1,7 +1,7 @@
 import loadHighs, { type Highs } from "highs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startHighsSolver, type HighsSolver } from "../../src/controller/io/highs-solver.ts";
-import { provePlacement } from "../../src/controller/io/prove-placement.ts";
+import { provePlacement, type SolveProgramme } from "../../src/controller/io/prove-placement.ts";
 import { solveProgramme } from "../../src/controller/io/solve-programme.ts";
 import { compareCosts } from "../../src/controller/placement-costs.ts";
 import { wholeFleet } from "../../src/controller/placement-neighbourhoods.ts";
@@ -20,6 +20,8 @@ const problemOf = (sketch: FleetSketch): PlacementProblem => placementProblem(pl
 /** Full enough that the search alone cannot say whether its placement is the best. */
 const crowded = (neurons: number, seed: number): PlacementProblem =>
   problemOf(generatedFleet({ neurons, models: neurons * 10, load: 1.05, seed }));
+
+const neverAsked: SolveProgramme = () => Promise.reject(new Error("asked"));
 
 describe("placement as a programme for HiGHS", () => {
   let highs: Highs;
@@ -41,7 +43,7 @@ describe("placement as a programme for HiGHS", () => {
       expect(proved, `seed ${seed}`).toEqual(tiersOf(board));
       if (proved.some((tier) => tier > 0)) hard += 1;
     }
-    expect(hard).toBeGreaterThan(60);
+    expect(hard).toBeGreaterThan(40);
   });
 
   test("what the solver has in place of a poor placement is as good as what the search finds", () => {
@@ -57,17 +59,26 @@ describe("placement as a programme for HiGHS", () => {
   });
 
   test("a fleet of which the bound only says how far it may be from the best is proved", async () => {
-    const problem = crowded(3, 4);
+    const problem = crowded(3, 2);
     const own = searchPlacement(problem, { prove: true });
     expect(own.gap.kind).toBe("within");
     const hint = await provePlacement(problem, { solve: solver.solve });
     const proved = searchPlacement(problem, { prove: true, ...hint });
     expect(proved.gap).toMatchObject({ kind: "optimal", engine: "highs", percent: 0 });
-    expect(compareCosts(tiersOf(proved.board), tiersOf(own.board))).toBeLessThanOrEqual(0);
+    expect(tiersOf(proved.board)).toEqual(tiersOf(own.board));
+  });
+
+  test("a better placement is found where there is one", async () => {
+    const problem = crowded(4, 4);
+    const own = searchPlacement(problem, { prove: true });
+    const hint = await provePlacement(problem, { solve: solver.solve });
+    const found = searchPlacement(problem, { prove: true, ...hint });
+    expect(compareCosts(tiersOf(found.board), tiersOf(own.board))).toBeLessThan(0);
+    expect(found.gap).toMatchObject({ kind: "optimal", engine: "highs" });
   });
 
   test("a proof for another fleet proves nothing", async () => {
-    const problem = crowded(3, 4);
+    const problem = crowded(3, 2);
     const { proof } = await provePlacement(problem, { solve: solver.solve });
     const other = crowded(4, 4);
     expect(searchPlacement(other, { prove: true, proof }).gap.engine).not.toBe("highs");
@@ -75,8 +86,7 @@ describe("placement as a programme for HiGHS", () => {
 
   test("a fleet that is placed in full is not sent to the solver", async () => {
     const problem = problemOf(generatedFleet({ neurons: 5, models: 20, load: 0.5, seed: 1 }));
-    const solve = () => Promise.reject(new Error("asked"));
-    expect(await provePlacement(problem, { solve })).toEqual({});
+    expect(await provePlacement(problem, { solve: neverAsked })).toEqual({});
   });
 
   test("a large fleet is improved part by part, never for the worse", async () => {
