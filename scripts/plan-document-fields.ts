@@ -196,7 +196,8 @@ export const PLAN_FIELDS: Readonly<Record<string, string>> = {
       "what the next two count: loaded copies that keep a place, models with a copy, or copies; of some class and higher",
     placed: "by this placement",
     bound: "by any placement, at most",
-    engine: "what proved it",
+    engine:
+      "what proved it: `heuristic` (every copy has a place), `heuristic + pattern bound`, `exact search`, `highs`",
   }),
   assignments: "every declared copy that has a place in the end, and why there",
   ...prefixed("assignments[]", {

@@ -17,6 +17,7 @@ export function verifyMemory(plan: PlanDocument): Findings {
   for (const neuron of plan.neurons) {
     if (!neuron.reachable) continue;
     const effects = effectsOn(found, plan, neuron);
+    verifySplits(found, effects, neuron);
     for (const device of neuron.devices) {
       verifyFigures(found, effects, { neuron, device });
       for (const [position, effect] of effects.entries()) {
@@ -45,7 +46,7 @@ function effectsOn(found: Findings, plan: PlanDocument, neuron: PlanNeuron): Eff
         });
       }
       if (takesCopyDown(change)) {
-        const heldMb = [...frees.values()].reduce((total, mb) => total + mb, 0);
+        const heldMb = sum(frees.values());
         found.expect(change.vram_before_mb === heldMb, "memory_figures", {
           where: change.id,
           message: `says that ${change.vram_before_mb} MB are held before, and it is ${heldMb} MB`,
@@ -55,6 +56,45 @@ function effectsOn(found: Findings, plan: PlanDocument, neuron: PlanNeuron): Eff
       return { change, frees, takes };
     });
 }
+
+/**
+ * A model on several devices takes from each in proportion to what is free there when it is loaded, whatever anybody
+ * writes down; a plan that says otherwise promises memory to others that will not be free.
+ */
+function verifySplits(found: Findings, effects: readonly Effect[], { devices }: PlanNeuron): void {
+  const free = new Map(
+    devices.map(({ index, vram_total_mb, vram_before_mb }) => [index, vram_total_mb - vram_before_mb]),
+  );
+  const shift = (amounts: PerDevice, sign: 1 | -1): void => {
+    for (const [device, mb] of amounts) free.set(device, (free.get(device) ?? 0) + sign * mb);
+  };
+  for (const { change, frees, takes } of effects) {
+    shift(frees, 1);
+    const rooms = [...takes.keys()].map((device) => Math.max(0, free.get(device) ?? 0));
+    const needMb = sum(takes.values());
+    if (takes.size > 1 && needMb > 0) {
+      const split = proportional(needMb, rooms);
+      found.expect(split.join() === [...takes.values()].join(), "memory_figures", {
+        where: change.id,
+        message: `says ${[...takes.values()].join(" + ")} MB, and its neuron will split it ${split.join(" + ")}`,
+      });
+    }
+    shift(takes, -1);
+  }
+}
+
+/** Whole MB that add up, each at most what is free there; the first devices round up. */
+function proportional(needMb: number, rooms: readonly number[]): number[] {
+  const allMb = sum(rooms);
+  let leftMb = needMb;
+  return rooms.map((room) => {
+    const share = Math.min(leftMb, Math.ceil((needMb * room) / allMb));
+    leftMb -= share;
+    return share;
+  });
+}
+
+const sum = (amounts: Iterable<number>): number => [...amounts].reduce((total, mb) => total + mb, 0);
 
 interface AtDevice {
   readonly neuron: PlanNeuron;

@@ -285,7 +285,7 @@ export const placementGapSchema = z.object({
   counts: z.enum(["loaded", "models", "copies"]),
   placed: z.int().nonnegative(),
   bound: z.number().nonnegative().nullable(),
-  /** What proved it. */
+  /** What proved it: `heuristic` (every copy has a place), `heuristic + pattern bound`, `exact search`, or `highs`. */
   engine: z.string(),
 });
 export type PlacementGap = z.infer<typeof placementGapSchema>;

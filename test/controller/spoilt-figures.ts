@@ -7,6 +7,25 @@ const WRITER_COMES = "load acme/writer@beast";
 export const FIGURE_MUTATIONS: readonly Mutation[] = [
   [
     "memory_figures",
+    "a model on two devices is split as it suits the plan",
+    canonical("empty"),
+    (plan) => {
+      const id = "Qwen/Qwen3.6-27B";
+      const shifts = [-500, 500];
+      const shifted = (amounts: readonly number[]): number[] =>
+        amounts.map((mb, position) => mb + (shifts[position] ?? 0));
+      const change = row(plan, `load ${id}@beast`);
+      change.device_vram_mb = shifted(change.device_vram_mb);
+      for (const assignment of plan.assignments)
+        if (assignment.model_id === id) assignment.device_vram_mb = shifted(assignment.device_vram_mb);
+      for (const [position, device] of neuron(plan, "beast").devices.entries()) {
+        device.vram_peak_mb += shifts[position] ?? 0;
+        device.vram_after_mb += shifts[position] ?? 0;
+      }
+    },
+  ],
+  [
+    "memory_figures",
     "a row says that its copy held less before than it did",
     canonical("drained"),
     (plan) => {
