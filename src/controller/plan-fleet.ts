@@ -15,7 +15,7 @@ import type { PlacementHint } from "./placement-types.ts";
 import { explainUnplaced, planAssignment, planGap } from "./placement-words.ts";
 import { copyKey } from "./plan-diff.ts";
 import { planNeuron } from "./plan-neurons.ts";
-import { planRounds, type PlanRounds } from "./plan-rounds.ts";
+import { freeMemory, planRounds, type PlanRounds } from "./plan-rounds.ts";
 import { planRows } from "./plan-rows.ts";
 import { survivalOf } from "./plan-survival.ts";
 import { confineToTargets } from "./plan-targets.ts";
@@ -78,7 +78,10 @@ function planOne(input: PlanInput): Undigested {
     input.whatIf === "skip"
       ? found
       : { ...found, placement: new RemedyTrials(fleet, observed).proven(found.placement) };
-  const { steps, deferred, outside } = confineToTargets(rounds.transition, input.targets ?? []);
+  const { steps, deferred, outside } = confineToTargets(rounds.transition, {
+    targets: input.targets ?? [],
+    free: freeMemory(observed),
+  });
   const predicted = forecast({
     steps,
     parallelism: PARALLELISM,

@@ -161,7 +161,7 @@ function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly Schedul
 }
 
 /** What is free before anything happens; negative where a driver reports more in use than a device has. */
-function freeMemory(observed: ObservedFleet): FreeMemory {
+export function freeMemory(observed: ObservedFleet): FreeMemory {
   return new Map(
     reachableNeurons(observed).map((neuron) => {
       const used = memoryInUse(neuron);

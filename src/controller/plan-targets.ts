@@ -1,14 +1,33 @@
-import type { ScheduledStep, TransitionSchedule } from "./transition-draft.ts";
+import {
+  isUnload,
+  type DeferredDraft,
+  type FreeMemory,
+  type ScheduledStep,
+  type TransitionSchedule,
+} from "./transition-draft.ts";
+import { TransitionMemory } from "./transition-memory.ts";
 
 /**
  * The part of a transition that concerns some models, with every step that theirs depend on, whatever model that one
- * is about. Leaving the others out keeps memory safe: a step names all that it needs to fit.
+ * is about. Leaving the others out keeps memory safe: a step names all that it needs to fit. Only a model on several
+ * devices is split otherwise when others stay away, so the splits are worked out anew; a step for which that leaves no
+ * room is deferred.
  */
 export function confineToTargets(
   { steps, deferred }: TransitionSchedule,
-  targets: readonly string[],
+  { targets, free }: { readonly targets: readonly string[]; readonly free: FreeMemory },
 ): TransitionSchedule & { readonly outside: number } {
   if (targets.length === 0) return { steps, deferred, outside: 0 };
+  const inside = neededBy(steps, targets);
+  const split = splitAnew(inside, free);
+  return {
+    steps: split.steps,
+    deferred: [...deferred.filter(({ draft }) => targets.includes(draft.change.model_id)), ...split.deferred],
+    outside: steps.length - inside.length,
+  };
+}
+
+function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): ScheduledStep[] {
   const byId = new Map(steps.map((step) => [step.draft.change.id, step]));
   const kept = new Set<string>();
   const open: ScheduledStep[] = steps.filter(({ draft }) => targets.includes(draft.change.model_id));
@@ -20,10 +39,27 @@ export function confineToTargets(
       if (needed !== undefined) open.push(needed);
     }
   }
-  const inside = steps.filter(({ draft }) => kept.has(draft.change.id));
-  return {
-    steps: inside,
-    deferred: deferred.filter(({ draft }) => targets.includes(draft.change.model_id)),
-    outside: steps.length - inside.length,
-  };
+  return steps.filter(({ draft }) => kept.has(draft.change.id));
+}
+
+const CROWDED_OUT =
+  "without the changes outside of the targets, memory is split so that it does not fit; plan without --target";
+
+function splitAnew(steps: readonly ScheduledStep[], free: FreeMemory): TransitionSchedule {
+  const memory = new TransitionMemory(free);
+  const fitting: ScheduledStep[] = [];
+  const deferred: DeferredDraft[] = [];
+  const missing = new Set<string>();
+  for (const step of steps) {
+    const draft = memory.settled(step.draft);
+    const lacksRoom = !isUnload(draft) && memory.lacking(draft).length > 0;
+    if (lacksRoom || step.dependsOn.some((id) => missing.has(id))) {
+      missing.add(draft.change.id);
+      deferred.push({ draft, reason: CROWDED_OUT, retry: false });
+      continue;
+    }
+    memory.carryOut(draft);
+    fitting.push({ ...step, draft });
+  }
+  return { steps: fitting, deferred };
 }
