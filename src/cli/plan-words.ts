@@ -193,7 +193,7 @@ export function gapText({ placement, unplaced, unknown }: PlanDocument): string 
   if (status === "optimal") return `Placement: optimal, proved by ${PROOF[engine] ?? engine}.`;
   if (status === "within" && percent !== null) {
     const [could, doing] = COUNTED[placement.counts];
-    return `Placement: at most ${bound ?? placed} ${could}, and ${placed} ${doing} (within ${Number(percent.toFixed(2))} % of the best possible, by ${engine}).`;
+    return `Placement: at most ${bound ?? placed} ${could}, and ${placed} ${doing} (within ${Number(percent.toFixed(2))} % of the best possible, by ${engine}). \`--prove\` looks further.`;
   }
   return `Placement: how far from the best possible is not known (${engine}).`;
 }

@@ -89,9 +89,18 @@ function conflictText({ models, needMib, haveMib, neurons, lines }: Conflict): s
       ? `need ${needMib} MB, and ${where} ${have} for them`
       : `need ${needMib} MB; ${where} ${have} for them, but not in pieces that fit`;
   const because = lines.map(({ key, id }) => `${key} of ${id}`);
-  const matter = because.length === 0 ? "" : `; each of these lines decides: ${because.join(", ")}`;
-  return `${names.join(" + ")} ${room}${matter}`;
+  const decides = because.length === 1 ? "this line decides" : "each of these lines decides";
+  const matter = because.length === 0 ? "" : `; ${decides}: ${someOf(because, ", ")}`;
+  return `${someOf(names, " + ")} ${room}${matter}`;
 }
+
+/** A sentence has room for so many; the JSON plan has all. */
+const NAMED_AT_MOST = 6;
+
+const someOf = (names: readonly string[], between: string): string =>
+  names.length <= NAMED_AT_MOST + 1
+    ? names.join(between)
+    : `${names.slice(0, NAMED_AT_MOST).join(between)}${between}${names.length - NAMED_AT_MOST} more`;
 
 /** A remedy in words, naming the line of the fleet files. */
 export const remedyText = (remedy: Remedy, explanation: UnplacedExplanation): string =>
