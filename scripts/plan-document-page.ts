@@ -85,6 +85,7 @@ The legend above the changes lists only what occurs. The last line is for script
 - \`format_version\` is ${PLAN_FORMAT_VERSION}. It is raised when a reader of the old form would be misled; new fields come without notice, so ignore
   what you do not know. Sizes ending in \`_mb\` are whole MiB, times end in \`_secs\` or \`_ms\`.
 - The same files and the same observation give the same bytes, whatever the order in which neurons answered.
+  \`--prove\` asks a solver as well, which is limited by a count of its steps too, with a limit of time far behind it.
 - \`changes\` are in an order that can be carried out, and \`actions\` of one change too: whoever looks for \`"unload"\` finds everything that
   takes a copy down.
 - A plan is bound to what it was made from: the commit, the digest of the parsed files, and for each neuron a digest of its hardware, its
