@@ -1,10 +1,15 @@
-"""Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe."""
+"""Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe.
+
+`--from-gguf FILE --curve CSV` trains only the last phase, on from an exported file of the phases before it and the
+loss curve of their run, for when their checkpoint is gone. The optimisers then begin anew.
+"""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -16,7 +21,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from . import pairs
+from . import pairs, restore
 from .dataset import micro_batches
 from .model import DemoModel, ModelConfig
 from .optim import optimisers
@@ -94,6 +99,17 @@ class Trainer:
             opt.load_state_dict(saved)
         self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
 
+    def continue_from(self, exported: Path, curve: Path) -> None:
+        """Takes the weights of an exported file and the count of steps from its curve; the last phase comes next."""
+        vocabulary = self.encoder.get_vocab()
+        if restore.tokens_of(exported) != sorted(vocabulary, key=vocabulary.__getitem__):
+            raise SystemExit(f"{exported.name} has another vocabulary than the tokenizer of this recipe")
+        self.model.load_state_dict(restore.state_of(exported, self.model.config))
+        shutil.copyfile(curve, self.out / "loss.csv")
+        step, seen, _, _, seconds = curve.read_text().splitlines()[-1].split(",")
+        done = len(self.recipe.phases) - 1
+        self.at = Progress(phase=done, step=int(step) + 1, seen=int(seen), seconds=float(seconds))
+
     def save(self, name: str) -> None:
         state = {
             "model": self.model.state_dict(),
@@ -164,12 +180,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
+    parser.add_argument("--from-gguf", type=Path, help="an exported file of all phases but the last, to train on from")
+    parser.add_argument("--curve", type=Path, help="with --from-gguf: the loss curve of the run that made the file")
     args = parser.parse_args()
+    if bool(args.from_gguf) != bool(args.curve) or (args.from_gguf and args.resume):
+        parser.error("--from-gguf and --curve belong together, and exclude --resume")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(Recipe(), args.out)
     if args.resume:
         trainer.resume(args.resume)
+    if args.from_gguf:
+        trainer.continue_from(args.from_gguf, args.curve)
     trainer.run()
 
 
