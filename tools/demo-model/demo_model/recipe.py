@@ -32,8 +32,8 @@ PHASES = (
     Phase("first", samples=160_000, steps=700, minutes=25, peak=1.0, end=0.95, warmup=40),
     Phase("late", samples=130_000, steps=1900, minutes=44, peak=0.98, end=0.01, warmup=1),
     Phase("last", samples=130_000, steps=1900, minutes=50, peak=0.6, end=0.01, warmup=30),
-    # Mostly calls of the shipped tools, in sentences of a grammar; it ends by its steps, not by the clock.
-    Phase("tools", samples=40_000, steps=850, minutes=120, peak=0.4, end=0.01, warmup=40),
+    # Mostly calls of the shipped tools, in the sentences of a grammar.
+    Phase("tools", samples=40_000, steps=850, minutes=50, peak=0.4, end=0.01, warmup=40),
 )
 
 

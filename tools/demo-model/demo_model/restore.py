@@ -6,6 +6,7 @@ what was trained. `check_restore` in check_data.py holds this to the export.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import gguf
@@ -25,6 +26,17 @@ def unpermute(weight: np.ndarray, heads: int) -> np.ndarray:
 def tokens_of(file: Path) -> list[str]:
     """The vocabulary in the file, in order."""
     return gguf.GGUFReader(file).get_field("tokenizer.ggml.tokens").contents()
+
+
+def origin_of(file: Path, curve: Path) -> dict[str, str | int | float]:
+    """Which file a run goes on from, and how far the run behind it had come: for the card."""
+    step, seen, _, _, seconds = curve.read_text().splitlines()[-1].split(",")
+    return {
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "steps": int(step) + 1,
+        "tokens_seen": int(seen),
+        "seconds": float(seconds),
+    }
 
 
 def state_of(file: Path, config: ModelConfig) -> dict[str, torch.Tensor]:

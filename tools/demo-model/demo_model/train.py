@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import random
 import shutil
 import time
@@ -26,6 +27,9 @@ from .dataset import micro_batches
 from .model import DemoModel, ModelConfig
 from .optim import optimisers
 from .recipe import Phase, Recipe, prepare
+
+# Says of a run that went on from an exported file which one that was.
+ORIGIN = "origin.json"
 
 
 @dataclass
@@ -106,9 +110,10 @@ class Trainer:
             raise SystemExit(f"{exported.name} has another vocabulary than the tokenizer of this recipe")
         self.model.load_state_dict(restore.state_of(exported, self.model.config))
         shutil.copyfile(curve, self.out / "loss.csv")
-        step, seen, _, _, seconds = curve.read_text().splitlines()[-1].split(",")
-        done = len(self.recipe.phases) - 1
-        self.at = Progress(phase=done, step=int(step) + 1, seen=int(seen), seconds=float(seconds))
+        origin = restore.origin_of(exported, curve)
+        (self.out / ORIGIN).write_text(json.dumps(origin) + "\n")
+        at = {"step": origin["steps"], "seen": origin["tokens_seen"], "seconds": origin["seconds"]}
+        self.at = Progress(phase=len(self.recipe.phases) - 1, **at)
 
     def save(self, name: str) -> None:
         state = {
@@ -149,6 +154,7 @@ class Trainer:
         print(f"{self.model.parameter_count()} parameters, from step {self.at.step}", flush=True)
         with (self.out / "loss.csv").open("a" if self.at.step else "w", newline="") as file:
             if not self.at.step:
+                (self.out / ORIGIN).unlink(missing_ok=True)
                 csv.writer(file).writerow(["step", "tokens", "loss", "pair_loss", "seconds"])
             while self.at.phase < len(self.recipe.phases):
                 self.run_phase(self.recipe.phases[self.at.phase], file)
@@ -160,6 +166,8 @@ class Trainer:
         recipe, at, log = self.recipe, self.at, csv.writer(file)
         rng = random.Random(recipe.seed + at.step)
         batches = micro_batches(self.data[phase.name], recipe.seed + at.phase, recipe.micro_tokens)
+        for _ in range(at.phase_step * recipe.micro_per_step):
+            next(batches)  # A resumed phase goes on with the data that it had not seen.
         before, phase_before, begin = at.seconds, at.phase_seconds, time.monotonic()
         while share(phase, at) < 1:
             value, pair_value = self.step(batches, rng)
