@@ -47,7 +47,7 @@ def check_wide() -> None:
     assert is_near("Could you tell me the weather near {c}", wide.held_out()), "one word is not enough of a difference"
     assert is_near("hello, is it sunny in {c} today", wide.held_out()), "nor is a held-out frame with words around it"
     assert not is_near("how is the weather in {c}?", wide.held_out())
-    source = Source(random.Random(6), "train", late=True, wide=True)
+    source = Source(random.Random(6), "train", late=True, wide=True, more=True)
     slots = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
              "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
     for kind in WIDE:

@@ -55,6 +55,7 @@ class Source:
     late: bool = False
     # The fourth phase: sentences come from the wide grammar, and words are more mixed.
     wide: bool = False
+    more: bool = False
     slots: list[str] = field(default_factory=list)
 
     def take_slots(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe.
 
-`--from-gguf FILE --curve CSV` trains only the last phase, on from an exported file of the phases before it and the
-loss curve of their run, for when their checkpoint is gone. The optimisers then begin anew.
+`--from-gguf FILE --curve CSV` trains only phase tools and what follows, on from an exported file of the phases before and
+the loss curve of their run, for when their checkpoint is gone. The optimisers then begin anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from . import pairs, restore
 from .dataset import micro_batches
 from .model import DemoModel, ModelConfig
 from .optim import optimisers
-from .recipe import Phase, Recipe, prepare
+from .recipe import CONTINUE_AT, Phase, Recipe, prepare
 
 # Says of a run that went on from an exported file which one that was.
 ORIGIN = "origin.json"
@@ -104,7 +104,7 @@ class Trainer:
         self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
 
     def continue_from(self, exported: Path, curve: Path) -> None:
-        """Takes the weights of an exported file and the count of steps from its curve; the last phase comes next."""
+        """Takes the weights of an exported file and the count of steps from its curve; phase tools comes next."""
         vocabulary = self.encoder.get_vocab()
         if restore.tokens_of(exported) != sorted(vocabulary, key=vocabulary.__getitem__):
             raise SystemExit(f"{exported.name} has another vocabulary than the tokenizer of this recipe")
@@ -113,7 +113,7 @@ class Trainer:
         origin = restore.origin_of(exported, curve)
         (self.out / ORIGIN).write_text(json.dumps(origin) + "\n")
         at = {"step": origin["steps"], "seen": origin["tokens_seen"], "seconds": origin["seconds"]}
-        self.at = Progress(phase=len(self.recipe.phases) - 1, **at)
+        self.at = Progress(phase=CONTINUE_AT, **at)
 
     def save(self, name: str) -> None:
         state = {
@@ -188,7 +188,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
-    parser.add_argument("--from-gguf", type=Path, help="an exported file of all phases but the last, to train on from")
+    parser.add_argument(
+        "--from-gguf", type=Path, help="an exported file of the phases before phase tools, to train on from"
+    )
     parser.add_argument("--curve", type=Path, help="with --from-gguf: the loss curve of the run that made the file")
     args = parser.parse_args()
     if bool(args.from_gguf) != bool(args.curve) or (args.from_gguf and args.resume):

@@ -8,7 +8,7 @@ from functools import cache
 from . import tool_frames
 from .grammar import expand, is_near, tidy
 from .source import Frames, Source
-from .wide_frames import PIECES, WIDE
+from .wide_frames import MORE, PIECES, WIDE
 
 OLD_FRAMES = {
     "get_weather": tool_frames.WEATHER, "get_time": tool_frames.TIME, "calculate": tool_frames.CALCULATE,
@@ -46,7 +46,8 @@ def _type(source: Source, text: str) -> str:
 def _fresh(source: Source, kind: str) -> str:
     """A sentence of the grammar that is near no held-out frame, with the words of politeness or without."""
     while True:
-        text = expand(source.rng, source.pick(WIDE[kind]), MARKED)
+        more = MORE.get(kind, ()) if source.more and source.chance(0.4) else ()
+        text = expand(source.rng, source.pick(more or WIDE[kind]), MARKED)
         whole = tidy(text.translate(NO_MARKS))
         if not is_near(whole, held_out()) and not is_near(tidy(POLITE.sub("", text)), held_out()):
             return _type(source, whole)

@@ -262,6 +262,58 @@ PIECES["do"] = (
 PIECES["few"] = "10|20|50|100|five|three|eight|7|4|60"
 PIECES["turn"] = "convert|change|turn|translate|express|write|put|switch|recalculate|bring|get|make"
 PIECES["more"] = "warmer|colder|hotter|wetter|drier|windier|sunnier|cooler|milder"
+# What joins in the last phase only.
+MORE: dict[str, tuple[str, ...]] = {
+    "get_weather": (
+        "<hey>[ought|do] I [to |]pack <gear> for [a trip to |a day in |my visit to |] {c}?",
+        "<hey>will it be <adj> enough for <gear> in {c} <day>?",
+        "<hey>{c}: how <adj> is it<now>?",
+    ),
+    "get_time": (
+        "<hey>is it [too early|not too early|polite|a good hour|a bad hour] to <ring> <kin> in {c}<now>?",
+        "<hey>[are people|is everybody|is <kin>] in {c} [awake|asleep|at work|in bed|at lunch] at this time of day<now>?",
+        "<hey>what [do|would] the [clocks|watches] [of|in] {c} [show|read]<now>?",
+    ),
+    "calculate": (
+        "{e}[. |: |, ][compute it|how much|calculate that please|tell me the result|solve it for me|the sum please|what does it make]<end>?",
+        "{e} [for me|now|quickly|, thanks|, then|or so]",
+        "[my|our|the] [sum|basket|invoice|score|cost] is {e}[. |, ][tell me the result|calculate it|how much do I need|please add]?",
+    ),
+    "convert_units": (
+        "{v} {a}[. |, |: ][to|into] {b}<end>",
+        "{v} {a}[. |, ][tell me the|how many|give me the|I need] {b}<end>",
+        "<hey>[find|say|calculate|count] how many {b} [go into|fit into|are in|make up] {v} {a}<end>.",
+    ),
+    "list_models": (
+        "<hey>[which|what] models [does|can|did] [the gateway|the server|your api|the cluster|this machine|the neuron] [have|run|hold|know|load]<now>?",
+        "<hey><i> [want|need|have to see] [every|each] model [name|that is <there>|of the fleet|on the list]<now>.",
+        "<hey>[name|show|give] [me |]every model<now><end>.",
+    ),
+    "model_status": (
+        "<hey>[my|our|all] [calls|prompts|questions|messages] to {m} [hang|get lost|time out|return nothing][. |, ][is it <is>|what is wrong|please check it]?",
+        "<hey>[which|what] <host> [answers for|is used by|takes|carries] {m}<now>?",
+        "<hey>[is|was] {m} [done loading|ready to use|still starting|there already]<now>?",
+        "[look|see|check], is [the model |]{m} <is><now>?",
+    ),
+    "two_weather": (
+        "<hey>[is it <adj>|how <adj> is it] in both {a} and {b}<now>?",
+        "[I have friends|we have offices|<who> has houses] in {a} and {b}[. |, ][is it <adj> in both cities|how is the sky in the two|will it <comes> in both]<now>?",
+        "<hey>{a} and {b}[, |: ]the <sky> [of both|for both|in both cities|for the two]<end>",
+    ),
+    "two_time": (
+        "<hey>what time is it in both {a} and {b}<now>?",
+        "[I have friends|we have offices|there is a meeting] in {a} and {b}[. |, ][how late is it in both cities|what are the two times|is it <part> in both]<now>?",
+        "<hey>{a} and {b}[, |: ]the time [of both|for both|in both cities|for the two]<end>",
+    ),
+    "both": (
+        "<hey><ask> how late it is in {a} and [<if> it <adj>|what the <sky> is like|how many degrees there are]<now><end>.",
+        "<hey><clock> and [then |]<skies> [in|of] {a}<end>",
+    ),
+    "fahrenheit": (
+        "[In|in] [degrees fahrenheit|fahrenheit degrees], how <adj> is it in {a}<now>?",
+        "[fahrenheit|in fahrenheit][: |, ][how warm|how cold|how many degrees] is it in {a}<now>?",
+    ),
+}
 WIDE: dict[str, tuple[str, ...]] = {
     "get_weather": WEATHER, "get_time": TIME, "calculate": CALCULATE, "convert_units": CONVERT, "list_models": LIST,
     "model_status": STATUS, "two_weather": TWO_WEATHER, "two_time": TWO_TIME, "both": BOTH, "fahrenheit": FAHRENHEIT,
