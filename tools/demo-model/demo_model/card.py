@@ -68,7 +68,7 @@ cortex are a snapshot of the project's documents. Do not use it for real work.
 `tools/demo-model/build` makes it from nothing. The data is synthetic: a generator writes dialogue from sentence
 frames, word lists and invented words; the facts come from the design documents of cortex. No other model and no data set
 was used. Seed {seed}; {parts}.
-Training took {minutes} minutes of wall clock on two CPU cores, at the lowest priority ({steps} steps, {seen:,} tokens seen; the curve is in `tools/demo-model/results/loss.csv`,
+Training took {minutes} minutes of wall clock on two CPU cores, at a low priority ({steps} steps, {seen:,} tokens seen; the curve is in `tools/demo-model/results/loss.csv`,
 the last 50 steps averaged {last_loss}). A light contrastive loss on paraphrases shapes the sentence vectors.{history}
 
 ## What it can do
