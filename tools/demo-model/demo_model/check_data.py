@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import random
+import re
+import tempfile
 from pathlib import Path
 
 import jinja2
+import torch
 
-from . import corpus, tokenizer
+from . import corpus, export, restore, tokenizer, wide
 from .corpus import Leakage
 from .dialogue import IM_START, Sample, dumps, render, text_of
+from .grammar import is_near
 from .heldout import KINDS, SEED, openai
+from .model import DemoModel, ModelConfig
+from .source import Source
 from .talk_frames import TALK
 from .topics import FACTS
 from .unrelated_frames import UNRELATED
+from .wide_frames import WIDE
 
 TEMPLATE = Path(__file__).parent.parent / "chat_template.jinja"
 
@@ -34,6 +42,26 @@ def check_disjoint() -> None:
         assert len(clean) >= 0.8 * len(drawn), f"too much leaks in {drawn[0].topic}"
 
 
+def check_wide() -> None:
+    """The grammar fills its slots, says much, and keeps away from what is held out."""
+    assert is_near("Could you tell me the weather near {c}", wide.held_out()), "one word is not enough of a difference"
+    assert is_near("hello, is it sunny in {c} today", wide.held_out()), "nor is a held-out frame with words around it"
+    assert not is_near("how is the weather in {c}?", wide.held_out())
+    source = Source(random.Random(6), "train", late=True, wide=True, more=True)
+    slots = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
+             "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
+    for kind in WIDE:
+        drawn = [wide.wording(source, kind) for _ in range(400)]
+        assert len(set(drawn)) > 250, kind
+        for text in drawn:
+            assert sorted(re.findall(r"{(\w)}", text)) == list(slots[kind]), text
+            assert not re.search(r"[\[\]<>|\x01\x02]", text.replace("->", "")), text
+            known = text.rstrip("?.").lower() in {
+                f.rstrip("?.").lower() for f in wide.OLD_FRAMES[kind].of("train", late=True)
+            }
+            assert known or not is_near(text, wide.held_out()), text
+
+
 def check_facts() -> None:
     assert len({fact.answer for fact in FACTS}) >= 60
     names = [subject for fact in FACTS for subject in fact.subjects if fact.kind not in ("why", "how")]
@@ -51,7 +79,7 @@ def jinja_text(sample: Sample) -> str:
 
 
 def check_template() -> None:
-    for sample in corpus.samples(3, "train", 2000):
+    for sample in [*corpus.samples(3, "train", 2000), *corpus.samples(3, "train", 500, "tools")]:
         assert jinja_text(sample) == text_of(sample) + f"{IM_START}assistant\n", text_of(sample)
 
 
@@ -67,8 +95,37 @@ def check_tokenizer() -> None:
     assert encoder.encode("Oslo").tokens == encoder.encode(" Oslo").tokens[1:], "a space must not hide a name"
 
 
+def check_restore() -> None:
+    """What comes back from a GGUF is what went in, but for the eight bits; exported again, it is the same file."""
+    encoder = tokenizer.train([text_of(sample) for sample in corpus.samples(4, "train", 500)], 640, 60)
+    torch.manual_seed(1)
+    model = DemoModel(ModelConfig(vocab_size=encoder.get_vocab_size(), layers=2))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokenizer.save(encoder, folder / "tokenizer.json")
+
+        def written(state: dict[str, torch.Tensor], file: str) -> Path:
+            saved = {"model": state, "config": model.config.as_dict(), "step": 0, "seconds": 0.0}
+            torch.save(saved, folder / "model.pt")
+            export.export(folder / "model.pt", folder / "tokenizer.json", folder / file)
+            return folder / file
+
+        first = written(model.state_dict(), "first.gguf")
+        state = restore.state_of(first, model.config)
+        for key, value in model.state_dict().items():
+            assert (state[key] - value).abs().max() <= value.abs().max() / 127, key
+        model.load_state_dict(state)
+        assert written(model.state_dict(), "again.gguf").read_bytes() == first.read_bytes()
+        assert restore.tokens_of(first) == [encoder.id_to_token(i) for i in range(encoder.get_vocab_size())]
+
+
+CHECKS = (
+    check_deterministic, check_disjoint, check_wide, check_facts, check_template, check_tokenizer, check_restore,
+)  # fmt: skip
+
+
 def main() -> None:
-    for check in (check_deterministic, check_disjoint, check_facts, check_template, check_tokenizer):
+    for check in CHECKS:
         check()
         print(f"ok {check.__name__}")
 

@@ -60,19 +60,28 @@ SHARES: dict[str, dict[str, int]] = {
              "two_steps": 4, "tools_unused": 7, "foreign_tool": 8, "several": 6},
     "last": {"facts": 15, "talk": 5, "fallback": 9, "refusal": 4, "arithmetic": 12, "extraction": 10, "rewriting": 13, "tool": 16,
              "two_steps": 5, "tools_unused": 8, "foreign_tool": 10, "several": 6},
+    "tools": {"facts": 12, "talk": 4, "fallback": 8, "refusal": 5, "arithmetic": 9, "extraction": 8, "rewriting": 8, "tool": 40,
+              "two_steps": 14, "tools_unused": 9, "foreign_tool": 9, "several": 5},
+    "settle": {"facts": 12, "talk": 4, "fallback": 30, "refusal": 9, "arithmetic": 8, "extraction": 7, "rewriting": 7, "tool": 40,
+               "two_steps": 14, "tools_unused": 11, "foreign_tool": 6, "several": 5},
 }  # fmt: skip
+
+
+WIDE_PHASES = ("tools", "settle")
 
 
 def samples(seed: int, split: Split, count: int, phase: str = "first") -> Iterator[Sample]:
     """The stream of a phase. Deterministic: the same seed gives the same samples in the same order."""
-    source = Source(random.Random(seed), split, late=phase != "first")
+    source = Source(
+        random.Random(seed), split, late=phase != "first", wide=phase in WIDE_PHASES, more=phase == "settle"
+    )
     names = list(MIX)
     weights = [SHARES[phase][name] for name in names]
     for _ in range(count):
         source.slots.clear()
         name = source.rng.choices(names, weights)[0]
         sample = MIX[name][0](source)
-        if phase == "last":
+        if phase == "last" or source.wide:
             sample = vary(source, sample)
         if source.chance(0.12):
             system = f"You are a {source.plain()} {source.noun()}." if source.chance(0.25) else source.pick(SYSTEMS)

@@ -20,6 +20,18 @@ from .tokenizer import SPECIALS
 TEMPLATE = Path(__file__).parent.parent / "chat_template.jinja"
 NAME = "cortex demo"
 MEAN_POOLING = gguf.PoolingType.MEAN
+FIXED_NAMES = {"embedding.weight": "token_embd.weight", "norm.weight": "output_norm.weight"}
+LAYER_NAMES = {
+    "attention_norm.weight": "attn_norm",
+    "attention.q.weight": "attn_q",
+    "attention.k.weight": "attn_k",
+    "attention.v.weight": "attn_v",
+    "attention.out.weight": "attn_output",
+    "ffn_norm.weight": "ffn_norm",
+    "ffn.gate.weight": "ffn_gate",
+    "ffn.up.weight": "ffn_up",
+    "ffn.down.weight": "ffn_down",
+}
 
 
 def permute(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -30,23 +42,9 @@ def permute(weight: np.ndarray, heads: int) -> np.ndarray:
 
 def tensors(state: dict[str, torch.Tensor], config: ModelConfig) -> dict[str, np.ndarray]:
     """GGUF names and values; the embedding is tied, so there is no output matrix."""
-    names = {
-        "attention_norm.weight": "attn_norm",
-        "attention.q.weight": "attn_q",
-        "attention.k.weight": "attn_k",
-        "attention.v.weight": "attn_v",
-        "attention.out.weight": "attn_output",
-        "ffn_norm.weight": "ffn_norm",
-        "ffn.gate.weight": "ffn_gate",
-        "ffn.up.weight": "ffn_up",
-        "ffn.down.weight": "ffn_down",
-    }
-    result = {
-        "token_embd.weight": state["embedding.weight"].numpy(),
-        "output_norm.weight": state["norm.weight"].numpy(),
-    }
+    result = {theirs: state[ours].numpy() for ours, theirs in FIXED_NAMES.items()}
     for layer in range(config.layers):
-        for ours, theirs in names.items():
+        for ours, theirs in LAYER_NAMES.items():
             value = state[f"blocks.{layer}.{ours}"].numpy()
             if theirs in ("attn_q", "attn_k"):
                 value = permute(value, config.heads if theirs == "attn_q" else config.kv_heads)

@@ -12,6 +12,8 @@ from .words import Split
 
 T = TypeVar("T")
 
+BEFORE_CITY = ("New", "San", "Port", "Saint", "Bad", "Los", "El")
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -51,6 +53,9 @@ class Source:
     rng: random.Random
     split: Split
     late: bool = False
+    # The fourth phase: sentences come from the wide grammar, and words are more mixed.
+    wide: bool = False
+    more: bool = False
     slots: list[str] = field(default_factory=list)
 
     def take_slots(self) -> list[str]:
@@ -96,8 +101,20 @@ class Source:
     def city(self) -> str:
         first = self._mixed(words.CITIES, words.PLACE_CHAIN, 0.35).capitalize()
         if self.rng.random() < 0.1:
-            return self.rng.choice(("New", "San", "Port", "Saint", "Bad", "Los", "El")) + " " + first
-        return first
+            return self.rng.choice(BEFORE_CITY) + " " + first
+        return self._odd_city(first) if self.wide else first
+
+    def _odd_city(self, city: str) -> str:
+        """Now and then in small letters, or with the first letters of "Port Said" in one word."""
+        drawn = self.rng.random()
+        if drawn < 0.04:
+            return city.lower()
+        if drawn < 0.12:
+            before = self.rng.choice(BEFORE_CITY).lower()
+            return self._until(
+                lambda: before + self.rng.choice(("", "o", "i", "a")) + words.syllables(self.rng)
+            ).capitalize()
+        return city
 
     def noun(self) -> str:
         return self._mixed(words.NOUNS, words.WORD_CHAIN, 0.7)
@@ -139,6 +156,14 @@ class Source:
             if value < 10 or words.in_split(f"n{value}", self.split):
                 return value
         raise RuntimeError("no number of this split found")
+
+    def even_number(self) -> int:
+        """A number whose digits repeat, such as 5000 or 4455: the hardest to copy."""
+        while True:
+            digits = [self.rng.choice("0123456789") * self.rng.randint(1, 4) for _ in range(self.rng.randint(1, 2))]
+            value = int("".join(digits)[:5])
+            if 0 < value < 10 or (value and words.in_split(f"n{value}", self.split)):
+                return value
 
     def polish(self, text: str) -> str:
         """Small differences in how people type the same sentence."""

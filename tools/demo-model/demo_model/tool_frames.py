@@ -45,6 +45,14 @@ WEATHER = frames("""
     ! please give me the weather for {c}.
     ! how hot is it in {c} right now?
     ! is it sunny in {c}?
+    ! should I take a jacket to {c}?
+    ! any rain in {c} tonight?
+    ! we fly to {c} tomorrow, how is the weather there?
+    ! is it freezing in {c} at the moment?
+    ! give me a weather report for {c}.
+    ! I would like to know how warm it gets in {c} today.
+    ! the weather in {c}, please
+    ! what are the conditions like in {c}?
 """)
 TIME = frames("""
     what time is it in {c}?
@@ -75,6 +83,13 @@ TIME = frames("""
     ! could you give me the time in {c}?
     ! please tell me the time in {c}.
     ! what does the clock say in {c}?
+    ! my sister lives in {c}, what time does she have now?
+    ! is it already midnight in {c}?
+    ! I need to know what time it is in {c} right now.
+    ! what's the current time over in {c}?
+    ! the time in {c}, please
+    ! would you look up the local time of {c}?
+    ! is it too late to phone somebody in {c}?
 """)
 CALCULATE = frames("""
     what is {e}?
@@ -102,6 +117,13 @@ CALCULATE = frames("""
     ! please work out {e}.
     ! could you compute {e}?
     ! what do I get for {e}?
+    ! I would like to know what {e} is.
+    ! can you figure out {e} for me?
+    ! what do you get when you calculate {e}?
+    ! do the math: {e}
+    ! {e}, what is that?
+    ! my total is {e}, how much is that?
+    ! the answer to {e}, please
 """)
 CONVERT = frames("""
     convert {v} {a} to {b}.
@@ -128,6 +150,13 @@ CONVERT = frames("""
     ! please convert {v} {a} to {b}.
     ! could you tell me {v} {a} in {b}?
     ! I need {v} {a} as {b}.
+    ! what would {v} {a} be in {b}?
+    ! I would like to have {v} {a} in {b}.
+    ! the recipe says {v} {a}, how much is that in {b}?
+    ! can you work out how many {b} there are in {v} {a}?
+    ! {v} {a}, in {b} please
+    ! do you know what {v} {a} is in {b}?
+    ! show {v} {a} as {b}
 """)
 LIST = frames("""
     which models are loaded?
@@ -158,6 +187,13 @@ LIST = frames("""
     ! please list the models.
     ! could you show me all models?
     ! what models are available?
+    ! what models does this endpoint serve?
+    ! I would like a list of every model.
+    ! do you have any models loaded right now?
+    ! which models can I talk to?
+    ! the names of the loaded models, please
+    ! can I see what models you offer?
+    ! tell me what is running on the fleet.
 """)
 STATUS = frames("""
     what is the status of {m}?
@@ -191,6 +227,13 @@ STATUS = frames("""
     ! please check whether {m} is loaded.
     ! could you tell me the state of {m}?
     ! on which machine does {m} run?
+    ! is {m} up and running?
+    ! I would like to know how {m} is doing.
+    ! has {m} finished loading?
+    ! can you tell me whether {m} works?
+    ! which host serves {m} at the moment?
+    ! my requests to {m} fail, is it down?
+    ! the state of {m}, please
 """)
 TWO_CITIES: dict[str, Frames] = {
     "get_weather": frames("""
@@ -207,6 +250,9 @@ TWO_CITIES: dict[str, Frames] = {
         + I need the weather in {a} and in {b}.
         ! how is the weather in {a} and in {b}?
         ! please compare the weather of {a} and {b}.
+        ! what is the weather like today in {a} and in {b}?
+        ! I travel from {a} to {b}, how is the weather in both?
+        ! is the weather nicer in {a} or in {b}?
     """),
     "get_time": frames("""
         what time is it in {a} and {b}?
@@ -219,6 +265,9 @@ TWO_CITIES: dict[str, Frames] = {
         + I need the time in {a} and {b}.
         ! please give me the time in {a} and {b}.
         ! what's the time in {a} and in {b}?
+        ! do you know what time it is in {a} and in {b}?
+        ! I have a call between {a} and {b}, what time is it in both places?
+        ! the time in {a} and in {b}, please
     """),
 }
 BOTH = frames("""
@@ -233,6 +282,9 @@ BOTH = frames("""
     + can you give me the time and the weather in {a}?
     ! what are the time and the weather in {a}?
     ! please tell me time and weather in {a}.
+    ! I want to know how late it is in {a} and how the weather is.
+    ! time and weather for {a}, please
+    ! could you look up the time in {a} and the weather there?
 """)
 FAHRENHEIT = frames("""
     what is the temperature in {a} in fahrenheit?
@@ -246,6 +298,9 @@ FAHRENHEIT = frames("""
     + how cold is it in {a} in fahrenheit?
     ! how hot is it in {a} in fahrenheit?
     ! please tell me the temperature in {a} in fahrenheit.
+    ! could you check how warm it is in {a} in fahrenheit?
+    ! I would like the temperature in {a} in fahrenheit, not in celsius.
+    ! in fahrenheit, what is the temperature in {a}?
 """)
 FIRST_STATUS = frames("""
     list the models and tell me the status of the first one.
@@ -260,6 +315,9 @@ FIRST_STATUS = frames("""
     + which models are loaded? check the first one.
     ! please list the models and check the first one.
     ! what is the state of the first model?
+    ! can you list all the models and then check the first one?
+    ! how is the first model on the list doing?
+    ! look up the models and give me the status of the first.
 """)
 
 NO_TOOL = ["None of my tools can do that."]

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import shipped_tools, topics
+from . import shipped_tools, topics, wide
 from .dialogue import Json, Message, Sample, assistant, call, dumps, tool_result, user
 from .other_tools import distractor
 from .source import Source
-from .tool_frames import (
-    BOTH,
-    CALCULATE,
-    CONVERT,
-    FAHRENHEIT,
-    FIRST_STATUS,
-    LIST,
-    MISSING,
-    NO_TOOL,
-    STATUS,
-    TIME,
-    TWO_CITIES,
-    WEATHER,
-)
+from .tool_frames import MISSING, NO_TOOL
 
 UNITS = ("km miles meters feet inches cm mm yards kg pounds grams ounces liters gallons celsius fahrenheit kelvin hours minutes "
          "seconds days weeks knots bytes megabytes gigabytes acres hectares pints cups stones tonnes").split()  # fmt: skip
@@ -63,18 +50,20 @@ def _clock(source: Source, city: str) -> tuple[Step, str]:
 
 def ask_weather(source: Source) -> tuple[str, Step]:
     city = source.city()
-    return source.frame(WEATHER).replace("{c}", city), _weather(source, city)[0]
+    return wide.wording(source, "get_weather").replace("{c}", wide.mark(source, city)), _weather(source, city)[0]
 
 
 def ask_time(source: Source) -> tuple[str, Step]:
     city = source.city()
-    return source.frame(TIME).replace("{c}", city), _clock(source, city)[0]
+    return wide.wording(source, "get_time").replace("{c}", wide.mark(source, city)), _clock(source, city)[0]
 
 
 def amount(source: Source) -> str:
     """A number as people write it."""
-    if source.chance(0.2):
+    if source.chance(0.3 if source.wide else 0.2):
         return f"{source.number(0, 99)}.{source.rng.randint(1, 9)}"
+    if source.wide and source.chance(0.15):
+        return str(source.even_number())
     return str(source.number(1, source.pick((9, 99, 999, 9999, 99999))))
 
 
@@ -91,7 +80,7 @@ def ask_sum(source: Source) -> tuple[str, Step]:
     result = amount(source)
     source.slots.append(expression)
     content = source.pick((result, dumps({"result": float(result) if "." in result else int(result)})))
-    text = source.frame(CALCULATE).replace("{e}", spoken)
+    text = wide.wording(source, "calculate").replace("{e}", spoken)
     return text, Step("calculate", {"expression": expression}, content, f"{expression} = {result}")
 
 
@@ -104,7 +93,7 @@ def ask_conversion(source: Source) -> tuple[str, Step]:
     first, second = source.rng.sample(UNITS, 2)
     if source.chance(0.25):
         first, second = source.invented(), source.invented()
-    text = source.frame(CONVERT).replace("{v}", value).replace("{a}", first).replace("{b}", second)
+    text = wide.wording(source, "convert_units").replace("{v}", value).replace("{a}", first).replace("{b}", second)
     arguments = {"value": _number(value), "from": first, "to": second}
     content = source.pick(
         (dumps({"value": _number(result), "unit": second}), dumps({"result": _number(result)}), result)
@@ -123,7 +112,7 @@ def _names(models: list[str]) -> str:
 def ask_list(source: Source) -> tuple[str, Step]:
     models = [source.model() for _ in range(source.pick((0, 1, 2, 2, 3)))]
     content = source.pick((dumps(models), dumps({"models": models})))
-    return source.frame(LIST), Step("list_models", {}, content, _names(models))
+    return wide.wording(source, "list_models"), Step("list_models", {}, content, _names(models))
 
 
 def _status(source: Source, model: str) -> Step:
@@ -137,7 +126,7 @@ def _status(source: Source, model: str) -> Step:
 
 def ask_status(source: Source) -> tuple[str, Step]:
     model = source.model()
-    return source.frame(STATUS).replace("{m}", model), _status(source, model)
+    return wide.wording(source, "model_status").replace("{m}", wide.mark(source, model)), _status(source, model)
 
 
 ASK: dict[str, Callable[[Source], tuple[str, Step]]] = {
@@ -152,7 +141,7 @@ ASK: dict[str, Callable[[Source], tuple[str, Step]]] = {
 
 def offer(source: Source, needed: list[str]) -> list[Json]:
     """The tools of a conversation: the whole shipped set, or some of them among strangers."""
-    if source.split == "test" or source.chance(0.35):
+    if source.split == "test" or source.chance(0.6 if source.wide else 0.35):
         return [shipped_tools.shipped(name) for name in shipped_tools.NAMES]
     names = set(needed) | {name for name in shipped_tools.NAMES if source.chance(0.25)}
     tools = [shipped_tools.varied(source, name) for name in sorted(names)]
@@ -214,7 +203,7 @@ def _one_step(source: Source) -> Sample:
     name = source.pick(("get_weather", "get_weather", "get_time", "calculate", "calculate", "convert_units", "convert_units",
                         "list_models", "model_status", "model_status"))  # fmt: skip
     text, step = ASK[name](source)
-    messages = [user(source.polish(text)), *play([step], step.answer)]
+    messages = [user(wide.polished(source, text)), *play([step], step.answer)]
     if source.split == "train" and source.chance(0.25):
         again, second = ASK[source.pick(shipped_tools.NAMES)](source)
         messages += [user(again), *play([second], second.answer)]
@@ -228,7 +217,7 @@ def two_steps(source: Source) -> Sample:
         models = [source.model() for _ in range(source.pick((1, 2, 2, 3)))]
         status = _status(source, models[0])
         text, steps, answer = (
-            source.frame(FIRST_STATUS),
+            wide.wording(source, "first"),
             [Step("list_models", {}, dumps(models), ""), status],
             status.answer,
         )
@@ -238,20 +227,22 @@ def two_steps(source: Source) -> Sample:
         warm = round(degrees * 9 / 5 + 32)
         result = source.pick((dumps({"value": warm, "unit": "fahrenheit"}), dumps({"result": warm}), str(warm)))
         convert = Step("convert_units", {"value": degrees, "from": "celsius", "to": "fahrenheit"}, result, "")
-        text, steps = source.frame(FAHRENHEIT).replace("{a}", city), [weather, convert]
+        text = wide.wording(source, "fahrenheit").replace("{a}", wide.mark(source, city))
+        steps = [weather, convert]
         answer = f"It is {warm} degrees fahrenheit in {city}."
     elif kind == "both":
         city = source.city()
         clock, time = _clock(source, city)
         weather, degrees, sky = _weather(source, city)
-        text, steps = source.frame(BOTH).replace("{a}", city), [clock, weather]
+        text, steps = wide.wording(source, "both").replace("{a}", wide.mark(source, city)), [clock, weather]
         answer = f"It is {time}, {degrees} degrees and {sky} in {city}."
     else:
         a, b = source.city(), source.city()
-        text = source.frame(TWO_CITIES[kind]).replace("{a}", a).replace("{b}", b)
+        text = wide.wording(source, kind.replace("get", "two"))
+        text = text.replace("{a}", a).replace("{b}", b)
         steps = [_weather(source, c)[0] if kind == "get_weather" else _clock(source, c)[0] for c in (a, b)]
         answer = " ".join(step.answer for step in steps)
-    sample = Sample("two_steps", [user(source.polish(text)), *play(steps, answer)], [], source.take_slots())
+    sample = Sample("two_steps", [user(wide.polished(source, text)), *play(steps, answer)], [], source.take_slots())
     sample.tools = offer(source, [step.name for step in steps])
     return rename(source, sample) if source.split == "train" and source.chance(0.15) else sample
 
@@ -265,7 +256,10 @@ def without_call(source: Source) -> Sample:
     elif kind == "missing":
         name, options, answer = source.pick(MISSING)
         needed = [name]
-        messages = [user(source.frame(options.cut(" | "))), assistant(answer)]
+        text = source.frame(options.cut(" | "))
+        if source.wide and source.chance(0.6):
+            text = wide.without_slot(source, name)
+        messages = [user(text), assistant(answer)]
     else:
         options, _ = topics.CANNOT[1]
         messages = [user(source.polish(topics.fill(source, source.frame(options)))), assistant(NO_TOOL[0], NO_TOOL)]

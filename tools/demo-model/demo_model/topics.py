@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import wide
 from .dialogue import Message, Sample, assistant, user
 from .facts import FRAMES, Fact, parse_facts, question
 from .source import Source
@@ -59,6 +60,11 @@ def unknown(source: Source) -> Sample:
 
 
 def cannot(source: Source) -> Sample:
+    if source.wide and source.chance(0.35):
+        _, answers = CANNOT[0]
+        return Sample(
+            "refusal", [user(wide.no_tool(source)), assistant(source.pick(answers), answers)], slots=source.take_slots()
+        )
     options, answers = source.pick(CANNOT)
     text = source.polish(fill(source, source.frame(options)))
     return Sample("refusal", [user(text), assistant(source.pick(answers), answers)], slots=source.take_slots())

@@ -1,10 +1,16 @@
-"""Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe."""
+"""Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe.
+
+`--from-gguf FILE --curve CSV` trains only phase tools and what follows, on from an exported file of the phases before and
+the loss curve of their run, for when their checkpoint is gone. The optimisers then begin anew.
+"""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -16,11 +22,14 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from . import pairs
+from . import pairs, restore
 from .dataset import micro_batches
 from .model import DemoModel, ModelConfig
 from .optim import optimisers
-from .recipe import Phase, Recipe, prepare
+from .recipe import CONTINUE_AT, Phase, Recipe, prepare
+
+# Says of a run that went on from an exported file which one that was.
+ORIGIN = "origin.json"
 
 
 @dataclass
@@ -94,6 +103,18 @@ class Trainer:
             opt.load_state_dict(saved)
         self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
 
+    def continue_from(self, exported: Path, curve: Path) -> None:
+        """Takes the weights of an exported file and the count of steps from its curve; phase tools comes next."""
+        vocabulary = self.encoder.get_vocab()
+        if restore.tokens_of(exported) != sorted(vocabulary, key=vocabulary.__getitem__):
+            raise SystemExit(f"{exported.name} has another vocabulary than the tokenizer of this recipe")
+        self.model.load_state_dict(restore.state_of(exported, self.model.config))
+        shutil.copyfile(curve, self.out / "loss.csv")
+        origin = restore.origin_of(exported, curve)
+        (self.out / ORIGIN).write_text(json.dumps(origin) + "\n")
+        at = {"step": origin["steps"], "seen": origin["tokens_seen"], "seconds": origin["seconds"]}
+        self.at = Progress(phase=CONTINUE_AT, **at)
+
     def save(self, name: str) -> None:
         state = {
             "model": self.model.state_dict(),
@@ -133,6 +154,7 @@ class Trainer:
         print(f"{self.model.parameter_count()} parameters, from step {self.at.step}", flush=True)
         with (self.out / "loss.csv").open("a" if self.at.step else "w", newline="") as file:
             if not self.at.step:
+                (self.out / ORIGIN).unlink(missing_ok=True)
                 csv.writer(file).writerow(["step", "tokens", "loss", "pair_loss", "seconds"])
             while self.at.phase < len(self.recipe.phases):
                 self.run_phase(self.recipe.phases[self.at.phase], file)
@@ -144,6 +166,8 @@ class Trainer:
         recipe, at, log = self.recipe, self.at, csv.writer(file)
         rng = random.Random(recipe.seed + at.step)
         batches = micro_batches(self.data[phase.name], recipe.seed + at.phase, recipe.micro_tokens)
+        for _ in range(at.phase_step * recipe.micro_per_step):
+            next(batches)  # A resumed phase goes on with the data that it had not seen.
         before, phase_before, begin = at.seconds, at.phase_seconds, time.monotonic()
         while share(phase, at) < 1:
             value, pair_value = self.step(batches, rng)
@@ -164,12 +188,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
+    parser.add_argument(
+        "--from-gguf", type=Path, help="an exported file of the phases before phase tools, to train on from"
+    )
+    parser.add_argument("--curve", type=Path, help="with --from-gguf: the loss curve of the run that made the file")
     args = parser.parse_args()
+    if bool(args.from_gguf) != bool(args.curve) or (args.from_gguf and args.resume):
+        parser.error("--from-gguf and --curve belong together, and exclude --resume")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(Recipe(), args.out)
     if args.resume:
         trainer.resume(args.resume)
+    if args.from_gguf:
+        trainer.continue_from(args.from_gguf, args.curve)
     trainer.run()
 
 
