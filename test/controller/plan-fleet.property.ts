@@ -80,7 +80,7 @@ describe("laws of the plan", () => {
           for (const device of neuron.devices)
             expect(device.vram_after_mb).toBeLessThanOrEqual(device.vram_total_mb);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -103,7 +103,7 @@ describe("laws of the plan", () => {
           }
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 
@@ -123,9 +123,9 @@ describe("laws of the plan", () => {
           expect(split, change.id).toEqual(change.kind === "unload" ? undefined : change.device_vram_mb);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
-    expect(spread).toBeGreaterThan(400);
+    expect(spread).toBeGreaterThan(200);
   });
 
   // Sizes are known here: a model of unknown size takes no memory on paper until it was loaded and measured.
@@ -144,9 +144,9 @@ describe("laws of the plan", () => {
           expect.arrayContaining(second.unplaced.map(({ model_id }) => model_id)) as string[],
         );
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
-    expect(changed).toBeGreaterThan(400);
+    expect(changed).toBeGreaterThan(200);
   });
 
   test("the order of files and answers makes no difference", () => {
@@ -242,7 +242,7 @@ describe("laws of the plan", () => {
         expect(verifyPlan(document, snapshotOfFleet("home", observed)).findings).toEqual([]);
         expect(document.errored).toBe(false);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 });
