@@ -170,6 +170,14 @@ export class Board {
   }
 }
 
+type Site = Pick<Place, "neuron" | "devices">;
+
+/** Whether both are the same devices, whatever is held on them. */
+export const isSamePlace = (left: Site, right: Site): boolean =>
+  left.neuron === right.neuron &&
+  left.devices.length === right.devices.length &&
+  left.devices.every((device) => right.devices.includes(device));
+
 /** MiB of a place on one device. */
 export const shareOn = (place: Place | undefined, device: number): number =>
   place?.mib[place.devices.indexOf(device)] ?? 0;

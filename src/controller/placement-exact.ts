@@ -2,6 +2,7 @@ import { at, Board } from "./placement-board.ts";
 import { holds } from "./placement-choice.ts";
 import { compareCosts } from "./placement-costs.ts";
 import {
+  combinations,
   devicesOf,
   type Demand,
   type Place,
@@ -345,11 +346,4 @@ function newcomerAt(board: Board, guest: number): number {
     .filter((demand) => board.places[demand]?.devices.some((device) => place?.devices.includes(device)))
     .toSorted((left, right) => board.modelOf(right).mib - board.modelOf(left).mib || left - right);
   return newcomers[0] ?? -1;
-}
-
-function combinations(items: readonly number[], size: number): number[][] {
-  if (size === 0) return [[]];
-  return items.flatMap((item, position) =>
-    combinations(items.slice(position + 1), size - 1).map((rest) => [item, ...rest]),
-  );
 }

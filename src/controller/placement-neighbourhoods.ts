@@ -16,6 +16,20 @@ export const wholeFleet = (problem: PlacementProblem): Scope => ({
   neurons: new Set(problem.neurons.keys()),
 });
 
+/** Pairs of a copy and a device that may hold it. */
+export function choicesOf({ demands, models, neurons }: PlacementProblem): number {
+  const countOf = new Map(
+    [...new Set(models.map(({ open }) => open))].map((open) => [
+      open,
+      neurons.reduce((total, { deviceCount }, number) => total + deviceCount * at(open, number), 0),
+    ]),
+  );
+  return demands.reduce(
+    (total, { model }) => total + (countOf.get(models[model]?.open ?? new Uint8Array()) ?? 0),
+    0,
+  );
+}
+
 /** The parts worth solving, for the copies of the highest classes first; `round` draws other neurons. */
 export function neighbourhoods(
   board: Board,

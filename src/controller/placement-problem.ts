@@ -374,3 +374,11 @@ export function devicesOf(problem: PlacementProblem, neuron: number): number[] {
   const { firstDevice, deviceCount } = problem.neurons[neuron] ?? { firstDevice: 0, deviceCount: 0 };
   return Array.from({ length: deviceCount }, (_, position) => firstDevice + position);
 }
+
+/** Every set of so many of the items. */
+export function combinations(items: readonly number[], size: number): number[][] {
+  if (size === 0) return [[]];
+  return items.flatMap((item, position) =>
+    combinations(items.slice(position + 1), size - 1).map((rest) => [item, ...rest]),
+  );
+}

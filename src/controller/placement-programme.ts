@@ -1,5 +1,6 @@
 import { at, shareOn, type Board } from "./placement-board.ts";
-import { devicesOf, type Demand, type Place, type ProblemModel } from "./placement-problem.ts";
+import { combinations, devicesOf, type Demand, type Place, type ProblemModel } from "./placement-problem.ts";
+import { suggestionOf } from "./placement-suggestion.ts";
 import { classesOf, moveCost, TIER, TIERS_PER_CLASS } from "./placement-tiers.ts";
 import type { SuggestedCopy } from "./placement-types.ts";
 
@@ -115,16 +116,12 @@ export class PlacementProgramme {
 
   /** Where the solution has the copies of the scope, and all others where they are. */
   suggestion({ columns }: ProgrammeSolution): SuggestedCopy[] {
-    const { places, problem } = this.#board;
+    const { places } = this.#board;
     const chosen = this.#options.filter(({ column }) => (columns?.[column] ?? 0) > 0.5);
     const rest = [...places.entries()].flatMap(([demand, place]) =>
       place === undefined || this.#scope.demands.has(demand) ? [] : [{ ...place, demand }],
     );
-    return [...rest, ...chosen].map(({ demand, neuron, devices }) => ({
-      modelId: this.#board.modelOf(demand).id,
-      neuron: problem.neurons[neuron]?.name ?? "",
-      devices: devices.map((device) => problem.devices[device]?.index ?? -1),
-    }));
+    return suggestionOf(this.#board, [...rest, ...chosen]);
   }
 
   #column(upper: number): number {
@@ -195,7 +192,9 @@ export class PlacementProgramme {
   #addDeviceRows(): void {
     const held = new Map<number, { readonly column: number; readonly mib: number }[]>();
     const hold = (device: number, column: number, mib: number): void => {
-      held.set(device, [...(held.get(device) ?? []), { column, mib }]);
+      const there = held.get(device);
+      if (there === undefined) held.set(device, [{ column, mib }]);
+      else there.push({ column, mib });
     };
     for (const option of this.#options) {
       for (const [position, device] of option.devices.entries()) {
@@ -311,10 +310,3 @@ export class PlacementProgramme {
 
 const columnOf = ({ column }: Option): number => column;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-function combinations(items: readonly number[], size: number): number[][] {
-  if (size === 0) return [[]];
-  return items.flatMap((item, position) =>
-    combinations(items.slice(position + 1), size - 1).map((rest) => [item, ...rest]),
-  );
-}

@@ -1,4 +1,4 @@
-import { at, Board } from "./placement-board.ts";
+import { at, Board, isSamePlace } from "./placement-board.ts";
 import { bestChoice, holds } from "./placement-choice.ts";
 import type { Place } from "./placement-problem.ts";
 
@@ -72,11 +72,6 @@ function leavesFirst(found: Board, demand: number, place: Place | undefined): bo
   if (home === null || (place !== undefined && stays(found, demand, place))) return false;
   return place === undefined || home.current || !isSamePlace(home.place, place);
 }
-
-const isSamePlace = (left: Place, right: Place): boolean =>
-  left.neuron === right.neuron &&
-  left.devices.length === right.devices.length &&
-  left.devices.every((device) => right.devices.includes(device));
 
 /** False, and nothing changed, while there is no room at its place. */
 function arrives(board: Board, demand: number, { neuron, devices }: Place): boolean {

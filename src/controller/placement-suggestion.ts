@@ -1,4 +1,4 @@
-import { at, Board } from "./placement-board.ts";
+import { at, Board, isSamePlace } from "./placement-board.ts";
 import { holds } from "./placement-choice.ts";
 import { compareCosts } from "./placement-costs.ts";
 import type { Place, PlacementProblem, ProblemModel } from "./placement-problem.ts";
@@ -24,6 +24,19 @@ export function suggestedBoard(problem: PlacementProblem, copies: readonly Sugge
   }
   readmitGuests(board);
   return board;
+}
+
+/** Copies and their places, as neurons and devices are called. */
+export function suggestionOf(
+  board: Board,
+  copies: readonly ({ readonly demand: number } & Pick<Place, "neuron" | "devices">)[],
+): SuggestedCopy[] {
+  const { neurons, devices: all } = board.problem;
+  return copies.map(({ demand, neuron, devices }) => ({
+    modelId: board.modelOf(demand).id,
+    neuron: neurons[neuron]?.name ?? "",
+    devices: devices.map((device) => all[device]?.index ?? -1),
+  }));
 }
 
 interface Arriving {
@@ -62,7 +75,7 @@ function arrivalsOf(board: Board, model: ProblemModel, wanted: readonly Arriving
   const arriving: Arriving[] = [];
   for (const demand of model.demands) {
     const { home, movable } = board.problem.demands[demand] ?? { home: null, movable: true };
-    const position = open.findIndex((place) => home !== null && isThere(home.place, place));
+    const position = open.findIndex((place) => home !== null && isSamePlace(home.place, place));
     if (home?.current === true && (!movable || position !== -1)) {
       if (position !== -1) open.splice(position, 1);
       continue;
@@ -78,11 +91,6 @@ function arrivalsOf(board: Board, model: ProblemModel, wanted: readonly Arriving
   }
   return arriving;
 }
-
-const isThere = (home: Place, place: Arriving["place"]): boolean =>
-  home.neuron === place.neuron &&
-  home.devices.length === place.devices.length &&
-  home.devices.every((device) => place.devices.includes(device));
 
 function turnOf(board: Board, { demand }: Arriving): readonly number[] {
   const { width, priority, mib } = board.modelOf(demand);

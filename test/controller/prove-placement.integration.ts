@@ -89,6 +89,15 @@ describe("placement as a programme for HiGHS", () => {
     expect(await provePlacement(problem, { solve: neverAsked })).toEqual({});
   });
 
+  test("a solver that breaks down says so, and keeps nobody waiting", async () => {
+    const broken = await startHighsSolver();
+    const nonsense = { columns: [7], values: [1], lower: 0, upper: 1 };
+    const programme = { binaries: 1, upper: [1], rows: [nonsense], objectives: [], start: null };
+    await expect(broken.solve(programme, LIMITS)).rejects.toMatchObject({ code: "internal_error" });
+    await expect(broken.solve(programme, LIMITS)).rejects.toMatchObject({ code: "internal_error" });
+    await broken.close();
+  });
+
   test("a large fleet is improved part by part, never for the worse", async () => {
     const problem = crowded(60, 2);
     const own = searchPlacement(problem, { prove: true });

@@ -10,6 +10,11 @@ export interface HighsSolver {
   readonly close: () => Promise<void>;
 }
 
+const solverEnded = (how: string): CortexError =>
+  new CortexError("internal_error", `the solver ended without an answer: ${how}`, {
+    next: "plan without --prove, and report this with the fleet files and a snapshot",
+  });
+
 /** The HiGHS solver in a thread of its own. Throws `usage_error` where the optional package is not installed. */
 export async function startHighsSolver(): Promise<HighsSolver> {
   try {
@@ -21,9 +26,15 @@ export async function startHighsSolver(): Promise<HighsSolver> {
   }
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const worker = new Worker(new URL(`./highs-worker.${extension}`, import.meta.url));
+  const ended = new Promise<never>((_, reject) => {
+    worker.once("error", (cause) => reject(solverEnded(String(cause))));
+    worker.once("exit", (code) => reject(solverEnded(`exit code ${code}`)));
+  });
+  // Heard by whoever waits for an answer; nobody does while it is closed.
+  ended.catch(() => undefined);
   return {
     solve: async (programme, limits) => {
-      const answer = once(worker, "message");
+      const answer = Promise.race([once(worker, "message"), ended]);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
       worker.postMessage({ programme, limits });
       const [solution] = (await answer) as [ProgrammeSolution];

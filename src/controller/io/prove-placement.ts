@@ -1,6 +1,6 @@
-import { at, type Board } from "../placement-board.ts";
+import type { Board } from "../placement-board.ts";
 import { compareCosts } from "../placement-costs.ts";
-import { neighbourhoods, wholeFleet } from "../placement-neighbourhoods.ts";
+import { choicesOf, neighbourhoods, wholeFleet } from "../placement-neighbourhoods.ts";
 import { searchPlacement } from "../placement-portfolio.ts";
 import type { PlacementProblem } from "../placement-problem.ts";
 import {
@@ -10,7 +10,7 @@ import {
   type Scope,
 } from "../placement-programme.ts";
 import { settledBoard } from "../placement-settle.ts";
-import { suggestedBoard } from "../placement-suggestion.ts";
+import { suggestedBoard, suggestionOf } from "../placement-suggestion.ts";
 import { tiersOf } from "../placement-tiers.ts";
 import type { PlacementHint, SuggestedCopy } from "../placement-types.ts";
 import type { SolveLimits } from "./solve-programme.ts";
@@ -52,7 +52,7 @@ export async function provePlacement(
   return { suggestion: whole.suggestion(solution), proof };
 }
 
-/** Part by part, as long as a round of parts gains something. */
+/** Part by part; every round draws other neurons. */
 async function improved(
   start: Board,
   solve: SolveProgramme,
@@ -79,30 +79,10 @@ async function improvedWithin(board: Board, scope: Scope, solve: SolveProgramme)
   return compareCosts(tiersOf(found), tiersOf(board)) < 0 ? found : board;
 }
 
-/** Pairs of a copy and a device that may hold it. */
-function choicesOf({ demands, models, neurons }: PlacementProblem): number {
-  const countOf = new Map(
-    [...new Set(models.map(({ open }) => open))].map((open) => [
-      open,
-      neurons.reduce((total, { deviceCount }, number) => total + deviceCount * at(open, number), 0),
-    ]),
+const copiesOn = (board: Board): SuggestedCopy[] =>
+  suggestionOf(
+    board,
+    [...board.places.entries()].flatMap(([demand, place]) =>
+      place === undefined ? [] : [{ demand, ...place }],
+    ),
   );
-  return demands.reduce(
-    (total, { model }) => total + (countOf.get(models[model]?.open ?? new Uint8Array()) ?? 0),
-    0,
-  );
-}
-
-function copiesOn({ places, problem }: Board): SuggestedCopy[] {
-  return [...places.entries()].flatMap(([demand, place]) =>
-    place === undefined
-      ? []
-      : [
-          {
-            modelId: problem.models[problem.demands[demand]?.model ?? -1]?.id ?? "",
-            neuron: problem.neurons[place.neuron]?.name ?? "",
-            devices: place.devices.map((device) => problem.devices[device]?.index ?? -1),
-          },
-        ],
-  );
-}
