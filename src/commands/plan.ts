@@ -46,7 +46,8 @@ export default class PlanCommand extends BaseCommand {
       summary: "exit 2 when something would change or is left open, 0 when the fleet is as declared",
     }),
     prove: Flags.boolean({
-      summary: "let a solver look for a better placement and prove it; seconds for small fleets, minutes for large ones",
+      summary:
+        "let a solver look for a better placement and prove it; seconds for small fleets, minutes for large ones",
       description:
         "Needs the optional package highs. Fleets with up to some 15,000 pairs of a copy and a device are proved as a whole; larger ones are improved part by part.",
     }),
