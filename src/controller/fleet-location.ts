@@ -48,10 +48,19 @@ function withoutCredentials(location: string): {
   if (!/^https?:/.test(location) || !URL.canParse(location)) return { url: location, credentials: undefined };
   const url = new URL(location);
   if (url.username === "" && url.password === "") return { url: location, credentials: undefined };
-  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const credentials = `${decoded(url.username)}:${decoded(url.password)}`;
   url.username = "";
   url.password = "";
   return { url: url.href, credentials };
+}
+
+/** A `%` that begins no escape means itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function notAPlace(text: string, problem: string): CortexError {

@@ -130,14 +130,14 @@ function readFlags(words: readonly string[]): Flags {
 
 const isLlamaServer = ({ program, words, values }: Flags): boolean =>
   /(?:^|[/\\])llama-server[^/\\]*$/.test(program) ||
-  (/(?:^|\/)(?:docker|podman)$/.test(program) &&
+  (isContainer(program) &&
     words.some((word) => /llama\.cpp|llama-server/.test(word)) &&
     ["--model", "--hf-repo", "--model-url"].some((flag) => values.has(flag)));
 
 const wholeNumber = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 
-function readSource({ values, words }: Flags, notes: Note[]): Pick<EngineCommand, "source"> {
+function readSource({ values, words, program }: Flags, notes: Note[]): Pick<EngineCommand, "source"> {
   const repository = values.get("--hf-repo");
   if (repository !== undefined) {
     const file = values.get("--hf-file");
@@ -148,7 +148,13 @@ function readSource({ values, words }: Flags, notes: Note[]): Pick<EngineCommand
   const path = values.get("--model");
   if (path === undefined) return {};
   const onHost = hostPath(path, words);
-  if (onHost.startsWith("/")) return { source: `file:${onHost}` };
+  if (onHost.startsWith("/")) {
+    if (onHost === path && isContainer(program)) {
+      const reason = "no directory of the host is mounted there: write where the file lies on the machine";
+      notes.push({ what: `--model ${path}`, reason });
+    }
+    return { source: `file:${onHost}` };
+  }
   notes.push({
     what: `--model ${path}`,
     reason: "a relative path is another file on each machine; the model store is searched for its name",
@@ -158,9 +164,7 @@ function readSource({ values, words }: Flags, notes: Note[]): Pick<EngineCommand
 
 /** A path inside a container, seen from outside of it. */
 function hostPath(path: string, words: readonly string[]): string {
-  for (const [index, word] of words.entries()) {
-    if (word !== "-v" && word !== "--volume") continue;
-    const [host = "", inside = ""] = (words[index + 1] ?? "").split(":");
+  for (const [host, inside] of words.flatMap((word, index) => mountOf(word, words[index + 1] ?? ""))) {
     const base = inside.replace(/\/$/, "");
     if (host.startsWith("/") && base !== "" && path.startsWith(`${base}/`)) {
       return `${host.replace(/\/$/, "")}${path.slice(base.length)}`;
@@ -168,6 +172,25 @@ function hostPath(path: string, words: readonly string[]): string {
   }
   return path;
 }
+
+/** The directory of the host and its place in the container: `-v /srv:/models`, `--mount type=bind,src=/srv,dst=/models`. */
+function mountOf(word: string, next: string): (readonly [host: string, inside: string])[] {
+  const [flag = "", ...attached] = word.split("=");
+  const value = attached.length === 0 ? next : attached.join("=");
+  if (flag === "-v" || flag === "--volume") {
+    const [host = "", inside = ""] = value.split(":");
+    return [[host, inside]];
+  }
+  if (flag !== "--mount") return [];
+  const settings = new Map(
+    value.split(",").map((each) => [each.replace(/=.*$/, ""), each.replace(/^[^=]*=?/, "")]),
+  );
+  const host = settings.get("source") ?? settings.get("src");
+  const inside = settings.get("target") ?? settings.get("dst") ?? settings.get("destination");
+  return host === undefined || inside === undefined ? [] : [[host, inside]];
+}
+
+const isContainer = (program: string): boolean => /(?:^|\/)(?:docker|podman)$/.test(program);
 
 /** There, the context is shared by all slots; here, each request has its own. */
 function readContext(
@@ -220,15 +243,16 @@ const READ = new Set([
 ]);
 
 function restOf({ program, values }: Flags): Note[] {
-  const ownFlags = /(?:docker|podman)$/.test(program) ? CONTAINER_FLAGS : new Set<string>();
+  const ownFlags = isContainer(program) ? CONTAINER_FLAGS : new Set<string>();
   return [...values].flatMap(([flag, value]): Note[] => {
     if (READ.has(flag) || COVERED.has(flag) || ownFlags.has(flag)) return [];
-    // A value may be a secret; the names of flags are not.
-    const isSecret = /key|token|password/i.test(flag);
-    const what = value === undefined || isSecret ? flag : `${flag} ${value}`;
+    const what = value === undefined || HOLDS_SECRETS.test(flag) ? flag : `${flag} ${value}`;
     return [{ what, reason: FLAG_REASONS[flag] ?? "cortex has no setting for it" }];
   });
 }
+
+/** A value may be a secret (a token, a variable, a header of requests); the names of flags are not. */
+const HOLDS_SECRETS = /key|token|secret|password|header|^--env|^-(?:e|H|hft)$/i;
 
 const CONTAINER_FLAGS = new Set([
   "--name",
@@ -237,6 +261,7 @@ const CONTAINER_FLAGS = new Set([
   "-p",
   "-v",
   "--volume",
+  "--mount",
   "--gpus",
   "--runtime",
   "-it",

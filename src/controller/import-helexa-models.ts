@@ -64,14 +64,15 @@ function importModel(
   const scheme = table.text("source");
   noteHarness(table);
   const pins = table.texts("pinned_on");
+  const pinnedOn = importPins(table, pins, given.context);
   const priority = table.wholeNumber("residency_priority") ?? (pins.length > 0 ? PINNED_CLASS : undefined);
   const model: WrittenModel = {
     id,
     ...sourceOf({ id, quant, scheme }, (key, reason) => {
       table.note(key, reason);
     }),
-    replicas: own.length || undefined,
-    pinned_on: importPins(table, pins, given.context),
+    replicas: copiesOn(pinnedOn, own.length, table),
+    pinned_on: pinnedOn,
     min_devices: atLeastTwo(
       table.wholeNumber("min_devices") ??
         own.map((each) => each.devices).find((count) => count !== undefined),
@@ -156,6 +157,18 @@ function sourceOf(
   return { source: `hf:${id}:${quant}` };
 }
 
+/** A copy for each machine that loads it when it starts, and no more than it has places. */
+function copiesOn(
+  pinnedOn: readonly string[] | undefined,
+  copies: number,
+  table: ForeignTable,
+): number | undefined {
+  if (pinnedOn === undefined || copies <= pinnedOn.length) return copies || undefined;
+  const reason = `${copies} machines load it when they start, and it is pinned on ${pinnedOn.length}: one copy for each pin was taken`;
+  table.note("pinned_on", reason);
+  return pinnedOn.length;
+}
+
 function importPins(
   table: ForeignTable,
   pins: readonly string[],
@@ -190,7 +203,9 @@ function importAliases(
   for (const alias of table.keys()) {
     const target = table.text(alias);
     if (target === undefined) continue;
-    if (ids.has(alias)) table.note(alias, "is also the id of a model; aliases and ids share one namespace");
+    if (!/^\S+$/.test(alias)) table.note(alias, "an alias is a name without spaces");
+    else if (ids.has(alias))
+      table.note(alias, "is also the id of a model; aliases and ids share one namespace");
     else if (ids.has(target)) aliases[alias] = target;
     else table.note(alias, `points to \`${target}\`, which the catalogue does not have`);
   }

@@ -77,7 +77,7 @@ function importNeurons(cortex: ForeignTable): WrittenNeuron[] {
 }
 
 function importKeys(entitlements: ForeignTable): WrittenKey[] {
-  const taken = new Set<string>();
+  const taken = { ids: new Set<string>(), hashes: new Set<string>() };
   const keys = entitlements.tables("keys").flatMap((block) => importKey(block, taken));
   if (entitlements.has("require_auth")) {
     const required = entitlements.flag("require_auth") === true;
@@ -93,7 +93,10 @@ function importKeys(entitlements: ForeignTable): WrittenKey[] {
 }
 
 /** Clients keep their secrets: the fleet holds the hash of each. */
-function importKey(block: ForeignTable, taken: Set<string>): WrittenKey[] {
+function importKey(
+  block: ForeignTable,
+  taken: { readonly ids: Set<string>; readonly hashes: Set<string> },
+): WrittenKey[] {
   const secret = block.text("key");
   const account = block.text("account_id");
   const wanted = block.text("key_id") ?? account ?? "client";
@@ -101,19 +104,29 @@ function importKey(block: ForeignTable, taken: Set<string>): WrittenKey[] {
     block.note("key", "there is no secret to take the hash of; the key is left out");
     return [];
   }
-  const id = blockName(wanted, taken);
-  taken.add(id);
+  const hash = `sha256:${createHash("sha256").update(secret).digest("hex")}`;
+  if (taken.hashes.has(hash)) {
+    block.note("key", "the same secret stands above; each client has its own here, so the key is left out");
+    return [];
+  }
+  const cap = block.wholeNumber("hard_cap");
+  if (cap === 0) {
+    block.note("hard_cap", "a cap of 0 lets nothing through; the key is left out");
+    return [];
+  }
+  const id = blockName(wanted, taken.ids);
+  taken.ids.add(id);
+  taken.hashes.add(hash);
   if (account !== undefined && account !== id) {
     block.note("account_id", `usage is counted for each key; this one is \`${id}\``);
   }
-  const cap = block.wholeNumber("hard_cap");
   const window = importWindow(block.table("window"));
   if (window !== undefined && cap === undefined) block.note("window", "limits nothing without `hard_cap`");
   block.noteRest();
   return [
     {
       id,
-      hash: `sha256:${createHash("sha256").update(secret).digest("hex")}`,
+      hash,
       ...(cap === undefined ? {} : { hard_cap: cap, window }),
     },
   ];

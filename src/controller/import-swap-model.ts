@@ -114,7 +114,12 @@ function externalEngine(
 ): EngineSettings | undefined {
   const { id, values, read } = model;
   const proxy = values["proxy"];
-  const fixed = typeof proxy === "string" && !proxy.includes("${") ? proxy : undefined;
+  const given = typeof proxy === "string" && !proxy.includes("${") ? proxy : undefined;
+  const fixed = given?.replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1");
+  if (fixed !== given) {
+    const reason = "the password stays behind: fleet files hold no secrets";
+    noteAt(context, ["models", id, "proxy"], reason);
+  }
   const endpoint = fixed ?? (read.port === undefined ? undefined : `http://127.0.0.1:${read.port}`);
   if (endpoint === undefined) {
     const reason =

@@ -8,13 +8,24 @@ import type { Arrival, Placement } from "./placement-types.ts";
 import type { JudgedCopy } from "./present-copies.ts";
 import type { Draft, DraftChange } from "./transition-draft.ts";
 
+/**
+ * By the model's id: that its last block had `protect = true`, or that the history which would say so was cut off.
+ */
+export type FormerProtections = ReadonlyMap<string, "protected" | "history_cut_off">;
+
+const FORMER_PROTECTION = {
+  protected: "its last one had protect = true",
+  history_cut_off:
+    "this shallow clone does not say whether its last one had protect = true (git fetch --unshallow)",
+};
+
 export interface DiffInput {
   readonly desired: ReadonlyMap<string, DesiredModel>;
   readonly copies: readonly JudgedCopy[];
   readonly placement: Pick<Placement, "arrivals" | "displaced" | "outdated">;
   readonly observed: ObservedFleet;
-  /** Models without a block whose last block had `protect = true`. */
-  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+  /** Models without a block whose last block had `protect = true`, or may have had it. */
+  readonly formerlyProtected?: FormerProtections | undefined;
 }
 
 export interface PlanDiff {
@@ -121,8 +132,9 @@ class FleetDiff {
     return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
   }
 
-  #wasProtected({ model, resident }: JudgedCopy): boolean {
-    return model === undefined && this.#input.formerlyProtected?.has(resident.id) === true;
+  #formerProtection({ model, resident }: JudgedCopy): string | undefined {
+    const known = model === undefined ? this.#input.formerlyProtected?.get(resident.id) : undefined;
+    return known === undefined ? undefined : FORMER_PROTECTION[known];
   }
 
   #requests(copy: JudgedCopy): LiveRequests | null {
@@ -132,7 +144,7 @@ class FleetDiff {
   #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
-    const wasProtected = this.#wasProtected(copy);
+    const formerly = this.#formerProtection(copy);
     this.#drafts.push({
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
@@ -145,8 +157,8 @@ class FleetDiff {
         ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
         actions: ["unload"],
         action_reason: reason,
-        detail: wasProtected ? `${detail}, and its last one had protect = true` : detail,
-        protected: wasProtected || model?.block.protect === true,
+        detail: formerly === undefined ? detail : `${detail}, and ${formerly}`,
+        protected: formerly !== undefined || model?.block.protect === true,
         ...perDevice(this.#sharesOf(copy)),
         vram_before_mb: resident.vram_used_mb,
         vram_after_mb: 0,

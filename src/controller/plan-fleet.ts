@@ -13,7 +13,7 @@ import { snapshotDigest, snapshotOfFleet } from "./fleet-snapshots.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
 import type { PlacementHint } from "./placement-types.ts";
 import { explainUnplaced, planAssignment, planGap } from "./placement-words.ts";
-import { copyKey } from "./plan-diff.ts";
+import { copyKey, type FormerProtections } from "./plan-diff.ts";
 import { planNeuron } from "./plan-neurons.ts";
 import { freeMemory, planRounds, type PlanRounds } from "./plan-rounds.ts";
 import { planRows } from "./plan-rows.ts";
@@ -42,8 +42,8 @@ export interface PlanInput extends PlanSource {
   readonly targets?: readonly string[] | undefined;
   /** Plan this revision on the same observation too, and say what is caused by the difference. */
   readonly base?: PlanSource | undefined;
-  /** Models without a block whose last block had `protect = true`. */
-  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+  /** Models without a block whose last block had `protect = true`, or may have had it. */
+  readonly formerlyProtected?: FormerProtections | undefined;
   /** What a solver found out about the placement of this fleet. */
   readonly hint?: PlacementHint | undefined;
   /** "skip": neither what the death of each neuron would cost nor trials of remedies, for callers that only want the changes. */

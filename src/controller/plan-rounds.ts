@@ -3,7 +3,7 @@ import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
 import { placeWithoutDoubt } from "./doubtful-copies.ts";
 import type { Assignment, Placement, PlacementOptions } from "./placement-types.ts";
-import { copyKey, diffPlacement } from "./plan-diff.ts";
+import { copyKey, diffPlacement, type FormerProtections } from "./plan-diff.ts";
 import { parkingOptions } from "./plan-parking.ts";
 import { judgeCopies, type JudgedCopy } from "./present-copies.ts";
 import { fleetAfter, memoryInUse } from "./simulate-plan.ts";
@@ -30,8 +30,8 @@ export interface PlanRounds {
 const MOST_ROUNDS = 4;
 
 export interface PlanRoundsOptions extends PlacementOptions {
-  /** Models without a block whose last block had `protect = true`. */
-  readonly formerlyProtected?: ReadonlySet<string> | undefined;
+  /** Models without a block whose last block had `protect = true`, or may have had it. */
+  readonly formerlyProtected?: FormerProtections | undefined;
 }
 
 /** Trials do without explanations. */

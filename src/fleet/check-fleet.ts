@@ -70,9 +70,11 @@ function duplicateEndpoints({ declared, merged }: CheckContext): Finding[] {
   const first = new Map<string, KeyPath>();
   return declared.neurons.flatMap(({ block, path }) => {
     if (block === undefined) return [];
-    const firstPath = first.get(block.endpoint);
+    // `http://BEAST:13131/` is the same machine as `http://beast:13131`.
+    const { href } = new URL(block.endpoint);
+    const firstPath = first.get(href);
     if (firstPath === undefined) {
-      first.set(block.endpoint, path);
+      first.set(href, path);
       return [];
     }
     const what = `endpoint ${block.endpoint}`;

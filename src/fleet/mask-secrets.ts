@@ -11,9 +11,9 @@ const TOKENS: readonly RegExp[] = [
   /\b(?:sk|hf|ghp|gho|ghs|glpat|github_pat|xox[bp])[-_][A-Za-z0-9_-]{8,}/g,
 ];
 
-/** The value of a key that is named like a secret, and of `hash` when it is none. */
+/** The value of a key that ends like a secret's name (`admin_token`), and of `hash` when it is none. */
 const ASSIGNED =
-  /(?<=\b(?:key|secret|token|password|api_?key|bearer|hash)\s*=\s*["'])(?!sha256:[0-9a-f]{64}["'])[^"']+/gi;
+  /(?<=(?:key|secret|token|password|passwd|bearer|hash)["']?\s*=\s*\[?\s*["'])(?!sha256:(?:[0-9a-f]{64}|\.\.\.)["'])[^"']+/gi;
 
 export const hasSecret = (text: string): boolean => TOKENS.some((pattern) => text.search(pattern) !== -1);
 

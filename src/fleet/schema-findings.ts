@@ -105,7 +105,7 @@ function valueNotAllowed(
     code: "CTX103",
     at: merged.placeOfValue(path),
     message: `${describeKey(path)} ${requirement(issue)}${instead(issue, value)}`,
-    help: betterTable(issue, path) ?? valueHelp(path, value),
+    help: betterTable(issue, path) ?? dottedAlias(path, value) ?? valueHelp(path, value),
   });
 }
 
@@ -133,6 +133,20 @@ function betterTable(issue: Issue, path: KeyPath): string | undefined {
   if (issue.code !== "invalid_type" || path.length !== 1 || typeof table !== "string") return undefined;
   if (issue.expected === "array") return `write [[${table}]] above each block, and its name inside`;
   return issue.expected === "object" ? `write [${table}], once` : undefined;
+}
+
+/** `qwen3.5 = "..."` is TOML for a table `qwen3` with a key `5`. */
+function dottedAlias(path: KeyPath, value: unknown): string | undefined {
+  if (path[0] !== "aliases" || path.length !== 2 || !isTable(value)) return undefined;
+  const steps = [String(path[1])];
+  let inner: unknown = value;
+  while (isTable(inner)) {
+    const [entry] = Object.entries(inner);
+    if (entry === undefined) return undefined;
+    steps.push(entry[0]);
+    [, inner] = entry;
+  }
+  return `a name with a dot stands in quotes: "${steps.join(".")}" = ${JSON.stringify(inner)}`;
 }
 
 /** "must be ..., not 7"; a "must not ..." names what it found on its own. */

@@ -97,6 +97,14 @@ describe("outside of git", () => {
     );
   });
 
+  test("what cannot be looked into is an error with its path, never a gap", async () => {
+    write("fleet/fleet.toml", "a = 1\n");
+    symlinkSync("loop.toml", join(root, "fleet/loop.toml"));
+    await expect(readFleet({ path: join(root, "fleet") }, environment)).rejects.toThrow(
+      /loop\.toml cannot be read: ELOOP/,
+    );
+  });
+
   test("what is missing, empty or without revisions says so", async () => {
     write("empty/README.md", "");
     write("fleet.toml", "");
@@ -212,6 +220,59 @@ describe("in a git work tree", () => {
       expect(existsSync(join(root, "pwned"))).toBe(false);
     },
   );
+
+  test("a file that git ignores is part of the fleet, and the commit does not hold it", async () => {
+    write("fleet/fleet.toml", "a = 1\n");
+    write(".gitignore", "local.*\n");
+    commit("a fleet");
+    write("fleet/local.toml", "b = 1\n");
+    write("fleet/.hidden/local.toml", "b = 1\n");
+    const fleet = await readFleet({ path: join(root, "fleet") }, environment);
+    expect([filesOf(fleet), fleet.revision.dirty]).toEqual([["fleet/fleet.toml", "fleet/local.toml"], true]);
+    const one = await readFleet({ path: join(root, "fleet/fleet.toml") }, environment);
+    expect(one.revision.dirty).toBe(false);
+    rmSync(join(root, "fleet/local.toml"));
+    expect((await readFleet({ path: join(root, "fleet") }, environment)).revision.dirty).toBe(false);
+  });
+
+  test("what is named counts in a revision as in the work tree, hidden or of another ending", async () => {
+    write(".fleet/fleet.toml", "a = 1\n");
+    write(".fleet/.more/x.toml", "a = 1\n");
+    write("fleet.conf", "a = 1\n");
+    commit("fleets");
+    for (const [path, files] of [
+      [".fleet", [".fleet/fleet.toml"]],
+      ["fleet.conf", ["fleet.conf"]],
+    ] as const) {
+      for (const ref of [undefined, "HEAD"]) {
+        expect(filesOf(await readFleet({ path: join(root, path), ref }, environment))).toEqual(files);
+      }
+    }
+  });
+
+  test("a submodule in the fleet is an error of the revision, never a gap", async () => {
+    write("fleet/fleet.toml", "a = 1\n");
+    const made = commit("a fleet");
+    git("update-index", "--add", "--cacheinfo", `160000,${made},fleet/models`);
+    git("commit", "--quiet", "--message", "a submodule");
+    await expect(readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment)).rejects.toThrow(
+      /fleet\/models at .* is a submodule/,
+    );
+    const before = await readFleet({ path: join(root, "fleet"), ref: "HEAD~1" }, environment);
+    expect(filesOf(before)).toEqual(["fleet/fleet.toml"]);
+  });
+
+  test("a bare repository is told how to be named", async () => {
+    git("init", "--quiet", "--bare", "bare.git");
+    const thrown: unknown = await readFleet({ path: join(root, "bare.git"), ref: "main" }, environment).catch(
+      (error: unknown) => error,
+    );
+    if (!(thrown instanceof CortexError)) throw thrown;
+    expect([thrown.code, thrown.next]).toEqual([
+      "fleet_revision_unknown",
+      `name it as one: --config git+${join(root, "bare.git")}#main`,
+    ]);
+  });
 
   test("nothing that the repository's own configuration names is run", async () => {
     write("fleet.toml", "one");

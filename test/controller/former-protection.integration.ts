@@ -1,9 +1,10 @@
-import { rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { formerlyProtected } from "../../src/controller/io/former-protection.ts";
 import { loadFleet } from "../../src/controller/io/load-fleet.ts";
 import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
+import type { FormerProtections } from "../../src/controller/plan-diff.ts";
 import { commitFleet, fleetText, git, temporaryDirectory } from "../support/fleet-on-disk.ts";
 import { observedFleet, observedNeuron, residentModel } from "./observed-fleet-builders.ts";
 
@@ -27,7 +28,7 @@ async function history(
   path: string,
   commits: readonly string[],
   workTree: string,
-): Promise<ReadonlySet<string>> {
+): Promise<FormerProtections> {
   const [first = "", ...later] = commits;
   await commitFleet(path, first);
   for (const next of later) {
@@ -38,7 +39,7 @@ async function history(
   return ask(path);
 }
 
-async function ask(path: string, observed = holding("revision")): Promise<ReadonlySet<string>> {
+async function ask(path: string, observed = holding("revision")): Promise<FormerProtections> {
   const options = { path, inherited: process.env };
   return formerlyProtected(await loadFleet(options), observed, options);
 }
@@ -59,7 +60,8 @@ describe("a block that is gone keeps its protection", () => {
   ])("%s", async (...row) => {
     const [, commits, workTree, expected] = row;
     await using place = await temporaryDirectory();
-    expect([...(await history(place.path, commits, workTree))]).toEqual(expected);
+    const found = await history(place.path, commits, workTree);
+    expect([...found]).toEqual(expected.map((id) => [id, "protected"]));
   });
 
   test("what a person loaded is not asked about, and outside of git nothing is known", async () => {
@@ -68,5 +70,16 @@ describe("a block that is gone keeps its protection", () => {
     expect((await ask(place.path, holding("manual"))).size).toBe(0);
     await rm(join(place.path, ".git"), { recursive: true });
     expect((await ask(place.path)).size).toBe(0);
+  });
+
+  test("a clone without its history does not know, and so must not take it down unasked", async () => {
+    await using place = await temporaryDirectory();
+    const whole = join(place.path, "whole");
+    await mkdir(whole);
+    await history(whole, [PROTECTED, GONE], GONE);
+    await git(place.path, "clone", "--quiet", "--depth=1", `file://${whole}`, "shallow");
+    expect([...(await ask(join(place.path, "shallow")))]).toEqual([["acme/guarded", "history_cut_off"]]);
+    await git(place.path, "clone", "--quiet", `file://${whole}`, "full");
+    expect([...(await ask(join(place.path, "full")))]).toEqual([["acme/guarded", "protected"]]);
   });
 });

@@ -1,5 +1,5 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { printImportNotes } from "../../src/cli/print-import-notes.ts";
 import { importFleet, writeImport, type ImportOptions } from "../../src/controller/io/import-fleet.ts";
@@ -124,6 +124,83 @@ window = { kind = "rolling", seconds = 60 }
       "10 models.limit: is no table",
     ]);
     expect(files[1]?.text).toContain("cost = { output = 1 }");
+  });
+
+  test("helexa: what would not validate here is mended or left out, and listed", async () => {
+    await using directory = await temporaryDirectory();
+    const write = async (path: string, text: string) => {
+      await mkdir(dirname(join(directory.path, path)), { recursive: true });
+      await writeFile(join(directory.path, path), text);
+    };
+    const loads = '[[default_models]]\nmodel_id = "a/b"\n';
+    await write("beast/neuron.toml", loads);
+    await write("benjy/neuron.toml", loads);
+    await write(
+      "models.toml",
+      '[[models]]\nid = "a/b"\nquant = "Q4_K_M"\npinned_on = ["beast"]\n[aliases]\n"two words" = "a/b"\n',
+    );
+    const neuron = (name: string) => `[[neurons]]\nname = "${name}"\nendpoint = "http://${name}:13131"\n`;
+    const key = (id: string, secret: string, more = "") =>
+      `[[entitlements.keys]]\nkey = "${secret}"\nkey_id = "${id}"\n${more}`;
+    const keys = key("one", "s1") + key("two", "s1") + key("three", "s3", "hard_cap = 0\n");
+    await write("cortex.toml", neuron("beast") + neuron("benjy") + keys);
+    const { not_carried, files, diagnostics } = await importOf({ path: directory.path });
+    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    const notes = not_carried.map(({ what, reason }) => `${what}: ${reason}`);
+    expect(notes).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^entitlements\.keys\.key: the same secret stands above/),
+        expect.stringMatching(/^entitlements\.keys\.hard_cap: a cap of 0 lets nothing through/),
+        expect.stringMatching(/^models\.pinned_on: 2 machines load it when they start/),
+        expect.stringMatching(/^aliases\.two words: an alias is a name without spaces/),
+      ]),
+    );
+    expect(files.map(({ text }) => text).join("\n")).toMatch(/replicas = 1\n/);
+  });
+
+  test("llama-swap in containers: mounts are followed, and what no mount explains is said", async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, "config.yaml");
+    const run = (flags: string) =>
+      `{ cmd: "docker run --rm ${flags} ghcr.io/ggml-org/llama.cpp:server -m /models/x.gguf" }`;
+    await writeFile(
+      path,
+      `models:
+  a: ${run("-v /srv/a:/models")}
+  b: ${run("--volume=/srv/b:/models")}
+  c: ${run("--mount type=bind,source=/srv/c,target=/models")}
+  d: ${run("-v models:/models -e LLAMA_API_KEY=topsecret42 --env=X=topsecret43")}
+  e: { cmd: "llama-server -m /x.gguf -hft plaintopsecret" }
+  f: { cmd: "vllm serve", proxy: "http://user:topsecret44@10.0.0.1:8000" }
+`,
+    );
+    const { not_carried, files } = await importOf({ path: directory.path });
+    const text = files.map((file) => file.text).join("\n");
+    const sources = [...text.matchAll(/^source = "(.*)"$/gm)].map(([, source]) => source);
+    expect(sources).toEqual(
+      ["a", "b", "c"]
+        .map((name) => `file:/srv/${name}/x.gguf`)
+        .concat(["file:/models/x.gguf", "file:/x.gguf"]),
+    );
+    expect(text).toContain('endpoint = "http://10.0.0.1:8000"');
+    expect(JSON.stringify(not_carried) + text).not.toContain("topsecret");
+    expect(not_carried.map(({ what, reason }) => `${what}: ${reason}`)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(
+          /^models\.d\.cmd: --model \/models\/x\.gguf: no directory of the host is mounted there/,
+        ),
+        expect.stringMatching(/^models\.f\.proxy: the password stays behind/),
+      ]),
+    );
+  });
+
+  test("where nothing can be written, nothing is called a defect", async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "a-file");
+    await writeFile(file, "");
+    expect(await failureOf(writeImport(file, [{ path: "fleet.toml", text: "" }]))).toMatch(
+      /^usage_error: cannot write to .*a-file: /,
+    );
   });
 
   test("what cannot be read says where and what to do", async () => {

@@ -127,6 +127,43 @@ describe("cortex init", () => {
     expect(Object.keys(files)).toContain("infra/fleet/.cortex/ci/plan.sh");
   });
 
+  test("a second fleet of a repository is told that no workflow is about it", async () => {
+    await using directory = await temporaryDirectory();
+    await git(directory.path, "init", "--quiet", "--initial-branch=main");
+    const first = await initIn(join(directory.path, "a"), { hosts: ["github"] });
+    expect(first.kept).toEqual([]);
+    const again = await initIn(join(directory.path, "a"), { hosts: ["github"] });
+    expect(again.kept.find(({ path }) => path.endsWith("cortex.yml"))?.reason).toBe("exists");
+    const second = await initIn(join(directory.path, "b"), { hosts: ["github"] });
+    expect(second.kept).toEqual([
+      {
+        path: "../.github/workflows/cortex.yml",
+        reason: expect.stringMatching(/does not name b, so nothing plans/),
+      },
+    ]);
+  });
+
+  test.each([
+    ["the only branch, without a commit", [], "trunk"],
+    ["the only branch", [["commit", "--quiet", "--allow-empty", "--message=x"]], "trunk"],
+    [
+      "one branch of several, which may be somebody's work",
+      [
+        ["commit", "--quiet", "--allow-empty", "--message=x"],
+        ["switch", "--quiet", "--create", "work"],
+      ],
+      "main",
+    ],
+  ])("what is applied: %s", async (...row) => {
+    const [, commands, branch] = row;
+    await using directory = await temporaryDirectory();
+    await git(directory.path, "init", "--quiet", "--initial-branch=trunk");
+    for (const command of commands) await git(directory.path, ...command);
+    await initIn(directory.path, { hosts: ["github"] });
+    const text = await readFile(join(directory.path, ".github/workflows/cortex.yml"), "utf8");
+    expect((parseYaml(text) as Workflow).on.push.branches).toEqual([branch]);
+  });
+
   test("never writes over a file, adds what is missing, and leaves a fleet that is there alone", async () => {
     await using directory = await temporaryDirectory();
     await writeFile(join(directory.path, "all.toml"), '[fleet]\nname = "present"\n[[models]]\nid = "m"\n');

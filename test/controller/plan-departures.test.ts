@@ -106,7 +106,7 @@ test("what no block declares any more leaves under the protection of its last bl
   const observed = observedFleet(
     observedNeuron("a", { devices: [8000], residents: [residentModel({ id: "old", vramMb: 10 })] }),
   );
-  const document = plan(fleet, observed, { formerlyProtected: new Set(["old"]) });
+  const document = plan(fleet, observed, { formerlyProtected: new Map([["old", "protected"]]) });
   expect(document.changes).toMatchObject([
     {
       id: "unload old@a",
@@ -114,5 +114,8 @@ test("what no block declares any more leaves under the protection of its last bl
       detail: "no [[models]] block declares it, and its last one had protect = true",
     },
   ]);
+  const unknown = plan(fleet, observed, { formerlyProtected: new Map([["old", "history_cut_off"]]) });
+  expect(unknown.changes[0]).toMatchObject({ protected: true });
+  expect(unknown.changes[0]?.detail).toContain("git fetch --unshallow");
   expect(plan(fleet, observed).changes[0]?.protected).toBe(false);
 });

@@ -115,6 +115,25 @@ describe("a fleet in a remote repository", () => {
     expect(await looks()).toEqual([next]);
   });
 
+  test("a HEAD that names no branch of the repository troubles only those who name none either", async () => {
+    await using remote = await remoteFleet();
+    await remote.load(`${remote.url}#:fleet`);
+    await git(remote.repository, "symbolic-ref", "HEAD", "refs/heads/master");
+    expect((await remote.load(`${remote.url}#main:fleet`)).revision.commit).toBe(remote.first);
+    const failure = await failureOf(remote.load(`${remote.url}#:fleet`));
+    expect([failure.code, failure.message]).toEqual([
+      "fleet_revision_unknown",
+      expect.stringContaining("has no default branch"),
+    ]);
+  });
+
+  test("a per cent sign in a password means itself", async () => {
+    await using remote = await remoteFleet();
+    const failure = await failureOf(remote.load("git+http://user:p%ss@127.0.0.1:1/x.git"));
+    expect(failure.code).toBe("fleet_unreachable");
+    expect(failure.message).not.toContain("p%ss");
+  });
+
   test("a directory without a fleet says so by the name that was given", async () => {
     await using remote = await remoteFleet();
     const failure = await failureOf(remote.load(`${remote.url}#main:nowhere`));

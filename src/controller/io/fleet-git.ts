@@ -156,20 +156,31 @@ export async function mergeBase(git: SimpleGit, left: string, right: string): Pr
   }
 }
 
+/** Whether a directory is a repository without a work tree. */
+export async function isBareRepository(directory: string, environment: GitEnvironment): Promise<boolean> {
+  try {
+    const answer = await readingGit(directory, environment).raw(["rev-parse", "--is-bare-repository"]);
+    return answer.trim() === "true";
+  } catch {
+    return false;
+  }
+}
+
 export interface TreeFile {
   /** Path from the top of the repository. */
   readonly path: string;
   readonly object: string;
-  readonly kind: "file" | "link";
+  readonly kind: "file" | "link" | "submodule";
 }
 
-/** Files and links of a commit below `pathInTree` (or that very file); submodules are left out. */
+/** Files, links and submodules of a commit below `pathInTree` (or that very file). */
 export async function listTree(git: SimpleGit, commit: string, pathInTree: string): Promise<TreeFile[]> {
   const below = pathInTree === "" ? [] : ["--", pathInTree.replace(/\/$/, "")];
   const listing = await git.raw(["ls-tree", "-r", "-z", "--full-tree", commit, ...below]);
-  return listing.split("\0").flatMap((entry) => {
+  return listing.split("\0").flatMap((entry): TreeFile[] => {
     const [facts, path] = splitOnce(entry, "\t");
     const [mode = "", type, object = ""] = facts.split(" ");
+    if (type === "commit") return [{ path, object, kind: "submodule" }];
     if (type !== "blob") return [];
     return [{ path, object, kind: mode === LINK_MODE ? "link" : "file" }];
   });
@@ -180,8 +191,21 @@ const LINK_MODE = "120000";
 export const readObject = (git: SimpleGit, object: string): Promise<string> =>
   git.raw(["cat-file", "blob", object]);
 
-/** Paths that differ from HEAD (or are not in it), seen from the top of the repository. */
-export async function changedPaths(git: SimpleGit): Promise<string[]> {
+/**
+ * Paths that differ from HEAD (or are not in it), seen from the top of the repository. Of the files that git ignores,
+ * those of `pathspec` count too.
+ */
+export async function changedPaths(git: SimpleGit, pathspec: string): Promise<string[]> {
+  const ignored = await git.raw([
+    "ls-files",
+    "-z",
+    "--others",
+    "--ignored",
+    "--exclude-standard",
+    "--full-name",
+    "--",
+    pathspec,
+  ]);
   const status = await git.raw([
     "status",
     "--porcelain=v1",
@@ -191,7 +215,8 @@ export async function changedPaths(git: SimpleGit): Promise<string[]> {
     "--",
     ".",
   ]);
-  return status.split("\0").flatMap((entry) => (entry.length > 3 ? [entry.slice(3)] : []));
+  const changed = status.split("\0").flatMap((entry) => (entry.length > 3 ? [entry.slice(3)] : []));
+  return [...changed, ...ignored.split("\0").filter((path) => path !== "")];
 }
 
 function splitOnce(text: string, separator: string): [string, string] {

@@ -33,7 +33,8 @@ export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile
     const isNamed = entry.path === pathInTree;
     const inside = entry.path.slice(directory.length);
     if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;
-    const file = await followLinks(place, { entry, all });
+    if (entry.kind === "submodule") throw unreadableSubmodule(place, entry.path);
+    const file = await followLinks(place, { entry, all, counts: isNamed || isFleetFile(inside) });
     if (file === undefined) continue;
     const path = isNamed ? place.shownPath : join(place.shownPath, inside);
     files.push({ path, text: await readObject(place.git, file.object) });
@@ -41,19 +42,19 @@ export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile
   return files;
 }
 
-/** A link may stand for a directory of fleet files, whatever its name. */
+/** A link or a submodule may stand for a directory of fleet files, whatever its name. */
 const couldHoldFleetFiles = (entry: TreeFile, inside: string): boolean =>
-  isFleetFile(inside) || (entry.kind === "link" && !inside.split("/").some((part) => part.startsWith(".")));
+  isFleetFile(inside) || (entry.kind !== "file" && !inside.split("/").some((part) => part.startsWith(".")));
 
 async function followLinks(
   place: RevisionPlace,
-  from: { readonly entry: TreeFile; readonly all: readonly TreeFile[] },
+  from: { readonly entry: TreeFile; readonly all: readonly TreeFile[]; readonly counts: boolean },
 ): Promise<TreeFile | undefined> {
   let current = from.entry;
   for (let steps = 0; current.kind === "link"; steps += 1) {
     const target = await readObject(place.git, current.object);
     const path = posix.normalize(posix.join(posix.dirname(current.path), target)).replace(/\/$/, "");
-    const next = from.all.find((candidate) => candidate.path === path);
+    const next = from.all.find((candidate) => candidate.path === path && candidate.kind !== "submodule");
     const below = path === "." ? "" : `${path}/`;
     const isDirectory = from.all.some(
       (candidate) => candidate.path.startsWith(below) && isFleetFile(candidate.path.slice(below.length)),
@@ -61,12 +62,20 @@ async function followLinks(
     const leavesTree = target.startsWith("/") || path.startsWith("..");
     if (next === undefined || leavesTree || steps >= LONGEST_LINK_CHAIN) {
       // A link to something else than fleet files is nobody's loss.
-      if (!isDirectory && !isFleetFile(from.entry.path)) return undefined;
+      if (!isDirectory && !from.counts) return undefined;
       throw unreadableLink(place, { path: from.entry.path, target });
     }
     current = next;
   }
-  return isFleetFile(from.entry.path) ? current : undefined;
+  return from.counts ? current : undefined;
+}
+
+/** What stands in it is known where it is checked out only. */
+function unreadableSubmodule(place: RevisionPlace, path: string): CortexError {
+  const message = `${path} at ${place.commit.slice(0, 8)} is a submodule, and a revision does not hold its files`;
+  return new CortexError("fleet_not_found", message, {
+    next: "name the fleet's own directory with --config, or put the files where the submodule is",
+  });
 }
 
 function unreadableLink(

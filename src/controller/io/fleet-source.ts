@@ -1,3 +1,4 @@
+import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { SimpleGit } from "simple-git";
@@ -9,6 +10,7 @@ import { parseFleetPlace } from "../fleet-location.ts";
 import {
   changedPaths,
   findWorkTree,
+  isBareRepository,
   mergeBase,
   resolveCommit,
   type GitEnvironment,
@@ -130,6 +132,12 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
   const { path, ref } = location;
   const anchor = await nearestDirectory(resolve(path));
   const workTree = await findWorkTree(anchor, environment);
+  if (workTree === undefined && (await isBareRepository(anchor, environment))) {
+    throw new CortexError("fleet_revision_unknown", `${path} is a repository without a work tree`, {
+      next: `name it as one: --config git+${resolve(path)}#${ref ?? "main"}`,
+      details: { path },
+    });
+  }
   if (workTree === undefined) {
     const wanted = ref === undefined ? "revisions" : `revision ${ref}`;
     throw new CortexError(
@@ -181,15 +189,19 @@ async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    const reason = isErrno(thrown, "ENOENT")
-      ? "is a link to nothing, or was removed just now"
-      : `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    // Without the file the fleet would say something else.
-    throw new CortexError("fleet_not_found", `${path} ${reason}`, {
-      next: "mend or remove the file, then run again",
-      cause: thrown,
-    });
+    throw unreadable(path, thrown);
   }
+}
+
+/** Without the file or directory the fleet would say something else. */
+function unreadable(path: string, thrown: unknown): CortexError {
+  const reason = isErrno(thrown, "ENOENT")
+    ? "is a link to nothing, or was removed just now"
+    : `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+  return new CortexError("fleet_not_found", `${path} ${reason}`, {
+    next: "mend or remove it, or name the fleet's own directory with --config",
+    cause: thrown,
+  });
 }
 
 async function kindOf(path: string): Promise<"file" | "directory" | "absent"> {
@@ -197,7 +209,7 @@ async function kindOf(path: string): Promise<"file" | "directory" | "absent"> {
     return (await stat(path)).isDirectory() ? "directory" : "file";
   } catch (thrown) {
     if (isErrno(thrown, "ENOENT") || isErrno(thrown, "ENOTDIR")) return "absent";
-    throw thrown;
+    throw unreadable(path, thrown);
   }
 }
 
@@ -208,7 +220,7 @@ async function tomlFilesBelow(directory: string, depth = 0): Promise<string[]> {
   if (depth > DEEPEST_DIRECTORY) {
     throw new CortexError("fleet_not_found", `${directory} is nested too deep; a link may lead back up`);
   }
-  const entries = (await readdir(directory, { withFileTypes: true }))
+  const entries = (await entriesOf(directory))
     .filter((entry) => !entry.name.startsWith("."))
     .toSorted((left, right) => (left.name < right.name ? -1 : 1));
   const found: string[] = [];
@@ -221,6 +233,14 @@ async function tomlFilesBelow(directory: string, depth = 0): Promise<string[]> {
   return found;
 }
 
+async function entriesOf(directory: string): Promise<Dirent[]> {
+  try {
+    return await readdir(directory, { withFileTypes: true });
+  } catch (thrown) {
+    throw unreadable(directory, thrown);
+  }
+}
+
 async function revisionOf(
   location: { readonly path: string; readonly kind: "file" | "directory" },
   workTree: WorkTree | undefined,
@@ -228,7 +248,8 @@ async function revisionOf(
   const { path } = location;
   if (workTree === undefined) return { commit: null, dirty: false, path };
   const commit = (await resolveCommit(workTree.git, "HEAD")) ?? null;
-  const changed = await changedPaths(workTree.git);
+  const pathspec = location.kind === "file" ? `:(literal)${basename(path)}` : "*.toml";
+  const changed = await changedPaths(workTree.git, pathspec);
   const own = changed
     .map((changedPath) => changedPath.slice(workTree.prefix.length))
     .filter((changedPath) =>

@@ -9,12 +9,9 @@ import { fetchingGit, firstLine, resolveCommit, type GitEnvironment } from "./fl
 
 export type RemotePlace = Extract<FleetPlace, { readonly kind: "git" }>;
 
-/** Everything a fleet could be read from: branches, tags and the default branch, under names of the cache's own. */
-const REFSPECS = [
-  "+refs/heads/*:refs/remotes/origin/*",
-  "+refs/tags/*:refs/tags/*",
-  "+HEAD:refs/fetched/default",
-];
+/** Everything a fleet could be read from, under names of the cache's own: branches and tags, and the default branch. */
+const REFSPECS = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+const DEFAULT_REF = "refs/fetched/default";
 const LOCK_ATTEMPTS = 3;
 
 /**
@@ -61,8 +58,14 @@ const isDirectory = (path: string): Promise<boolean> =>
 
 async function fetchRefs(git: SimpleGit, place: RemotePlace, attempts: number): Promise<void> {
   try {
-    await fetchRefspecs(git, place.url, REFSPECS);
+    await fetchRefspecs(git, place.url, [...REFSPECS, `+HEAD:${DEFAULT_REF}`]);
   } catch (thrown) {
+    if (thrown instanceof GitError && /couldn't find remote ref HEAD/.test(thrown.message)) {
+      // The repository has branches, but its HEAD names one that is not there; who names a branch needs no HEAD.
+      await git.raw(["update-ref", "-d", DEFAULT_REF]);
+      await fetchRefspecs(git, place.url, REFSPECS);
+      return;
+    }
     // Two processes that fetch at once meet at git's own locks; whoever comes second finds little left to do.
     const isLocked = thrown instanceof GitError && /cannot lock ref|File exists/.test(thrown.message);
     if (!isLocked || attempts <= 1) throw thrown;
@@ -89,7 +92,7 @@ export async function resolveRemoteRef(
   place: RemotePlace,
   ref: string | undefined,
 ): Promise<string | undefined> {
-  if (ref === undefined) return resolveCommit(git, "refs/fetched/default");
+  if (ref === undefined) return resolveCommit(git, DEFAULT_REF);
   for (const candidate of [`refs/remotes/origin/${ref}`, `refs/tags/${ref}`, ref]) {
     const commit = await resolveCommit(git, candidate);
     if (commit !== undefined) return commit;

@@ -93,8 +93,8 @@ async function guessOrigin(options: ImportOptions): Promise<ImportOrigin> {
   if (options.path === undefined && options.neurons.length > 0) return "live";
   const path = neededPath(options);
   if (/\.ya?ml$/.test(path)) return "llama-swap";
-  await kindOf(path);
-  return "helexa";
+  if ((await kindOf(path)) === "file" || (await tomlFiles(path)).length > 0) return "helexa";
+  return (await exists(join(path, "config.yaml"))) ? "llama-swap" : "helexa";
 }
 
 async function kindOf(path: string): Promise<"directory" | "file"> {
@@ -157,7 +157,16 @@ async function readHelexa(path: string): Promise<HelexaFiles> {
 }
 
 async function tomlFiles(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(
+    (thrown: unknown) => {
+      const said = thrown instanceof Error ? thrown.message : String(thrown);
+      const next = "name the directory that holds the files alone";
+      throw new CortexError("fleet_not_found", `${directory} cannot be read: ${said}`, {
+        next,
+        cause: thrown,
+      });
+    },
+  );
   return entries
     .filter((entry) => entry.isFile() && entry.name.endsWith(".toml"))
     .map((entry) => join(entry.parentPath, entry.name))
@@ -219,10 +228,16 @@ export async function writeImport(
       },
     );
   }
-  await mkdir(join(directory, dirname(SCHEMA_PATH)), { recursive: true });
-  for (const { path, text } of files) await writeFile(join(directory, path), text, { flag: "wx" });
-  if (!(await exists(join(directory, SCHEMA_PATH)))) {
-    await writeFile(join(directory, SCHEMA_PATH), fleetJsonSchemaText(), { flag: "wx" });
+  try {
+    await mkdir(join(directory, dirname(SCHEMA_PATH)), { recursive: true });
+    for (const { path, text } of files) await writeFile(join(directory, path), text, { flag: "wx" });
+    if (!(await exists(join(directory, SCHEMA_PATH)))) {
+      await writeFile(join(directory, SCHEMA_PATH), fleetJsonSchemaText(), { flag: "wx" });
+    }
+  } catch (thrown) {
+    const said = thrown instanceof Error ? thrown.message : String(thrown);
+    const next = "name a directory that may be written with --out";
+    throw new CortexError("usage_error", `cannot write to ${directory}: ${said}`, { next, cause: thrown });
   }
   return files.map(({ path }) => join(directory, path));
 }

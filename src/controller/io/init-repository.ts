@@ -79,7 +79,7 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
     const path = file.atTop === true ? join(upwards(place.prefix), file.path) : file.path;
     if (await writeNew(join(directory, path), await textOf(file, text)))
       made.push({ path, purpose: file.purpose });
-    else kept.push({ path, reason: keptReason(file) });
+    else kept.push({ path, reason: await keptReason(file, { path: join(directory, path), text }) });
   }
   return {
     directory: options.directory,
@@ -112,8 +112,14 @@ async function placeInRepository(
   const ask = (ref: string) => answerOf(directory, ["symbolic-ref", "--short", ref], environment);
   const published = (await ask("refs/remotes/origin/HEAD")).replace(/^origin\//, "");
   const present = await ask("HEAD");
-  // A branch of somebody's work is not what a fleet is applied from.
-  const branch = published === "" && present === "master" ? present : published;
+  const others = await answerOf(
+    directory,
+    ["for-each-ref", "--format=%(refname:short)", "refs/heads"],
+    environment,
+  );
+  // One branch of several may be somebody's work, and a fleet is not applied from that.
+  const isOnly = others.split("\n").every((name) => name === "" || name === present);
+  const branch = published === "" && (isOnly || present === "master") ? present : published;
   return { isRepository: true, prefix: tree.prefix, branch: BRANCH.test(branch) ? branch : DEFAULT_BRANCH };
 }
 
@@ -137,12 +143,21 @@ async function presentName(directory: string, environment: GitEnvironment): Prom
   }
 }
 
-const keptReason = (file: InitFile): string =>
-  file.template === undefined
-    ? "exists; `cortex schema` prints the present one"
-    : file.path === ".gitlab-ci.yml"
-      ? "exists; add the jobs that `cortex init --ci gitlab` makes in an empty directory"
-      : "exists";
+async function keptReason(
+  file: InitFile,
+  kept: { readonly path: string; readonly text: InitText },
+): Promise<string> {
+  if (file.template === undefined) return "exists; `cortex schema` prints the present one";
+  if (file.path === ".gitlab-ci.yml") {
+    return "exists; add the jobs that `cortex init --ci gitlab` makes in an empty directory";
+  }
+  const { configPath } = kept.text;
+  if (file.atTop !== true || (await readFile(kept.path, "utf8")).includes(`"${configPath}"`)) return "exists";
+  return (
+    `exists and does not name ${configPath}, so nothing plans or applies this fleet: give it a workflow of its own ` +
+    `with CORTEX_CONFIG: "${configPath}" and another concurrency group, or a repository of its own`
+  );
+}
 
 const readTemplate = (name: string): Promise<string> =>
   readFile(join(initTemplatesDirectory(), name), "utf8");
