@@ -41,7 +41,8 @@ export class ApplyOutput {
       });
     }
     const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await terminal.question("\nApply these changes? Only `yes` does: ");
+    // Ctrl-C and Ctrl-D are answers too.
+    const answer = await terminal.question("\nApply these changes? Only `yes` does: ").catch(() => "");
     terminal.close();
     if (answer.trim() === "yes") return;
     throw new CortexError("interrupted", "not applied; nothing was changed", {

@@ -72,6 +72,9 @@ export abstract class BaseCommand extends Command {
     }
   }
 
+  /** With `--json` the command writes one event a line, and so its error is one line too. */
+  protected readonly writesEvents: boolean = false;
+
   override catch(thrown: Error): Promise<void> {
     if (thrown instanceof Errors.ExitError) {
       process.exitCode = thrown.oclif.exit ?? 0;
@@ -80,7 +83,10 @@ export abstract class BaseCommand extends Command {
     const error = this.#describe(thrown);
     process.exitCode = errorKind(error.code).exitCode;
     if (this.jsonEnabled()) {
-      process.stdout.write(`${JSON.stringify(errorToJson(error), undefined, 2)}\n`);
+      const text = this.writesEvents
+        ? JSON.stringify({ type: "error", ...errorToJson(error) })
+        : JSON.stringify(errorToJson(error), undefined, 2);
+      process.stdout.write(`${text}\n`);
     } else {
       process.stderr.write(`${printError(error, { colour: this.environment.stderrColour })}\n`);
       const cause = error.code === "internal_error" && thrown.stack !== undefined ? thrown.stack : undefined;

@@ -33,9 +33,7 @@ export function openParts(plan: PlanDocument): string[] {
     unplaced === 0 ? "" : `${countOf(unplaced, "copy", "copies")} without a place`,
     unknown === 0 ? "" : `${countOf(unknown, "copy", "copies")} unknown`,
     deferred === 0 ? "" : `${countOf(deferred, "change", "changes")} deferred`,
-    plan.outside_targets === 0
-      ? ""
-      : `${countOf(plan.outside_targets, "change", "changes")} outside of the targets`,
+    plan.outside_targets === 0 ? "" : `${plan.outside_targets} more outside of the targets`,
   ].filter((part) => part !== "");
 }
 
@@ -156,8 +154,13 @@ export function downtimeSummary(plan: PlanDocument): string {
   const each = plan.changes.flatMap(({ model_id, downtime }) =>
     downtime === null ? [] : [`${model_id} ${downSpan(downtime)}`],
   );
-  return each.length === 0 ? "Downtime: none." : `Downtime: ${each.join(", ")}.`;
+  if (each.length === 0) return "Downtime: none.";
+  const rest = each.length - MOST_DOWNTIMES;
+  return `Downtime: ${each.slice(0, MOST_DOWNTIMES).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}.`;
 }
+
+/** The others stand beside their changes. */
+const MOST_DOWNTIMES = 20;
 
 /** What apply will not do without being told to. */
 export function guardLines({ unload_guard: guard, changes }: PlanDocument): string[] {

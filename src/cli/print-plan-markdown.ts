@@ -180,12 +180,20 @@ function headLines(plan: PlanDocument): string {
     ].map(escapeMarkdown),
     escapeMarkdown(observationText(plan)),
   ];
-  const comparison = comparisonLines(plan).map((line) => `- ${escapeMarkdown(line)}`);
+  const branch = comparisonLines(plan);
+  const rest = branch.length - MOST_BRANCH_LINES;
+  const comparison = [
+    ...branch.slice(0, MOST_BRANCH_LINES),
+    ...(rest > 0 ? [`and ${rest} more, below`] : []),
+  ].map(bullet);
   return [
     lines.filter((line) => line !== "").join("<br>\n"),
     ...(comparison.length === 0 ? [] : ["", ...comparison]),
   ].join("\n");
 }
+
+/** More of them are folded. */
+const MOST_BRANCH_LINES = 12;
 
 const SIGNS = { load: "+", unload: "−", replace: "±" } as const;
 
@@ -255,7 +263,9 @@ function foldedSections(plan: PlanDocument): FoldedSection[] {
     (change) =>
       `wave ${change.wave}: ${change.id}${change.depends_on.length === 0 ? "" : ` (after ${change.depends_on.join(", ")})`}`,
   );
+  const branch = comparisonLines(plan);
   return [
+    { title: "This branch", body: branch.length > MOST_BRANCH_LINES ? bullets(branch) : "" },
     { title: "Memory of the devices that change", body: memoryTable(plan) },
     { title: "Why each copy goes where it goes", body: bullets(reasons) },
     {

@@ -35,6 +35,15 @@ export default class ApplyCommand extends BaseCommand {
     "neuron-token-file": neuronTokenFileFlag,
   };
 
+  protected override readonly writesEvents = true;
+  #endsNow = false;
+
+  /** Ended by a second Ctrl-C, it leaves steps that are still followed; waiting for them is what was refused. */
+  override async catch(thrown: Error): Promise<void> {
+    await super.catch(thrown);
+    if (this.#endsNow) process.exit();
+  }
+
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ApplyCommand);
     const [{ applyPlan }, { checkBeforeApply }, { listenForShutdown }, { systemClock }, { readTokenFile }] =
@@ -64,9 +73,12 @@ export default class ApplyCommand extends BaseCommand {
           output.showEvent(event);
         },
       });
-      const result = await Promise.race([applied, output.interruption(shutdown)]);
-      shutdown.dispose();
-      output.showResult(result);
+      try {
+        output.showResult(await Promise.race([applied, output.interruption(shutdown)]));
+      } finally {
+        shutdown.dispose();
+        this.#endsNow = shutdown.second.aborted;
+      }
     }
     output.finish(plan);
   }

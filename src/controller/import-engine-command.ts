@@ -182,12 +182,9 @@ function mountOf(word: string, next: string): (readonly [host: string, inside: s
     return [[host, inside]];
   }
   if (flag !== "--mount") return [];
-  const settings = new Map(
-    value.split(",").map((each) => [each.replace(/=.*$/, ""), each.replace(/^[^=]*=?/, "")]),
-  );
-  const host = settings.get("source") ?? settings.get("src");
-  const inside = settings.get("target") ?? settings.get("dst") ?? settings.get("destination");
-  return host === undefined || inside === undefined ? [] : [[host, inside]];
+  const [, host = ""] = /(?:^|,)(?:source|src)=([^,]*)/.exec(value) ?? [];
+  const [, inside = ""] = /(?:^|,)(?:target|dst|destination)=([^,]*)/.exec(value) ?? [];
+  return [[host, inside]];
 }
 
 const isContainer = (program: string): boolean => /(?:^|\/)(?:docker|podman)$/.test(program);

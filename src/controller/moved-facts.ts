@@ -8,12 +8,48 @@ import type { NeuronFacts } from "./neuron-facts.ts";
  */
 export function movedFacts(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[] = []): string[] {
   const done = ownEffects(planned, now, own);
-  const facts = [...modelFacts(planned, now, done), ...machineFacts(planned, now)];
+  const facts = [...modelFacts(planned, now, { done }), ...machineFacts(planned, now)];
   if (facts.length > 0 || planned.generation === now.generation || done.size > 0) return facts;
   return [`its generation went from ${planned.generation ?? "unknown"} to ${now.generation}`];
 }
 
-type FactsModel = Pick<NeuronFacts["models"][number], "model_id" | "spec_hash" | "status">;
+/**
+ * The same in the middle of an apply, about the machine and the models that the plan changes: what clients had loaded
+ * meanwhile is the neuron's to fit in.
+ */
+export function movedMeanwhile(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): string[] {
+  const about = new Set(own.map((change) => change.model_id));
+  const done = ownEffects(planned, now, own);
+  return [...modelFacts(planned, now, { done, about }), ...machineFacts(planned, now)];
+}
+
+/**
+ * Models on which nothing is left to do: they are no longer as the plan saw them, but as its last change of each
+ * leaves them. Doing a replace again would take down what serves.
+ */
+export function finishedModels(
+  planned: PlanNeuron,
+  now: NeuronFacts,
+  own: readonly PlanChange[],
+): ReadonlySet<string> {
+  const lastChanges = new Map(own.map((change) => [change.model_id, change]));
+  const finished = [...lastChanges.values()].filter((change) => {
+    const before = planned.models.find(({ model_id }) => model_id === change.model_id);
+    const after = now.models.find(({ model_id }) => model_id === change.model_id);
+    if (modelFact("", before, after).length === 0 || change.spec === null) return false;
+    const isThere = after?.status === "loaded" && after.origin !== "manual";
+    return isThere && after.spec_hash === specHash(change.spec) && sameDevices(after.devices, change.devices);
+  });
+  return new Set(finished.map((change) => change.model_id));
+}
+
+const sameDevices = (left: readonly number[], right: readonly number[]): boolean =>
+  left.length === right.length && left.every((index) => right.includes(index));
+
+type FactsModel = Pick<
+  NeuronFacts["models"][number],
+  "model_id" | "spec_hash" | "status" | "origin" | "devices"
+>;
 
 /** Models that are no longer as the plan saw them, but as one of its own changes leaves them. */
 function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): Set<string> {
@@ -21,26 +57,35 @@ function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanCha
   for (const change of own) {
     const before = planned.models.find(({ model_id }) => model_id === change.model_id);
     const after = now.models.find(({ model_id }) => model_id === change.model_id);
-    if (before?.spec_hash === after?.spec_hash) continue;
+    if (modelFact("", before, after).length === 0) continue;
     const isUnloaded = after === undefined && change.actions.includes("unload");
-    const isLoaded = after !== undefined && change.spec !== null && after.spec_hash === specHash(change.spec);
+    const isOurs = after !== undefined && after.origin !== "manual";
+    const isLoaded = isOurs && change.spec !== null && after.spec_hash === specHash(change.spec);
     if (isUnloaded || isLoaded) done.add(change.model_id);
   }
   return done;
 }
 
-function modelFacts(planned: PlanNeuron, now: NeuronFacts, done: ReadonlySet<string>): string[] {
+function modelFacts(
+  planned: PlanNeuron,
+  now: NeuronFacts,
+  { done, about }: { readonly done: ReadonlySet<string>; readonly about?: ReadonlySet<string> },
+): string[] {
   const before = new Map(planned.models.map((model) => [model.model_id, model]));
   const after = new Map(now.models.map((model) => [model.model_id, model]));
-  const ids = [...new Set([...before.keys(), ...after.keys()])].filter((id) => !done.has(id));
+  const ids = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (id) => !done.has(id) && about?.has(id) !== false,
+  );
   return ids.flatMap((id) => modelFact(id, before.get(id), after.get(id)));
 }
 
 function modelFact(id: string, before: FactsModel | undefined, after: FactsModel | undefined): string[] {
-  if (after === undefined) return [`${id} is gone`];
+  if (after === undefined) return before === undefined ? [] : [`${id} is gone`];
   if (before === undefined) return [`${id} is ${after.status}`];
   if (before.spec_hash !== after.spec_hash) return [`${id} has other settings`];
   if (before.status !== after.status) return [`${id} went from ${before.status} to ${after.status}`];
+  if (before.origin !== after.origin) return [`${id} was loaded anew (${after.origin})`];
+  if (!sameDevices(before.devices, after.devices)) return [`${id} is on other devices`];
   return [];
 }
 

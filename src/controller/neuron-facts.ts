@@ -1,5 +1,5 @@
 import { canonicalDigest } from "../protocol/canonical-digest.ts";
-import type { ModelStatus } from "../protocol/neuron-api.ts";
+import type { LoadOrigin, ModelStatus } from "../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 
 /**
@@ -21,6 +21,8 @@ export interface NeuronFacts {
     readonly model_id: string;
     readonly spec_hash: string;
     readonly status: ModelStatus;
+    /** Whose copy it is; `manual`: a person's. */
+    readonly origin: LoadOrigin["kind"];
     readonly devices: readonly number[];
   }[];
 }
@@ -36,7 +38,13 @@ export function neuronFacts(
       .map(({ index, name, kind, vram_total_mb }) => ({ index, name, kind, vram_total_mb }))
       .toSorted((left, right) => left.index - right.index),
     models: neuron.models
-      .map(({ id, spec_hash, status, devices }) => ({ model_id: id, spec_hash, status, devices }))
+      .map(({ id, spec_hash, status, origin, devices }) => ({
+        model_id: id,
+        spec_hash,
+        status,
+        origin: origin.kind,
+        devices,
+      }))
       .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
   };
 }

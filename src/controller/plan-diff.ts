@@ -261,10 +261,14 @@ export function loadDraft(
       vram_after_mb: sharesTotal(shares),
       vram_source: footprintSource(model.footprint.source),
       duration: predictLoad({ modelId: model.block.id, specHash: model.specHash, neuron, vramMb }, history),
-      spec: { ...model.spec, devices: placed.devices },
+      spec: { ...model.spec, devices: placed.devices, ...measuredSize(model) },
     },
   };
 }
+
+/** The neuron reserves what it is told; what was measured counts here, and so it must count there. */
+const measuredSize = ({ footprint, need }: DesiredModel): { readonly vram_mb?: number } =>
+  footprint.source === "measured" && need.footprintMb !== undefined ? { vram_mb: need.footprintMb } : {};
 
 function row(of: { readonly kind: DraftChange["kind"]; readonly modelId: string; readonly neuron: string }) {
   return {

@@ -40,8 +40,8 @@ export interface PlanInput extends PlanSource {
   readonly snapshotDigest?: string | undefined;
   /** Confine the plan to these models and what their changes depend on. */
   readonly targets?: readonly string[] | undefined;
-  /** Plan this revision on the same observation too, and say what is caused by the difference. */
-  readonly base?: PlanSource | undefined;
+  /** Plan this revision too, on the same look at the neurons that it declares, and say what is caused by the difference. */
+  readonly base?: (PlanSource & { readonly observed: ObservedFleet }) | undefined;
   /** Models without a block whose last block had `protect = true`, or may have had it. */
   readonly formerlyProtected?: FormerProtections | undefined;
   /** What a solver found out about the placement of this fleet. */
@@ -92,7 +92,7 @@ function planOne(input: PlanInput): Undigested {
 }
 
 interface PlanParts extends PlanRounds {
-  /** Changes outside of the targets. */
+  /** Changes outside of the targets, those among them that have to wait. */
   readonly outside: number;
   readonly predicted: Forecast;
 }
@@ -106,8 +106,11 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
   const problems = simulation.overruns.map(overrunText);
   const isTarget = ({ model_id }: { readonly model_id: string }): boolean =>
     input.targets === undefined || input.targets.length === 0 || input.targets.includes(model_id);
-  const unplaced = explainUnplaced(placement).filter(isTarget);
+  const allUnplaced = explainUnplaced(placement);
+  const unplaced = allUnplaced.filter(isTarget);
   const unknown = placement.unknown.filter(isTarget);
+  const openOutside = allUnplaced.length + placement.unknown.length - unplaced.length - unknown.length;
+  const outside = parts.outside + openOutside;
   const deferred = transition.deferred.map(({ draft: { change }, reason }) => ({
     id: change.id,
     model_id: change.model_id,
@@ -121,11 +124,11 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     fleet_digest: input.fleetDigest,
     observation: observationOf(input),
     applyable: problems.length === 0 && changes.length > 0,
-    complete: [unplaced, unknown, deferred].every((rows) => rows.length === 0) && parts.outside === 0,
+    complete: [unplaced, unknown, deferred].every((rows) => rows.length === 0) && outside === 0,
     errored: problems.length > 0,
     problems,
     targets: [...(input.targets ?? [])].toSorted(),
-    outside_targets: parts.outside,
+    outside_targets: outside,
     comparison: null,
     declared: declaredModels(desired),
     neurons,

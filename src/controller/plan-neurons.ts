@@ -34,7 +34,6 @@ export function planNeuron(
   const facts = neuronFacts(neuron);
   const memory = simulation.devices.get(name);
   const shares = residentShares(neuron);
-  const origins = new Map(neuron.models.map(({ id, origin }) => [id, origin.kind]));
   return {
     name,
     endpoint,
@@ -49,7 +48,7 @@ export function planNeuron(
       model_id: model.model_id,
       spec_hash: model.spec_hash,
       status: model.status,
-      origin: origins.get(model.model_id) ?? "manual",
+      origin: model.origin,
       devices: [...model.devices],
       device_vram_mb: model.devices.map((index) => shares.get(model.model_id)?.get(index) ?? 0),
     })),

@@ -9,7 +9,8 @@ import { TransitionMemory } from "./transition-memory.ts";
 
 /**
  * The part of a transition that concerns some models, with every step that theirs depend on, whatever model that one
- * is about. Leaving the others out keeps memory safe: a step names all that it needs to fit. Only a model on several
+ * is about, and what brings back a model that such a step takes down. Leaving the others out keeps memory safe: a step
+ * names all that it needs to fit. Only a model on several
  * devices is split otherwise when others stay away, so the splits are worked out anew; a step for which that leaves no
  * room is deferred.
  */
@@ -20,10 +21,11 @@ export function confineToTargets(
   if (targets.length === 0) return { steps, deferred, outside: 0 };
   const inside = neededBy(steps, targets);
   const split = splitAnew(inside, free);
+  const own = deferred.filter(({ draft }) => targets.includes(draft.change.model_id));
   return {
     steps: split.steps,
-    deferred: [...deferred.filter(({ draft }) => targets.includes(draft.change.model_id)), ...split.deferred],
-    outside: steps.length - inside.length,
+    deferred: [...own, ...split.deferred],
+    outside: steps.length - inside.length + deferred.length - own.length,
   };
 }
 
@@ -34,6 +36,11 @@ function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): 
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     if (kept.has(step.draft.change.id)) continue;
     kept.add(step.draft.change.id);
+    // A copy that gives way comes back, or is parked and goes home: all of that or nothing.
+    const { model_id: modelId, actions, action_reason: reason } = step.draft.change;
+    if (reason === "parked" || (actions.length === 1 && actions[0] === "unload")) {
+      open.push(...steps.filter(({ draft }) => draft.change.model_id === modelId));
+    }
     for (const id of step.dependsOn) {
       const needed = byId.get(id);
       if (needed !== undefined) open.push(needed);

@@ -76,7 +76,13 @@ const factsDigest = ({ generation, health, discovery, models }: AnsweringNeuron)
       .map(({ index, name, kind, vram_total_mb }) => ({ index, name, kind, vram_total_mb }))
       .toSorted((left, right) => left.index - right.index),
     models: models
-      .map(({ id, spec_hash, status, devices }) => ({ model_id: id, spec_hash, status, devices }))
+      .map(({ id, spec_hash, status, origin, devices }) => ({
+        model_id: id,
+        spec_hash,
+        status,
+        origin,
+        devices,
+      }))
       .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
   });
 

@@ -344,7 +344,7 @@ export const planDocumentSchema = z.object({
   problems: z.array(z.string()),
   /** With `--target`: the models that this plan is confined to; empty means all. */
   targets: z.array(z.string()),
-  /** Changes left out because of `targets`. */
+  /** Changes, and copies without a place, left out because of `targets`. */
   outside_targets: z.int().nonnegative(),
   comparison: comparisonSchema.nullable(),
   declared: z.array(declaredModelSchema),

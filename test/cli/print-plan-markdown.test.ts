@@ -54,6 +54,21 @@ describe("length", () => {
     expect(text.split("<details>")).toHaveLength(text.split("</details>").length);
   });
 
+  test.each([40, 2000])("a branch that spares %i changes says so and stays below the limit", (count) => {
+    const small = smallPlan();
+    const avoided = Array.from({ length: count }, (_unused, index) => ({
+      id: `load m${index}@a`,
+      detail: "declared and not loaded",
+    }));
+    const text = printPlanMarkdown({
+      ...small,
+      comparison: { revision: small.revision, fleet_digest: "0".repeat(64), avoided, newly_unplaced: [] },
+    });
+    expect(text.length).toBeLessThanOrEqual(60_000);
+    expect(text).toContain(`and ${count + 1 - 12} more`);
+    expect(text).toContain(count === 40 ? "no longer needed: load m39&#64;" : 'section "This branch"');
+  });
+
   test("what was left out is said and counted", () => {
     const text = printPlanMarkdown(largePlan(10_000, 2));
     const shown = text.split("\n").filter((line) => line.startsWith("| + load")).length;

@@ -139,11 +139,15 @@ window = { kind = "rolling", seconds = 60 }
       "models.toml",
       '[[models]]\nid = "a/b"\nquant = "Q4_K_M"\npinned_on = ["beast"]\n[aliases]\n"two words" = "a/b"\n',
     );
-    const neuron = (name: string) => `[[neurons]]\nname = "${name}"\nendpoint = "http://${name}:13131"\n`;
-    const key = (id: string, secret: string, more = "") =>
-      `[[entitlements.keys]]\nkey = "${secret}"\nkey_id = "${id}"\n${more}`;
-    const keys = key("one", "s1") + key("two", "s1") + key("three", "s3", "hard_cap = 0\n");
-    await write("cortex.toml", neuron("beast") + neuron("benjy") + keys);
+    const neurons = ["beast", "benjy"].map(
+      (name) => `[[neurons]]\nname = "${name}"\nendpoint = "http://${name}:13131"\n`,
+    );
+    const keys = [
+      ["one", "s1", ""],
+      ["two", "s1", ""],
+      ["three", "s3", "hard_cap = 0\n"],
+    ].map(([id, secret, more]) => `[[entitlements.keys]]\nkey = "${secret}"\nkey_id = "${id}"\n${more}`);
+    await write("cortex.toml", [...neurons, ...keys].join(""));
     const { not_carried, files, diagnostics } = await importOf({ path: directory.path });
     expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
     const notes = not_carried.map(({ what, reason }) => `${what}: ${reason}`);
@@ -161,15 +165,21 @@ window = { kind = "rolling", seconds = 60 }
   test("llama-swap in containers: mounts are followed, and what no mount explains is said", async () => {
     await using directory = await temporaryDirectory();
     const path = join(directory.path, "config.yaml");
-    const run = (flags: string) =>
-      `{ cmd: "docker run --rm ${flags} ghcr.io/ggml-org/llama.cpp:server -m /models/x.gguf" }`;
+    const [a, b, c, d] = [
+      "-v /srv/a:/models",
+      "--volume=/srv/b:/models",
+      "--mount type=bind,source=/srv/c,target=/models",
+      "-v models:/models -e LLAMA_API_KEY=topsecret42 --env=X=topsecret43",
+    ].map(
+      (flags) => `{ cmd: "docker run --rm ${flags} ghcr.io/ggml-org/llama.cpp:server -m /models/x.gguf" }`,
+    );
     await writeFile(
       path,
       `models:
-  a: ${run("-v /srv/a:/models")}
-  b: ${run("--volume=/srv/b:/models")}
-  c: ${run("--mount type=bind,source=/srv/c,target=/models")}
-  d: ${run("-v models:/models -e LLAMA_API_KEY=topsecret42 --env=X=topsecret43")}
+  a: ${a}
+  b: ${b}
+  c: ${c}
+  d: ${d}
   e: { cmd: "llama-server -m /x.gguf -hft plaintopsecret" }
   f: { cmd: "vllm serve", proxy: "http://user:topsecret44@10.0.0.1:8000" }
 `,

@@ -135,12 +135,8 @@ describe("cortex init", () => {
     const again = await initIn(join(directory.path, "a"), { hosts: ["github"] });
     expect(again.kept.find(({ path }) => path.endsWith("cortex.yml"))?.reason).toBe("exists");
     const second = await initIn(join(directory.path, "b"), { hosts: ["github"] });
-    expect(second.kept).toEqual([
-      {
-        path: "../.github/workflows/cortex.yml",
-        reason: expect.stringMatching(/does not name b, so nothing plans/),
-      },
-    ]);
+    expect(second.kept.map(({ path }) => path)).toEqual(["../.github/workflows/cortex.yml"]);
+    expect(second.kept[0]?.reason).toMatch(/does not name b, so nothing plans/);
   });
 
   test.each([

@@ -72,6 +72,9 @@ function oddly(observed: ObservedFleet, dice: readonly number[]): ObservedFleet 
   return { ...observed, neurons };
 }
 
+const downForGood = ({ changes }: PlanDocument): string[] =>
+  changes.flatMap(({ model_id, downtime }) => (downtime?.ends === false ? [model_id] : []));
+
 describe("laws of the plan", () => {
   test("no device is over its memory when the plan is done", () => {
     fc.assert(
@@ -228,6 +231,9 @@ describe("laws of the plan", () => {
           const document = plan(fleet, odd, { targets });
           expect(verifyPlan(document, snapshotOfFleet("home", odd)).findings).toEqual([]);
           const whole = plan(fleet, odd);
+          // Whom the whole plan brings back, the part brings back or says that it cannot.
+          const saved = document.deferred.map(({ model_id }) => model_id);
+          expect([...downForGood(whole), ...saved]).toEqual(expect.arrayContaining(downForGood(document)));
           expect(verifyPlan(whole, snapshotOfFleet("home", odd)).findings).toEqual([]);
         },
       ),

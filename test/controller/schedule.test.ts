@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { printPlan } from "../../src/cli/print-plan.ts";
 import type { PlanDocument } from "../../src/protocol/plan-document.ts";
 import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
 import type { Fleet } from "../../src/fleet/fleet-schema.ts";
@@ -271,13 +272,54 @@ describe("parts of a plan", () => {
     expect([part.complete, part.outside_targets]).toEqual([false, 4 - kept.length]);
   });
 
+  test("whoever gives way to a target comes back within the same plan", () => {
+    const swap = block("x", 10_000, 'pinned_on = ["b"]') + block("y", 10_000, 'pinned_on = ["a"]');
+    const fleet = fleetFromToml(swap, ["a", "b"]);
+    const observed = observedFleet(
+      observedNeuron("a", { devices: [12_000], residents: [current(fleet, { id: "x", vramMb: 10_000 })] }),
+      observedNeuron("b", { devices: [12_000], residents: [current(fleet, { id: "y", vramMb: 10_000 })] }),
+    );
+    const part = plan(fleet, observed, { targets: ["y"] });
+    expect(part.changes.map(({ id }) => id).toSorted()).toEqual([
+      "load x@b",
+      "load y@a",
+      "unload x@a",
+      "unload y@b",
+    ]);
+    expect(part.changes.flatMap(({ downtime }) => (downtime?.ends === false ? [downtime] : []))).toEqual([]);
+  });
+
+  test("what has no place outside of the targets keeps the plan from calling the fleet complete", () => {
+    const fleet = fleetFromToml(block("m", 3000) + block("big", 90_000), ["a"]);
+    const observed = observedFleet(
+      observedNeuron("a", { devices: [8000], residents: [current(fleet, { id: "m", vramMb: 3000 })] }),
+    );
+    const part = plan(fleet, observed, { targets: ["m"] });
+    expect([part.changes, part.complete, part.outside_targets]).toEqual([[], false, 1]);
+    expect(printPlan(part, { colour: false })).toContain("No changes to m at ");
+  });
+
+  test("a neuron that the branch removes is seen by the base, so what follows from it is the branch's doing", () => {
+    const text = block("m", 3000);
+    const fleet = fleetFromToml(text, ["b"]);
+    const before = fleetFromToml(text, ["a", "b"]);
+    const a = observedNeuron("a", {
+      devices: [8000],
+      residents: [current(fleet, { id: "m", vramMb: 3000 })],
+    });
+    const b = observedNeuron("b", { devices: [8000] });
+    const base = { ...source(text), fleet: before, observed: observedFleet(a, b) };
+    const document = plan(fleet, observedFleet(b), { base });
+    expect(document.changes.map(({ id, caused_by }) => [id, caused_by])).toEqual([["load m@b", "branch"]]);
+  });
+
   test("a base tells apart what the branch does, what is pending, and what it spares", () => {
     const observed = observedFleet(
       observedNeuron("a", { devices: [8000], residents: [residentModel({ id: "old", vramMb: 1000 })] }),
     );
     const base = source(block("pending", 1000));
     const head = source(block("pending", 1000) + block("new", 1000) + block("old", 1000));
-    const document = plan(head.fleet, observed, { base });
+    const document = plan(head.fleet, observed, { base: { ...base, observed } });
     expect(document.changes.map(({ id, caused_by }) => [id, caused_by])).toEqual([
       ["load new@a", "branch"],
       ["load pending@a", "pending"],

@@ -259,7 +259,7 @@ async function revisionOf(
 }
 
 /** A fleet directory may exist in the wanted revision only: its nearest ancestor still leads to the repository. */
-async function nearestDirectory(path: string): Promise<string> {
+export async function nearestDirectory(path: string): Promise<string> {
   if ((await kindOf(path)) === "directory") return path;
   const parent = dirname(path);
   return parent === path ? path : nearestDirectory(parent);

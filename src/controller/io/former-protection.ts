@@ -1,10 +1,12 @@
-import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { relative, resolve } from "node:path";
+import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
+import type { Fleet } from "../../fleet/fleet-schema.ts";
 import { parseFleetPlace } from "../fleet-location.ts";
 import { reachableNeurons, type ObservedFleet } from "../observed-fleet.ts";
 import type { FormerProtections } from "../plan-diff.ts";
-import { findWorkTree, type WorkTree } from "./fleet-git.ts";
+import { findWorkTree } from "./fleet-git.ts";
+import { nearestDirectory } from "./fleet-source.ts";
 import { loadFleet, type LoadFleetOptions, type LoadedFleet } from "./load-fleet.ts";
 
 /** Commits that are looked at for the last block of one model. */
@@ -20,15 +22,7 @@ export async function formerlyProtected(
   observed: ObservedFleet,
   options: LoadFleetOptions,
 ): Promise<FormerProtections> {
-  const declared = new Set(fleet.models.map(({ id }) => id));
-  const loadedAt = new Map<string, string[]>();
-  for (const { models } of reachableNeurons(observed)) {
-    for (const { id, origin } of models.filter((model) => !declared.has(model.id))) {
-      if (origin.kind === "manual") continue;
-      const commit = origin.kind === "revision" && isCommit(origin.ref) ? [origin.ref] : [];
-      loadedAt.set(id, [...(loadedAt.get(id) ?? []), ...commit]);
-    }
-  }
+  const loadedAt = undeclaredModels(fleet, observed);
   const found = new Map<string, "protected" | "history_cut_off">();
   if (loadedAt.size === 0 || revision.commit === null) return found;
   const tree = await workTreeOf(options);
@@ -42,27 +36,47 @@ export async function formerlyProtected(
   return found;
 }
 
+/** The models that cortex loaded and no block declares, each with the commits that it was loaded from. */
+function undeclaredModels(fleet: Fleet, observed: ObservedFleet): Map<string, string[]> {
+  const declared = new Set(fleet.models.map(({ id }) => id));
+  const loadedAt = new Map<string, string[]>();
+  for (const { models } of reachableNeurons(observed)) {
+    for (const { id, origin } of models.filter((model) => !declared.has(model.id))) {
+      if (origin.kind === "manual") continue;
+      const commit = origin.kind === "revision" && isCommit(origin.ref) ? [origin.ref] : [];
+      loadedAt.set(id, [...(loadedAt.get(id) ?? []), ...commit]);
+    }
+  }
+  return loadedAt;
+}
+
 const isCommit = (ref: string | undefined): ref is string =>
   ref !== undefined && /^[0-9a-f]{40,64}$/.test(ref);
 
 /** Undefined for a remote repository and outside of git. */
-async function workTreeOf({
-  path,
-  inherited,
-}: LoadFleetOptions): Promise<(WorkTree & { readonly isShallow: boolean }) | undefined> {
+async function workTreeOf({ path, inherited }: LoadFleetOptions): Promise<FleetHistory | undefined> {
   const place = parseFleetPlace(path);
   if (place.kind !== "local") return undefined;
-  const directory = (await stat(place.path)).isDirectory() ? place.path : dirname(place.path);
-  const tree = await findWorkTree(directory, { inherited });
+  const anchor = await nearestDirectory(resolve(place.path));
+  const tree = await findWorkTree(anchor, { inherited });
   if (tree === undefined) return undefined;
   const isShallow = (await tree.git.raw(["rev-parse", "--is-shallow-repository"])).trim() === "true";
-  return { ...tree, isShallow };
+  const below = relative(anchor, resolve(place.path));
+  return { git: tree.git, isShallow, pathspec: below === "" ? "." : `:(literal)${below}` };
+}
+
+interface FleetHistory {
+  readonly git: SimpleGit;
+  /** The history may be cut off before what is looked for. */
+  readonly isShallow: boolean;
+  /** The fleet's own files. */
+  readonly pathspec: string;
 }
 
 /** The commits before those that changed how often the id occurs, the latest first. */
-async function removalsOf(modelId: string, commit: string, tree: WorkTree): Promise<string[]> {
+async function removalsOf(modelId: string, commit: string, history: FleetHistory): Promise<string[]> {
   const format = ["--format=%P", `--max-count=${MOST_COMMITS}`, `-S${modelId}`];
-  const log = await tree.git.raw(["log", ...format, commit, "--", "."]);
+  const log = await history.git.raw(["log", ...format, commit, "--", history.pathspec]);
   return log.split("\n").flatMap((line) => line.split(" ").filter(isCommit).slice(0, 1));
 }
 

@@ -70,14 +70,14 @@ async function askSolver(
 export async function readPlanInput(options: MakePlanOptions): Promise<PlanInput> {
   const { loaded, base } = await readSources(options);
   const head = planSource(loaded);
-  const { observed, digest } = await observe(head.fleet, options);
+  const { observed, digest, seenBy } = await observe(head.fleet, options);
   const formerly = await formerlyProtected(loaded, observed, loadOptions(options));
   for (const target of options.targets ?? []) checkTarget(target, head.fleet, observed);
   const cortexVersion = packageVersion();
   return {
     ...head,
     observed,
-    base,
+    base: base === undefined ? undefined : { ...base, observed: await seenBy(base.fleet) },
     cortexVersion,
     formerlyProtected: formerly,
     snapshotDigest: digest,
@@ -125,24 +125,43 @@ const planSource = ({ fleet, digest, revision }: LoadedFleet): PlanSource => ({
   revision,
 });
 
-async function observe(
-  fleet: Fleet,
-  options: FleetView,
-): Promise<{ readonly observed: ObservedFleet; readonly digest: string | undefined }> {
+interface Observation {
+  readonly observed: ObservedFleet;
+  readonly digest: string | undefined;
+  /** The same look, with the eyes of another revision: a neuron that only that one declares is asked too. */
+  readonly seenBy: (fleet: Fleet) => Promise<ObservedFleet>;
+}
+
+async function observe(fleet: Fleet, options: FleetView): Promise<Observation> {
   if (options.against !== undefined) {
     const snapshot = await readSnapshot(options.against);
     checkSnapshot(snapshot, fleet, options.against);
-    return { observed: observedFromSnapshot(snapshot, fleet), digest: snapshotDigest(snapshot) };
+    return {
+      observed: observedFromSnapshot(snapshot, fleet),
+      digest: snapshotDigest(snapshot),
+      seenBy: (other) => Promise.resolve(observedFromSnapshot(snapshot, other)),
+    };
   }
   const { neuronTokenFile } = options;
   const neuronToken = neuronTokenFile === undefined ? undefined : await readTokenFile(neuronTokenFile);
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
+  const deps = { clock: systemClock, neuronToken };
   const [seen, traffic] = await Promise.all([
-    observeFleet(fleet, { clock: systemClock, neuronToken }),
+    observeFleet(fleet, deps),
     readTraffic(metricsUrl, systemClock),
   ]);
-  return { observed: traffic === undefined ? seen : { ...seen, traffic }, digest: undefined };
+  const observed = traffic === undefined ? seen : { ...seen, traffic };
+  const seenBy = async ({ neurons }: Fleet): Promise<ObservedFleet> => {
+    const isSeen = ({ name, endpoint }: { readonly name: string; readonly endpoint: string }) =>
+      observed.neurons.find((neuron) => neuron.name === name && neuron.endpoint === endpoint);
+    const others = await observeFleet({ neurons: neurons.filter((block) => !isSeen(block)) }, deps);
+    const found = neurons.flatMap(
+      (block) => isSeen(block) ?? others.neurons.find(({ name }) => name === block.name) ?? [],
+    );
+    return { ...observed, neurons: found };
+  };
+  return { observed, digest: undefined, seenBy };
 }
 
 /** What was seen of one fleet says nothing about another. */

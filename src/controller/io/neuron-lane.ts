@@ -3,7 +3,7 @@ import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { ChangeResponse, Job, LoadOrigin } from "../../protocol/neuron-api.ts";
 import type { PlanAction, PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
-import { movedFacts } from "../moved-facts.ts";
+import { finishedModels, movedFacts, movedMeanwhile } from "../moved-facts.ts";
 import { factsDigest, neuronFacts, type NeuronFacts } from "../neuron-facts.ts";
 import type { NeuronClient } from "./neuron-client.ts";
 
@@ -38,9 +38,11 @@ const DRAIN_TIMEOUT_SECS = 30;
 /** The changes of one neuron, one after another, each on condition of the generation that the last one left. */
 export class NeuronLane {
   readonly #options: NeuronLaneOptions;
-  #generation: number;
+  /** What the next change is sent on condition of; undefined after a change of this apply. */
+  #generation: number | undefined;
   #admitted = false;
   #changed = false;
+  #finished: ReadonlySet<string> = new Set();
 
   constructor(options: NeuronLaneOptions) {
     this.#options = options;
@@ -50,6 +52,9 @@ export class NeuronLane {
   /** Resolves when the neuron is as the change wants it; rejects with a CortexError, or StepWithdrawn. */
   async carryOut(change: PlanChange): Promise<void> {
     await this.#admit();
+    // An earlier run of this plan did it: done again, a replace would take down what serves.
+    if (this.#finished.has(change.model_id)) return;
+    if (this.#generation === undefined) await this.#lookAgain();
     for (const [position, action] of change.actions.entries()) {
       try {
         await this.#act(change, action, position === 0 ? this.#options.signal : undefined);
@@ -72,7 +77,17 @@ export class NeuronLane {
       if (facts.length > 0) throw this.#staleness(facts);
     }
     this.#generation = now.generation;
+    this.#finished = finishedModels(planned, now, changes);
     this.#admitted = true;
+  }
+
+  /** After a change of its own: what somebody else did meanwhile to what is changed next must not be undone. */
+  async #lookAgain(): Promise<void> {
+    const { planned, changes } = this.#options;
+    const now = await this.#look();
+    const facts = movedMeanwhile(planned, now, changes);
+    if (facts.length > 0) throw this.#staleness(facts);
+    this.#generation = now.generation;
   }
 
   async #look(): Promise<NeuronFacts> {
@@ -90,7 +105,7 @@ export class NeuronLane {
     if (answer === "nothing-to-do") return;
     if (answer.job !== null) await this.#follow(change.id, answer.job);
     this.#changed = true;
-    this.#generation = (await this.#options.client.models()).generation;
+    this.#generation = undefined;
   }
 
   /** Sends the change until the neuron takes it or refuses it for good; a busy neuron is asked again, bounded. */
@@ -117,8 +132,10 @@ export class NeuronLane {
     }
   }
 
-  #send(change: PlanChange, action: PlanAction): Promise<ChangeResponse> {
+  async #send(change: PlanChange, action: PlanAction): Promise<ChangeResponse> {
     const { client, origin, drainTimeoutSecs = DRAIN_TIMEOUT_SECS } = this.#options;
+    // The second half of a replace: with the old copy gone, loading the new one is right whatever else moved.
+    this.#generation ??= (await client.models()).generation;
     if (action === "load" && change.spec !== null) {
       return client.load({ ...change.spec, origin }, this.#generation);
     }
@@ -170,7 +187,7 @@ export class NeuronLane {
     try {
       const now = await this.#look();
       const facts = movedFacts(planned, now, changes);
-      const generations = `its generation went from ${this.#generation} to ${now.generation}`;
+      const generations = `its generation went from ${this.#generation ?? "another"} to ${now.generation}`;
       return this.#staleness(facts.length > 0 ? facts : [generations], refusal);
     } catch {
       return refusal;

@@ -1,0 +1,49 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { observedNeuron } from "../controller/observed-fleet-builders.ts";
+import { CortexProcess, runCortex } from "../support/cortex-process.ts";
+import { temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { ScriptedNeuron } from "../support/scripted-neuron.ts";
+
+/** A fleet whose only neuron does not end the load of `m`. */
+async function stuckFleet() {
+  const directory = await temporaryDirectory();
+  const neuron = await ScriptedNeuron.start(observedNeuron("a", { devices: [8000] }));
+  neuron.script("m", { held: true });
+  const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "${neuron.endpoint}"\n[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4000\n`;
+  await writeFile(join(directory.path, "fleet.toml"), text);
+  return {
+    path: directory.path,
+    neuron,
+    async [Symbol.asyncDispose]() {
+      await neuron[Symbol.asyncDispose]();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("the second Ctrl-C ends apply at once, although the neuron still works", async () => {
+  await using fleet = await stuckFleet();
+  const apply = new CortexProcess(["apply", "--config", fleet.path, "--yes"]);
+  await fleet.neuron.called("/models/load");
+  await apply.waitFor(/load m@a/);
+  process.kill(apply.pid, "SIGINT");
+  await apply.waitFor(/Ctrl-C again ends now/);
+  expect(await apply.stop("SIGINT")).toEqual({ code: 130, signal: null });
+  expect(apply.stderr).toContain("ended while steps were running");
+});
+
+test("with --json, an error is one event like all others", async () => {
+  await using fleet = await stuckFleet();
+  const { code, stdout } = await runCortex(["apply", "--config", fleet.path, "--json"]);
+  const events = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
+  expect(code).not.toBe(0);
+  expect(events).toMatchObject([
+    { type: "plan" },
+    { type: "error", error: { code: "confirmation_required" } },
+  ]);
+});
