@@ -243,7 +243,8 @@ function restOf({ program, values }: Flags): Note[] {
   const ownFlags = isContainer(program) ? CONTAINER_FLAGS : new Set<string>();
   return [...values].flatMap(([flag, value]): Note[] => {
     if (READ.has(flag) || COVERED.has(flag) || ownFlags.has(flag)) return [];
-    const what = value === undefined || HOLDS_SECRETS.test(flag) ? flag : `${flag} ${value}`;
+    const name = flag.replace(/=.*$/s, "");
+    const what = value === undefined || HOLDS_SECRETS.test(flag) ? name : `${name} ${value}`;
     return [{ what, reason: FLAG_REASONS[flag] ?? "cortex has no setting for it" }];
   });
 }

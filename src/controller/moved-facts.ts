@@ -19,8 +19,20 @@ export function movedFacts(planned: PlanNeuron, now: NeuronFacts, own: readonly 
  */
 export function movedMeanwhile(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): string[] {
   const about = new Set(own.map((change) => change.model_id));
-  const done = ownEffects(planned, now, own);
-  return [...modelFacts(planned, now, { done, about }), ...machineFacts(planned, now)];
+  const expected = { ...planned, models: planned.models.map((model) => onceLoaded(model, now)) };
+  const done = ownEffects(expected, now, own);
+  return [...modelFacts(expected, now, { done, about }), ...machineFacts(expected, now)];
+}
+
+/** A load that was under way when the plan was made may have ended. */
+function onceLoaded<Model extends FactsModel>(before: Model, now: NeuronFacts): Model {
+  const after = now.models.find(({ model_id }) => model_id === before.model_id);
+  const isSame =
+    before.status === "loading" &&
+    after?.status === "loaded" &&
+    after.spec_hash === before.spec_hash &&
+    after.origin === before.origin;
+  return isSame ? { ...before, status: after.status, devices: [...after.devices] } : before;
 }
 
 /**

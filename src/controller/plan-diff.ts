@@ -8,15 +8,17 @@ import type { Arrival, Placement } from "./placement-types.ts";
 import type { JudgedCopy } from "./present-copies.ts";
 import type { Draft, DraftChange } from "./transition-draft.ts";
 
-/**
- * By the model's id: that its last block had `protect = true`, or that the history which would say so was cut off.
- */
-export type FormerProtections = ReadonlyMap<string, "protected" | "history_cut_off">;
+/** That a model's last block had `protect = true`, or why nobody can say. */
+export type FormerProtection = "protected" | "history_cut_off" | "history_unreadable";
 
-const FORMER_PROTECTION = {
+/** By the model's id. */
+export type FormerProtections = ReadonlyMap<string, FormerProtection>;
+
+const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
   protected: "its last one had protect = true",
   history_cut_off:
     "this shallow clone does not say whether its last one had protect = true (git fetch --unshallow)",
+  history_unreadable: "the commit that would say whether its last one had protect = true cannot be read",
 };
 
 export interface DiffInput {
@@ -267,8 +269,11 @@ export function loadDraft(
 }
 
 /** The neuron reserves what it is told; what was measured counts here, and so it must count there. */
-const measuredSize = ({ footprint, need }: DesiredModel): { readonly vram_mb?: number } =>
-  footprint.source === "measured" && need.footprintMb !== undefined ? { vram_mb: need.footprintMb } : {};
+const measuredSize = ({
+  footprint,
+  need: { footprintMb = 0 },
+}: DesiredModel): { readonly vram_mb?: number } =>
+  footprint.source === "measured" && footprintMb > 0 ? { vram_mb: footprintMb } : {};
 
 function row(of: { readonly kind: DraftChange["kind"]; readonly modelId: string; readonly neuron: string }) {
   return {

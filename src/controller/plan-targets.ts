@@ -1,3 +1,4 @@
+import type { PlanReason } from "../protocol/plan-document.ts";
 import {
   isUnload,
   type DeferredDraft,
@@ -33,14 +34,11 @@ function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): 
   const byId = new Map(steps.map((step) => [step.draft.change.id, step]));
   const kept = new Set<string>();
   const open: ScheduledStep[] = steps.filter(({ draft }) => targets.includes(draft.change.model_id));
+  const places = new Map(steps.map((step, place) => [step, place]));
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     if (kept.has(step.draft.change.id)) continue;
     kept.add(step.draft.change.id);
-    // A copy that gives way comes back, or is parked and goes home: all of that or nothing.
-    const { model_id: modelId, actions, action_reason: reason } = step.draft.change;
-    if (reason === "parked" || (actions.length === 1 && actions[0] === "unload")) {
-      open.push(...steps.filter(({ draft }) => draft.change.model_id === modelId));
-    }
+    open.push(...steps.slice((places.get(step) ?? 0) + 1).filter((later) => bringsBack(step, later)));
     for (const id of step.dependsOn) {
       const needed = byId.get(id);
       if (needed !== undefined) open.push(needed);
@@ -48,6 +46,24 @@ function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): 
   }
   return steps.filter(({ draft }) => kept.has(draft.change.id));
 }
+
+/** A copy that gives way comes back somewhere, and one that was parked goes home. */
+function bringsBack(step: ScheduledStep, later: ScheduledStep): boolean {
+  const { change } = step.draft;
+  const { model_id: modelId, kind, action_reason: reason } = later.draft.change;
+  const leaves = change.kind === "unload" && !LEAVES_FOR_GOOD.has(change.action_reason);
+  const isParked = change.action_reason === "parked";
+  if (modelId !== change.model_id || !(leaves || isParked)) return false;
+  if (kind === "load") return COMES_BACK.has(reason);
+  return reason === "parking_ended" || (isParked && kind === "unload" && !LEAVES_FOR_GOOD.has(reason));
+}
+
+const COMES_BACK: ReadonlySet<PlanReason> = new Set(["moved", "spec_changed"]);
+const LEAVES_FOR_GOOD: ReadonlySet<PlanReason> = new Set([
+  "loaded_not_declared",
+  "replicas_lowered",
+  "parking_ended",
+]);
 
 const CROWDED_OUT =
   "without the changes outside of the targets, memory is split so that it does not fit; plan without --target";

@@ -11,19 +11,26 @@ const TOKENS: readonly RegExp[] = [
   /\b(?:sk|hf|ghp|gho|ghs|glpat|github_pat|xox[bp])[-_][A-Za-z0-9_-]{8,}/g,
 ];
 
-/** The value of a key that ends like a secret's name (`admin_token`), and of `hash` when it is none. */
-const ASSIGNED =
-  /(?<=(?:key|secret|token|password|passwd|bearer|hash)["']?\s*=\s*\[?\s*["'])(?!sha256:(?:[0-9a-f]{64}|\.\.\.)["'])[^"']+/gi;
+/** A key that ends like a secret's name (`admin_token`), up to its value. */
+const NAMED = String.raw`(?:\b|[_-])(?:api)?(?:key|secret|token|password|passwd|bearer|hash)s?["']?\s*=\s*`;
+const HASH = String.raw`(?!sha256:(?:[0-9a-f]{64}|\.\.\.)["'])`;
+
+/** What is assigned to such a key, in each way to quote it, and each text of a list; a hash is no secret. */
+const ASSIGNED: readonly RegExp[] = [
+  String.raw`(?<=${NAMED}""")(?:(?!""").)+`,
+  String.raw`(?<=${NAMED}''')(?:(?!''').)+`,
+  String.raw`(?<=${NAMED}"(?!""))${HASH}[^"]+`,
+  String.raw`(?<=${NAMED}'(?!''))${HASH}[^']+`,
+  String.raw`(?<=${NAMED}\[[^\]]*["'])(?!\s*,)[^"'\]]+(?=["'])`,
+].map((pattern) => new RegExp(pattern, "gi"));
+
+const ALL = [...TOKENS, ...ASSIGNED];
 
 export const hasSecret = (text: string): boolean => TOKENS.some((pattern) => text.search(pattern) !== -1);
 
 /** The same text with every character of a secret as `*`, so that columns stay where they are. */
 export const maskSecrets = (text: string): string =>
-  [...TOKENS, ASSIGNED].reduce(
-    (shown, pattern) => shown.replaceAll(pattern, (secret) => "*".repeat(secret.length)),
-    text,
-  );
+  ALL.reduce((shown, pattern) => shown.replaceAll(pattern, (secret) => "*".repeat(secret.length)), text);
 
 /** What masking would hide in a line: what a message about it must not repeat either. */
-export const secretsOf = (line: string): string[] =>
-  [...TOKENS, ASSIGNED].flatMap((pattern) => line.match(pattern) ?? []);
+export const secretsOf = (line: string): string[] => ALL.flatMap((pattern) => line.match(pattern) ?? []);

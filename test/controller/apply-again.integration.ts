@@ -57,6 +57,42 @@ describe("applying a plan on a fleet that moved on", () => {
     expect(neuron.models.map((resident) => resident.id).includes(id)).toBe(true);
   });
 
+  test("a load that was under way when the plan was made may end meanwhile", async () => {
+    const loading = residentModel({ id: "stray", vramMb: 100, status: "loading" });
+    await using bed = await bench(model("m") + model("n"), {
+      a: { devices: [16_000], residents: [loading] },
+    });
+    const neuron = bed.neuron("a");
+    neuron.script("n", { held: true });
+    const onEvent = (event: ApplyEvent) => {
+      if (event.type !== "step-progress" || event.step !== "load n@a") return;
+      neuron.meddle(neuron.models.map((resident) => ({ ...resident, status: "loaded" as const })));
+      neuron.release();
+    };
+    const result = await bed.apply({ onEvent });
+    expect([stepsOf(result.applied), result.failed]).toEqual([
+      ["load m@a", "load n@a", "unload stray@a"],
+      [],
+    ]);
+  });
+
+  test("the second half of a replace is sent again when somebody else was faster", async () => {
+    await using bed = await bench(model("m"), {
+      a: { devices: [16_000], residents: [residentModel({ id: "m", vramMb: 4000, specHash: "old" })] },
+    });
+    const neuron = bed.neuron("a");
+    const onEvent = (event: ApplyEvent) => {
+      if (event.type !== "step-progress") return;
+      // The unload was taken; the load is next.
+      if (neuron.generation === 1) neuron.script("m", { busyTimes: 1, busyCode: "model_busy" });
+      if (event.state !== "busy" || neuron.models.length > 0) return;
+      neuron.meddle([...neuron.models, residentModel({ id: "asked/for", vramMb: 100, origin: "request" })]);
+    };
+    const result = await bed.apply({ onEvent });
+    expect(result.failed).toEqual([]);
+    expect(neuron.models.map(({ id }) => id).toSorted()).toEqual(["asked/for", "m"]);
+  });
+
   test("the neuron is told the size that the plan counts with", () => {
     const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 2\nvram_mb = 12_000\n', ["a", "b"]);
     const held = residentModel({ id: "m", vramMb: 5000, specHash: declaredHash(fleet, "m") });

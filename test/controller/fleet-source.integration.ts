@@ -250,11 +250,16 @@ describe("in a git work tree", () => {
     }
   });
 
-  test("a submodule in the fleet is an error of the revision, never a gap", async () => {
+  test("a submodule with files of the fleet is an error of the revision, any other is nobody's loss", async () => {
     write("fleet/fleet.toml", "a = 1\n");
     const made = commit("a fleet");
     git("update-index", "--add", "--cacheinfo", `160000,${made},fleet/models`);
     git("commit", "--quiet", "--message", "a submodule");
+    const without = await readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
+    expect(filesOf(without)).toEqual(["fleet/fleet.toml"]);
+    write("fleet/models/README.md", "no fleet file");
+    await readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
+    write("fleet/models/m.toml", "b = 1\n");
     await expect(readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment)).rejects.toThrow(
       /fleet\/models at .* is a submodule/,
     );

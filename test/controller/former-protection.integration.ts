@@ -82,4 +82,42 @@ describe("a block that is gone keeps its protection", () => {
     await git(place.path, "clone", "--quiet", `file://${whole}`, "full");
     expect([...(await ask(join(place.path, "full")))]).toEqual([["acme/guarded", "protected"]]);
   });
+
+  test("a fleet that is read from a repository has the same memory", async () => {
+    await using place = await temporaryDirectory();
+    const { path } = place;
+    await history(path, [PROTECTED, GONE], GONE);
+    const inherited = { ...process.env, CORTEX_DATA_DIR: join(path, "data") };
+    const options = { path: `git+file://${path}#main`, inherited };
+    const found = await formerlyProtected(await loadFleet(options), holding("revision"), options);
+    expect([...found]).toEqual([["acme/guarded", "protected"]]);
+  });
+
+  test("a commit that cannot be read any more is no proof that nothing was protected", async () => {
+    await using place = await temporaryDirectory();
+    const broken = PROTECTED.replace("protect = true", 'protect = true\nno_such_key = "x"');
+    expect([...(await history(place.path, [broken, GONE], GONE))]).toEqual([
+      ["acme/guarded", "history_unreadable"],
+    ]);
+  });
+
+  test("nor is one that had the fleet at another place", async () => {
+    await using place = await temporaryDirectory();
+    const old = join(place.path, "old");
+    await mkdir(old);
+    await writeFile(join(old, "fleet.toml"), PROTECTED);
+    await commitFleet(place.path, "");
+    const loadedFrom = await git(place.path, "rev-parse", "HEAD");
+    await mkdir(join(place.path, "new"));
+    await git(place.path, "mv", "old/fleet.toml", "new/fleet.toml");
+    await writeFile(join(place.path, "new/fleet.toml"), GONE);
+    await git(place.path, "commit", "--quiet", "--all", "--message", "moved");
+    const resident = {
+      ...residentModel({ id: "acme/guarded", vramMb: 10 }),
+      origin: { kind: "revision" as const, ref: loadedFrom },
+    };
+    const observed = observedFleet({ ...observedNeuron("a", { devices: [8000] }), models: [resident] });
+    const found = await ask(join(place.path, "new"), observed);
+    expect([...found]).toEqual([["acme/guarded", "history_unreadable"]]);
+  });
 });

@@ -289,6 +289,16 @@ describe("parts of a plan", () => {
     expect(part.changes.flatMap(({ downtime }) => (downtime?.ends === false ? [downtime] : []))).toEqual([]);
   });
 
+  test("who leaves for good elsewhere is none of a target's business", () => {
+    const fleet = fleetFromToml(block("t", 6000, 'pinned_on = ["a"]'), ["a", "b", "c"]);
+    const stray = residentModel({ id: "stray", vramMb: 4000 });
+    const observed = observedFleet(
+      ...["a", "b", "c"].map((name) => observedNeuron(name, { devices: [8000], residents: [stray] })),
+    );
+    const part = plan(fleet, observed, { targets: ["t"] });
+    expect(part.changes.map(({ id }) => id)).toEqual(["unload stray@a", "load t@a"]);
+  });
+
   test("what has no place outside of the targets keeps the plan from calling the fleet complete", () => {
     const fleet = fleetFromToml(block("m", 3000) + block("big", 90_000), ["a"]);
     const observed = observedFleet(

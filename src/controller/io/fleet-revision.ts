@@ -12,6 +12,8 @@ export interface RevisionPlace {
   readonly pathInTree: string;
   /** What stands for `pathInTree` in the paths that people are shown. */
   readonly shownPath: string;
+  /** Whether fleet files lie at this path of the work tree, where there is one: those of a submodule are in no commit. */
+  readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
 }
 
 /** Links to links end somewhere. */
@@ -33,13 +35,26 @@ export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile
     const isNamed = entry.path === pathInTree;
     const inside = entry.path.slice(directory.length);
     if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;
-    if (entry.kind === "submodule") throw unreadableSubmodule(place, entry.path);
-    const file = await followLinks(place, { entry, all, counts: isNamed || isFleetFile(inside) });
+    const counts = isNamed || isFleetFile(inside);
+    const file =
+      entry.kind === "submodule"
+        ? await refuseFleet(place, { entry, isNamed })
+        : await followLinks(place, { entry, all, counts });
     if (file === undefined) continue;
     const path = isNamed ? place.shownPath : join(place.shownPath, inside);
     files.push({ path, text: await readObject(place.git, file.object) });
   }
   return files;
+}
+
+/** A submodule that holds nothing of the fleet is nobody's loss; what is in any other cannot be read from a commit. */
+async function refuseFleet(
+  place: RevisionPlace,
+  { entry, isNamed }: { readonly entry: TreeFile; readonly isNamed: boolean },
+): Promise<undefined> {
+  if (isNamed || (await place.isFleetOnDisk?.(entry.path)) === true) {
+    throw unreadableSubmodule(place, entry.path);
+  }
 }
 
 /** A link or a submodule may stand for a directory of fleet files, whatever its name. */
@@ -70,7 +85,6 @@ async function followLinks(
   return from.counts ? current : undefined;
 }
 
-/** What stands in it is known where it is checked out only. */
 function unreadableSubmodule(place: RevisionPlace, path: string): CortexError {
   const message = `${path} at ${place.commit.slice(0, 8)} is a submodule, and a revision does not hold its files`;
   return new CortexError("fleet_not_found", message, {

@@ -67,7 +67,7 @@ export async function readFleetAndBase(
   return { head, base: base.files.length === 0 ? undefined : base };
 }
 
-interface Repository {
+export interface Repository {
   readonly git: SimpleGit;
   readonly isRemote: boolean;
   readonly pathInTree: string;
@@ -78,6 +78,8 @@ interface Repository {
   readonly head: () => Promise<string>;
   /** Throws `fleet_revision_unknown`. */
   readonly resolve: (ref: string) => Promise<string>;
+  /** Of a path from the top of the work tree; absent where there is none. */
+  readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
 }
 
 async function readCommit(repository: Repository, commit: string): Promise<FleetText> {
@@ -97,7 +99,8 @@ function refuseNothing(fleet: FleetText, where: string): FleetText {
   });
 }
 
-function openRepository(location: FleetLocation, environment: GitEnvironment): Promise<Repository> {
+/** Where the revisions of a fleet are read. Throws `fleet_revision_unknown` outside of git. */
+export function openRepository(location: FleetLocation, environment: GitEnvironment): Promise<Repository> {
   return parseFleetPlace(location.path).kind === "git"
     ? openRemote(location, environment)
     : openLocal(location, environment);
@@ -159,9 +162,14 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
         : {}),
     });
   };
+  const top = resolve(anchor, "../".repeat(workTree.prefix.split("/").length - 1));
   return {
     git: workTree.git,
     isRemote: false,
+    isFleetOnDisk: async (below) => {
+      const directory = join(top, below);
+      return (await kindOf(directory)) === "directory" && hasFleetFiles(directory);
+    },
     pathInTree: workTree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
     shownPath: path,
     name: path,
@@ -259,7 +267,7 @@ async function revisionOf(
 }
 
 /** A fleet directory may exist in the wanted revision only: its nearest ancestor still leads to the repository. */
-export async function nearestDirectory(path: string): Promise<string> {
+async function nearestDirectory(path: string): Promise<string> {
   if ((await kindOf(path)) === "directory") return path;
   const parent = dirname(path);
   return parent === path ? path : nearestDirectory(parent);

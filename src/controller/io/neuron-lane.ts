@@ -57,7 +57,7 @@ export class NeuronLane {
     if (this.#generation === undefined) await this.#lookAgain();
     for (const [position, action] of change.actions.entries()) {
       try {
-        await this.#act(change, action, position === 0 ? this.#options.signal : undefined);
+        await this.#act(change, action, position > 0);
       } catch (thrown) {
         throw position > 0 && thrown instanceof CortexError ? halfDone(change, thrown) : thrown;
       }
@@ -100,19 +100,22 @@ export class NeuronLane {
     return neuronFacts({ discovery, health, generation, models });
   }
 
-  async #act(change: PlanChange, action: PlanAction, signal: AbortSignal | undefined): Promise<void> {
-    const answer = await this.#ask(change, action, signal);
+  async #act(change: PlanChange, action: PlanAction, secondHalf: boolean): Promise<void> {
+    const answer = await this.#ask(change, action, secondHalf);
     if (answer === "nothing-to-do") return;
     if (answer.job !== null) await this.#follow(change.id, answer.job);
     this.#changed = true;
     this.#generation = undefined;
   }
 
-  /** Sends the change until the neuron takes it or refuses it for good; a busy neuron is asked again, bounded. */
+  /**
+   * Sends the change until the neuron takes it or refuses it for good; a busy neuron is asked again, bounded. The second
+   * half of a replace is not given up because something else moved: with the old copy gone, loading the new one is right.
+   */
   async #ask(
     change: PlanChange,
     action: PlanAction,
-    signal: AbortSignal | undefined,
+    secondHalf: boolean,
   ): Promise<ChangeResponse | "nothing-to-do"> {
     const { clock, busyTimeoutMs = BUSY_TIMEOUT_MS } = this.#options;
     const deadlineMs = clock.monotonicMs() + busyTimeoutMs;
@@ -122,14 +125,23 @@ export class NeuronLane {
       } catch (thrown) {
         if (!(thrown instanceof CortexError)) throw thrown;
         if (action === "unload" && thrown.code === "model_not_found") return "nothing-to-do";
-        if (thrown.code === "stale_generation") throw await this.#stale(thrown);
         const pauseMs = Math.max(waitMs, (thrown.retryAfterSecs ?? 0) * 1000);
-        const isBusy = errorKind(thrown.code).retryable && thrown.code !== "upstream_connection_error";
-        if (!isBusy || clock.monotonicMs() + pauseMs > deadlineMs) throw thrown;
+        const canWait = await this.#asksAgain(thrown, secondHalf);
+        if (!canWait || clock.monotonicMs() + pauseMs > deadlineMs) throw thrown;
         this.#options.onEvent({ type: "step-progress", step: change.id, state: "busy", fraction: null });
-        await this.#pause(pauseMs, signal);
+        await this.#pause(pauseMs, secondHalf ? undefined : this.#options.signal);
       }
     }
+  }
+
+  /** Whether the refusal may pass; throws, naming what moved, when the neuron is no longer as the plan saw it. */
+  async #asksAgain(refusal: CortexError, secondHalf: boolean): Promise<boolean> {
+    if (refusal.code === "stale_generation") {
+      if (!secondHalf) throw await this.#stale(refusal);
+      this.#generation = undefined;
+      return true;
+    }
+    return errorKind(refusal.code).retryable && refusal.code !== "upstream_connection_error";
   }
 
   async #send(change: PlanChange, action: PlanAction): Promise<ChangeResponse> {
