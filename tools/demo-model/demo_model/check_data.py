@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import torch
 
-from . import corpus, export, restore, tokenizer, wide
+from . import asked, corpus, export, restore, tokenizer, wide
 from .corpus import Leakage
 from .dialogue import IM_START, Sample, dumps, render, text_of
 from .grammar import is_near
@@ -22,6 +22,9 @@ from .topics import FACTS
 from .unrelated_frames import UNRELATED
 from .wide_frames import WIDE
 
+# The open places in the sentences of each kind.
+SLOTS = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
+         "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
 TEMPLATE = Path(__file__).parent.parent / "chat_template.jinja"
 
 
@@ -48,18 +51,32 @@ def check_wide() -> None:
     assert is_near("hello, is it sunny in {c} today", wide.held_out()), "nor is a held-out frame with words around it"
     assert not is_near("how is the weather in {c}?", wide.held_out())
     source = Source(random.Random(6), "train", late=True, wide=True, more=True)
-    slots = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
-             "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
     for kind in WIDE:
         drawn = [wide.wording(source, kind) for _ in range(400)]
         assert len(set(drawn)) > 250, kind
         for text in drawn:
-            assert sorted(re.findall(r"{(\w)}", text)) == list(slots[kind]), text
+            assert sorted(re.findall(r"{(\w)}", text)) == list(SLOTS[kind]), text
             assert not re.search(r"[\[\]<>|\x01\x02]", text.replace("->", "")), text
             known = text.rstrip("?.").lower() in {
                 f.rstrip("?.").lower() for f in wide.OLD_FRAMES[kind].of("train", late=True)
             }
             assert known or not is_near(text, wide.held_out()), text
+
+
+def check_asked() -> None:
+    """The sentences written apart have their open places, and none of the last phase comes near a held-out one."""
+    for file in (asked.FILE, asked.MORE_FILE):
+        for kind, lines in asked.sections(file.read_text(encoding="utf-8")).items():
+            assert len(set(lines)) == len(lines), kind
+            for line in lines:
+                found = sorted(re.findall(r"{(\w)}", line))
+                assert len(found) == 1 if kind == "unrelated" else found == list(SLOTS.get(kind, "")), line
+    source = Source(random.Random(7), "train", late=True, wide=True, more=True, asked=True)
+    for kind in SLOTS:
+        options = asked.frames(kind)
+        assert len(options.train) > 2 * len(options.test) > 0, kind
+        for text in [make(source, kind) for make in (wide.apart, wide.fresh) for _ in range(100)]:
+            assert not is_near(text, asked.held_out_calls()) and not is_near(text, wide.held_out()), text
 
 
 def check_facts() -> None:
@@ -120,7 +137,7 @@ def check_restore() -> None:
 
 
 CHECKS = (
-    check_deterministic, check_disjoint, check_wide, check_facts, check_template, check_tokenizer, check_restore,
+    check_deterministic, check_disjoint, check_wide, check_asked, check_facts, check_template, check_tokenizer, check_restore,
 )  # fmt: skip
 
 

@@ -25,9 +25,11 @@ class Phase:
     peak: float
     end: float
     warmup: int
+    layers: int = 6
 
 
-# Lays the ground with the first wordings; adds more wordings; goes over it again with fresh words; widens the tools; settles.
+# Lays the ground with the first wordings; adds more wordings; goes over it again with fresh words; widens the tools; settles;
+# grows.
 PHASES = (
     Phase("first", samples=160_000, steps=700, minutes=25, peak=1.0, end=0.95, warmup=40),
     Phase("late", samples=130_000, steps=1900, minutes=44, peak=0.98, end=0.01, warmup=1),
@@ -36,11 +38,15 @@ PHASES = (
     Phase("tools", samples=40_000, steps=850, minutes=55, peak=0.4, end=0.01, warmup=40),
     # Some more of it, and more of the honest fallback, which the phase before had loosened.
     Phase("settle", samples=12_000, steps=230, minutes=10.5, peak=0.22, end=0.005, warmup=8),
+    # Two more layers, which begin by doing nothing, and time to make use of them.
+    Phase("grow", samples=20_000, steps=167, minutes=15, peak=0.5, end=0.48, warmup=30, layers=8),
+    # Sentences that were written apart from all frames join.
+    Phase("broad", samples=50_000, steps=1100, minutes=84, peak=0.48, end=0.004, warmup=1, layers=8),
 )
 
 
 # Where `train --from-gguf` goes on: with the first phase that the exported file has not seen.
-CONTINUE_AT = next(i for i, phase in enumerate(PHASES) if phase.name == "tools")
+CONTINUE_AT = next(i for i, phase in enumerate(PHASES) if phase.name == "grow")
 
 
 @dataclass(frozen=True)
