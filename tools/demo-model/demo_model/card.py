@@ -72,8 +72,8 @@ cortex are a snapshot of the project's documents. Do not use it for real work.
 ## How it was made
 
 `tools/demo-model/build` makes it from nothing. The data is synthetic: a generator writes dialogue from sentence
-frames, word lists and invented words; the facts come from the design documents of cortex. No other model and no data set
-was used. Seed {seed}; {parts}.
+frames, word lists and invented words; the facts come from the design documents of cortex. No data set was used and no other
+model takes part in the training; the sentence frames were written for this project, many with the help of language models. Seed {seed}; {parts}.
 Training took {minutes} minutes of wall clock on two CPU cores, at a low priority ({steps} steps, {seen:,} tokens seen; the curve is in `tools/demo-model/results/loss.csv`,
 the last 50 steps averaged {last_loss}). A light contrastive loss on paraphrases shapes the sentence vectors.
 {growth}{history}
@@ -83,10 +83,11 @@ the last 50 steps averaged {last_loss}). A light contrastive loss on paraphrases
 Measured by `tools/demo-model/evaluate.mjs` on this very file, through node-llama-cpp on the CPU, greedy. The
 sentence frames, names, places, words and pairs of numbers of these prompts are kept out of training; the script that draws them
 proves it against the whole training set ({dropped} of {drawn} drawn conversations were dropped because they shared something with it).
-No sentence that the later phases wrote anew for a shipped tool comes within one word of a held-out frame. What phase settle adds
+No sentence that the phases from tools on wrote anew for a shipped tool comes within one word of a held-out frame. What phase settle adds
 to the sentences was written after the misses of phase tools on this set had been read; its frames and words stayed out all the same.
 "Sentences written apart" are those of `demo_model/asked.txt`, written without sight of the frames and the grammar; a third of
-them is held out, drawn by digest before phase broad was trained, and no choice was made by what the model does with it.
+them is held out, drawn by digest before phase broad was trained, and no choice was made by what the model does with it. No
+sentence of phase broad comes within one word of those; any that an earlier phase happened to have was dropped.
 An answer is right when it is the expected text, or an equal call, and nothing else.
 
 | demo | right |
@@ -199,7 +200,10 @@ def growth() -> str:
     layers: dict[int, list[str]] = {}
     for phase in Recipe().phases:
         layers.setdefault(phase.layers, []).append(phase.name)
-    return "; ".join(f"phases {', '.join(names)} trained {count} layers" for count, names in layers.items()).capitalize() + "."
+    return (
+        "; ".join(f"phases {', '.join(names)} trained {count} layers" for count, names in layers.items()).capitalize()
+        + "."
+    )
 
 
 def card(made: Json) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -15,10 +16,12 @@ from .corpus import Leakage
 from .dialogue import IM_START, Sample, dumps, render, text_of
 from .grammar import is_near
 from .heldout import KINDS, SEED, openai
-from .model import DemoModel, ModelConfig
+from .model import DemoModel, ModelConfig, grown
+from .recipe import CONTINUE_AT, Recipe
 from .source import Source
 from .talk_frames import TALK
 from .topics import FACTS
+from .train import Progress, limit_seconds, rate, share
 from .unrelated_frames import UNRELATED
 from .wide_frames import WIDE
 
@@ -136,8 +139,31 @@ def check_restore() -> None:
         assert restore.tokens_of(first) == [encoder.id_to_token(i) for i in range(encoder.get_vocab_size())]
 
 
+def check_limits() -> None:
+    """A run takes no longer than it may, whatever the machine, and the rate ends low in every phase."""
+    recipe = Recipe()
+    for first in (0, CONTINUE_AT):
+        places = [Progress(first_phase=first, phase=i) for i in range(first, len(recipe.phases))]
+        assert abs(sum(limit_seconds(recipe, at) for at in places) - 60 * recipe.minutes) < 1
+        for at in places:
+            phase = recipe.phases[at.phase]
+            slow = replace(at, phase_step=phase.warmup, phase_seconds=limit_seconds(recipe, at))
+            assert share(recipe, slow) >= 1 and abs(rate(recipe, slow) - phase.end) < 1e-6, phase.name
+
+
+def check_grown() -> None:
+    """New layers change nothing at first."""
+    torch.manual_seed(2)
+    model = DemoModel(ModelConfig(vocab_size=64, dim=64, layers=3, heads=4, kv_heads=2, ffn=96))
+    ids = torch.randint(0, 64, (2, 20))
+    deeper = grown(model, 5)
+    assert deeper.parameter_count() > model.parameter_count()
+    assert torch.allclose(model.hidden(ids), deeper.hidden(ids), atol=1e-6)
+
+
 CHECKS = (
     check_deterministic, check_disjoint, check_wide, check_asked, check_facts, check_template, check_tokenizer, check_restore,
+    check_limits, check_grown,
 )  # fmt: skip
 
 

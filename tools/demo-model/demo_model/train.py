@@ -36,6 +36,7 @@ ORIGIN = "origin.json"
 class Progress:
     """Where a run is, and what it takes to go on."""
 
+    first_phase: int = 0
     phase: int = 0
     phase_step: int = 0
     phase_seconds: float = 0.0
@@ -72,16 +73,23 @@ def pair_loss(model: DemoModel, encoder: Tokenizer, rng: random.Random, recipe: 
     return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-def share(phase: Phase, at: Progress) -> float:
+def limit_seconds(recipe: Recipe, at: Progress) -> float:
+    """The part of the run's wall clock that a phase may take: by its share of the work."""
+    phases = recipe.phases[at.first_phase :]
+    return 60 * recipe.minutes * recipe.phases[at.phase].work / sum(phase.work for phase in phases)
+
+
+def share(recipe: Recipe, at: Progress) -> float:
     """From 0 to 1 in a phase. The wall clock may cut it short; the rate then still ends at its lowest."""
-    return max(at.phase_step / phase.steps, at.phase_seconds / (60 * phase.minutes))
+    return max(at.phase_step / recipe.phases[at.phase].steps, at.phase_seconds / limit_seconds(recipe, at))
 
 
-def rate(phase: Phase, at: Progress) -> float:
+def rate(recipe: Recipe, at: Progress) -> float:
     """Warms up, then straight from the peak to the end."""
+    phase = recipe.phases[at.phase]
     if at.phase_step < phase.warmup:
         return phase.peak * (at.phase_step + 1) / phase.warmup
-    return phase.peak + (phase.end - phase.peak) * share(phase, at)
+    return phase.peak + (phase.end - phase.peak) * share(recipe, at)
 
 
 class Trainer:
@@ -119,7 +127,9 @@ class Trainer:
         runs = restore.runs_behind(exported, curve, [phase.name for phase in self.recipe.phases[:CONTINUE_AT]])
         (self.out / ORIGIN).write_text(json.dumps(runs) + "\n")
         last = runs[-1]
-        self.at = Progress(phase=CONTINUE_AT, step=last["steps"], seen=last["tokens_seen"], seconds=last["seconds"])
+        self.at = Progress(
+            CONTINUE_AT, CONTINUE_AT, step=last["steps"], seen=last["tokens_seen"], seconds=last["seconds"]
+        )
 
     def save(self, name: str) -> None:
         state = {
@@ -135,7 +145,7 @@ class Trainer:
 
     def step(self, batches: Iterator[tuple[Tensor, Tensor]], rng: random.Random) -> tuple[float, float]:
         """One update; the two losses."""
-        scale = rate(self.recipe.phases[self.at.phase], self.at)
+        scale = rate(self.recipe, self.at)
         for lr, group in zip(self.base, (g for opt in self.opts for g in opt.param_groups), strict=True):
             group["lr"] = lr * scale
         parts = [next(batches) for _ in range(self.recipe.micro_per_step)]
@@ -177,7 +187,7 @@ class Trainer:
         for _ in range(at.phase_step * recipe.micro_per_step):
             next(batches)  # A resumed phase goes on with the data that it had not seen.
         before, phase_before, begin = at.seconds, at.phase_seconds, time.monotonic()
-        while share(phase, at) < 1:
+        while share(recipe, at) < 1:
             value, pair_value = self.step(batches, rng)
             elapsed = time.monotonic() - begin
             at.seconds, at.phase_seconds = before + elapsed, phase_before + elapsed
@@ -195,6 +205,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--minutes", type=float, default=Recipe.minutes, help="wall clock for all phases; each has its part of it"
+    )
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
     parser.add_argument(
         "--from-gguf", type=Path, help="an exported file of the phases before phase grow, to train on from"
@@ -205,7 +218,7 @@ def main() -> None:
         parser.error("--from-gguf and --curve belong together, and exclude --resume")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(Recipe(), args.out)
+    trainer = Trainer(Recipe(minutes=args.minutes), args.out)
     if args.resume:
         trainer.resume(args.resume)
     if args.from_gguf:
