@@ -44,6 +44,7 @@ const TALK_TOPICS = [
   "several",
 ];
 const SHIPPED_TOPICS = ["tool", "two_steps"];
+const ASKED_TOPICS = ["asked_tool", "asked_two_steps"];
 
 /** Figures per topic and the sums that the requirements ask for. */
 export function tally(results) {
@@ -53,10 +54,14 @@ export function tally(results) {
     topics[key] ??= [];
     topics[key].push(result);
   }
-  const calls = results.filter((r) => SHIPPED_TOPICS.includes(r.topic) && r.part === "call");
+  const calls = (of) => {
+    const found = results.filter((r) => of.includes(r.topic) && r.part === "call");
+    return { ...share(found), wellFormed: found.filter((r) => r.wellFormed).length };
+  };
   return {
     demoTopics: share(results.filter((r) => TALK_TOPICS.includes(r.topic))),
-    shippedToolCalls: { ...share(calls), wellFormed: calls.filter((r) => r.wellFormed).length },
+    shippedToolCalls: calls(SHIPPED_TOPICS),
+    askedToolCalls: calls(ASKED_TOPICS),
     answersFromToolResults: share(
       results.filter((r) => SHIPPED_TOPICS.includes(r.topic) && r.part === "answer"),
     ),

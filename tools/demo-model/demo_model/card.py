@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import corpus
-from .recipe import CONTINUE_AT, Recipe, streams
+from .recipe import Recipe, streams
 from .shipped_tools import NAMES
 from .topics import FACTS
 
@@ -38,6 +38,12 @@ TITLES = {
     "foreign_tool: call": "call of a tool never seen in training",
     "foreign_tool: answer": "answer from the result of such a tool",
     "facts_new_subject": "facts whose subject itself is worded anew",
+    "asked_tool: call": "sentences written apart: single call of a shipped tool",
+    "asked_tool: answer": "sentences written apart: answer in words from the tool's result",
+    "asked_two_steps: call": "sentences written apart: each call of a two-step conversation",
+    "asked_two_steps: answer": "sentences written apart: final answer of a two-step conversation",
+    "asked_tools_unused": "sentences written apart: something missing, so asked back",
+    "asked_fallback": "sentences written apart: unrelated questions, honest fallback",
 }
 
 CARD = """# cortex demo: model card
@@ -66,18 +72,22 @@ cortex are a snapshot of the project's documents. Do not use it for real work.
 ## How it was made
 
 `tools/demo-model/build` makes it from nothing. The data is synthetic: a generator writes dialogue from sentence
-frames, word lists and invented words; the facts come from the design documents of cortex. No other model and no data set
-was used. Seed {seed}; {parts}.
+frames, word lists and invented words; the facts come from the design documents of cortex. No data set was used and no other
+model takes part in the training; the sentence frames were written for this project, many with the help of language models. Seed {seed}; {parts}.
 Training took {minutes} minutes of wall clock on two CPU cores, at a low priority ({steps} steps, {seen:,} tokens seen; the curve is in `tools/demo-model/results/loss.csv`,
-the last 50 steps averaged {last_loss}). A light contrastive loss on paraphrases shapes the sentence vectors.{history}
+the last 50 steps averaged {last_loss}). A light contrastive loss on paraphrases shapes the sentence vectors.
+{growth}{history}
 
 ## What it can do
 
 Measured by `tools/demo-model/evaluate.mjs` on this very file, through node-llama-cpp on the CPU, greedy. The
 sentence frames, names, places, words and pairs of numbers of these prompts are kept out of training; the script that draws them
 proves it against the whole training set ({dropped} of {drawn} drawn conversations were dropped because they shared something with it).
-No sentence that the later phases wrote anew for a shipped tool comes within one word of a held-out frame. What phase settle adds
+No sentence that the phases from tools on wrote anew for a shipped tool comes within one word of a held-out frame. What phase settle adds
 to the sentences was written after the misses of phase tools on this set had been read; its frames and words stayed out all the same.
+"Sentences written apart" are those of `demo_model/asked.txt`, written without sight of the frames and the grammar; a third of
+them is held out, drawn by digest before phase broad was trained, and no choice was made by what the model does with it. No
+sentence of phase broad comes within one word of those; any that an earlier phase happened to have was dropped.
 An answer is right when it is the expected text, or an equal call, and nothing else.
 
 | demo | right |
@@ -115,15 +125,14 @@ def summary(figures: Json) -> str:
     lines = {
         "demo topics, all together": figures["demoTopics"],
         "tool calls for the shipped tools": figures["shippedToolCalls"],
+        "tool calls for the shipped tools, sentences written apart": figures["askedToolCalls"],
         "answers from tool results": figures["answersFromToolResults"],
         "honest fallback": figures["fallback"],
     }
     rows = [f"| {title} | {percent(f['rate'])} ({f['right']} of {f['asked']}) |" for title, f in lines.items()]
-    calls = figures["shippedToolCalls"]
-    rows.insert(
-        2,
-        f"| of these calls, well-formed | {percent(calls['wellFormed'] / calls['asked'])} ({calls['wellFormed']} of {calls['asked']}) |",
-    )
+    for at, calls in ((2, figures["shippedToolCalls"]), (4, figures["askedToolCalls"])):
+        share = percent(calls["wellFormed"] / calls["asked"])
+        rows.insert(at, f"| of these calls, well-formed | {share} ({calls['wellFormed']} of {calls['asked']}) |")
     return "\n".join(rows)
 
 
@@ -154,24 +163,46 @@ def record(out: Path) -> Json:
             "tokens_seen": seen,
             "last_loss": float(loss),
             "cpu_cores": 2,
-            "continued_from": json.loads(origin.read_text()) if origin.exists() else None,
+            "earlier_runs": json.loads(origin.read_text()) if origin.exists() else [],
         },
         "evaluation": json.loads((out / "figures.json").read_text()),
     }
 
 
-def history(training: Json) -> str:
+def runs_of(made: Json) -> list[Json]:
+    """The runs behind the file, the last one last; their counts begin at nothing."""
+    earlier, training = made["training"]["earlier_runs"], made["training"]
+    known = [name for run in earlier for name in run["phases"]]
+    phases = [phase.name for phase in Recipe().phases if phase.name not in known]
+    counts = {key: training[key] for key in ("steps", "tokens_seen", "seconds")}
+    return [*earlier, {"sha256": made["sha256"], "phases": phases, **counts}]
+
+
+def history(runs: list[Json]) -> str:
     """How a file came about that one run did not make alone."""
-    origin = training["continued_from"]
-    if not origin:
+    if len(runs) == 1:
         return ""
-    names = [phase.name for phase in Recipe().phases]
-    before, after = ", ".join(names[:CONTINUE_AT]), " and ".join(names[CONTINUE_AT:])
+    lines = []
+    for before, run in zip([{"steps": 0, "seconds": 0}, *runs], runs, strict=False):
+        minutes = round((run["seconds"] - before["seconds"]) / 60)
+        lines.append(
+            f"- phases {', '.join(run['phases'])}: {run['steps'] - before['steps']} steps, {minutes} minutes; gave `{run['sha256']}`"
+        )
     return (
-        f"\n\nThis file was made in two runs. The first ran phases {before} ({origin['steps']} steps, {round(origin['seconds'] / 60)} "
-        f"minutes) and gave the file with the sha256\n`{origin['sha256']}`; its checkpoint had not been kept.\n"
-        f"Phases {after} went on from that file, so from weights that Q8_0 had rounded and with fresh optimisers, for {training['steps'] - origin['steps']} steps, "
-        f"{round((training['seconds'] - origin['seconds']) / 60)} minutes\nat a low priority beside other work. `build` from nothing runs all phases at once."
+        "\n\nThis file was made in several runs, each but the first going on from the exported file of the one before, so from weights\n"
+        "that Q8_0 had rounded and with fresh optimisers (tools/demo-model/README.md says why). `build` from nothing runs all phases at once.\n\n"
+        + "\n".join(lines)
+    )
+
+
+def growth() -> str:
+    """Which phases trained how many layers."""
+    layers: dict[int, list[str]] = {}
+    for phase in Recipe().phases:
+        layers.setdefault(phase.layers, []).append(phase.name)
+    return (
+        "; ".join(f"phases {', '.join(names)} trained {count} layers" for count, names in layers.items()).capitalize()
+        + "."
     )
 
 
@@ -190,8 +221,8 @@ def card(made: Json) -> str:
         megabytes=f"{made['bytes'] / 1e6:.1f}", facts=len(FACTS), file=made["file"], bytes=made["bytes"], sha256=made["sha256"],
         layers=config["layers"], dim=config["dim"], heads=config["heads"], kv_heads=config["kv_heads"], ffn=config["ffn"],
         parameters=made["parameters"], context=config["context"], vocab=config["vocab_size"],
-        seed=made["data"]["seed"], parts=parts,
-        minutes=round(training["seconds"] / 60), steps=training["steps"], seen=training["tokens_seen"], last_loss=training["last_loss"], history=history(training),
+        seed=made["data"]["seed"], parts=parts, growth=growth(),
+        minutes=round(training["seconds"] / 60), steps=training["steps"], seen=training["tokens_seen"], last_loss=training["last_loss"], history=history(runs_of(made)),
         dropped=figures["heldOut"]["droppedAsSeen"], drawn=figures["heldOut"]["samples"], summary=summary(figures), rows="\n".join(rows),
         pairs=vectors["pairs"], triplets=percent(vectors["paraphraseNearerThanStranger"]), nearest=percent(vectors["paraphraseIsNearestOf60"]),
         para=vectors["meanCosineParaphrase"], strange=vectors["meanCosineStranger"], cosine=vectors["lowestCosineToPython"],
@@ -215,6 +246,7 @@ def main() -> None:
     (args.assets / "MODEL_CARD.md").write_text(card(made))
     (args.assets / "demo-model.json").write_text(json.dumps(made, indent=2) + "\n")
     args.results.mkdir(exist_ok=True)
+    (args.results / "runs.json").write_text(json.dumps(runs_of(made), indent=2) + "\n")
     for name in ("loss.csv", "figures.json", "data.json"):
         shutil.copy(args.out / name, args.results / name)
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 import random
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
 import torch
 
-from . import corpus, export, restore, tokenizer, wide
+from . import asked, corpus, export, restore, tokenizer, wide
 from .corpus import Leakage
 from .dialogue import IM_START, Sample, dumps, render, text_of
 from .grammar import is_near
 from .heldout import KINDS, SEED, openai
-from .model import DemoModel, ModelConfig
+from .model import DemoModel, ModelConfig, grown
+from .recipe import CONTINUE_AT, Recipe
 from .source import Source
 from .talk_frames import TALK
 from .topics import FACTS
+from .train import Progress, limit_seconds, rate, share
 from .unrelated_frames import UNRELATED
 from .wide_frames import WIDE
 
+# The open places in the sentences of each kind.
+SLOTS = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
+         "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
 TEMPLATE = Path(__file__).parent.parent / "chat_template.jinja"
 
 
@@ -48,18 +54,32 @@ def check_wide() -> None:
     assert is_near("hello, is it sunny in {c} today", wide.held_out()), "nor is a held-out frame with words around it"
     assert not is_near("how is the weather in {c}?", wide.held_out())
     source = Source(random.Random(6), "train", late=True, wide=True, more=True)
-    slots = {"calculate": "e", "convert_units": "abv", "list_models": "", "model_status": "m", "first": "", "two_weather": "ab",
-             "two_time": "ab", "both": "a", "fahrenheit": "a", "get_weather": "c", "get_time": "c"}  # fmt: skip
     for kind in WIDE:
         drawn = [wide.wording(source, kind) for _ in range(400)]
         assert len(set(drawn)) > 250, kind
         for text in drawn:
-            assert sorted(re.findall(r"{(\w)}", text)) == list(slots[kind]), text
+            assert sorted(re.findall(r"{(\w)}", text)) == list(SLOTS[kind]), text
             assert not re.search(r"[\[\]<>|\x01\x02]", text.replace("->", "")), text
             known = text.rstrip("?.").lower() in {
                 f.rstrip("?.").lower() for f in wide.OLD_FRAMES[kind].of("train", late=True)
             }
             assert known or not is_near(text, wide.held_out()), text
+
+
+def check_asked() -> None:
+    """The sentences written apart have their open places, and none of the last phase comes near a held-out one."""
+    for file in (asked.FILE, asked.MORE_FILE):
+        for kind, lines in asked.sections(file.read_text(encoding="utf-8")).items():
+            assert len(set(lines)) == len(lines), kind
+            for line in lines:
+                found = sorted(re.findall(r"{(\w)}", line))
+                assert len(found) == 1 if kind == "unrelated" else found == list(SLOTS.get(kind, "")), line
+    source = Source(random.Random(7), "train", late=True, wide=True, more=True, asked=True)
+    for kind in SLOTS:
+        options = asked.frames(kind)
+        assert len(options.train) > 2 * len(options.test) > 0, kind
+        for text in [make(source, kind) for make in (wide.apart, wide.fresh) for _ in range(100)]:
+            assert not is_near(text, asked.held_out_calls()) and not is_near(text, wide.held_out()), text
 
 
 def check_facts() -> None:
@@ -119,8 +139,31 @@ def check_restore() -> None:
         assert restore.tokens_of(first) == [encoder.id_to_token(i) for i in range(encoder.get_vocab_size())]
 
 
+def check_limits() -> None:
+    """A run takes no longer than it may, whatever the machine, and the rate ends low in every phase."""
+    recipe = Recipe()
+    for first in (0, CONTINUE_AT):
+        places = [Progress(first_phase=first, phase=i) for i in range(first, len(recipe.phases))]
+        assert abs(sum(limit_seconds(recipe, at) for at in places) - 60 * recipe.minutes) < 1
+        for at in places:
+            phase = recipe.phases[at.phase]
+            slow = replace(at, phase_step=phase.warmup, phase_seconds=limit_seconds(recipe, at))
+            assert share(recipe, slow) >= 1 and abs(rate(recipe, slow) - phase.end) < 1e-6, phase.name
+
+
+def check_grown() -> None:
+    """New layers change nothing at first."""
+    torch.manual_seed(2)
+    model = DemoModel(ModelConfig(vocab_size=64, dim=64, layers=3, heads=4, kv_heads=2, ffn=96))
+    ids = torch.randint(0, 64, (2, 20))
+    deeper = grown(model, 5)
+    assert deeper.parameter_count() > model.parameter_count()
+    assert torch.allclose(model.hidden(ids), deeper.hidden(ids), atol=1e-6)
+
+
 CHECKS = (
-    check_deterministic, check_disjoint, check_wide, check_facts, check_template, check_tokenizer, check_restore,
+    check_deterministic, check_disjoint, check_wide, check_asked, check_facts, check_template, check_tokenizer, check_restore,
+    check_limits, check_grown,
 )  # fmt: skip
 
 

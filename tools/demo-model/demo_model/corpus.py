@@ -64,17 +64,22 @@ SHARES: dict[str, dict[str, int]] = {
               "two_steps": 14, "tools_unused": 9, "foreign_tool": 9, "several": 5},
     "settle": {"facts": 12, "talk": 4, "fallback": 30, "refusal": 9, "arithmetic": 8, "extraction": 7, "rewriting": 7, "tool": 40,
                "two_steps": 14, "tools_unused": 11, "foreign_tool": 6, "several": 5},
+    "grow": {"facts": 13, "talk": 4, "fallback": 18, "refusal": 7, "arithmetic": 10, "extraction": 10, "rewriting": 11, "tool": 40,
+             "two_steps": 12, "tools_unused": 10, "foreign_tool": 9, "several": 5},
+    "broad": {"facts": 13, "talk": 4, "fallback": 20, "refusal": 6, "arithmetic": 11, "extraction": 10, "rewriting": 11, "tool": 44,
+              "two_steps": 12, "tools_unused": 10, "foreign_tool": 9, "several": 5},
 }  # fmt: skip
 
 
-WIDE_PHASES = ("tools", "settle")
+WIDE_PHASES = ("tools", "settle", "grow", "broad")
 
 
 def samples(seed: int, split: Split, count: int, phase: str = "first") -> Iterator[Sample]:
     """The stream of a phase. Deterministic: the same seed gives the same samples in the same order."""
     source = Source(
-        random.Random(seed), split, late=phase != "first", wide=phase in WIDE_PHASES, more=phase == "settle"
-    )
+        random.Random(seed), split, late=phase != "first", wide=phase in WIDE_PHASES, more=phase in WIDE_PHASES[1:],
+        asked=phase == "broad",
+    )  # fmt: skip
     names = list(MIX)
     weights = [SHARES[phase][name] for name in names]
     for _ in range(count):
@@ -89,9 +94,9 @@ def samples(seed: int, split: Split, count: int, phase: str = "first") -> Iterat
         yield sample
 
 
-def one_kind(seed: int, split: Split, make: Maker, count: int) -> list[Sample]:
+def one_kind(seed: int, split: Split, make: Maker, count: int, asked: bool = False) -> list[Sample]:
     """Distinct samples of one kind, for the evaluation."""
-    source = Source(random.Random(seed), split)
+    source = Source(random.Random(seed), split, asked=asked)
     seen: dict[str, Sample] = {}
     for _ in range(count * 50):
         source.slots.clear()
@@ -117,6 +122,18 @@ def prompts_of(sample: Sample) -> list[str]:
     return [m.get("content") or "" for m in sample.messages if m["role"] == "user"]
 
 
+def frames_of(sample: Sample) -> list[str]:
+    """The prompts with their open words taken out again; those of short words and talk are no sentence of their own."""
+    found = []
+    for prompt in prompts_of(sample):
+        text = prompt
+        for slot in sorted(sample.slots, key=len, reverse=True):
+            text = text.replace(slot, "\0")
+        if "\0" in text:
+            found.append(" ".join(re.findall(r"\0|[a-z']+", text.lower())))
+    return found
+
+
 class Leakage:
     """What training has seen, to prove that the evaluation is held out."""
 
@@ -124,10 +141,12 @@ class Leakage:
         self.words: set[str] = set()
         self.slots: set[str] = set()
         self.prompts: set[str] = set()
+        self.frames: set[str] = set()
         for sample in training:
             self.words.update(WORD.findall(text_of(sample).lower()))
             self.slots.update(slot.lower() for slot in sample.slots)
             self.prompts.update(prompt.lower().strip("?!. ") for prompt in prompts_of(sample))
+            self.frames.update(frames_of(sample))
 
     def problems(self, sample: Sample) -> list[str]:
         """Why a test sample is not held out; empty when it is."""
@@ -136,3 +155,7 @@ class Leakage:
         found += [f"word {word}" for word in words if word in self.words]
         prompts = [prompt.lower().strip("?!. ") for prompt in prompts_of(sample)]
         return found + [f"prompt {prompt}" for prompt in prompts if prompt in self.prompts]
+
+    def knows_sentence(self, sample: Sample) -> bool:
+        """Whether training had one of its sentences with other words in its open places."""
+        return any(frame in self.frames for frame in frames_of(sample))

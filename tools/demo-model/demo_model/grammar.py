@@ -38,6 +38,11 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(WORD.findall(text.lower()))
 
 
+@lru_cache(maxsize=200_000)
+def vocabulary(text: str) -> frozenset[str]:
+    return frozenset(words(text))
+
+
 def distance(first: tuple[str, ...], second: tuple[str, ...]) -> int:
     """How many words must be put in, taken out or changed to make one of the other."""
     row = list(range(len(second) + 1))
@@ -51,11 +56,15 @@ def distance(first: tuple[str, ...], second: tuple[str, ...]) -> int:
 def is_near(text: str, frames: Iterable[str]) -> bool:
     """Whether a sentence is almost one of the frames: training must not come so near to what is held out."""
     mine = words(text)
+    has = frozenset(mine)
     for frame in frames:
-        other = words(frame)
-        if any(mine[i : i + len(other)] == other for i in range(len(mine) - len(other) + 1)):
+        other, theirs = words(frame), vocabulary(frame)
+        if theirs <= has and any(mine[i : i + len(other)] == other for i in range(len(mine) - len(other) + 1)):
             return True
         least = 3 if len(other) >= LONG else 2
-        if abs(len(mine) - len(other)) < least and distance(mine, other) < least:
+        # So many words must at least be changed; counting them is cheap, and most sentences are far away.
+        if abs(len(mine) - len(other)) >= least or len(has - theirs) >= least or len(theirs - has) >= least:
+            continue
+        if distance(mine, other) < least:
             return True
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -149,3 +149,22 @@ class DemoModel(nn.Module):
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
+
+
+def grown(model: DemoModel, layers: int) -> DemoModel:
+    """The same function in a deeper network: the new layers, spread evenly, copy the one below but add nothing yet.
+
+    What they read is of use from the first step on; what they write begins at zero.
+    """
+    wider = DemoModel(replace(model.config, layers=layers))
+    wider.embedding.load_state_dict(model.embedding.state_dict())
+    wider.norm.load_state_dict(model.norm.state_dict())
+    below = -1
+    for i, block in enumerate(wider.blocks):
+        source = (i * model.config.layers) // layers
+        block.load_state_dict(model.blocks[source].state_dict())
+        if source == below:
+            nn.init.zeros_(block.attention.out.weight)
+            nn.init.zeros_(block.ffn.down.weight)
+        below = source
+    return wider

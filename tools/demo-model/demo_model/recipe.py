@@ -21,32 +21,44 @@ class Phase:
     name: str
     samples: int
     steps: int
-    minutes: float
     peak: float
     end: float
     warmup: int
+    layers: int = 6
+
+    @property
+    def work(self) -> int:
+        """What it costs, in steps of one layer."""
+        return self.steps * self.layers
 
 
-# Lays the ground with the first wordings; adds more wordings; goes over it again with fresh words; widens the tools; settles.
+# Lays the ground with the first wordings; adds more wordings; goes over it again with fresh words; widens the tools; settles;
+# grows; hears how others say it. The steps are those that the shipped file has seen.
 PHASES = (
-    Phase("first", samples=160_000, steps=700, minutes=25, peak=1.0, end=0.95, warmup=40),
-    Phase("late", samples=130_000, steps=1900, minutes=44, peak=0.98, end=0.01, warmup=1),
-    Phase("last", samples=130_000, steps=1900, minutes=50, peak=0.6, end=0.01, warmup=30),
+    Phase("first", samples=160_000, steps=700, peak=1.0, end=0.95, warmup=40),
+    Phase("late", samples=130_000, steps=1073, peak=0.98, end=0.01, warmup=1),
+    Phase("last", samples=130_000, steps=729, peak=0.6, end=0.01, warmup=30),
     # Mostly calls of the shipped tools, in the sentences of a grammar.
-    Phase("tools", samples=40_000, steps=850, minutes=55, peak=0.4, end=0.01, warmup=40),
+    Phase("tools", samples=40_000, steps=501, peak=0.4, end=0.01, warmup=40),
     # Some more of it, and more of the honest fallback, which the phase before had loosened.
-    Phase("settle", samples=12_000, steps=230, minutes=10.5, peak=0.22, end=0.005, warmup=8),
+    Phase("settle", samples=12_000, steps=230, peak=0.22, end=0.005, warmup=8),
+    # Two more layers, which begin by doing nothing, and time to make use of them.
+    Phase("grow", samples=20_000, steps=167, peak=0.5, end=0.48, warmup=30, layers=8),
+    # Sentences that were written apart from all frames join.
+    Phase("broad", samples=50_000, steps=1063, peak=0.48, end=0.004, warmup=1, layers=8),
 )
 
 
 # Where `train --from-gguf` goes on: with the first phase that the exported file has not seen.
-CONTINUE_AT = next(i for i, phase in enumerate(PHASES) if phase.name == "tools")
+CONTINUE_AT = next(i for i, phase in enumerate(PHASES) if phase.name == "grow")
 
 
 @dataclass(frozen=True)
 class Recipe:
     seed: int = 31313
     phases: tuple[Phase, ...] = PHASES
+    # Wall clock for all phases of a run together; each has its part of it, and ends with it.
+    minutes: float = 120
     vocab: int = 2560
     spaced_words: int = 560
     micro_tokens: int = 2048

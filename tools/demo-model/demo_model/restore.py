@@ -7,6 +7,7 @@ what was trained. `check_restore` in check_data.py holds this to the export.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import gguf
@@ -15,6 +16,9 @@ import torch
 
 from .export import FIXED_NAMES, LAYER_NAMES
 from .model import ModelConfig
+
+# Which runs made the file that the project ships; written beside its card.
+RUNS = Path(__file__).parent.parent / "results" / "runs.json"
 
 
 def unpermute(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -28,15 +32,16 @@ def tokens_of(file: Path) -> list[str]:
     return gguf.GGUFReader(file).get_field("tokenizer.ggml.tokens").contents()
 
 
-def origin_of(file: Path, curve: Path) -> dict[str, str | int | float]:
-    """Which file a run goes on from, and how far the run behind it had come: for the card."""
+def runs_behind(file: Path, curve: Path, phases: list[str]) -> list[dict[str, object]]:
+    """The runs that made a file, the last one last: as they were kept, or what the file and its curve say of one."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    known = json.loads(RUNS.read_text()) if RUNS.exists() else []
+    for i, run in enumerate(known):
+        if run["sha256"] == digest:
+            return known[: i + 1]
     step, seen, _, _, seconds = curve.read_text().splitlines()[-1].split(",")
-    return {
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "steps": int(step) + 1,
-        "tokens_seen": int(seen),
-        "seconds": float(seconds),
-    }
+    counts = {"steps": int(step) + 1, "tokens_seen": int(seen), "seconds": float(seconds)}
+    return [{"sha256": digest, "phases": phases, **counts}]
 
 
 def state_of(file: Path, config: ModelConfig) -> dict[str, torch.Tensor]:

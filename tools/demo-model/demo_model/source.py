@@ -56,6 +56,8 @@ class Source:
     # The fourth phase: sentences come from the wide grammar, and words are more mixed.
     wide: bool = False
     more: bool = False
+    # The last phase: some sentences are those of asked.txt; held out, all of them are.
+    asked: bool = False
     slots: list[str] = field(default_factory=list)
 
     def take_slots(self) -> list[str]:

@@ -341,3 +341,11 @@ MISSING: list[tuple[str, Frames, str]] = [
         ! tell me the status. | is my model loaded?
      """), "Which model do you mean?"),
 ]  # fmt: skip
+# The tool and the answer for requests of asked.txt that leave out what the tool needs.
+ASKED_MISSING: dict[str, tuple[str, str]] = {
+    "missing_weather": ("get_weather", "In which city?"),
+    "missing_time": ("get_time", "In which city?"),
+    "missing_units": ("convert_units", "Convert what into what?"),
+    "missing_sum": ("calculate", "What shall I calculate?"),
+    "missing_model": ("model_status", "Which model do you mean?"),
+}

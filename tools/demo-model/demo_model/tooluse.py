@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import shipped_tools, topics, wide
+from . import asked, shipped_tools, topics, wide
 from .dialogue import Json, Message, Sample, assistant, call, dumps, tool_result, user
 from .other_tools import distractor
 from .source import Source
-from .tool_frames import MISSING, NO_TOOL
+from .tool_frames import ASKED_MISSING, MISSING, NO_TOOL
 
 UNITS = ("km miles meters feet inches cm mm yards kg pounds grams ounces liters gallons celsius fahrenheit kelvin hours minutes "
          "seconds days weeks knots bytes megabytes gigabytes acres hectares pints cups stones tonnes").split()  # fmt: skip
@@ -247,6 +247,26 @@ def two_steps(source: Source) -> Sample:
     return rename(source, sample) if source.split == "train" and source.chance(0.15) else sample
 
 
+def _missing(source: Source) -> tuple[str, list[Message]]:
+    """A request that leaves out what its tool needs: the tool, and the question back."""
+    if source.asked and (source.split == "test" or source.chance(0.5)):
+        kind = source.pick(list(ASKED_MISSING))
+        name, answer = ASKED_MISSING[kind]
+        text = source.polish(source.frame(asked.frames(kind)))
+    else:
+        name, options, answer = source.pick(MISSING)
+        text = source.frame(options.cut(" | "))
+        if source.wide and source.chance(0.6):
+            text = wide.without_slot(source, name)
+    return name, [user(text), assistant(answer)]
+
+
+def missing(source: Source) -> Sample:
+    """Evaluation only: nothing but such requests."""
+    name, messages = _missing(source)
+    return Sample("tools_unused", messages, offer(source, [name]), source.take_slots())
+
+
 def without_call(source: Source) -> Sample:
     """Tools are offered, but the right answer is in words."""
     kind = source.pick(("chat", "chat", "chat", "missing", "no_tool"))
@@ -254,12 +274,8 @@ def without_call(source: Source) -> Sample:
     if kind == "chat":
         messages = topics.chat_turns(source)
     elif kind == "missing":
-        name, options, answer = source.pick(MISSING)
+        name, messages = _missing(source)
         needed = [name]
-        text = source.frame(options.cut(" | "))
-        if source.wide and source.chance(0.6):
-            text = wide.without_slot(source, name)
-        messages = [user(text), assistant(answer)]
     else:
         options, _ = topics.CANNOT[1]
         messages = [user(source.polish(topics.fill(source, source.frame(options)))), assistant(NO_TOOL[0], NO_TOOL)]

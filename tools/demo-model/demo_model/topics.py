@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import wide
+from . import asked, wide
 from .dialogue import Message, Sample, assistant, user
 from .facts import FRAMES, Fact, parse_facts, question
 from .source import Source
@@ -54,8 +54,11 @@ def talk(source: Source) -> Sample:
 
 
 def unknown(source: Source) -> Sample:
-    options = UNRELATED if source.chance(0.8) else STRANGE_CORTEX
-    text = source.polish(fill(source, source.frame(options)).replace("  ", " "))
+    if source.asked and (source.split == "test" or source.chance(0.5)):
+        frame = source.frame(asked.frames(source.pick(("unrelated", "unrelated", "unrelated_plain"))))
+    else:
+        frame = source.frame(UNRELATED if source.chance(0.8) else STRANGE_CORTEX)
+    text = source.polish(fill(source, frame).replace("  ", " "))
     return Sample("fallback", [user(text), assistant(source.pick(DONT_KNOW), DONT_KNOW)], slots=source.take_slots())
 
 

@@ -1,6 +1,6 @@
 """Trains the model on the CPU: `python -m demo_model.train`. See the README for the recipe.
 
-`--from-gguf FILE --curve CSV` trains only phase tools and what follows, on from an exported file of the phases before and
+`--from-gguf FILE --curve CSV` trains only phase grow and what follows, on from an exported file of the phases before and
 the loss curve of their run, for when their checkpoint is gone. The optimisers then begin anew.
 """
 
@@ -24,11 +24,11 @@ from torch import Tensor
 
 from . import pairs, restore
 from .dataset import micro_batches
-from .model import DemoModel, ModelConfig
+from .model import DemoModel, ModelConfig, grown
 from .optim import optimisers
 from .recipe import CONTINUE_AT, Phase, Recipe, prepare
 
-# Says of a run that went on from an exported file which one that was.
+# Says of a run that went on from an exported file which runs had made that one.
 ORIGIN = "origin.json"
 
 
@@ -36,6 +36,7 @@ ORIGIN = "origin.json"
 class Progress:
     """Where a run is, and what it takes to go on."""
 
+    first_phase: int = 0
     phase: int = 0
     phase_step: int = 0
     phase_seconds: float = 0.0
@@ -72,16 +73,23 @@ def pair_loss(model: DemoModel, encoder: Tokenizer, rng: random.Random, recipe: 
     return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
 
-def share(phase: Phase, at: Progress) -> float:
+def limit_seconds(recipe: Recipe, at: Progress) -> float:
+    """The part of the run's wall clock that a phase may take: by its share of the work."""
+    phases = recipe.phases[at.first_phase :]
+    return 60 * recipe.minutes * recipe.phases[at.phase].work / sum(phase.work for phase in phases)
+
+
+def share(recipe: Recipe, at: Progress) -> float:
     """From 0 to 1 in a phase. The wall clock may cut it short; the rate then still ends at its lowest."""
-    return max(at.phase_step / phase.steps, at.phase_seconds / (60 * phase.minutes))
+    return max(at.phase_step / recipe.phases[at.phase].steps, at.phase_seconds / limit_seconds(recipe, at))
 
 
-def rate(phase: Phase, at: Progress) -> float:
+def rate(recipe: Recipe, at: Progress) -> float:
     """Warms up, then straight from the peak to the end."""
+    phase = recipe.phases[at.phase]
     if at.phase_step < phase.warmup:
         return phase.peak * (at.phase_step + 1) / phase.warmup
-    return phase.peak + (phase.end - phase.peak) * share(phase, at)
+    return phase.peak + (phase.end - phase.peak) * share(recipe, at)
 
 
 class Trainer:
@@ -91,29 +99,37 @@ class Trainer:
         self.recipe, self.out = recipe, out
         torch.manual_seed(recipe.seed)
         self.encoder, self.data = prepare(recipe, out)
-        self.model = DemoModel(ModelConfig(vocab_size=self.encoder.get_vocab_size()))
-        self.opts = optimisers(self.model, recipe.matrix_lr, recipe.other_lr)
-        self.base = [group["lr"] for opt in self.opts for group in opt.param_groups]
+        config = ModelConfig(vocab_size=self.encoder.get_vocab_size(), layers=recipe.phases[0].layers)
+        self.adopt(DemoModel(config))
         self.at = Progress()
+
+    def adopt(self, model: DemoModel) -> None:
+        """The network to train, with optimisers that know nothing yet."""
+        self.model = model
+        self.opts = optimisers(model, self.recipe.matrix_lr, self.recipe.other_lr)
+        self.base = [group["lr"] for opt in self.opts for group in opt.param_groups]
 
     def resume(self, checkpoint: Path) -> None:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        self.adopt(DemoModel(ModelConfig(**state["config"])))
         self.model.load_state_dict(state["model"])
         for opt, saved in zip(self.opts, state.get("optimisers", []), strict=False):
             opt.load_state_dict(saved)
         self.at = Progress(**{field.name: state[field.name] for field in fields(Progress)})
 
     def continue_from(self, exported: Path, curve: Path) -> None:
-        """Takes the weights of an exported file and the count of steps from its curve; phase tools comes next."""
+        """Takes the weights of an exported file and the count of steps from its curve; phase grow comes next."""
         vocabulary = self.encoder.get_vocab()
         if restore.tokens_of(exported) != sorted(vocabulary, key=vocabulary.__getitem__):
             raise SystemExit(f"{exported.name} has another vocabulary than the tokenizer of this recipe")
         self.model.load_state_dict(restore.state_of(exported, self.model.config))
         shutil.copyfile(curve, self.out / "loss.csv")
-        origin = restore.origin_of(exported, curve)
-        (self.out / ORIGIN).write_text(json.dumps(origin) + "\n")
-        at = {"step": origin["steps"], "seen": origin["tokens_seen"], "seconds": origin["seconds"]}
-        self.at = Progress(phase=CONTINUE_AT, **at)
+        runs = restore.runs_behind(exported, curve, [phase.name for phase in self.recipe.phases[:CONTINUE_AT]])
+        (self.out / ORIGIN).write_text(json.dumps(runs) + "\n")
+        last = runs[-1]
+        self.at = Progress(
+            CONTINUE_AT, CONTINUE_AT, step=last["steps"], seen=last["tokens_seen"], seconds=last["seconds"]
+        )
 
     def save(self, name: str) -> None:
         state = {
@@ -129,7 +145,7 @@ class Trainer:
 
     def step(self, batches: Iterator[tuple[Tensor, Tensor]], rng: random.Random) -> tuple[float, float]:
         """One update; the two losses."""
-        scale = rate(self.recipe.phases[self.at.phase], self.at)
+        scale = rate(self.recipe, self.at)
         for lr, group in zip(self.base, (g for opt in self.opts for g in opt.param_groups), strict=True):
             group["lr"] = lr * scale
         parts = [next(batches) for _ in range(self.recipe.micro_per_step)]
@@ -151,7 +167,6 @@ class Trainer:
         return value, pair_value
 
     def run(self) -> None:
-        print(f"{self.model.parameter_count()} parameters, from step {self.at.step}", flush=True)
         with (self.out / "loss.csv").open("a" if self.at.step else "w", newline="") as file:
             if not self.at.step:
                 (self.out / ORIGIN).unlink(missing_ok=True)
@@ -164,12 +179,15 @@ class Trainer:
 
     def run_phase(self, phase: Phase, file: TextIO) -> None:
         recipe, at, log = self.recipe, self.at, csv.writer(file)
+        if phase.layers > self.model.config.layers:
+            self.adopt(grown(self.model, phase.layers))
+        print(f"{phase.name}: {self.model.parameter_count()} parameters, from step {at.step}", flush=True)
         rng = random.Random(recipe.seed + at.step)
         batches = micro_batches(self.data[phase.name], recipe.seed + at.phase, recipe.micro_tokens)
         for _ in range(at.phase_step * recipe.micro_per_step):
             next(batches)  # A resumed phase goes on with the data that it had not seen.
         before, phase_before, begin = at.seconds, at.phase_seconds, time.monotonic()
-        while share(phase, at) < 1:
+        while share(recipe, at) < 1:
             value, pair_value = self.step(batches, rng)
             elapsed = time.monotonic() - begin
             at.seconds, at.phase_seconds = before + elapsed, phase_before + elapsed
@@ -187,9 +205,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--minutes", type=float, default=Recipe.minutes, help="wall clock for all phases; each has its part of it"
+    )
     parser.add_argument("--resume", type=Path, help="a checkpoint to go on from")
     parser.add_argument(
-        "--from-gguf", type=Path, help="an exported file of the phases before phase tools, to train on from"
+        "--from-gguf", type=Path, help="an exported file of the phases before phase grow, to train on from"
     )
     parser.add_argument("--curve", type=Path, help="with --from-gguf: the loss curve of the run that made the file")
     args = parser.parse_args()
@@ -197,7 +218,7 @@ def main() -> None:
         parser.error("--from-gguf and --curve belong together, and exclude --resume")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(Recipe(), args.out)
+    trainer = Trainer(Recipe(minutes=args.minutes), args.out)
     if args.resume:
         trainer.resume(args.resume)
     if args.from_gguf:
