@@ -31,7 +31,7 @@ error that shows both places. One file is a fleet too. \`cortex init\` makes a r
 | form | what is read |
 |---|---|
 | \`fleet/\`, \`fleet.toml\` | the work tree, uncommitted changes among it: plans say so |
-| \`fleet/\` with \`--ref REV\` | that revision, out of git's objects; the work tree is neither read nor touched |
+| \`fleet/\` with \`--ref REV\` | that revision, out of git's objects; the work tree is neither read nor touched, and what a submodule holds is not in it |
 | \`git+<url>#<ref>:<path>\` | a remote repository (https, ssh, git, file), through a cache in the data directory; \`#ref\` and \`:path\` may be left out |
 
 \`cortex validate\` reports all mistakes at once; [diagnostics.md](diagnostics.md) lists the codes.
