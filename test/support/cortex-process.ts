@@ -95,8 +95,19 @@ export async function runCortex(
   return { ...exit, stdout: process.stdout, stderr: process.stderr };
 }
 
-/** A port of the loopback address that was free a moment ago. */
+const givenPorts = new Set<number>();
+
+/** A port of the loopback address that was free a moment ago, and another one each time: the system may repeat itself. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await unusedPort();
+    if (givenPorts.has(port)) continue;
+    givenPorts.add(port);
+    return port;
+  }
+}
+
+async function unusedPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
