@@ -147,9 +147,10 @@ function readSource({ values, words, program }: Flags, notes: Note[]): Pick<Engi
   if (url !== undefined) return { source: url };
   const path = values.get("--model");
   if (path === undefined) return {};
-  const onHost = hostPath(path, words);
+  const mounted = hostPath(path, words);
+  const onHost = mounted ?? path;
   if (onHost.startsWith("/")) {
-    if (onHost === path && isContainer(program)) {
+    if (mounted === undefined && isContainer(program)) {
       const reason = "no directory of the host is mounted there: write where the file lies on the machine";
       notes.push({ what: `--model ${path}`, reason });
     }
@@ -162,15 +163,15 @@ function readSource({ values, words, program }: Flags, notes: Note[]): Pick<Engi
   return { source: path.split(/[/\\]/).at(-1) ?? path };
 }
 
-/** A path inside a container, seen from outside of it. */
-function hostPath(path: string, words: readonly string[]): string {
+/** A path inside a container, seen from outside of it; undefined where no mount leads there. */
+function hostPath(path: string, words: readonly string[]): string | undefined {
   for (const [host, inside] of words.flatMap((word, index) => mountOf(word, words[index + 1] ?? ""))) {
     const base = inside.replace(/\/$/, "");
     if (host.startsWith("/") && base !== "" && path.startsWith(`${base}/`)) {
       return `${host.replace(/\/$/, "")}${path.slice(base.length)}`;
     }
   }
-  return path;
+  return undefined;
 }
 
 /** The directory of the host and its place in the container: `-v /srv:/models`, `--mount type=bind,src=/srv,dst=/models`. */

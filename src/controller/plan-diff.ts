@@ -5,14 +5,9 @@ import { liveRequests, useOf } from "./live-use.ts";
 import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "./load-duration.ts";
 import type { ObservedFleet } from "./observed-fleet.ts";
 import type { Arrival, Placement } from "./placement-types.ts";
+import type { FormerProtection, FormerProtections } from "./former-protections.ts";
 import type { JudgedCopy } from "./present-copies.ts";
 import type { Draft, DraftChange } from "./transition-draft.ts";
-
-/** That a model's last block had `protect = true`, or why nobody can say. */
-export type FormerProtection = "protected" | "history_cut_off" | "history_unreadable";
-
-/** By the model's id. */
-export type FormerProtections = ReadonlyMap<string, FormerProtection>;
 
 const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
   protected: "its last one had protect = true",

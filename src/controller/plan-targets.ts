@@ -11,9 +11,8 @@ import { TransitionMemory } from "./transition-memory.ts";
 /**
  * The part of a transition that concerns some models, with every step that theirs depend on, whatever model that one
  * is about, and what brings back a model that such a step takes down. Leaving the others out keeps memory safe: a step
- * names all that it needs to fit. Only a model on several
- * devices is split otherwise when others stay away, so the splits are worked out anew; a step for which that leaves no
- * room is deferred.
+ * names all that it needs to fit. Only a model on several devices is split otherwise when others stay away, so the
+ * splits are worked out anew; a step for which that leaves no room is deferred.
  */
 export function confineToTargets(
   { steps, deferred }: TransitionSchedule,

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { formerlyProtected } from "../../src/controller/io/former-protection.ts";
 import { loadFleet } from "../../src/controller/io/load-fleet.ts";
 import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
-import type { FormerProtections } from "../../src/controller/plan-diff.ts";
+import type { FormerProtections } from "../../src/controller/former-protections.ts";
 import { commitFleet, fleetText, git, temporaryDirectory } from "../support/fleet-on-disk.ts";
 import { observedFleet, observedNeuron, residentModel } from "./observed-fleet-builders.ts";
 

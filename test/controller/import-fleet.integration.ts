@@ -204,6 +204,15 @@ window = { kind = "rolling", seconds = 60 }
     );
   });
 
+  test("llama-swap in containers: a directory that has the same path inside is mounted all the same", async () => {
+    await using directory = await temporaryDirectory();
+    const command = "docker run -v /models:/models ghcr.io/ggml-org/llama.cpp:server -m /models/x.gguf";
+    await writeFile(join(directory.path, "config.yaml"), `models:\n  a: { cmd: "${command}" }\n`);
+    const { not_carried, files } = await importOf({ path: directory.path });
+    expect(files[1]?.text).toContain('source = "file:/models/x.gguf"');
+    expect(not_carried.filter(({ what }) => what.includes("--model"))).toEqual([]);
+  });
+
   test("where nothing can be written, nothing is called a defect", async () => {
     await using directory = await temporaryDirectory();
     const file = join(directory.path, "a-file");

@@ -82,6 +82,10 @@ export interface Repository {
   readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
 }
 
+/** The text of a fleet at a revision of a repository that is open: a remote is not asked again. */
+export const readFleetAt = async (repository: Repository, ref: string): Promise<FleetText> =>
+  readCommit(repository, await repository.resolve(ref));
+
 async function readCommit(repository: Repository, commit: string): Promise<FleetText> {
   return refuseNothing(await textAt(repository, commit), `${repository.name} at ${commit.slice(0, 8)}`);
 }

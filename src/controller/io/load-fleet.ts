@@ -4,7 +4,14 @@ import { fleetDigest } from "../../fleet/fleet-digest.ts";
 import type { Fleet } from "../../fleet/fleet-schema.ts";
 import { parseFleet } from "../../fleet/load-fleet.ts";
 import type { PlanRevision } from "../../protocol/plan-document.ts";
-import { readFleet, readFleetAndBase, type FleetLocation, type FleetText } from "./fleet-source.ts";
+import {
+  readFleet,
+  readFleetAndBase,
+  readFleetAt,
+  type FleetLocation,
+  type FleetText,
+  type Repository,
+} from "./fleet-source.ts";
 
 export interface LoadFleetOptions extends FleetLocation {
   /** `CORTEX_*` variables; those with `__` override settings of the files. */
@@ -30,6 +37,13 @@ export async function loadFleet(options: LoadFleetOptions): Promise<LoadedFleet>
   return checked(await readFleet(options, { inherited: options.inherited }), options);
 }
 
+/** The same of another revision of a repository that is open. */
+export const loadFleetAt = async (
+  repository: Repository,
+  ref: string,
+  options: Pick<LoadFleetOptions, "environmentOverrides">,
+): Promise<LoadedFleet> => checked(await readFleetAt(repository, ref), options);
+
 export interface FleetAndBase {
   readonly head: LoadedFleet;
   /** Undefined when there was no fleet file at the base. */
@@ -50,7 +64,10 @@ export async function loadFleetAndBase(
   };
 }
 
-function checked({ files, revision }: FleetText, options: LoadFleetOptions): LoadedFleet {
+function checked(
+  { files, revision }: FleetText,
+  options: Pick<LoadFleetOptions, "environmentOverrides">,
+): LoadedFleet {
   const parsed = parseFleet(files, options.environmentOverrides);
   if (!parsed.ok) {
     const errors = parsed.error.filter(({ severity }) => severity === "error").length;

@@ -146,7 +146,7 @@ export class NeuronLane {
 
   async #send(change: PlanChange, action: PlanAction): Promise<ChangeResponse> {
     const { client, origin, drainTimeoutSecs = DRAIN_TIMEOUT_SECS } = this.#options;
-    // The second half of a replace: with the old copy gone, loading the new one is right whatever else moved.
+    // Only the second half of a replace comes here without one; every change begins with a look.
     this.#generation ??= (await client.models()).generation;
     if (action === "load" && change.spec !== null) {
       return client.load({ ...change.spec, origin }, this.#generation);
@@ -199,7 +199,7 @@ export class NeuronLane {
     try {
       const now = await this.#look();
       const facts = movedFacts(planned, now, changes);
-      const generations = `its generation went from ${this.#generation ?? "another"} to ${now.generation}`;
+      const generations = `its generation went from ${this.#generation ?? "unknown"} to ${now.generation}`;
       return this.#staleness(facts.length > 0 ? facts : [generations], refusal);
     } catch {
       return refusal;
