@@ -1,5 +1,5 @@
-import { DIAGNOSTIC_CODES } from "../src/fleet/diagnostic-codes.ts";
-import { fleetJsonSchema } from "../src/fleet/fleet-json-schema.ts";
+import { DIAGNOSTIC_CODES } from "../src/fleet/text/diagnostic-codes.ts";
+import { fleetJsonSchema } from "../src/fleet/schema/fleet-json-schema.ts";
 
 interface Schema {
   readonly type?: string;
@@ -20,7 +20,7 @@ interface Schema {
 
 const INTRODUCTION = `# Fleet files
 
-Generated from the schemas in \`src/fleet/fleet-schema.ts\` by \`npm run docs\`.
+Generated from the schemas in \`src/fleet/schema/fleet-schema.ts\` by \`npm run docs\`.
 
 A fleet is a directory of a git repository. Every \`*.toml\` below it counts (hidden files and folders, such as \`.cortex/\`, do not),
 in the order of their paths: tables may be split over files, lists are joined, and a key or a name that is set twice is an
@@ -148,7 +148,7 @@ export function diagnosticsPage(): string {
   );
   return `# Diagnostics of fleet files
 
-Generated from \`src/fleet/diagnostic-codes.ts\` by \`npm run docs\`.
+Generated from \`src/fleet/text/diagnostic-codes.ts\` by \`npm run docs\`.
 
 \`cortex validate\` reports every finding at once, each with file, line, column, the offending text, a code and what to do.
 Codes never change their meaning. Errors stop every command that would act on the fleet; warnings are shown and stop nothing.

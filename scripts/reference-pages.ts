@@ -1,4 +1,4 @@
-import { fleetJsonSchemaText } from "../src/fleet/fleet-json-schema.ts";
+import { fleetJsonSchemaText } from "../src/fleet/schema/fleet-json-schema.ts";
 import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
 import { planDocumentPage } from "./plan-document-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";

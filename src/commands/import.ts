@@ -6,7 +6,7 @@ import { printImportNotes } from "../cli/print-import-notes.ts";
 import { fleetNameFrom } from "../controller/init-files.ts";
 import type { ImportResult, NamedEndpoint } from "../controller/io/import-fleet.ts";
 import { CortexError, EXIT } from "../core/errors.ts";
-import { neuronBlockSchema } from "../fleet/fleet-schema.ts";
+import { neuronBlockSchema } from "../fleet/schema/fleet-schema.ts";
 
 export default class ImportCommand extends BaseCommand {
   static override summary = "make fleet files from the live fleet, from helexa's files or from llama-swap's";

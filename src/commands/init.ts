@@ -3,8 +3,8 @@ import { BaseCommand } from "../cli/base-command.ts";
 import { CortexError } from "../core/errors.ts";
 import { CI_HOSTS, type CiHost } from "../controller/init-files.ts";
 import type { InitResult } from "../controller/io/init-repository.ts";
-import { fleetTableSchema } from "../fleet/fleet-schema.ts";
-import { hasSecret } from "../fleet/mask-secrets.ts";
+import { fleetTableSchema } from "../fleet/schema/fleet-schema.ts";
+import { hasSecret } from "../fleet/text/mask-secrets.ts";
 
 export default class InitCommand extends BaseCommand {
   static override summary = "make a fleet repository that works: files, editor support, CI, README";

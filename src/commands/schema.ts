@@ -1,5 +1,5 @@
 import { BaseCommand } from "../cli/base-command.ts";
-import { fleetJsonSchema, SCHEMA_PATH } from "../fleet/fleet-json-schema.ts";
+import { fleetJsonSchema, SCHEMA_PATH } from "../fleet/schema/fleet-json-schema.ts";
 
 export default class SchemaCommand extends BaseCommand {
   static override summary = "print the JSON Schema of fleet files, for editors";

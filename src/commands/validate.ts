@@ -5,7 +5,7 @@ import { diagnosticsToGithub } from "../cli/diagnostics-github.ts";
 import { diagnosticsToSarif } from "../cli/diagnostics-sarif.ts";
 import { printDiagnostics } from "../cli/print-diagnostics.ts";
 import { CortexError, EXIT } from "../core/errors.ts";
-import type { Diagnostic } from "../fleet/diagnostics.ts";
+import type { Diagnostic } from "../fleet/text/diagnostics.ts";
 import { packageVersion } from "../platform/package-paths.ts";
 
 const FORMATS = ["text", "json", "sarif", "github"] as const;

@@ -1,4 +1,4 @@
-import { DEFAULT_RESIDENCY_PRIORITY, type Fleet, type ModelBlock } from "../fleet/fleet-schema.ts";
+import { DEFAULT_RESIDENCY_PRIORITY, type Fleet, type ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../protocol/model-spec.ts";
 import type { FootprintSource } from "../protocol/plan-document.ts";
 import type { ModelSpec, ResidentModel } from "../protocol/neuron-api.ts";

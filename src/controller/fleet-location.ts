@@ -1,5 +1,5 @@
 import { CortexError } from "../core/errors.ts";
-import { maskSecrets } from "../fleet/mask-secrets.ts";
+import { maskSecrets } from "../fleet/text/mask-secrets.ts";
 
 /** What `--config` names. */
 export type FleetPlace =

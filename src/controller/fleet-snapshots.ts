@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import { canonicalDigest } from "../protocol/canonical-digest.ts";
 import {
   fleetSnapshotSchema,

@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";
 
 /** That a model's last block had `protect = true`, or why nobody can say. */

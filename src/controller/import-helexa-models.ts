@@ -1,4 +1,4 @@
-import type { ParsedFile } from "../fleet/parse-fleet-file.ts";
+import type { ParsedFile } from "../fleet/text/parse-fleet-file.ts";
 import type { ImportedFleet, ImportNote, WrittenModel } from "./import-report.ts";
 import { ForeignTable } from "./import-tables.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { evictionTableSchema } from "../fleet/fleet-schema.ts";
+import { evictionTableSchema } from "../fleet/schema/fleet-schema.ts";
 import { importHelexaModels, type HelexaFiles } from "./import-helexa-models.ts";
 import {
   blockName,

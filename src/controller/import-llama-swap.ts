@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isTable } from "../fleet/merge-fleet-files.ts";
+import { isTable } from "../fleet/check/merge-fleet-files.ts";
 import { noteAt, type LocatedDocument, type SwapContext } from "./import-swap-context.ts";
 import { importSwapModel } from "./import-swap-model.ts";
 import {

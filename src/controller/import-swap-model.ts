@@ -1,4 +1,4 @@
-import { isTable } from "../fleet/merge-fleet-files.ts";
+import { isTable } from "../fleet/check/merge-fleet-files.ts";
 import { readEngineCommand, type EngineCommand } from "./import-engine-command.ts";
 import type { WrittenModel } from "./import-report.ts";
 import { noteAt, type SwapContext } from "./import-swap-context.ts";

@@ -1,4 +1,4 @@
-import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { ModelFact, ResidentModel } from "../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 

@@ -1,4 +1,4 @@
-import type { NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "./desired-models.ts";
 import { eligibleDevices } from "./device-room.ts";
 import type { ObservedNeuron, ReachableNeuron } from "./observed-fleet.ts";

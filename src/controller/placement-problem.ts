@@ -1,4 +1,4 @@
-import type { NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { UnknownCopy } from "../protocol/plan-document.ts";
 import { loadedByCortex, type DesiredModel } from "./desired-models.ts";
 import { foreignMemory, residentShares, type Shares } from "./device-room.ts";

@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { UnknownCopy, UnplacedCopy } from "../protocol/plan-document.ts";
 import type { DesiredModel } from "./desired-models.ts";
 import type { Shares } from "./device-room.ts";

@@ -1,4 +1,4 @@
-import type { NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { Board } from "./placement-board.ts";
 import { standingChecks, standingFailures } from "./placement-checks.ts";
 import {

@@ -1,4 +1,4 @@
-import type { NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { PlanNeuron } from "../protocol/plan-document.ts";
 import { residentShares } from "./device-room.ts";
 import { withoutCredentials } from "./fleet-snapshots.ts";

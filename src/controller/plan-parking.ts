@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "./desired-models.ts";
 import { eligibleDevices } from "./device-room.ts";
 import { reachableNeurons, type ObservedFleet } from "./observed-fleet.ts";

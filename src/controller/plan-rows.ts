@@ -1,4 +1,4 @@
-import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { PlanChange } from "../protocol/plan-document.ts";
 import type { DesiredModel } from "./desired-models.ts";
 import { liveRequests } from "./live-use.ts";

@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { Survival } from "../protocol/plan-outlook.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";
 import { placeWithoutDoubt } from "./doubtful-copies.ts";

@@ -1,4 +1,4 @@
-import type { Fleet, NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { Fleet, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { PlanReason } from "../protocol/plan-document.ts";
 import type { ResidentModel } from "../protocol/neuron-api.ts";
 import { loadedByCortex, type DesiredModel } from "./desired-models.ts";

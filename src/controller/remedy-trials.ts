@@ -1,4 +1,4 @@
-import type { Fleet, ModelBlock } from "../fleet/fleet-schema.ts";
+import type { Fleet, ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
 import { modelSpecFromBlock } from "../protocol/model-spec.ts";
 import type { ModelFact } from "../protocol/neuron-api.ts";

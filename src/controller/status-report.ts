@@ -1,4 +1,4 @@
-import type { Fleet } from "../fleet/fleet-schema.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { StatusModel, StatusNeuron, StatusReport } from "../protocol/status-report.ts";
 import { reachableNeurons, type ObservedFleet, type ObservedNeuron } from "./observed-fleet.ts";
 

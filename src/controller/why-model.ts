@@ -1,6 +1,6 @@
 import { CortexError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import type { WhyNeuron, WhyReport } from "../protocol/why-report.ts";
 import { desiredModels, type DesiredModel } from "./desired-models.ts";

@@ -1,14 +1,14 @@
 import { err, ok, type Result } from "../core/result.ts";
-import { checkFleet } from "./check-fleet.ts";
-import { declaredBlocks } from "./declared-blocks.ts";
-import { diagnostic, sortDiagnostics, type Diagnostic } from "./diagnostics.ts";
-import { applyOverrides } from "./environment-overrides.ts";
-import { fleetSchema, type Fleet } from "./fleet-schema.ts";
-import { MergedFleetDocument } from "./merge-fleet-files.ts";
-import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
-import { schemaFindings } from "./schema-findings.ts";
-import type { FleetFile } from "./source-lines.ts";
-import { readBrokenFile, type BrokenFile } from "./syntax-recovery.ts";
+import { checkFleet } from "./check/check-fleet.ts";
+import { declaredBlocks } from "./check/declared-blocks.ts";
+import { diagnostic, sortDiagnostics, type Diagnostic } from "./text/diagnostics.ts";
+import { applyOverrides } from "./check/environment-overrides.ts";
+import { fleetSchema, type Fleet } from "./schema/fleet-schema.ts";
+import { MergedFleetDocument } from "./check/merge-fleet-files.ts";
+import { parseFleetFile, type ParsedFile } from "./text/parse-fleet-file.ts";
+import { schemaFindings } from "./check/schema-findings.ts";
+import type { FleetFile } from "./text/source-lines.ts";
+import { readBrokenFile, type BrokenFile } from "./text/syntax-recovery.ts";
 
 /** A fleet that may be acted on. Frozen: what was checked is what is used. */
 export interface CheckedFleet {

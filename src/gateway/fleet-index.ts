@@ -1,4 +1,4 @@
-import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 
 /** The fleet files arranged for look-up on every request; made once per set of files. */
 export interface FleetIndex {

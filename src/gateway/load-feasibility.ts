@@ -1,4 +1,4 @@
-import type { ModelBlock, NeuronBlock } from "../fleet/fleet-schema.ts";
+import type { ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { Device } from "../protocol/neuron-api.ts";
 import type { NeuronView } from "./fleet-view.ts";
 

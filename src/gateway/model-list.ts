@@ -1,4 +1,4 @@
-import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { ModelEntry } from "../protocol/gateway-api.ts";
 import type { ResidentModel } from "../protocol/neuron-api.ts";
 import type { FleetIndex } from "./fleet-index.ts";

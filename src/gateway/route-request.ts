@@ -1,6 +1,6 @@
 import { CortexError, isErrorCode } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
-import type { ModelBlock } from "../fleet/fleet-schema.ts";
+import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { resolveAlias, type FleetIndex } from "./fleet-index.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "./fleet-view.ts";
 import { byPreference, feasibilityOf, loadCandidate, type LoadCandidate } from "./load-feasibility.ts";

@@ -1,5 +1,5 @@
-import type { ModelBlock } from "../fleet/fleet-schema.ts";
-import { effectiveSource } from "../fleet/model-source.ts";
+import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
+import { effectiveSource } from "../fleet/schema/model-source.ts";
 import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
 
 /** What a neuron is asked to load for a catalogue block; the only mapping, so plan and gateway agree on the hash. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { diagnosticsToGithub } from "../../src/cli/diagnostics-github.ts";
 import { diagnosticsToSarif } from "../../src/cli/diagnostics-sarif.ts";
-import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
+import type { Diagnostic } from "../../src/fleet/text/diagnostics.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import { readdirSync } from "node:fs";
 import { BROKEN_FLEETS, fixtureFiles } from "../fleet/fleet-fixtures.ts";

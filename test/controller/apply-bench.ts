@@ -1,6 +1,6 @@
 import { applyPlan, type ApplyDeps } from "../../src/controller/io/apply-plan.ts";
 import { observeFleet } from "../../src/controller/io/observe-fleet.ts";
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import type { ApplyEvent, ApplyResult } from "../../src/protocol/apply-events.ts";
 import type { PlanDocument } from "../../src/protocol/plan-document.ts";
 import { HurriedClock } from "../support/hurried-clock.ts";

@@ -1,5 +1,5 @@
 import type { ObservedFleet, ObservedNeuron, ReachableNeuron } from "../../src/controller/observed-fleet.ts";
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import type { ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { declaredHash, residentModel } from "./observed-fleet-builders.ts";

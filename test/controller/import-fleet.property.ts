@@ -4,7 +4,7 @@ import { importLive, type LiveNeuron } from "../../src/controller/import-live.ts
 import { EMPTY_IMPORT, type ImportedFleet } from "../../src/controller/import-report.ts";
 import { shellWords } from "../../src/controller/shell-words.ts";
 import { writeFleetToml } from "../../src/controller/write-fleet-toml.ts";
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import { modelSpecSchema, type ModelSpec } from "../../src/protocol/neuron-api.ts";
 import { specHash } from "../../src/protocol/spec-hash.ts";

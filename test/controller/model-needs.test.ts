@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { modelNeed, type KnownSizes } from "../../src/controller/model-needs.ts";
-import { modelBlockSchema } from "../../src/fleet/fleet-schema.ts";
+import { modelBlockSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import type { ModelFact } from "../../src/protocol/neuron-api.ts";
 import { residentModel } from "./observed-fleet-builders.ts";
 

@@ -1,4 +1,4 @@
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import type {
   ObservedFleet,

@@ -8,7 +8,7 @@ import {
 } from "../../src/controller/fleet-snapshots.ts";
 import { planFleet } from "../../src/controller/plan-fleet.ts";
 import { verifyPlan } from "../../src/controller/verify-plan.ts";
-import { fleetDigest } from "../../src/fleet/fleet-digest.ts";
+import { fleetDigest } from "../../src/fleet/schema/fleet-digest.ts";
 import { fleetSnapshotSchema } from "../../src/protocol/fleet-snapshot.ts";
 import { planDocumentSchema } from "../../src/protocol/plan-document.ts";
 import { CANONICAL_CASES, canonicalFiles, canonicalFleet, canonicalObservation } from "./canonical-fleet.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { printPlan } from "../../src/cli/print-plan.ts";
 import type { PlanDocument } from "../../src/protocol/plan-document.ts";
 import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { CANONICAL_CASES, canonicalFiles, canonicalFleet, canonicalObservation } from "./canonical-fleet.ts";
 import {
   declaredHash,

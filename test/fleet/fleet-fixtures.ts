@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
-import type { FleetFile } from "../../src/fleet/source-lines.ts";
+import type { Diagnostic } from "../../src/fleet/text/diagnostics.ts";
+import type { FleetFile } from "../../src/fleet/text/source-lines.ts";
 
 export const BROKEN_FLEETS = join(import.meta.dirname, "../fixtures/fleets/broken");
 

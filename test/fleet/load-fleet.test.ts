@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Fleet } from "../../src/fleet/fleet-schema.ts";
-import { fleetDigest } from "../../src/fleet/fleet-digest.ts";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
+import { fleetDigest } from "../../src/fleet/schema/fleet-digest.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 
 const HOME = `

@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import { afterEach, expect } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
-import { fleetSchema, type Fleet } from "../../src/fleet/fleet-schema.ts";
+import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import type { GatewayConfig } from "../../src/gateway/gateway-config.ts";
 import { startGateway, type RunningGateway } from "../../src/gateway/io/start-gateway.ts";
 import { systemClock } from "../../src/platform/system-clock.ts";

@@ -6,7 +6,7 @@ import {
   type FleetView,
 } from "../../src/gateway/fleet-view.ts";
 import type { RoutingFacts } from "../../src/gateway/route-request.ts";
-import { fleetSchema } from "../../src/fleet/fleet-schema.ts";
+import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import type { Device, Discovery, ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { residentModel, TEST_DEVICE } from "../support/fake-neuron.ts";
 

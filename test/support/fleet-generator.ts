@@ -2,7 +2,7 @@ import { judgeCopies, type JudgedCopy } from "../../src/controller/present-copie
 import { desiredModels, type DesiredModel } from "../../src/controller/desired-models.ts";
 import type { ObservedFleet, ReachableNeuron } from "../../src/controller/observed-fleet.ts";
 import type { Placement, PlacementInput, PlacementOptions } from "../../src/controller/placement-types.ts";
-import { fleetSchema, type Fleet } from "../../src/fleet/fleet-schema.ts";
+import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
 import type { ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { specHash } from "../../src/protocol/spec-hash.ts";

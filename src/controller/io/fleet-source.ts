@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
-import type { FleetFile } from "../../fleet/source-lines.ts";
+import type { FleetFile } from "../../fleet/text/source-lines.ts";
 import { dataDirectoryOf } from "../../platform/environment.ts";
 import type { PlanRevision } from "../../protocol/plan-document.ts";
 import { parseFleetPlace } from "../fleet-location.ts";

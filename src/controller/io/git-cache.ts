@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GitError, type SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
-import { maskSecrets } from "../../fleet/mask-secrets.ts";
+import { maskSecrets } from "../../fleet/text/mask-secrets.ts";
 import type { FleetPlace } from "../fleet-location.ts";
 import { fetchingGit, firstLine, resolveCommit, type GitEnvironment } from "./fleet-git.ts";
 

@@ -2,7 +2,7 @@ import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { simpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
-import { fleetJsonSchemaText, SCHEMA_PATH } from "../../fleet/fleet-json-schema.ts";
+import { fleetJsonSchemaText, SCHEMA_PATH } from "../../fleet/schema/fleet-json-schema.ts";
 import { initTemplatesDirectory } from "../../platform/package-paths.ts";
 import {
   fillTemplate,

@@ -1,7 +1,7 @@
 import { CortexError } from "../../core/errors.ts";
-import type { Diagnostic } from "../../fleet/diagnostics.ts";
-import { fleetDigest } from "../../fleet/fleet-digest.ts";
-import type { Fleet } from "../../fleet/fleet-schema.ts";
+import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
+import { fleetDigest } from "../../fleet/schema/fleet-digest.ts";
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../fleet/load-fleet.ts";
 import type { PlanRevision } from "../../protocol/plan-document.ts";
 import {

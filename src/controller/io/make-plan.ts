@@ -1,7 +1,7 @@
 import { localUrl, parseHostAndPort } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import type { Fleet } from "../../fleet/fleet-schema.ts";
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { Environment } from "../../platform/environment.ts";
 import { packageVersion } from "../../platform/package-paths.ts";
 import { systemClock } from "../../platform/system-clock.ts";

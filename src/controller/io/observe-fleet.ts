@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
-import type { Fleet } from "../../fleet/fleet-schema.ts";
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
 import { NeuronClient } from "./neuron-client.ts";
 

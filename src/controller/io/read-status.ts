@@ -1,7 +1,7 @@
 import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
-import type { Fleet } from "../../fleet/fleet-schema.ts";
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { StatusReport } from "../../protocol/status-report.ts";
 import { statusReport } from "../status-report.ts";
 import { observeFleet } from "./observe-fleet.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, isErrorCode, toCortexError } from "../../core/errors.ts";
-import type { ModelBlock } from "../../fleet/fleet-schema.ts";
+import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
 import type { Job } from "../../protocol/neuron-api.ts";
 import type { ColdLoadEffect, ColdLoadEvent, LoadOutcome } from "../cold-load.ts";

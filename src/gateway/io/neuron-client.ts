@@ -2,7 +2,7 @@ import { Pool, type Dispatcher } from "undici";
 import type { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
-import type { NeuronBlock } from "../../fleet/fleet-schema.ts";
+import type { NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
 import {
   changeResponseSchema,

@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 
 /**
  * Mending one slip must not be rewarded with the next: each broken block of a file is reported at once, and nothing is
  * said about the sound ones.
  */
-const ORIGINAL = readFileSync(join(import.meta.dirname, "../../fleet.example.toml"), "utf8");
+const ORIGINAL = readFileSync(join(import.meta.dirname, "../../../fleet.example.toml"), "utf8");
 const LINES = ORIGINAL.split("\n");
 const HEADERS = LINES.flatMap((line, index) => (line.startsWith("[") ? [index] : []));
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { modelBlockSchema } from "../../src/fleet/fleet-schema.ts";
-import { effectiveSource, parseSource } from "../../src/fleet/model-source.ts";
-import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
-import { specHash } from "../../src/protocol/spec-hash.ts";
+import { modelBlockSchema } from "../../../src/fleet/schema/fleet-schema.ts";
+import { effectiveSource, parseSource } from "../../../src/fleet/schema/model-source.ts";
+import { modelSpecFromBlock } from "../../../src/protocol/model-spec.ts";
+import { specHash } from "../../../src/protocol/spec-hash.ts";
 
 test.each([
   ["a.gguf", { kind: "store", name: "a.gguf" }],

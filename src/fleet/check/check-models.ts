@@ -1,10 +1,10 @@
-import { nearest } from "../core/nearest.ts";
+import { nearest } from "../../core/nearest.ts";
 import { namesOf, type CheckContext } from "./declared-blocks.ts";
-import type { Finding } from "./diagnostics.ts";
-import type { ModelBlock } from "./fleet-schema.ts";
+import type { Finding } from "../text/diagnostics.ts";
+import type { ModelBlock } from "../schema/fleet-schema.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
-import { parseSource } from "./model-source.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import { parseSource } from "../schema/model-source.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /** What no schema can state about a model block: references to neurons, and settings that contradict each other. */
 export function modelFindings(context: CheckContext): Finding[] {

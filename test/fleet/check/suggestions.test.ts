@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs";
 import { parse } from "smol-toml";
 import { expect, test } from "vitest";
-import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
-import type { FleetFile } from "../../src/fleet/source-lines.ts";
-import { BROKEN_FLEETS, fixtureFiles } from "./fleet-fixtures.ts";
+import type { Diagnostic } from "../../../src/fleet/text/diagnostics.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
+import type { FleetFile } from "../../../src/fleet/text/source-lines.ts";
+import { BROKEN_FLEETS, fixtureFiles } from "../fleet-fixtures.ts";
 
 /** What a finding says was meant, as TOML. */
 const suggestionOf = ({ help }: Diagnostic): string | undefined => {

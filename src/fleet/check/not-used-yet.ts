@@ -1,6 +1,6 @@
 import type { CheckContext } from "./declared-blocks.ts";
-import type { Finding } from "./diagnostics.ts";
-import { parseSource } from "./model-source.ts";
+import type { Finding } from "../text/diagnostics.ts";
+import { parseSource } from "../schema/model-source.ts";
 
 /**
  * Settings that are part of the format before a process acts on them, where believing in them would do harm: an

@@ -1,11 +1,11 @@
 import type { z } from "zod";
-import { nearest } from "../core/nearest.ts";
-import { diagnostic, QUOTED_LENGTH, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
+import { nearest } from "../../core/nearest.ts";
+import { diagnostic, QUOTED_LENGTH, type Diagnostic, type MarkedPlace } from "../text/diagnostics.ts";
 import { FOREIGN_KEYS } from "./foreign-keys.ts";
-import { fleetSchema } from "./fleet-schema.ts";
+import { fleetSchema } from "../schema/fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
-import { keysOf, schemaAt } from "./schema-shape.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import { keysOf, schemaAt } from "../schema/schema-shape.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 import { missingKeyHelp, valueHelp } from "./value-help.ts";
 
 type Issue = z.core.$ZodIssue;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fleetDigest } from "../../src/fleet/fleet-digest.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { fleetDigest } from "../../../src/fleet/schema/fleet-digest.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 
 /** Blocks that mean the same wherever they stand, with a slip in the last line of some of them. */
 const BLOCKS = [

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { nearest } from "../core/nearest.ts";
-import { fleetSchema } from "./fleet-schema.ts";
-import { readQuantity } from "./quantity-slips.ts";
-import { declaredSchemaAt, writtenSchema } from "./schema-shape.ts";
-import { tomlKey, tomlValue } from "./toml-value.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import { nearest } from "../../core/nearest.ts";
+import { fleetSchema } from "../schema/fleet-schema.ts";
+import { readQuantity } from "../text/quantity-slips.ts";
+import { declaredSchemaAt, writtenSchema } from "../schema/schema-shape.ts";
+import { tomlKey, tomlValue } from "../text/toml-value.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /**
  * What to write instead of a value that is not allowed: what the person most likely meant, else what such a key looks

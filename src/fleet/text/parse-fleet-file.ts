@@ -1,5 +1,5 @@
 import { parse, TomlError } from "smol-toml";
-import { err, ok, type Result } from "../core/result.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
 import { SourceLines, type FleetFile, type SourceText } from "./source-lines.ts";
 import { syntaxError } from "./syntax-error.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { fleetJsonSchema } from "../../src/fleet/fleet-json-schema.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
-import { tomlValue } from "../../src/fleet/toml-value.ts";
+import { fleetJsonSchema } from "../../../src/fleet/schema/fleet-json-schema.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
+import { tomlValue } from "../../../src/fleet/text/toml-value.ts";
 
 interface Schema {
   readonly type?: string;

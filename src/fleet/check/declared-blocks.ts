@@ -6,9 +6,9 @@ import {
   type KeyBlock,
   type ModelBlock,
   type NeuronBlock,
-} from "./fleet-schema.ts";
+} from "../schema/fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /** A block as far as it can be read: its name even when something else in it is wrong. */
 export interface Declared<Block> {

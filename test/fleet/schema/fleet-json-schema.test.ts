@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { fleetJsonSchema, fleetJsonSchemaText, SCHEMA_PATH } from "../../src/fleet/fleet-json-schema.ts";
-import { fleetSchema } from "../../src/fleet/fleet-schema.ts";
-import { keysOf, schemaAt, writtenSchema } from "../../src/fleet/schema-shape.ts";
+import { fleetJsonSchema, fleetJsonSchemaText, SCHEMA_PATH } from "../../../src/fleet/schema/fleet-json-schema.ts";
+import { fleetSchema } from "../../../src/fleet/schema/fleet-schema.ts";
+import { keysOf, schemaAt, writtenSchema } from "../../../src/fleet/schema/schema-shape.ts";
 import { z } from "zod";
 
 interface Schema {
@@ -32,7 +32,7 @@ test("it is of the draft that TOML language servers read, and lies where files s
 });
 
 test("it ships with the package, as the reference page says", () => {
-  const root = join(import.meta.dirname, "../..");
+  const root = join(import.meta.dirname, "../../..");
   const [, path = ""] =
     /\]\(\.\.\/(\S+\.schema\.json)\)/.exec(readFileSync(join(root, "docs/fleet-files.md"), "utf8")) ?? [];
   expect(readFileSync(join(root, path), "utf8")).toBe(fleetJsonSchemaText());

@@ -2,18 +2,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
-import { fleetDigest } from "../../src/fleet/fleet-digest.ts";
-import { fleetSchema } from "../../src/fleet/fleet-schema.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
-import { readLineToml } from "./line-toml-reader.ts";
+import type { Diagnostic } from "../../../src/fleet/text/diagnostics.ts";
+import { fleetDigest } from "../../../src/fleet/schema/fleet-digest.ts";
+import { fleetSchema } from "../../../src/fleet/schema/fleet-schema.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
+import { readLineToml } from "../text/line-toml-reader.ts";
 
 /**
  * A slip in a fleet file must never pass as something that nobody wrote. Valid files are damaged character by
  * character and line by line. Whatever comes out is refused with findings, or it means what a second, independent
  * reader says that this text means: the same as before, or a legal edit.
  */
-const root = join(import.meta.dirname, "../..");
+const root = join(import.meta.dirname, "../../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
 const EVERYTHING = `

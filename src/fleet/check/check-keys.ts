@@ -1,10 +1,10 @@
-import { nearest } from "../core/nearest.ts";
+import { nearest } from "../../core/nearest.ts";
 import { namesOf, type CheckContext } from "./declared-blocks.ts";
-import type { Finding } from "./diagnostics.ts";
-import type { KeyBlock } from "./fleet-schema.ts";
+import type { Finding } from "../text/diagnostics.ts";
+import type { KeyBlock } from "../schema/fleet-schema.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
-import { matchesPattern } from "./model-pattern.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import { matchesPattern } from "../schema/model-pattern.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /** What no schema can state about [[keys]]: secrets in common, patterns that allow nothing, windows without a cap. */
 export function keyFindings(context: CheckContext): Finding[] {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { matchesPattern } from "../../src/fleet/model-pattern.ts";
+import { matchesPattern } from "../../../src/fleet/schema/model-pattern.ts";
 
 const few = (letters: string) => fc.string({ unit: fc.constantFrom(...letters.split("")), maxLength: 12 });
 

@@ -1,10 +1,10 @@
 import { parse, TomlError } from "smol-toml";
-import { nearest } from "../core/nearest.ts";
-import { diagnostic, type Diagnostic } from "./diagnostics.ts";
-import { fleetSchema } from "./fleet-schema.ts";
+import { nearest } from "../../core/nearest.ts";
+import { diagnostic, type Diagnostic } from "../text/diagnostics.ts";
+import { fleetSchema } from "../schema/fleet-schema.ts";
 import { environmentPlace, isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
-import { keysOf, schemaAt, wantsText } from "./schema-shape.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import { keysOf, schemaAt, wantsText } from "../schema/schema-shape.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /**
  * `CORTEX_GATEWAY__LISTEN=127.0.0.1:8080` sets `listen` in `[gateway]` for one machine: `__` nests. A block is named

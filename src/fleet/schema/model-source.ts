@@ -1,5 +1,5 @@
-import { nearest } from "../core/nearest.ts";
-import { err, ok, type Result } from "../core/result.ts";
+import { nearest } from "../../core/nearest.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import type { ModelBlock } from "./fleet-schema.ts";
 
 /** Where a model block says its file is. */

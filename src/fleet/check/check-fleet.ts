@@ -1,13 +1,13 @@
-import { nearest } from "../core/nearest.ts";
+import { nearest } from "../../core/nearest.ts";
 import { namesOf, type CheckContext, type Declared, type DeclaredFleet } from "./declared-blocks.ts";
-import { diagnostic, type Diagnostic, type Finding } from "./diagnostics.ts";
-import { DEFAULT_LISTEN, DEFAULT_METRICS_LISTEN } from "./fleet-schema.ts";
+import { diagnostic, type Diagnostic, type Finding } from "../text/diagnostics.ts";
+import { DEFAULT_LISTEN, DEFAULT_METRICS_LISTEN } from "../schema/fleet-schema.ts";
 import { keyFindings } from "./check-keys.ts";
 import { modelFindings } from "./check-models.ts";
 import { secretFindings } from "./check-secrets.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { unusedFindings } from "./not-used-yet.ts";
-import type { KeyPath } from "./toml-locator.ts";
+import type { KeyPath } from "../text/toml-locator.ts";
 
 /** The rules that no schema can state: references, duplicates and figures that contradict each other. */
 export function checkFleet(context: CheckContext): Diagnostic[] {

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { DIAGNOSTIC_CODES } from "../../src/fleet/diagnostic-codes.ts";
-import type { Diagnostic } from "../../src/fleet/diagnostics.ts";
-import { FLEET_FILE_LIMIT_CHARACTERS } from "../../src/fleet/parse-fleet-file.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
-import { BROKEN_FLEETS, diagnosticText, fixtureFiles } from "./fleet-fixtures.ts";
+import { DIAGNOSTIC_CODES } from "../../../src/fleet/text/diagnostic-codes.ts";
+import type { Diagnostic } from "../../../src/fleet/text/diagnostics.ts";
+import { FLEET_FILE_LIMIT_CHARACTERS } from "../../../src/fleet/text/parse-fleet-file.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
+import { BROKEN_FLEETS, diagnosticText, fixtureFiles } from "../fleet-fixtures.ts";
 
 const names = readdirSync(BROKEN_FLEETS);
 

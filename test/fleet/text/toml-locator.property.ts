@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parse } from "smol-toml";
 import { expect, test } from "vitest";
-import { TomlLocator } from "../../src/fleet/toml-locator.ts";
+import { TomlLocator } from "../../../src/fleet/text/toml-locator.ts";
 
 type Value = string | number | boolean | Value[] | Document;
 interface Document {
