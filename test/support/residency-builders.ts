@@ -1,10 +1,10 @@
-import { reduceResidency } from "../../src/neuron/residency.ts";
+import { reduceResidency } from "../../src/neuron/residency/residency.ts";
 import {
   emptyResidency,
   type Residency,
   type ResidencyEffect,
   type ResidencyEvent,
-} from "../../src/neuron/residency-state.ts";
+} from "../../src/neuron/residency/residency-state.ts";
 import type { WorkerFacts } from "../../src/neuron/worker-messages.ts";
 import { loadRequestSchema } from "../../src/protocol/neuron-api.ts";
 

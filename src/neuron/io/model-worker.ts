@@ -5,7 +5,7 @@ import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
-import type { LoadableFile, WorkerExit } from "../residency-state.ts";
+import type { LoadableFile, WorkerExit } from "../residency/residency-state.ts";
 import type { WorkerMessage } from "../worker-messages.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 

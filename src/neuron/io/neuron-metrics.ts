@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { trafficCounts } from "../admission.ts";
-import { heldMb } from "../device-ledger.ts";
-import type { Residency } from "../residency-state.ts";
+import { trafficCounts } from "../residency/admission.ts";
+import { heldMb } from "../residency/device-ledger.ts";
+import type { Residency } from "../residency/residency-state.ts";
 
 export interface NeuronMetrics {
   readonly contentType: string;

@@ -21,13 +21,13 @@ import {
   describeReadings,
   describeResident,
   describeTraffic,
-} from "../describe-residency.ts";
-import { jobFailure } from "../job-history.ts";
-import type { ChangeAnswer } from "../residency-state.ts";
-import type { GpuProbe } from "./gpu-probe.ts";
+} from "../residency/describe-residency.ts";
+import { jobFailure } from "../residency/job-history.ts";
+import type { ChangeAnswer } from "../residency/residency-state.ts";
+import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
-import type { ResidencyLoop } from "./residency-loop.ts";
+import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 export interface NeuronServerDeps {
   readonly clock: Clock;

@@ -9,16 +9,16 @@ import { readEnvironment } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
-import { ledgerOf } from "../describe-residency.ts";
-import { describeExit } from "../residency-unloading.ts";
-import type { ResidencyEffect } from "../residency-state.ts";
-import { createGpuProbe } from "./gpu-probe.ts";
-import { describeMachine, describeVersion } from "./machine-facts.ts";
-import { createModelFiles } from "./model-files.ts";
+import { ledgerOf } from "../residency/describe-residency.ts";
+import { describeExit } from "../residency/residency-unloading.ts";
+import type { ResidencyEffect } from "../residency/residency-state.ts";
+import { createGpuProbe } from "../machine/io/gpu-probe.ts";
+import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
+import { createModelFiles } from "../model/io/model-files.ts";
 import { createWorkerLauncher, defaultWorkerEntry } from "./model-worker.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
-import { ResidencyLoop } from "./residency-loop.ts";
+import { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 export interface NeuronConfig {
   readonly host: string;

@@ -1,5 +1,5 @@
-import { CortexError } from "../core/errors.ts";
-import { err, ok, type Result } from "../core/result.ts";
+import { CortexError } from "../../core/errors.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 
 /** Where a model's file is said to be. */
 export type ModelSource =

@@ -1,6 +1,6 @@
-import { CortexError } from "../core/errors.ts";
-import { formatMib } from "../core/quantities.ts";
-import { err, ok, type Result } from "../core/result.ts";
+import { CortexError } from "../../core/errors.ts";
+import { formatMib } from "../../core/quantities.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 
 /**
  * Who holds how much of which device: the one place where memory is promised. A promise is made from an estimate

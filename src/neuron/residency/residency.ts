@@ -1,6 +1,6 @@
-import { assertNever } from "../core/assert-never.ts";
-import { CortexError } from "../core/errors.ts";
-import { specHash } from "../protocol/spec-hash.ts";
+import { assertNever } from "../../core/assert-never.ts";
+import { CortexError } from "../../core/errors.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
 import { openJob } from "./job-history.ts";
 import {
   onSourceRefused,

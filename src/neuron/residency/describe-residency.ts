@@ -1,6 +1,6 @@
-import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../protocol/neuron-api.ts";
+import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../../protocol/neuron-api.ts";
 import { trafficCounts } from "./admission.ts";
-import type { DeviceReading } from "./describe-device.ts";
+import type { DeviceReading } from "../machine/describe-device.ts";
 import {
   freeMb,
   heldByMb,

@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { freeMb, heldByMb, observeUsedMb, release, reserve, settle } from "../../src/neuron/device-ledger.ts";
-import { devicesOf } from "../support/residency-builders.ts";
+import {
+  freeMb,
+  heldByMb,
+  observeUsedMb,
+  release,
+  reserve,
+  settle,
+} from "../../../src/neuron/residency/device-ledger.ts";
+import { devicesOf } from "../../support/residency-builders.ts";
 
 const ask = (requiredMb: number, minDevices = 1, devices?: readonly number[]) => ({
   holder: "m",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseModelSource } from "../../src/neuron/model-source.ts";
+import { parseModelSource } from "../../../src/neuron/model/model-source.ts";
 
 describe("a source", () => {
   test.each([

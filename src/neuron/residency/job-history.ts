@@ -1,5 +1,5 @@
-import { CortexError, errorKind, isErrorCode } from "../core/errors.ts";
-import type { Job } from "../protocol/neuron-api.ts";
+import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
+import type { Job } from "../../protocol/neuron-api.ts";
 
 /** Jobs by id, oldest first. Running ones are always kept; of the ended ones the last hundred. */
 export type JobHistory = ReadonlyMap<string, Job>;

@@ -1,5 +1,5 @@
-import type { CortexError } from "../core/errors.ts";
-import { bytesToMib } from "../core/quantities.ts";
+import type { CortexError } from "../../core/errors.ts";
+import { bytesToMib } from "../../core/quantities.ts";
 import { observeUsedMb, reserve, settle } from "./device-ledger.ts";
 import { advanceJob, endJob } from "./job-history.ts";
 import {

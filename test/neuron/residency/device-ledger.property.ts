@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { freeMb, heldByMb, heldMb, observeUsedMb, release, reserve } from "../../src/neuron/device-ledger.ts";
-import { devicesOf } from "../support/residency-builders.ts";
+import {
+  freeMb,
+  heldByMb,
+  heldMb,
+  observeUsedMb,
+  release,
+  reserve,
+} from "../../../src/neuron/residency/device-ledger.ts";
+import { devicesOf } from "../../support/residency-builders.ts";
 
 const sizeMb = fc.integer({ min: 0, max: 100_000 });
 

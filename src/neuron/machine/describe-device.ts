@@ -1,4 +1,4 @@
-import type { Device } from "../protocol/neuron-api.ts";
+import type { Device } from "../../protocol/neuron-api.ts";
 
 /** What is asked of the driver, in the order of the answer's columns. `compute_cap` is unknown to old drivers. */
 export const DEVICE_QUERY_FIELDS = [

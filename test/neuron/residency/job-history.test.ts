@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import { CortexError } from "../../src/core/errors.ts";
-import { advanceJob, endJob, jobFailure, openJob, type JobHistory } from "../../src/neuron/job-history.ts";
+import { CortexError } from "../../../src/core/errors.ts";
+import {
+  advanceJob,
+  endJob,
+  jobFailure,
+  openJob,
+  type JobHistory,
+} from "../../../src/neuron/residency/job-history.ts";
 
 const opened = (jobs: JobHistory, id: string): JobHistory =>
   openJob(jobs, { id, kind: "load", model_id: "m", state: "verifying", created_at_ms: 1 });

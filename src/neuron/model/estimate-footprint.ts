@@ -1,4 +1,4 @@
-import { bytesToMib } from "../core/quantities.ts";
+import { bytesToMib } from "../../core/quantities.ts";
 
 /** The numbers of a model that its memory follows from. */
 export interface ModelShape {

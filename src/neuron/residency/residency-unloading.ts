@@ -1,5 +1,5 @@
-import { assertNever } from "../core/assert-never.ts";
-import { CortexError } from "../core/errors.ts";
+import { assertNever } from "../../core/assert-never.ts";
+import { CortexError } from "../../core/errors.ts";
 import { release } from "./device-ledger.ts";
 import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { describeCpuDevice, parseDeviceReport } from "../../src/neuron/describe-device.ts";
+import { describeCpuDevice, parseDeviceReport } from "../../../src/neuron/machine/describe-device.ts";
 
 const GIB = 1024 ** 3;
 

@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createModelFiles } from "../../src/neuron/io/model-files.ts";
-import { modelSpecSchema } from "../../src/protocol/neuron-api.ts";
-import { writeTinyGguf } from "../support/gguf-writer.ts";
+import { createModelFiles } from "../../../src/neuron/model/io/model-files.ts";
+import { modelSpecSchema } from "../../../src/protocol/neuron-api.ts";
+import { writeTinyGguf } from "../../support/gguf-writer.ts";
 
 let base: string;
 let store: string;

@@ -2,7 +2,7 @@ import { readFile, statfs } from "node:fs/promises";
 import { availableParallelism, hostname, release, type } from "node:os";
 import { dirname } from "node:path";
 import { z } from "zod";
-import type { Discovery, Version } from "../../protocol/neuron-api.ts";
+import type { Discovery, Version } from "../../../protocol/neuron-api.ts";
 import type { DiscoveredDevices } from "./gpu-probe.ts";
 
 /** `GET /discovery`; the free space is that of the first model root. */
@@ -48,7 +48,7 @@ const manifestSchema = z.looseObject({
 
 /** `GET /version`, from the package's own manifest. */
 export async function describeVersion(gitSha: string | undefined): Promise<Version> {
-  const manifestUrl = new URL("../../../package.json", import.meta.url);
+  const manifestUrl = new URL("../../../../package.json", import.meta.url);
   const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestUrl, "utf8")));
   return {
     package_version: manifest.version,

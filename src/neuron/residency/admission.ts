@@ -1,6 +1,6 @@
-import { assertNever } from "../core/assert-never.ts";
-import { CortexError } from "../core/errors.ts";
-import { err, ok, type Result } from "../core/result.ts";
+import { assertNever } from "../../core/assert-never.ts";
+import { CortexError } from "../../core/errors.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import type { Residency, Resident } from "./residency-state.ts";
 
 /** Requests that may wait for each slot; the worker holds the same number. */

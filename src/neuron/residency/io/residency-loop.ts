@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
-import { CortexError, toCortexError } from "../../core/errors.ts";
-import type { Logger } from "../../platform/logger.ts";
-import type { Job, LoadRequest, UnloadRequest } from "../../protocol/neuron-api.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { CortexError, toCortexError } from "../../../core/errors.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import type { Job, LoadRequest, UnloadRequest } from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
-import { contextPerSlot, estimateFootprintMb } from "../estimate-footprint.ts";
+import { contextPerSlot, estimateFootprintMb } from "../../model/estimate-footprint.ts";
 import { jobHasEnded } from "../job-history.ts";
 import {
   emptyResidency,
@@ -14,8 +14,8 @@ import {
   type ResidencyEvent,
 } from "../residency-state.ts";
 import { reduceResidency } from "../residency.ts";
-import type { ModelFiles } from "./model-files.ts";
-import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
+import type { ModelFiles } from "../../model/io/model-files.ts";
+import type { ModelWorker, WorkerLaunch } from "../../io/model-worker.ts";
 
 export interface ResidencyLoopDeps {
   readonly clock: Clock;

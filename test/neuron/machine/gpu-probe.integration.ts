@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createGpuProbe } from "../../src/neuron/io/gpu-probe.ts";
-import { readEnvironment } from "../../src/platform/environment.ts";
-import { ManualClock } from "../support/manual-clock.ts";
-import { writeFakeModel } from "../support/fake-worker-model.ts";
-import { startTestNeuron, type WireError } from "../support/neuron-under-test.ts";
-import type { Discovery, Health } from "../../src/protocol/neuron-api.ts";
+import { createGpuProbe } from "../../../src/neuron/machine/io/gpu-probe.ts";
+import { readEnvironment } from "../../../src/platform/environment.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { writeFakeModel } from "../../support/fake-worker-model.ts";
+import { startTestNeuron, type WireError } from "../../support/neuron-under-test.ts";
+import type { Discovery, Health } from "../../../src/protocol/neuron-api.ts";
 
 let directory: string;
 beforeAll(async () => {

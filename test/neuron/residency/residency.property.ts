@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CortexError } from "../../src/core/errors.ts";
-import { admit, trafficCounts } from "../../src/neuron/admission.ts";
-import { describeModels } from "../../src/neuron/describe-residency.ts";
-import { heldMb } from "../../src/neuron/device-ledger.ts";
-import { jobHasEnded } from "../../src/neuron/job-history.ts";
-import type { Residency } from "../../src/neuron/residency-state.ts";
-import { DrivenResidency } from "../support/residency-builders.ts";
+import { CortexError } from "../../../src/core/errors.ts";
+import { admit, trafficCounts } from "../../../src/neuron/residency/admission.ts";
+import { describeModels } from "../../../src/neuron/residency/describe-residency.ts";
+import { heldMb } from "../../../src/neuron/residency/device-ledger.ts";
+import { jobHasEnded } from "../../../src/neuron/residency/job-history.ts";
+import type { Residency } from "../../../src/neuron/residency/residency-state.ts";
+import { DrivenResidency } from "../../support/residency-builders.ts";
 
 const TOTALS_MB = [1000, 600, 200];
 const MODELS = ["a", "b", "c", "d"];

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { cpus, totalmem } from "node:os";
-import { assertNever } from "../../core/assert-never.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../platform/logger.ts";
-import type { Device } from "../../protocol/neuron-api.ts";
+import { assertNever } from "../../../core/assert-never.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import type { Device } from "../../../protocol/neuron-api.ts";
 import {
   DEVICE_QUERY_FIELDS,
   describeCpuDevice,
