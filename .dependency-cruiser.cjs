@@ -88,7 +88,7 @@ module.exports = {
     rule(
       "one-file-knows-the-engine",
       "node-llama-cpp is replaceable",
-      { pathNot: "^src/neuron/io/llama-[a-z-]+\\.ts$" },
+      { pathNot: "^src/worker/engine/io/" },
       { path: "node_modules/node-llama-cpp/" },
     ),
     rule(

@@ -124,7 +124,7 @@ test("what the rules allow passes", async () => {
     "src/platform/d.ts": importing("../core/a.ts", "node:fs"),
     "src/neuron/e.ts": importing("../protocol/c.ts"),
     "src/neuron/io/f.ts": importing("../e.ts", "../../platform/d.ts", "undici", "node:http"),
-    "src/neuron/io/llama-engine.ts": importing("node-llama-cpp"),
+    "src/worker/engine/io/llama-engine.ts": importing("node-llama-cpp"),
     "src/protocol/plan-document.ts": leaf,
     "src/controller/verify-plan.ts": importing(
       "./verify-findings.ts",

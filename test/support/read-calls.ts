@@ -1,4 +1,4 @@
-import type { ToolCallStream, ToolStreamEvent } from "../../src/neuron/tool-call-stream.ts";
+import type { ToolCallStream, ToolStreamEvent } from "../../src/worker/answer/tool-call-stream.ts";
 
 export interface ReadCalls {
   readonly text: string;

@@ -11,7 +11,7 @@ import {
   type WorkerStart,
 } from "../../src/neuron/worker-messages.ts";
 
-const WORKER_MAIN = new URL("../../src/neuron/io/worker-main.ts", import.meta.url).pathname;
+const WORKER_MAIN = new URL("../../src/worker/io/worker-main.ts", import.meta.url).pathname;
 
 export interface SpawnedWorker {
   readonly child: ChildProcess;

@@ -42,7 +42,7 @@ export interface WorkerLauncherOptions {
 /** The worker that ships with the neuron; the same extension as this file, so it runs from source and from dist. */
 export function defaultWorkerEntry(): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fileURLToPath(new URL(`./worker-main.${extension}`, import.meta.url));
+  return fileURLToPath(new URL(`../../worker/io/worker-main.${extension}`, import.meta.url));
 }
 
 export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: WorkerLaunch) => ModelWorker {

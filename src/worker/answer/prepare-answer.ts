@@ -1,0 +1,161 @@
+import { CortexError } from "../../core/errors.ts";
+import type { ChatRequest, CompletionRequest } from "../../protocol/openai-chat.ts";
+import { answerConstraint, callableTools } from "./answer-constraint.ts";
+import { createAnswerParser, type AnswerParser } from "./answer-parser.ts";
+import type { GenerationJob, InferenceEngine } from "../engine/inference-engine.ts";
+import { resolveSampling, type SamplingOptions } from "../engine/sampling-options.ts";
+
+/** A request turned into what the engine runs and what reads the engine's text. */
+export interface PreparedAnswer {
+  readonly job: GenerationJob;
+  readonly parser: AnswerParser;
+  readonly includeUsage: boolean;
+}
+
+export interface PrepareContext {
+  readonly engine: InferenceEngine;
+  readonly randomSeed: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Everything that can be wrong with a chat request is found here, before it takes a slot.
+ * Errors: `unsupported_parameter`, `template_render_failed`, `vision_unsupported`, `invalid_request_body`,
+ * `context_length_exceeded`, `wrong_modality`.
+ */
+export function prepareChat(request: ChatRequest, context: PrepareContext): PreparedAnswer {
+  const { engine } = context;
+  demandText(engine);
+  const tools = callableTools(request);
+  const prompt = engine.renderer.render({
+    messages: request.messages,
+    tools,
+    variables: { ...request.chat_template_kwargs, ...reasoningEffort(request, engine) },
+  });
+  const constraint = answerConstraint(request);
+  for (const text of constraint?.texts ?? []) engine.checkGrammar(text);
+  const parser = createAnswerParser({
+    stops: stopList(request.stop),
+    reasoning: engine.renderer.marksReasoning ? { startsInside: prompt.startsInReasoning } : undefined,
+    tools: tools.length === 0 ? undefined : { several: request.parallel_tool_calls },
+  });
+  const promptTokens = engine.tokenizePrompt(prompt.text);
+  checkPromptLength(engine, promptTokens.length, "messages");
+  return {
+    parser,
+    includeUsage: request.stream_options?.include_usage === true,
+    job: {
+      promptTokens,
+      maxTokens: request.max_completion_tokens ?? request.max_tokens,
+      sampling: samplingFor(request, context),
+      ignoreEndOfText: request.ignore_eos === true,
+      grammar: constraint === undefined ? undefined : () => constraint.grammar(parser.position),
+      signal: context.signal,
+    },
+  };
+}
+
+/** Legacy completions write at most this much unless told otherwise, as OpenAI's do. */
+const COMPLETION_DEFAULT_TOKENS = 16;
+
+/** The same for a legacy completion: the prompt is the caller's to the letter. */
+export function prepareCompletion(request: CompletionRequest, context: PrepareContext): PreparedAnswer {
+  const { engine } = context;
+  demandText(engine);
+  const promptTokens = completionPromptTokens(request, engine);
+  checkPromptLength(engine, promptTokens.length, "prompt");
+  return {
+    parser: createAnswerParser({ stops: stopList(request.stop), reasoning: undefined, tools: undefined }),
+    includeUsage: request.stream_options?.include_usage === true,
+    job: {
+      promptTokens,
+      maxTokens: request.max_tokens ?? COMPLETION_DEFAULT_TOKENS,
+      sampling: samplingFor(request, context),
+      ignoreEndOfText: request.ignore_eos === true,
+      grammar: undefined,
+      signal: context.signal,
+    },
+  };
+}
+
+function demandText(engine: InferenceEngine): void {
+  if (engine.facts.capabilities.includes("text")) return;
+  throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
+}
+
+function completionPromptTokens(request: CompletionRequest, engine: InferenceEngine): readonly number[] {
+  const { prompt } = request;
+  if (typeof prompt === "string") return engine.tokenizePrompt(prompt);
+  const [first] = prompt;
+  if (typeof first === "string") {
+    if (prompt.length === 1) return engine.tokenizePrompt(first);
+    throw new CortexError(
+      "unsupported_parameter",
+      "`prompt` has several prompts; one is answered per request",
+      {
+        param: "prompt",
+        next: "send one request per prompt",
+      },
+    );
+  }
+  const tokens = prompt.filter((token) => typeof token === "number");
+  const stranger = tokens.find((token) => token >= engine.vocabularySize);
+  if (stranger === undefined) return tokens;
+  throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is no token of this model`, {
+    param: "prompt",
+  });
+}
+
+function checkPromptLength(engine: InferenceEngine, promptTokens: number, param: string): void {
+  if (promptTokens === 0) {
+    throw new CortexError("invalid_request_body", `\`${param}\` is empty for this model`, { param });
+  }
+  const most = engine.facts.context_tokens - 1;
+  if (promptTokens <= most) return;
+  throw new CortexError(
+    "context_length_exceeded",
+    `the prompt has ${promptTokens} tokens; a slot of this model holds ${engine.facts.context_tokens}, answer included`,
+    {
+      param,
+      details: {
+        prompt_tokens: promptTokens,
+        max_prompt_tokens: most,
+        context_tokens: engine.facts.context_tokens,
+      },
+    },
+  );
+}
+
+function stopList(stop: string | readonly string[] | undefined): readonly string[] {
+  if (stop === undefined) return [];
+  return typeof stop === "string" ? [stop] : stop;
+}
+
+/** Templates have two ways to be told; a model whose template knows neither cannot honour it. */
+function reasoningEffort(request: ChatRequest, engine: InferenceEngine): Readonly<Record<string, unknown>> {
+  const effort = request.reasoning_effort;
+  if (effort === undefined) return {};
+  if (effort === "none" && engine.renderer.mentions("enable_thinking")) return { enable_thinking: false };
+  if (engine.renderer.mentions("reasoning_effort")) return { reasoning_effort: effort };
+  throw new CortexError("unsupported_parameter", "this model's chat template knows no reasoning effort", {
+    param: "reasoning_effort",
+  });
+}
+
+function samplingFor(request: ChatRequest | CompletionRequest, context: PrepareContext): SamplingOptions {
+  const { engine } = context;
+  const sampling = resolveSampling(request, engine.fileSampling, context.randomSeed);
+  for (const token of sampling.logitBias.keys()) {
+    const param = `logit_bias.${token}`;
+    if (token >= engine.vocabularySize) {
+      throw new CortexError("invalid_request_body", `\`${param}\` is no token of this model`, { param });
+    }
+    if (engine.endsAnswer(token)) {
+      throw new CortexError("unsupported_parameter", `\`${param}\` ends answers and cannot be biased`, {
+        param,
+        next: "use `max_tokens` or `ignore_eos` to steer the length",
+      });
+    }
+  }
+  return sampling;
+}

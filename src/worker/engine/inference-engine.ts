@@ -1,0 +1,82 @@
+import type { WorkerFacts } from "../../neuron/worker-messages.ts";
+import type { ChatPromptRenderer } from "./render-chat-prompt.ts";
+import type { FileSampling, SamplingOptions } from "./sampling-options.ts";
+
+/**
+ * A loaded model as the worker's server sees it. The engine knows tokens, slots and sampling; what a request
+ * means and what an answer looks like is decided outside of it.
+ */
+export interface InferenceEngine {
+  readonly facts: WorkerFacts;
+  readonly renderer: ChatPromptRenderer;
+  readonly fileSampling: FileSampling;
+  /** Size of the vocabulary; token ids are below it. */
+  readonly vocabularySize: number;
+  readonly occupancy: SlotOccupancy;
+  /**
+   * Text to tokens; marks of special tokens in it are those tokens. Begins with the model's own start token
+   * exactly once, when the model wants one.
+   */
+  tokenizePrompt(text: string): readonly number[];
+  /** Fails with `unsupported_parameter` when the grammar text does not parse. */
+  checkGrammar(grammar: string): void;
+  /** True for tokens that end an answer; their logits cannot be biased. */
+  endsAnswer(token: number): boolean;
+  /**
+   * Takes a slot or a place in the queue at once, in order of arrival. Throws `queue_full` when there is neither.
+   */
+  admit(job: GenerationJob): AdmittedGeneration;
+  /** One unit vector per input. Throws `context_length_exceeded` before anything is computed. */
+  embed(inputs: readonly EmbeddingInput[], signal: AbortSignal): Promise<EmbeddingResult>;
+}
+
+export interface SlotOccupancy {
+  readonly slots: number;
+  readonly busy: number;
+  readonly queued: number;
+  readonly maxQueued: number;
+}
+
+export interface GenerationJob {
+  readonly promptTokens: readonly number[];
+  /** Undefined means up to the end of the context. */
+  readonly maxTokens: number | undefined;
+  readonly sampling: SamplingOptions;
+  readonly ignoreEndOfText: boolean;
+  /** Asked before each token: GBNF that it must follow, or undefined. */
+  readonly grammar: (() => string | undefined) | undefined;
+  /** Ends the generation within one decode step, in the queue and in the prompt too. */
+  readonly signal: AbortSignal;
+}
+
+export interface AdmittedGeneration {
+  /**
+   * Runs the job. `onText` gets each token's text ("" for a token that shows nothing yet); "stop" ends the
+   * generation; a promise holds it back. Rejects with the signal's reason when it aborts.
+   */
+  run(onText: (text: string) => TextVerdict | Promise<TextVerdict>): Promise<GenerationResult>;
+}
+
+export type TextVerdict = "continue" | "stop";
+
+export interface GenerationResult {
+  /** "end": the model ended it; "limit": tokens or context ran out; "stopped": `onText` said so. */
+  readonly ended: "end" | "limit" | "stopped";
+  readonly promptTokens: number;
+  /** Of the prompt, taken from the slot's history. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** From the start of the job in its slot to the first token. */
+  readonly promptMs: number;
+  /** From the first token to the last. */
+  readonly predictedMs: number;
+  /** Monotonic time of the first token; undefined when there is none. */
+  readonly firstTokenAtMs: number | undefined;
+}
+
+export type EmbeddingInput = string | readonly number[];
+
+interface EmbeddingResult {
+  readonly vectors: readonly (readonly number[])[];
+  readonly promptTokens: number;
+}

@@ -1,0 +1,291 @@
+import {
+  getLlama,
+  InsufficientMemoryError,
+  LlamaGrammar,
+  LlamaLogLevel,
+  type Llama,
+  type LlamaContext,
+  type LlamaModel,
+} from "node-llama-cpp";
+import type { Clock } from "../../../core/clock.ts";
+import { CortexError, toCortexError } from "../../../core/errors.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import { decodeThreads } from "../compute-plan.ts";
+import type { InferenceEngine } from "../inference-engine.ts";
+import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
+import { readFileSampling } from "../sampling-options.ts";
+import type { WorkerFacts } from "../../../neuron/worker-messages.ts";
+import { createEmbedder } from "./llama-embeddings.ts";
+import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
+import { checkModelFile } from "./llama-model-file.ts";
+import { createSlotPool, type SlotPool } from "./llama-slots.ts";
+import { createTokenTexts } from "./llama-token-texts.ts";
+
+export interface LoadOptions {
+  readonly modelPath: string;
+  /** Tokens per slot; absent means what the file was trained for, as far as memory allows. */
+  readonly contextTokens: number | undefined;
+  readonly parallel: number;
+  readonly gpu: boolean;
+  readonly flashAttention: boolean | undefined;
+  readonly threads: number | undefined;
+  /** Called with 0..1. */
+  readonly onProgress: (fraction: number) => void;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+const QUEUED_PER_SLOT = 8;
+const GRAMMARS_KEPT = 32;
+/**
+ * Tokens of all slots together that no machine holds. llama.cpp counts them in 32 bits and its estimates overflow
+ * before that, so nonsense must not reach it.
+ */
+const MOST_CONTEXT_TOKENS = 2 ** 26;
+
+/**
+ * Loads the model and makes its context: `parallel` slots of `contextTokens` each. Only binaries that came with
+ * the package are used; nothing is downloaded or compiled.
+ *
+ * Errors: `source_not_found`, `source_forbidden`, `model_file_invalid`, `insufficient_vram`, `load_failed`.
+ */
+export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEngine> {
+  await checkModelFile(options.modelPath);
+  checkContextSize(options);
+  const engineWords: string[] = [];
+  const llama = await startLlama(options, engineWords);
+  const model = await loadModel(llama, options, engineWords);
+  const threads = decodeThreads({
+    mathCores: llama.cpuMathCores,
+    requested: options.threads,
+    fullyOffloaded: model.gpuLayers >= model.fileInsights.totalLayers,
+  });
+  const context = generates(model) ? await createContext(model, { ...options, threads }) : undefined;
+  options.onProgress(1);
+  return buildEngine({ llama, model, context, threads, options });
+}
+
+function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
+  if (contextTokens === undefined || contextTokens * parallel <= MOST_CONTEXT_TOKENS) return;
+  throw new CortexError(
+    "insufficient_vram",
+    `no machine holds ${parallel} slots of ${contextTokens} tokens`,
+    {
+      next: "lower `context` or `parallel`",
+    },
+  );
+}
+
+/** Encoder-only models compute embeddings and write nothing. */
+const generates = (model: LlamaModel): boolean =>
+  model.fileInsights.hasDecoder || !model.fileInsights.hasEncoder;
+
+async function startLlama(options: LoadOptions, engineWords: string[]): Promise<Llama> {
+  try {
+    const llama = await getLlama({
+      build: "never",
+      skipDownload: true,
+      progressLogs: false,
+      gpu: options.gpu ? "auto" : false,
+      logLevel: LlamaLogLevel.warn,
+      logger: (level, message) => {
+        const line = message.trim();
+        if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) engineWords.push(line);
+        options.logger[level === LlamaLogLevel.warn ? "warn" : "error"]({ engine: "llama.cpp" }, line);
+      },
+    });
+    if (!options.gpu || llama.gpu !== false) return llama;
+  } catch (thrown) {
+    throw new CortexError("load_failed", "no llama.cpp binary for this machine could be started", {
+      cause: thrown,
+      next: "check that node-llama-cpp's binary package for this platform is installed",
+    });
+  }
+  throw new CortexError("load_failed", "the model is to run on a GPU and llama.cpp found none it can use", {
+    next: "check the GPU driver, or load the model on the CPU",
+  });
+}
+
+async function loadModel(
+  llama: Llama,
+  options: LoadOptions,
+  engineWords: readonly string[],
+): Promise<LlamaModel> {
+  let reported = 0;
+  const onLoadProgress = (fraction: number): void => {
+    if (fraction - reported < 0.01) return;
+    reported = fraction;
+    // The context is still to be made when the weights are in.
+    options.onProgress(fraction * 0.95);
+  };
+  try {
+    return await llama.loadModel({
+      modelPath: options.modelPath,
+      onLoadProgress,
+      ...(options.contextTokens === undefined
+        ? {}
+        : { gpuLayers: { fitContext: { contextSize: options.contextTokens * options.parallel } } }),
+    });
+  } catch (thrown) {
+    if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
+    const words = engineWords.slice(0, 1).join("; ");
+    const reason = words === "" ? toCortexError(thrown).message : words;
+    throw new CortexError("model_file_invalid", `llama.cpp cannot load the file: ${reason}`, {
+      cause: thrown,
+    });
+  }
+}
+
+const insufficientMemory = (thrown: Error): CortexError =>
+  new CortexError("insufficient_vram", `the model and its context do not fit: ${thrown.message}`, {
+    cause: thrown,
+    next: "lower `context` or `parallel`, or free memory",
+  });
+
+async function createContext(
+  model: LlamaModel,
+  options: LoadOptions & { readonly threads: number },
+): Promise<LlamaContext> {
+  try {
+    const context = await model.createContext({
+      sequences: options.parallel,
+      contextSize: options.contextTokens ?? { max: model.trainContextSize },
+      threads: options.threads,
+      ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
+    });
+    if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) return context;
+    throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
+  } catch (thrown) {
+    if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
+    throw new CortexError("load_failed", `no context for the model: ${toCortexError(thrown).message}`, {
+      cause: thrown,
+    });
+  }
+}
+
+interface LoadedParts {
+  readonly llama: Llama;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext | undefined;
+  readonly threads: number;
+  readonly options: LoadOptions;
+}
+
+function buildEngine(parts: LoadedParts): InferenceEngine {
+  const { llama, model, context, options } = parts;
+  const metadata = model.fileInfo.metadata;
+  const renderer = createChatPromptRenderer({
+    source: metadata.tokenizer?.chat_template ?? null,
+    bosText: model.tokens.bosString ?? "",
+    eosText: model.tokens.eosString ?? "",
+  });
+  const facts = describeModel(parts, renderer);
+  const slots = createSlots(context, options);
+  const grammars = createGrammarCache(llama);
+  const generation =
+    context === undefined
+      ? undefined
+      : { llama, model, context, slots, grammars, tokenTexts: createTokenTexts(model), clock: options.clock };
+  return {
+    facts,
+    renderer,
+    fileSampling: readFileSampling((metadata.general as Readonly<Record<string, unknown>>)["sampling"]),
+    vocabularySize: metadata.tokenizer?.ggml?.tokens?.length ?? 0,
+    get occupancy() {
+      return slots.occupancy;
+    },
+    tokenizePrompt: (text) => tokenizePrompt(model, text),
+    checkGrammar: (text) => {
+      grammars.get(text);
+    },
+    endsAnswer: (token) => model.isEogToken(token as Parameters<typeof model.isEogToken>[0]),
+    admit(job) {
+      if (generation === undefined) {
+        throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
+      }
+      return admitGeneration(generation, job);
+    },
+    embed: createEmbedder({
+      model,
+      contextTokens: facts.context_tokens,
+      threads: parts.threads,
+      maxWaiting: QUEUED_PER_SLOT * options.parallel,
+    }),
+  };
+}
+
+function createSlots(context: LlamaContext | undefined, options: LoadOptions): SlotPool {
+  const count = context === undefined ? 0 : options.parallel;
+  return createSlotPool({
+    slots: Array.from({ length: count }, (_, id) => ({
+      id,
+      sequence: (context as LlamaContext).getSequence(),
+      tokens: [],
+      lastUsedMs: 0,
+    })),
+    maxQueued: QUEUED_PER_SLOT * options.parallel,
+    clock: options.clock,
+  });
+}
+
+function describeModel({ model, context, options }: LoadedParts, renderer: ChatPromptRenderer): WorkerFacts {
+  const contextTokens = context?.contextSize ?? model.trainContextSize;
+  const embeds = !(model.fileInsights.hasEncoder && model.fileInsights.hasDecoder);
+  const memories = [model.memoryUsage, ...(context === undefined ? [] : [context.memoryUsage])];
+  const onGpu = model.gpuLayers > 0;
+  return {
+    context_tokens: contextTokens,
+    trained_context_tokens: model.trainContextSize,
+    max_output_tokens: contextTokens - 1,
+    capabilities: [
+      ...(context === undefined ? [] : ["text"]),
+      ...(renderer.rendersTools ? ["tools"] : []),
+      ...(embeds ? ["embeddings"] : []),
+    ],
+    tool_call: renderer.rendersTools,
+    reasoning: renderer.marksReasoning,
+    // What llama.cpp allocated: on the device when the model is there, else in main memory.
+    memory_bytes: memories.reduce((sum, memory) => sum + (onGpu ? memory.vram : memory.ram), 0),
+    parallel: options.parallel,
+    architecture: model.architecture,
+    parameter_count: model.fileInsights.totalParameters,
+  };
+}
+
+/** Templates write the start token into their text or leave it to the tokenizer; it must come once. */
+function tokenizePrompt(model: LlamaModel, text: string): readonly number[] {
+  const tokens = model.tokenize(text, true);
+  const bos = model.tokens.bos;
+  const lacksBos = model.tokens.shouldPrependBosToken && bos !== null && tokens[0] !== bos;
+  return lacksBos ? [bos, ...tokens] : tokens;
+}
+
+function createGrammarCache(llama: Llama): GrammarCache {
+  const kept = new Map<string, LlamaGrammar>();
+  return {
+    get(text) {
+      const known = kept.get(text);
+      if (known !== undefined) return known;
+      const grammar = parseGrammar(llama, text);
+      kept.set(text, grammar);
+      const oldest = kept.keys().next().value;
+      if (kept.size > GRAMMARS_KEPT && oldest !== undefined) kept.delete(oldest);
+      return grammar;
+    },
+  };
+}
+
+function parseGrammar(llama: Llama, text: string): LlamaGrammar {
+  try {
+    return new LlamaGrammar(llama, { grammar: text });
+  } catch (thrown) {
+    throw new CortexError(
+      "unsupported_parameter",
+      "the schema makes a grammar that the engine cannot parse",
+      {
+        cause: thrown,
+        next: "simplify the schema",
+      },
+    );
+  }
+}

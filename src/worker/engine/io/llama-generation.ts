@@ -1,0 +1,237 @@
+import {
+  LlamaGrammarEvaluationState,
+  TokenBias,
+  type Llama,
+  type LlamaContext,
+  type LlamaGrammar,
+  type LlamaModel,
+  type SequenceEvaluateOptions,
+  type Token,
+} from "node-llama-cpp";
+import type { Clock } from "../../../core/clock.ts";
+import { prefillPieceTokens } from "../compute-plan.ts";
+import { createIncrementalText } from "../../answer/incremental-text.ts";
+import type {
+  AdmittedGeneration,
+  GenerationJob,
+  GenerationResult,
+  TextVerdict,
+} from "../inference-engine.ts";
+import type { SamplingOptions } from "../sampling-options.ts";
+import type { TokenTexts } from "./llama-token-texts.ts";
+import type { Slot, SlotPool } from "./llama-slots.ts";
+
+export interface GenerationDependencies {
+  readonly llama: Llama;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  readonly slots: SlotPool;
+  readonly grammars: GrammarCache;
+  readonly tokenTexts: TokenTexts;
+  readonly clock: Clock;
+}
+
+/** Parsed grammars, the few used last: clients send the same tools and schema again and again. */
+export interface GrammarCache {
+  get(text: string): LlamaGrammar;
+}
+
+type OnText = (text: string) => TextVerdict | Promise<TextVerdict>;
+
+/**
+ * Queues the job for a slot. Decoding of all slots happens in one batch per step, which the engine's library
+ * forms; a prompt is handed to it in pieces, so that others decode and a cancellation is seen between them.
+ */
+export function admitGeneration(
+  dependencies: GenerationDependencies,
+  job: GenerationJob,
+): AdmittedGeneration {
+  const granted = dependencies.slots.acquire(job.promptTokens, job.signal);
+  // The rejection is seen by `run`; until then nobody listens.
+  granted.catch(() => undefined);
+  return {
+    run: async (onText) => {
+      const slot = await granted;
+      try {
+        job.signal.throwIfAborted();
+        return await generate(dependencies, { job, slot, onText });
+      } finally {
+        slot.tokens = slot.sequence.contextTokens;
+        dependencies.slots.release(slot);
+      }
+    },
+  };
+}
+
+interface Generation {
+  readonly job: GenerationJob;
+  readonly slot: Slot;
+  readonly onText: OnText;
+}
+
+async function generate(
+  dependencies: GenerationDependencies,
+  generation: Generation,
+): Promise<GenerationResult> {
+  const { clock, context } = dependencies;
+  const { job, slot } = generation;
+  const startedMs = clock.monotonicMs();
+  const prompt = job.promptTokens as readonly Token[];
+  const room = context.contextSize - prompt.length;
+  const limit = Math.min(job.maxTokens ?? room, room);
+  // The last prompt token is always computed: its output is the first token.
+  await slot.sequence.adaptStateToTokens(prompt.slice(0, -1), false);
+  const cachedTokens = slot.sequence.nextTokenIndex;
+  const base = { promptTokens: prompt.length, cachedTokens };
+  if (limit === 0) {
+    return {
+      ...base,
+      ended: "limit",
+      completionTokens: 0,
+      promptMs: 0,
+      predictedMs: 0,
+      firstTokenAtMs: undefined,
+    };
+  }
+  const lastPiece = await prefill(dependencies, generation, prompt.slice(cachedTokens));
+  const decoded = await decode(dependencies, generation, { lastPiece, limit });
+  const endedMs = clock.monotonicMs();
+  const firstTokenAtMs = decoded.firstTokenAtMs;
+  return {
+    ...base,
+    ...decoded,
+    promptMs: (firstTokenAtMs ?? endedMs) - startedMs,
+    predictedMs: endedMs - (firstTokenAtMs ?? endedMs),
+  };
+}
+
+/** Computes all but the last piece of the prompt and returns that piece. */
+async function prefill(
+  dependencies: GenerationDependencies,
+  { job, slot }: Generation,
+  tokens: readonly Token[],
+): Promise<Token[]> {
+  const { context, model, slots } = dependencies;
+  let at = 0;
+  while (true) {
+    job.signal.throwIfAborted();
+    const pieceTokens = prefillPieceTokens({
+      batchTokens: context.batchSize,
+      onGpu: model.gpuLayers > 0,
+      othersDecoding: slots.occupancy.busy > 1,
+    });
+    if (tokens.length - at <= pieceTokens) return tokens.slice(at);
+    await slot.sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + pieceTokens));
+    at += pieceTokens;
+  }
+}
+
+type Decoded = Pick<GenerationResult, "ended" | "completionTokens" | "firstTokenAtMs">;
+
+async function decode(
+  dependencies: GenerationDependencies,
+  { job, slot, onText }: Generation,
+  { lastPiece, limit }: { readonly lastPiece: Token[]; readonly limit: number },
+): Promise<Decoded> {
+  const { clock, model, tokenTexts } = dependencies;
+  const generated: Token[] = [];
+  const text = createIncrementalText<Token>(tokenTexts);
+  const options = evaluateOptions(dependencies, job, generated);
+  const keepsHistory = punishes(job.sampling);
+  let completionTokens = 0;
+  let firstTokenAtMs: number | undefined;
+  const result = (ended: Decoded["ended"]): Decoded => ({ ended, completionTokens, firstTokenAtMs });
+
+  const tokens = slot.sequence.evaluateWithMetadata(lastPiece, {}, options);
+  try {
+    while (true) {
+      const next = await tokens.next();
+      job.signal.throwIfAborted();
+      if (next.done === true) break;
+      const token = next.value.token;
+      firstTokenAtMs ??= clock.monotonicMs();
+      completionTokens += 1;
+      if (keepsHistory) generated.push(token);
+      const verdict = onText(text.push(token));
+      if ((typeof verdict === "string" ? verdict : await verdict) === "stop") return result("stopped");
+      if (completionTokens >= limit) {
+        await onText(text.end());
+        return result("limit");
+      }
+      if (!job.ignoreEndOfText && model.isEogToken(token)) break;
+    }
+  } finally {
+    await tokens.return();
+  }
+  // An end token is a token that was computed, though nothing of it shows.
+  if (firstTokenAtMs === undefined) firstTokenAtMs = clock.monotonicMs();
+  await onText(text.end());
+  return result("end");
+}
+
+function evaluateOptions(
+  dependencies: GenerationDependencies,
+  job: GenerationJob,
+  generated: readonly Token[],
+): SequenceEvaluateOptions {
+  const { sampling } = job;
+  const grammarState = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
+  return {
+    temperature: sampling.temperature,
+    topP: sampling.topP,
+    topK: sampling.topK,
+    minP: sampling.minP,
+    seed: sampling.seed,
+    yieldEogToken: job.ignoreEndOfText,
+    ...(grammarState === undefined ? {} : { grammarEvaluationState: grammarState }),
+    ...(sampling.logitBias.size === 0 ? {} : { tokenBias: tokenBias(dependencies.model, sampling) }),
+    ...(punishes(sampling) ? { repeatPenalty: repeatPenalty(sampling, generated) } : {}),
+    // The caller stops before the context is full: shifting would silently drop the start of the prompt.
+    contextShift: {
+      strategy: () => {
+        throw new Error("the context is full");
+      },
+    },
+  };
+}
+
+const punishes = (sampling: SamplingOptions): boolean =>
+  sampling.repetitionPenalty !== 1 || sampling.frequencyPenalty !== 0 || sampling.presencePenalty !== 0;
+
+function repeatPenalty(sampling: SamplingOptions, generated: readonly Token[]) {
+  return {
+    punishTokens: () => generated.slice(-sampling.penaltyWindow),
+    maxPunishTokens: sampling.penaltyWindow,
+    penalty: sampling.repetitionPenalty,
+    frequencyPenalty: sampling.frequencyPenalty,
+    presencePenalty: sampling.presencePenalty,
+  };
+}
+
+function tokenBias(model: LlamaModel, sampling: SamplingOptions): TokenBias {
+  const bias = TokenBias.for(model);
+  for (const [token, logit] of sampling.logitBias) {
+    bias.set([token as Token], logit <= -100 ? "never" : { logit });
+  }
+  return bias;
+}
+
+/** A new grammar text starts a new state; the same text goes on with the one it has. */
+function grammarFollower(dependencies: GenerationDependencies, wanted: () => string | undefined) {
+  let text: string | undefined;
+  let state: LlamaGrammarEvaluationState | undefined;
+  return () => {
+    const next = wanted();
+    if (next !== text) {
+      text = next;
+      state =
+        next === undefined
+          ? undefined
+          : new LlamaGrammarEvaluationState({
+              model: dependencies.model,
+              grammar: dependencies.grammars.get(next),
+            });
+    }
+    return state;
+  };
+}

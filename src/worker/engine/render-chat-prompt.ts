@@ -1,0 +1,166 @@
+import { Template } from "@huggingface/jinja";
+import { CortexError } from "../../core/errors.ts";
+import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai-chat.ts";
+
+export interface ChatTemplateFacts {
+  /** Jinja source from the model file; null when the file has none. */
+  readonly source: string | null;
+  readonly bosText: string;
+  readonly eosText: string;
+}
+
+interface ChatPromptInput {
+  readonly messages: readonly ChatMessage[];
+  /** Empty when no tool may be called. */
+  readonly tools: readonly Tool[];
+  /** Further template variables; they never replace the messages or tools. */
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+interface RenderedPrompt {
+  readonly text: string;
+  /** The template opened a `<think>` block that the model goes on in. */
+  readonly startsInReasoning: boolean;
+}
+
+export interface ChatPromptRenderer {
+  /** True when tools given to the template show in the prompt. */
+  readonly rendersTools: boolean;
+  /** True when the model marks its reasoning with `<think>`. */
+  readonly marksReasoning: boolean;
+  /** Whether the template's source names a variable. */
+  mentions(variable: string): boolean;
+  /** Errors: `template_render_failed`, `vision_unsupported`, `unsupported_parameter`, `invalid_request_body`. */
+  render(input: ChatPromptInput): RenderedPrompt;
+}
+
+const PROBE_TOOL_NAME = "probe_tool_name";
+const IMAGE_PARTS = new Set(["image_url", "image", "input_image"]);
+
+/**
+ * Prompts come from the model's own template and the caller's messages alone: no default system prompt, no
+ * reordering. The one translation is `developer`, OpenAI's newer name for `system`, for templates that do not
+ * know it.
+ */
+export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRenderer {
+  const source = facts.source ?? "";
+  const template = facts.source === null ? undefined : parseTemplate(facts.source);
+  const knowsDeveloper = source.includes("developer");
+
+  const renderText = (input: ChatPromptInput): string => {
+    if (template === undefined) {
+      throw new CortexError("template_render_failed", "this model has no chat template it can render", {
+        next: "use /v1/completions with a prompt of your own, or a model file with a chat template",
+      });
+    }
+    const messages = input.messages.map((message, index) =>
+      toTemplateMessage(message, index, knowsDeveloper),
+    );
+    try {
+      return template.render({
+        ...input.variables,
+        messages,
+        tools: input.tools.length === 0 ? null : input.tools,
+        documents: null,
+        add_generation_prompt: true,
+        bos_token: facts.bosText,
+        eos_token: facts.eosText,
+      });
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new CortexError("template_render_failed", `the model's chat template failed: ${reason}`, {
+        cause: thrown,
+        param: "messages",
+      });
+    }
+  };
+
+  const rendersTools = template !== undefined && showsProbeTool(renderText);
+  return {
+    rendersTools,
+    marksReasoning: source.includes("<think>"),
+    mentions: (variable) => source.includes(variable),
+    render(input) {
+      const text = renderText(input);
+      if (input.tools.length > 0 && !rendersTools) {
+        throw new CortexError("template_render_failed", "this model's chat template ignores tools", {
+          param: "tools",
+          next: "choose a model with the tools capability, or leave `tools` out",
+        });
+      }
+      return { text, startsInReasoning: /<think>\s*$/.test(text) };
+    },
+  };
+}
+
+function parseTemplate(source: string): Template | undefined {
+  try {
+    return new Template(source);
+  } catch {
+    return undefined;
+  }
+}
+
+function showsProbeTool(renderText: (input: ChatPromptInput) => string): boolean {
+  const probe: Tool = {
+    type: "function",
+    function: { name: PROBE_TOOL_NAME, description: "", parameters: { type: "object", properties: {} } },
+  };
+  try {
+    const messages: ChatMessage[] = [{ role: "user", content: "probe" }];
+    return renderText({ messages, tools: [probe], variables: {} }).includes(PROBE_TOOL_NAME);
+  } catch {
+    return false;
+  }
+}
+
+function toTemplateMessage(message: ChatMessage, index: number, knowsDeveloper: boolean) {
+  const role = message.role === "developer" && !knowsDeveloper ? "system" : message.role;
+  const calls = message.tool_calls ?? [];
+  return {
+    ...message,
+    role,
+    content: contentText(message.content, index),
+    ...(calls.length === 0 ? { tool_calls: undefined } : { tool_calls: toTemplateCalls(calls, index) }),
+  };
+}
+
+function contentText(content: ChatMessage["content"], messageIndex: number): string {
+  if (typeof content === "string") return content;
+  return (content ?? [])
+    .map((part, partIndex) => partText(part, `messages.${messageIndex}.content.${partIndex}`))
+    .join("");
+}
+
+function partText(part: ContentPart, path: string): string {
+  if (part.type === "text" && part.text !== undefined) return part.text;
+  if (IMAGE_PARTS.has(part.type)) {
+    throw new CortexError("vision_unsupported", `\`${path}\` is an image and this model reads text only`, {
+      param: path,
+    });
+  }
+  throw new CortexError(
+    "unsupported_parameter",
+    `\`${path}\` is a ${part.type} part; this model reads text only`,
+    {
+      param: path,
+      next: "send text parts only",
+    },
+  );
+}
+
+/** Templates iterate over arguments as an object; on the wire they are a JSON string. */
+function toTemplateCalls(calls: NonNullable<ChatMessage["tool_calls"]>, messageIndex: number) {
+  return calls.map((call, callIndex) => {
+    try {
+      const parsed: unknown = JSON.parse(call.function.arguments === "" ? "{}" : call.function.arguments);
+      return { ...call, function: { ...call.function, arguments: parsed } };
+    } catch (thrown) {
+      const path = `messages.${messageIndex}.tool_calls.${callIndex}.function.arguments`;
+      throw new CortexError("invalid_request_body", `\`${path}\` is not JSON`, {
+        param: path,
+        cause: thrown,
+      });
+    }
+  });
+}

@@ -1,0 +1,93 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { toCortexError } from "../../core/errors.ts";
+import { readEnvironment } from "../../platform/environment.ts";
+import { createLogger } from "../../platform/logger.ts";
+import { systemClock } from "../../platform/system-clock.ts";
+import {
+  supervisorMessageSchema,
+  type WorkerMessage,
+  type WorkerStart,
+} from "../../neuron/worker-messages.ts";
+import { loadLlamaEngine } from "../engine/io/llama-engine.ts";
+import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
+
+/**
+ * The model worker's process: one model, spawned by a neuron with an IPC channel. It ends with its parent: when
+ * the channel closes it exits at once, since nobody could stop it any more and it holds a device.
+ */
+const STOP_GRACE_MS = 1500;
+
+const logger = createLogger({ name: "worker", level: readEnvironment().logLevel ?? "info" });
+let server: WorkerServer | undefined;
+let started = false;
+let stopping = false;
+
+function send(message: WorkerMessage): Promise<void> {
+  return new Promise((resolve) => {
+    // A channel that is closed has nobody to tell; "disconnect" ends the process.
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, undefined, {}, () => resolve());
+  });
+}
+
+async function start(message: WorkerStart): Promise<void> {
+  if (started) return;
+  started = true;
+  try {
+    const engine = await loadLlamaEngine({
+      modelPath: message.model_path,
+      contextTokens: message.context,
+      parallel: message.parallel,
+      gpu: message.gpu,
+      flashAttention: message.flash_attention,
+      threads: message.threads,
+      onProgress: (fraction) => void send({ type: "progress", fraction: Math.min(1, Math.max(0, fraction)) }),
+      logger,
+      clock: systemClock,
+    });
+    server = await startWorkerServer({
+      engine,
+      modelId: message.model_id,
+      socketPath: message.socket_path,
+      clock: systemClock,
+      logger,
+    });
+    await send({ type: "ready", facts: engine.facts });
+    logger.info({ model: message.model_id, facts: engine.facts }, "model loaded");
+  } catch (thrown) {
+    const error = toCortexError(thrown);
+    const code = error.code === "internal_error" ? "load_failed" : error.code;
+    logger.error({ err: thrown, model: message.model_id }, "model not loaded");
+    await send({ type: "failed", code, message: error.message, next: error.next });
+    process.exit(1);
+  }
+}
+
+/** Clients in flight get their error, then the process ends; the driver takes back every byte. */
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  const timeout = delay(STOP_GRACE_MS);
+  await Promise.race([server?.stop(), timeout]).catch((thrown: unknown) => {
+    logger.warn({ err: thrown }, "the server did not close cleanly");
+  });
+  process.exit(0);
+}
+
+process.on("message", (received) => {
+  const parsed = supervisorMessageSchema.safeParse(received);
+  if (!parsed.success) {
+    logger.error({ issues: parsed.error.issues }, "message from the neuron was not understood");
+    return;
+  }
+  void (parsed.data.type === "start" ? start(parsed.data) : stop());
+});
+process.on("disconnect", () => process.exit(0));
+// A terminal sends its interrupt to the whole group; the neuron decides what becomes of its workers.
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => void stop());
+
+if (process.send === undefined) {
+  logger.error("a worker is started by a neuron, which talks to it over an IPC channel");
+  process.exitCode = 64;
+}
