@@ -5,7 +5,7 @@ import {
   type ResidencyEffect,
   type ResidencyEvent,
 } from "../../src/neuron/residency/residency-state.ts";
-import type { WorkerFacts } from "../../src/neuron/worker-messages.ts";
+import type { WorkerFacts } from "../../src/protocol/worker-messages.ts";
 import { loadRequestSchema } from "../../src/protocol/neuron-api.ts";
 
 export const MIB = 1024 * 1024;

@@ -9,7 +9,7 @@ import {
   type WorkerFacts,
   type WorkerMessage,
   type WorkerStart,
-} from "../../src/neuron/worker-messages.ts";
+} from "../../src/protocol/worker-messages.ts";
 
 const WORKER_MAIN = new URL("../../src/worker/io/worker-main.ts", import.meta.url).pathname;
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { WorkerStart } from "../../src/neuron/worker-messages.ts";
+import type { WorkerStart } from "../../src/protocol/worker-messages.ts";
 import { spawnWorker, startWorkerProcess, type SpawnedWorker } from "../support/spawned-worker.ts";
 import { corruptModelFile, tinyModelFile, truncatedModelFile } from "../support/tiny-model.ts";
 import { workerHttp, type WorkerHttp } from "../support/worker-http.ts";

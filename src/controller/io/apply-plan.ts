@@ -5,7 +5,7 @@ import type { ApplyEvent, ApplyResult, StepError } from "../../protocol/apply-ev
 import type { PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { applyIsOver, beginApply, stepApply, type ApplyEffect, type ApplyState } from "../apply-steps.ts";
 import { checkBeforeApply } from "../check-before-apply.ts";
-import { NeuronClient } from "./neuron-client.ts";
+import { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 
 export interface ApplyDeps {

@@ -5,7 +5,7 @@ import type { ChangeResponse, Job, LoadOrigin } from "../../protocol/neuron-api.
 import type { PlanAction, PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 import { finishedModels, movedFacts, movedMeanwhile } from "../moved-facts.ts";
 import { factsDigest, neuronFacts, type NeuronFacts } from "../neuron-facts.ts";
-import type { NeuronClient } from "./neuron-client.ts";
+import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 
 export interface NeuronLaneOptions {
   readonly client: NeuronClient;

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
-import { NeuronClient } from "./neuron-client.ts";
+import { NeuronClient } from "../../protocol/io/neuron-client.ts";
 
 export interface ObserveDeps {
   readonly clock: Clock;

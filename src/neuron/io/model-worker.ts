@@ -6,7 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
 import type { LoadableFile, WorkerExit } from "../residency/residency-state.ts";
-import type { WorkerMessage } from "../worker-messages.ts";
+import type { WorkerMessage } from "../../protocol/worker-messages.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
 /** A worker process with its line: what the relay sends requests to. */

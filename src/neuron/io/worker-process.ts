@@ -8,7 +8,7 @@ import {
   type SupervisorMessage,
   type WorkerMessage,
   type WorkerStart,
-} from "../worker-messages.ts";
+} from "../../protocol/worker-messages.ts";
 
 /** One model worker as a child process. */
 export interface WorkerProcess {

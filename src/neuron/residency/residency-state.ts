@@ -3,7 +3,7 @@ import type { CortexError } from "../../core/errors.ts";
 import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../protocol/neuron-api.ts";
 import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
-import type { WorkerFacts } from "../worker-messages.ts";
+import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 
 /** A verified file and how much of it is used. */
 export interface LoadableFile {

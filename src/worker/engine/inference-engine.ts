@@ -1,4 +1,4 @@
-import type { WorkerFacts } from "../../neuron/worker-messages.ts";
+import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { ChatPromptRenderer } from "./render-chat-prompt.ts";
 import type { FileSampling, SamplingOptions } from "./sampling-options.ts";
 

@@ -7,7 +7,7 @@ import {
   supervisorMessageSchema,
   type WorkerMessage,
   type WorkerStart,
-} from "../../neuron/worker-messages.ts";
+} from "../../protocol/worker-messages.ts";
 import { loadLlamaEngine } from "../engine/io/llama-engine.ts";
 import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
 

@@ -14,7 +14,7 @@ import { decodeThreads } from "../compute-plan.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
-import type { WorkerFacts } from "../../../neuron/worker-messages.ts";
+import type { WorkerFacts } from "../../../protocol/worker-messages.ts";
 import { createEmbedder } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { checkModelFile } from "./llama-model-file.ts";

@@ -14,8 +14,8 @@ import {
   type LoadRequest,
   type ModelsResponse,
   type UnloadRequest,
-} from "../../protocol/neuron-api.ts";
-import { fromErrorResponse } from "../../protocol/error-envelope.ts";
+} from "../neuron-api.ts";
+import { fromErrorResponse } from "../error-envelope.ts";
 
 export interface NeuronClientOptions {
   readonly endpoint: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { supervisorMessageSchema, workerMessageSchema } from "../../src/neuron/worker-messages.ts";
+import { supervisorMessageSchema, workerMessageSchema } from "../../src/protocol/worker-messages.ts";
 
 describe("messages between neuron and worker", () => {
   test("a start with the least it needs", () => {
