@@ -27,7 +27,7 @@ export default class ServeCommand extends BaseCommand {
       { readTokenFile },
     ] = await Promise.all([
       import("../gateway/io/start-gateway.ts"),
-      import("../controller/io/load-fleet.ts"),
+      import("../repository/io/load-fleet.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/logger.ts"),
       import("../platform/package-paths.ts"),

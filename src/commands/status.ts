@@ -29,7 +29,7 @@ export default class StatusCommand extends BaseCommand {
     const { flags, metadata } = await this.parse(StatusCommand);
     const [{ readStatus }, { loadFleet }, { systemClock }, { readTokenFile }] = await Promise.all([
       import("../controller/io/read-status.ts"),
-      import("../controller/io/load-fleet.ts"),
+      import("../repository/io/load-fleet.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/token-file.ts"),
     ]);

@@ -47,7 +47,7 @@ export default class ValidateCommand extends BaseCommand {
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ValidateCommand);
     this.#format = this.jsonEnabled() ? "json" : flags.format;
-    const { loadFleet } = await import("../controller/io/load-fleet.ts");
+    const { loadFleet } = await import("../repository/io/load-fleet.ts");
     try {
       const { fleet, warnings, digest, revision } = await loadFleet({
         path: args.path ?? flags.config,

@@ -2,7 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { formerlyProtected } from "../../src/controller/io/former-protection.ts";
-import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import { loadFleet } from "../../src/repository/io/load-fleet.ts";
 import type { ObservedFleet } from "../../src/controller/observed-fleet.ts";
 import type { FormerProtections } from "../../src/controller/former-protections.ts";
 import { commitFleet, fleetText, git, temporaryDirectory } from "../support/fleet-on-disk.ts";

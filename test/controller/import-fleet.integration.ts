@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { printImportNotes } from "../../src/cli/print-import-notes.ts";
 import { importFleet, writeImport, type ImportOptions } from "../../src/controller/io/import-fleet.ts";
-import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import { loadFleet } from "../../src/repository/io/load-fleet.ts";
 import { observeFleet } from "../../src/controller/io/observe-fleet.ts";
 import { CortexError } from "../../src/core/errors.ts";
 import { modelSpecSchema } from "../../src/protocol/neuron-api.ts";

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
 import { CI_HOSTS, fleetNameFrom, hostOfRemote } from "../../src/controller/init-files.ts";
 import { initRepository } from "../../src/controller/io/init-repository.ts";
-import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import { loadFleet } from "../../src/repository/io/load-fleet.ts";
 import { fleetJsonSchemaText } from "../../src/fleet/schema/fleet-json-schema.ts";
 import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
 

@@ -8,8 +8,8 @@ import {
   type FoundBlock,
 } from "../former-protections.ts";
 import type { ObservedFleet } from "../observed-fleet.ts";
-import { openRepository, type Repository } from "./fleet-source.ts";
-import { loadFleetAt, type LoadFleetOptions, type LoadedFleet } from "./load-fleet.ts";
+import { openRepository, type Repository } from "../../repository/io/fleet-source.ts";
+import { loadFleetAt, type LoadFleetOptions, type LoadedFleet } from "../../repository/io/load-fleet.ts";
 
 /** Commits that are looked at for the last block of one model. */
 const MOST_COMMITS = 8;

@@ -13,9 +13,9 @@ import {
   type InitFile,
   type InitText,
 } from "../init-files.ts";
-import { findWorkTree, readingGit, type GitEnvironment } from "./fleet-git.ts";
-import { hasFleetFiles } from "./fleet-source.ts";
-import { loadFleet } from "./load-fleet.ts";
+import { findWorkTree, readingGit, type GitEnvironment } from "../../repository/io/git.ts";
+import { hasFleetFiles } from "../../repository/io/fleet-source.ts";
+import { loadFleet } from "../../repository/io/load-fleet.ts";
 
 export interface InitOptions {
   readonly directory: string;

@@ -18,7 +18,12 @@ import type { PlacementHint } from "../placement-types.ts";
 import { judgeCopies } from "../present-copies.ts";
 import { startHighsSolver } from "./highs-solver.ts";
 import { provePlacement } from "./prove-placement.ts";
-import { loadFleet, loadFleetAndBase, type LoadedFleet, type LoadFleetOptions } from "./load-fleet.ts";
+import {
+  loadFleet,
+  loadFleetAndBase,
+  type LoadedFleet,
+  type LoadFleetOptions,
+} from "../../repository/io/load-fleet.ts";
 import { observeFleet } from "./observe-fleet.ts";
 import { readTraffic } from "./read-traffic.ts";
 import { readSnapshot } from "./snapshot-file.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { parseHostAndPort } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
 import { applyPlan } from "../../controller/io/apply-plan.ts";
-import { type LoadedFleet, loadFleet } from "../../controller/io/load-fleet.ts";
+import { type LoadedFleet, loadFleet } from "../../repository/io/load-fleet.ts";
 import { observeFleet } from "../../controller/io/observe-fleet.ts";
 import { planFleet } from "../../controller/plan-fleet.ts";
 import { startGateway } from "../../gateway/io/start-gateway.ts";

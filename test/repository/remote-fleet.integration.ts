@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { loadFleet, loadFleetAndBase } from "../../src/controller/io/load-fleet.ts";
+import { loadFleet, loadFleetAndBase } from "../../src/repository/io/load-fleet.ts";
 import { CortexError } from "../../src/core/errors.ts";
 import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
 

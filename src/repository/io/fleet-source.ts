@@ -6,7 +6,7 @@ import { CortexError } from "../../core/errors.ts";
 import type { FleetFile } from "../../fleet/text/source-lines.ts";
 import { dataDirectoryOf } from "../../platform/environment.ts";
 import type { PlanRevision } from "../../protocol/plan-document.ts";
-import { parseFleetPlace } from "../fleet-location.ts";
+import { parseFleetPlace } from "../fleet-place.ts";
 import {
   changedPaths,
   findWorkTree,
@@ -15,8 +15,8 @@ import {
   resolveCommit,
   type GitEnvironment,
   type WorkTree,
-} from "./fleet-git.ts";
-import { isFleetFile, readRevisionFiles } from "./fleet-revision.ts";
+} from "./git.ts";
+import { isFleetFile, readRevisionFiles } from "./revision-files.ts";
 import { fetchRepository, resolveRemoteRef } from "./git-cache.ts";
 
 export interface FleetLocation {

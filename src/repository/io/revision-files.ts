@@ -2,7 +2,7 @@ import { join, posix } from "node:path";
 import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import type { FleetFile } from "../../fleet/text/source-lines.ts";
-import { listTree, readObject, type TreeFile } from "./fleet-git.ts";
+import { listTree, readObject, type TreeFile } from "./git.ts";
 
 /** A place in a commit, and how its files are shown. */
 export interface RevisionPlace {

@@ -12,8 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readFleet, type FleetText } from "../../src/controller/io/fleet-source.ts";
-import { loadFleet } from "../../src/controller/io/load-fleet.ts";
+import { readFleet, type FleetText } from "../../src/repository/io/fleet-source.ts";
+import { loadFleet } from "../../src/repository/io/load-fleet.ts";
 import { CortexError } from "../../src/core/errors.ts";
 
 const ENVIRONMENT = {

@@ -4,8 +4,8 @@ import { dirname, join } from "node:path";
 import { GitError, type SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { maskSecrets } from "../../fleet/text/mask-secrets.ts";
-import type { FleetPlace } from "../fleet-location.ts";
-import { fetchingGit, firstLine, resolveCommit, type GitEnvironment } from "./fleet-git.ts";
+import type { FleetPlace } from "../fleet-place.ts";
+import { fetchingGit, firstLine, resolveCommit, type GitEnvironment } from "./git.ts";
 
 export type RemotePlace = Extract<FleetPlace, { readonly kind: "git" }>;
 
