@@ -110,7 +110,7 @@ first of these that is possible:
 ## Checks of \`cortex plan verify\`
 
 It shares the schemas with the planner and not a line of code. It has to believe what stands in the files alone (\`declared\`, \`drain\`,
-endpoints, limits, the revision), estimates, and the words; \`test/controller/verify-every-field.test.ts\` keeps the list.
+endpoints, limits, the revision), estimates, and the words; \`test/controller/verify/verify-every-field.test.ts\` keeps the list.
 
 | check | what must hold |
 |---|---|

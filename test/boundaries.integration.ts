@@ -99,15 +99,15 @@ test.each([
   ["one-file-knows-the-engine", { "src/neuron/io/a.ts": importing("node-llama-cpp") }],
   [
     "verifier-shares-no-code",
-    { "src/controller/verify-plan.ts": importing("./device-room.ts"), "src/controller/device-room.ts": leaf },
+    { "src/controller/verify/verify-plan.ts": importing("./device-room.ts"), "src/controller/observe/device-memory.ts": leaf },
   ],
   [
     "verifier-shares-no-code",
-    { "src/controller/verify-memory.ts": importing("../core/quantities.ts"), "src/core/quantities.ts": leaf },
+    { "src/controller/verify/memory.ts": importing("../core/quantities.ts"), "src/core/quantities.ts": leaf },
   ],
   [
     "nobody-plans-with-the-verifier",
-    { "src/controller/plan-fleet.ts": importing("./verify-plan.ts"), "src/controller/verify-plan.ts": leaf },
+    { "src/controller/plan/plan-fleet.ts": importing("./verify-plan.ts"), "src/controller/verify/verify-plan.ts": leaf },
   ],
   ["not-to-unresolvable", { "src/core/a.ts": importing("./gone.ts") }],
 ])("a planted violation of %s is reported", async (rule, files) => {
@@ -126,12 +126,12 @@ test("what the rules allow passes", async () => {
     "src/neuron/io/f.ts": importing("../e.ts", "../../platform/d.ts", "undici", "node:http"),
     "src/worker/engine/io/llama-engine.ts": importing("node-llama-cpp"),
     "src/protocol/plan-document.ts": leaf,
-    "src/controller/verify-plan.ts": importing(
+    "src/controller/verify/verify-plan.ts": importing(
       "./verify-findings.ts",
       "../protocol/plan-document.ts",
       "node:crypto",
     ),
-    "src/controller/verify-findings.ts": leaf,
+    "src/controller/verify/findings.ts": leaf,
     "src/local/io/g.ts": importing("../../neuron/io/f.ts"),
     "src/commands/h.ts": importing("../local/io/g.ts"),
   });

@@ -1,6 +1,6 @@
 import { cpus, loadavg, totalmem } from "node:os";
-import { placeModels } from "../../src/controller/placement.ts";
-import type { Placement } from "../../src/controller/placement-types.ts";
+import { placeModels } from "../../src/controller/place/place-models.ts";
+import type { Placement } from "../../src/controller/place/board/placement.ts";
 import {
   afterPlacement,
   generatedFleet,

@@ -48,8 +48,8 @@ export default class ApplyCommand extends BaseCommand {
     const { args, flags } = await this.parse(ApplyCommand);
     const [{ applyPlan }, { checkBeforeApply }, { listenForShutdown }, { systemClock }, { readTokenFile }] =
       await Promise.all([
-        import("../controller/io/apply-plan.ts"),
-        import("../controller/check-before-apply.ts"),
+        import("../controller/apply/io/apply-plan.ts"),
+        import("../controller/apply/check-before-apply.ts"),
         import("../platform/shutdown.ts"),
         import("../platform/system-clock.ts"),
         import("../platform/token-file.ts"),
@@ -98,10 +98,10 @@ export default class ApplyCommand extends BaseCommand {
         throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
           next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
         });
-      const { readSavedPlan } = await import("../controller/io/snapshot-file.ts");
+      const { readSavedPlan } = await import("../controller/observe/io/snapshot-file.ts");
       return readSavedPlan(saved);
     }
-    const { makePlan } = await import("../controller/io/make-plan.ts");
+    const { makePlan } = await import("../controller/plan/io/make-plan.ts");
     return this.whileAsking(
       makePlan({
         path: flags.config,

@@ -3,8 +3,8 @@ import { Args, Flags } from "@oclif/core";
 import { BaseCommand, neuronTokenFileFlag } from "../cli/base-command.ts";
 import { printDiagnostics } from "../cli/print-diagnostics.ts";
 import { printImportNotes } from "../cli/print-import-notes.ts";
-import { fleetNameFrom } from "../controller/init-files.ts";
-import type { ImportResult, NamedEndpoint } from "../controller/io/import-fleet.ts";
+import { fleetNameFrom } from "../controller/adopt/init-files.ts";
+import type { ImportResult, NamedEndpoint } from "../controller/adopt/io/import-fleet.ts";
 import { CortexError, EXIT } from "../core/errors.ts";
 import { neuronBlockSchema } from "../fleet/schema/fleet-schema.ts";
 
@@ -41,7 +41,7 @@ After an import from the live fleet, \`cortex plan\` has nothing to do.`;
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ImportCommand);
     const [{ importFleet, writeImport }, { systemClock }, { readTokenFile }] = await Promise.all([
-      import("../controller/io/import-fleet.ts"),
+      import("../controller/adopt/io/import-fleet.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/token-file.ts"),
     ]);

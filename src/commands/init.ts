@@ -1,8 +1,8 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { CortexError } from "../core/errors.ts";
-import { CI_HOSTS, type CiHost } from "../controller/init-files.ts";
-import type { InitResult } from "../controller/io/init-repository.ts";
+import { CI_HOSTS, type CiHost } from "../controller/adopt/init-files.ts";
+import type { InitResult } from "../controller/adopt/io/init-repository.ts";
 import { fleetTableSchema } from "../fleet/schema/fleet-schema.ts";
 import { hasSecret } from "../fleet/text/mask-secrets.ts";
 
@@ -40,7 +40,7 @@ export default class InitCommand extends BaseCommand {
 
   async run(): Promise<InitResult> {
     const { args, flags } = await this.parse(InitCommand);
-    const { initRepository } = await import("../controller/io/init-repository.ts");
+    const { initRepository } = await import("../controller/adopt/io/init-repository.ts");
     const result = await initRepository(
       {
         directory: args.directory,

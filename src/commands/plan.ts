@@ -57,7 +57,7 @@ export default class PlanCommand extends BaseCommand {
 
   async run(): Promise<PlanDocument> {
     const { flags } = await this.parse(PlanCommand);
-    const { makePlan } = await import("../controller/io/make-plan.ts");
+    const { makePlan } = await import("../controller/plan/io/make-plan.ts");
     const plan = await this.whileAsking(
       makePlan({
         path: flags.config,
@@ -75,7 +75,7 @@ export default class PlanCommand extends BaseCommand {
       flags.markdown ? printPlanMarkdown(plan) : printPlan(plan, { colour: this.environment.colour }),
     );
     if (flags.out !== undefined) {
-      const { writeJsonFile } = await import("../controller/io/snapshot-file.ts");
+      const { writeJsonFile } = await import("../controller/observe/io/snapshot-file.ts");
       await writeJsonFile(flags.out, plan);
       this.remark(`Saved. Carry it out with: cortex apply ${flags.out}`);
     }

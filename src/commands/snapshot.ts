@@ -21,8 +21,8 @@ export default class SnapshotCommand extends BaseCommand {
   async run(): Promise<FleetSnapshot> {
     const { flags } = await this.parse(SnapshotCommand);
     const [{ takeSnapshot }, { writeJsonFile }] = await Promise.all([
-      import("../controller/io/make-plan.ts"),
-      import("../controller/io/snapshot-file.ts"),
+      import("../controller/plan/io/make-plan.ts"),
+      import("../controller/observe/io/snapshot-file.ts"),
     ]);
     const snapshot = await this.whileAsking(
       takeSnapshot({

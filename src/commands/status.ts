@@ -28,7 +28,7 @@ export default class StatusCommand extends BaseCommand {
   async run(): Promise<StatusReport> {
     const { flags, metadata } = await this.parse(StatusCommand);
     const [{ readStatus }, { loadFleet }, { systemClock }, { readTokenFile }] = await Promise.all([
-      import("../controller/io/read-status.ts"),
+      import("../controller/observe/io/read-status.ts"),
       import("../repository/io/load-fleet.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/token-file.ts"),

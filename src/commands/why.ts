@@ -26,8 +26,8 @@ export default class WhyCommand extends BaseCommand {
   async run(): Promise<WhyReport> {
     const { args, flags } = await this.parse(WhyCommand);
     const [{ readPlanInput }, { whyModel }] = await Promise.all([
-      import("../controller/io/make-plan.ts"),
-      import("../controller/why-model.ts"),
+      import("../controller/plan/io/make-plan.ts"),
+      import("../controller/plan/why-model.ts"),
     ]);
     const input = await this.whileAsking(
       readPlanInput({

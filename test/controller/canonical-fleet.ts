@@ -1,4 +1,8 @@
-import type { ObservedFleet, ObservedNeuron, ReachableNeuron } from "../../src/controller/observed-fleet.ts";
+import type {
+  ObservedFleet,
+  ObservedNeuron,
+  ReachableNeuron,
+} from "../../src/controller/observe/observed-fleet.ts";
 import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import type { ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";

@@ -4,9 +4,9 @@ import type {
   ObservedFleet,
   ReachableNeuron,
   UnreachableNeuron,
-} from "../../src/controller/observed-fleet.ts";
-import { planFleet, type PlanInput } from "../../src/controller/plan-fleet.ts";
-import { fleetAfter } from "../../src/controller/simulate-plan.ts";
+} from "../../src/controller/observe/observed-fleet.ts";
+import { planFleet, type PlanInput } from "../../src/controller/plan/plan-fleet.ts";
+import { fleetAfter } from "../../src/controller/plan/simulate.ts";
 import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
 import type { LoadOrigin, ModelSpec, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import type { PlanChange, PlanDocument } from "../../src/protocol/plan-document.ts";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { ObservedFleet, ObservedNeuron } from "../../src/controller/observed-fleet.ts";
+import type { ObservedFleet, ObservedNeuron } from "../../src/controller/observe/observed-fleet.ts";
 import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../src/protocol/neuron-api.ts";
 import {

@@ -1,7 +1,11 @@
-import { judgeCopies, type JudgedCopy } from "../../src/controller/present-copies.ts";
-import { desiredModels, type DesiredModel } from "../../src/controller/desired-models.ts";
-import type { ObservedFleet, ReachableNeuron } from "../../src/controller/observed-fleet.ts";
-import type { Placement, PlacementInput, PlacementOptions } from "../../src/controller/placement-types.ts";
+import { judgeCopies, type JudgedCopy } from "../../src/controller/intent/present-copies.ts";
+import { desiredModels, type DesiredModel } from "../../src/controller/intent/desired-models.ts";
+import type { ObservedFleet, ReachableNeuron } from "../../src/controller/observe/observed-fleet.ts";
+import type {
+  Placement,
+  PlacementInput,
+  PlacementOptions,
+} from "../../src/controller/place/board/placement.ts";
 import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
 import type { ResidentModel } from "../../src/protocol/neuron-api.ts";

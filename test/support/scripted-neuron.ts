@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ReachableNeuron } from "../../src/controller/observed-fleet.ts";
+import type { ReachableNeuron } from "../../src/controller/observe/observed-fleet.ts";
 import { CortexError, type ErrorCode } from "../../src/core/errors.ts";
 import { toErrorResponse } from "../../src/protocol/error-envelope.ts";
 import {

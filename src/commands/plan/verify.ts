@@ -22,8 +22,8 @@ export default class PlanVerifyCommand extends BaseCommand {
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(PlanVerifyCommand);
     const [{ readSavedPlan, readSnapshot }, { verifyPlan }] = await Promise.all([
-      import("../../controller/io/snapshot-file.ts"),
-      import("../../controller/verify-plan.ts"),
+      import("../../controller/observe/io/snapshot-file.ts"),
+      import("../../controller/verify/verify-plan.ts"),
     ]);
     const plan = await readSavedPlan(args.plan);
     const snapshot = flags.against === undefined ? undefined : await readSnapshot(flags.against);

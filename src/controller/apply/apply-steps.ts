@@ -1,0 +1,138 @@
+import { assertNever } from "../../core/assert-never.ts";
+import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
+
+/*
+ * Which step may start now. A reducer: the loop in io/apply-plan.ts carries out its effects and reports back.
+ * Changes of one neuron run one after another, in the plan's order (each is sent on condition of the generation that
+ * the one before it left); neurons run side by side, up to a bound. A step that fails ends the rest of its neuron and
+ * whatever waits for it elsewhere, and nothing else.
+ */
+export type StepState = "waiting" | "running" | "done" | "failed" | "skipped";
+
+export interface ApplyState {
+  readonly changes: readonly PlanChange[];
+  readonly steps: Readonly<Record<string, StepState>>;
+  readonly parallelism: number;
+  readonly stopping: boolean;
+}
+
+export type ApplyStepEvent =
+  | { readonly type: "apply-begun" }
+  | { readonly type: "step-succeeded"; readonly step: string }
+  | { readonly type: "step-failed"; readonly step: string }
+  /** The step was given up before anything was sent. */
+  | { readonly type: "step-withdrawn"; readonly step: string; readonly reason: string }
+  | { readonly type: "stop-requested" };
+
+export type ApplyEffect =
+  | { readonly type: "start"; readonly change: PlanChange }
+  | { readonly type: "skip"; readonly change: PlanChange; readonly reason: string };
+
+export interface ApplyOptions {
+  /** Most steps under way at once; each is on another neuron. */
+  readonly parallelism: number;
+  /** Take down models with `protect = true` too. */
+  readonly allowProtected: boolean;
+}
+
+const STOPPED = "the apply was stopped";
+
+/** Before anything is sent: protected models are set aside, with all that waits for them. */
+export function beginApply(
+  plan: Pick<PlanDocument, "changes">,
+  options: ApplyOptions,
+): { state: ApplyState; effects: ApplyEffect[] } {
+  const state: ApplyState = {
+    changes: plan.changes,
+    steps: Object.fromEntries(plan.changes.map((change) => [change.id, "waiting" as const])),
+    parallelism: Math.max(1, options.parallelism),
+    stopping: false,
+  };
+  if (options.allowProtected) return { state, effects: [] };
+  const effects: ApplyEffect[] = plan.changes
+    .filter((change) => change.protected && change.kind !== "load")
+    .map((change) => ({ type: "skip", change, reason: "protect = true; --allow-protected takes it down" }));
+  return { state: mark(state, effects), effects };
+}
+
+export function stepApply(
+  state: ApplyState,
+  event: ApplyStepEvent,
+): { state: ApplyState; effects: ApplyEffect[] } {
+  const noted = note(state, event);
+  const skips = hopeless(noted, event.type === "step-withdrawn" ? event : undefined);
+  const afterSkips = mark(noted, skips);
+  const starts = startable(afterSkips);
+  return { state: mark(afterSkips, starts), effects: [...skips, ...starts] };
+}
+
+/** True once no effect is under way and none will follow. */
+export const applyIsOver = (state: ApplyState): boolean =>
+  Object.values(state.steps).every((step) => step !== "waiting" && step !== "running");
+
+function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
+  switch (event.type) {
+    case "apply-begun":
+    case "step-withdrawn":
+      return state;
+    case "step-succeeded":
+      return { ...state, steps: { ...state.steps, [event.step]: "done" } };
+    case "step-failed":
+      return { ...state, steps: { ...state.steps, [event.step]: "failed" } };
+    case "stop-requested":
+      return { ...state, stopping: true };
+    default:
+      return assertNever(event);
+  }
+}
+
+function mark(state: ApplyState, effects: readonly ApplyEffect[]): ApplyState {
+  const steps = { ...state.steps };
+  for (const effect of effects) steps[effect.change.id] = effect.type === "start" ? "running" : "skipped";
+  return { ...state, steps };
+}
+
+/** Every waiting step that can never start any more, each with its own reason. */
+function hopeless(
+  state: ApplyState,
+  withdrawn: { readonly step: string; readonly reason: string } | undefined,
+): ApplyEffect[] {
+  const skips: ApplyEffect[] = [];
+  let steps = state.steps;
+  for (const change of state.changes) {
+    const isWithdrawn = change.id === withdrawn?.step;
+    if (steps[change.id] !== "waiting" && !isWithdrawn) continue;
+    const reason = isWithdrawn ? withdrawn.reason : reasonNotToStart({ ...state, steps }, change);
+    if (reason === undefined) continue;
+    skips.push({ type: "skip", change, reason });
+    steps = { ...steps, [change.id]: "skipped" };
+  }
+  return skips;
+}
+
+/** The plan is in an order that can be carried out, so what a step waits for is always judged before it. */
+function reasonNotToStart(state: ApplyState, change: PlanChange): string | undefined {
+  if (state.stopping) return STOPPED;
+  const lost = change.depends_on.find((id) => state.steps[id] === "failed" || state.steps[id] === "skipped");
+  if (lost !== undefined) return `it waits for "${lost}", which was not done`;
+  const failed = state.changes.find(
+    (other) => other.neuron === change.neuron && state.steps[other.id] === "failed",
+  );
+  return failed === undefined ? undefined : `"${failed.id}" failed on the same neuron`;
+}
+
+function startable(state: ApplyState): ApplyEffect[] {
+  const running = state.changes.filter((change) => state.steps[change.id] === "running");
+  const busy = new Set(running.map((change) => change.neuron));
+  const effects: ApplyEffect[] = [];
+  for (const change of state.changes) {
+    if (running.length + effects.length >= state.parallelism) break;
+    if (state.steps[change.id] !== "waiting" || busy.has(change.neuron)) continue;
+    // The first waiting step of a neuron holds back the later ones, whether it can start or not.
+    busy.add(change.neuron);
+    if (change.depends_on.every((id) => state.steps[id] === "done" || state.steps[id] === undefined)) {
+      effects.push({ type: "start", change });
+    }
+  }
+  return effects;
+}

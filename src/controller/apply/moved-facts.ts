@@ -1,0 +1,123 @@
+import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
+import type { NeuronFacts } from "../observe/neuron-facts.ts";
+
+/**
+ * What became different on a neuron since the plan was made, in words; empty when nothing did that matters. What the
+ * plan's own changes bring about is no difference: an apply that was cut off can go on where it stopped.
+ */
+export function movedFacts(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[] = []): string[] {
+  const done = ownEffects(planned, now, own);
+  const facts = [...modelFacts(planned, now, { done }), ...machineFacts(planned, now)];
+  if (facts.length > 0 || planned.generation === now.generation || done.size > 0) return facts;
+  return [`its generation went from ${planned.generation ?? "unknown"} to ${now.generation}`];
+}
+
+/**
+ * The same in the middle of an apply, about the machine and the models that the plan changes: what clients had loaded
+ * meanwhile is the neuron's to fit in.
+ */
+export function movedMeanwhile(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): string[] {
+  const about = new Set(own.map((change) => change.model_id));
+  const expected = { ...planned, models: planned.models.map((model) => onceLoaded(model, now)) };
+  const done = ownEffects(expected, now, own);
+  return [...modelFacts(expected, now, { done, about }), ...machineFacts(expected, now)];
+}
+
+/** A load that was under way when the plan was made may have ended. */
+function onceLoaded<Model extends FactsModel>(before: Model, now: NeuronFacts): Model {
+  const after = now.models.find(({ model_id }) => model_id === before.model_id);
+  const isSame =
+    before.status === "loading" &&
+    after?.status === "loaded" &&
+    after.spec_hash === before.spec_hash &&
+    after.origin === before.origin;
+  return isSame ? { ...before, status: after.status, devices: [...after.devices] } : before;
+}
+
+/**
+ * Models on which nothing is left to do: they are no longer as the plan saw them, but as its last change of each
+ * leaves them. Doing a replace again would take down what serves.
+ */
+export function finishedModels(
+  planned: PlanNeuron,
+  now: NeuronFacts,
+  own: readonly PlanChange[],
+): ReadonlySet<string> {
+  const lastChanges = new Map(own.map((change) => [change.model_id, change]));
+  const finished = [...lastChanges.values()].filter((change) => {
+    const before = planned.models.find(({ model_id }) => model_id === change.model_id);
+    const after = now.models.find(({ model_id }) => model_id === change.model_id);
+    if (modelFact("", before, after).length === 0 || change.spec === null) return false;
+    const isThere = after?.status === "loaded" && after.origin !== "manual";
+    return isThere && after.spec_hash === specHash(change.spec) && sameDevices(after.devices, change.devices);
+  });
+  return new Set(finished.map((change) => change.model_id));
+}
+
+const sameDevices = (left: readonly number[], right: readonly number[]): boolean =>
+  left.length === right.length && left.every((index) => right.includes(index));
+
+type FactsModel = Pick<
+  NeuronFacts["models"][number],
+  "model_id" | "spec_hash" | "status" | "origin" | "devices"
+>;
+
+/** Models that are no longer as the plan saw them, but as one of its own changes leaves them. */
+function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): Set<string> {
+  const done = new Set<string>();
+  for (const change of own) {
+    const before = planned.models.find(({ model_id }) => model_id === change.model_id);
+    const after = now.models.find(({ model_id }) => model_id === change.model_id);
+    if (modelFact("", before, after).length === 0) continue;
+    const isUnloaded = after === undefined && change.actions.includes("unload");
+    const isOurs = after !== undefined && after.origin !== "manual";
+    const isLoaded = isOurs && change.spec !== null && after.spec_hash === specHash(change.spec);
+    if (isUnloaded || isLoaded) done.add(change.model_id);
+  }
+  return done;
+}
+
+function modelFacts(
+  planned: PlanNeuron,
+  now: NeuronFacts,
+  { done, about }: { readonly done: ReadonlySet<string>; readonly about?: ReadonlySet<string> },
+): string[] {
+  const before = new Map(planned.models.map((model) => [model.model_id, model]));
+  const after = new Map(now.models.map((model) => [model.model_id, model]));
+  const ids = [...new Set([...before.keys(), ...after.keys()])].filter(
+    (id) => !done.has(id) && about?.has(id) !== false,
+  );
+  return ids.flatMap((id) => modelFact(id, before.get(id), after.get(id)));
+}
+
+function modelFact(id: string, before: FactsModel | undefined, after: FactsModel | undefined): string[] {
+  if (after === undefined) return before === undefined ? [] : [`${id} is gone`];
+  if (before === undefined) return [`${id} is ${after.status}`];
+  if (before.spec_hash !== after.spec_hash) return [`${id} has other settings`];
+  if (before.status !== after.status) return [`${id} went from ${before.status} to ${after.status}`];
+  if (before.origin !== after.origin) return [`${id} was loaded anew (${after.origin})`];
+  if (!sameDevices(before.devices, after.devices)) return [`${id} is on other devices`];
+  return [];
+}
+
+function machineFacts(planned: PlanNeuron, now: NeuronFacts): string[] {
+  const facts: string[] = [];
+  if (planned.status !== now.status)
+    facts.push(`it went from ${planned.status ?? "unknown"} to ${now.status}`);
+  for (const device of planned.devices) {
+    const same = now.devices.find(({ index }) => index === device.index);
+    if (same === undefined) facts.push(`device ${device.index} (${device.name}) is gone`);
+    else if (same.name !== device.name || same.kind !== device.kind) {
+      facts.push(`device ${device.index} is a ${same.name} now`);
+    } else if (same.vram_total_mb !== device.vram_total_mb) {
+      facts.push(`device ${device.index} has ${same.vram_total_mb} MB, not ${device.vram_total_mb} MB`);
+    }
+  }
+  const known = new Set(planned.devices.map(({ index }) => index));
+  const added = now.devices.filter(({ index }) => !known.has(index));
+  facts.push(...added.map((device) => `device ${device.index} (${device.name}) is new`));
+  const lost = planned.harnesses.filter((harness) => !now.harnesses.includes(harness));
+  if (lost.length > 0) facts.push(`it no longer offers ${lost.join(", ")}`);
+  return facts;
+}

@@ -1,0 +1,57 @@
+import { DEFAULT_RESIDENCY_PRIORITY, type Fleet, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
+import type { FootprintSource } from "../../protocol/plan-document.ts";
+import type { ModelSpec, ResidentModel } from "../../protocol/neuron-api.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
+import type { Need } from "../observe/device-memory.ts";
+import { knownSizes, modelNeed, type KnownSizes, type ModelNeed, type NeedSource } from "./model-needs.ts";
+import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+
+/** A model block together with what follows from it. */
+export interface DesiredModel {
+  readonly block: ModelBlock;
+  readonly spec: ModelSpec;
+  readonly specHash: string;
+  readonly priority: number;
+  readonly footprint: { readonly vramMb: number | undefined; readonly source: FootprintSource };
+  readonly known: ModelNeed;
+  readonly need: Need;
+}
+
+/** By id. */
+export function desiredModels(fleet: Fleet, observed: ObservedFleet): ReadonlyMap<string, DesiredModel> {
+  const known = knownSizes(reachableNeurons(observed));
+  return new Map(fleet.models.map((block) => [block.id, desiredModel(block, known)]));
+}
+
+/** The plan document knows no difference between what a header and what a similar copy lets expect. */
+const FOOTPRINT_SOURCE: Readonly<Record<NeedSource, FootprintSource>> = {
+  measured: "measured",
+  metadata: "estimated",
+  declared: "declared",
+  similar: "estimated",
+  unknown: "unknown",
+};
+
+function desiredModel(block: ModelBlock, sizes: KnownSizes): DesiredModel {
+  const spec = modelSpecFromBlock(block);
+  const hash = specHash(spec);
+  const known = modelNeed(block, hash, sizes);
+  return {
+    block,
+    spec,
+    specHash: hash,
+    priority: block.residency_priority ?? DEFAULT_RESIDENCY_PRIORITY,
+    footprint: { vramMb: known.mib, source: FOOTPRINT_SOURCE[known.source] },
+    known,
+    need: {
+      modelId: block.id,
+      footprintMb: known.mib,
+      minDevices: block.min_devices,
+      minDeviceVramMb: block.min_device_vram_mb ?? 0,
+    },
+  };
+}
+
+/** cortex loaded it, so cortex may unload it; what a person loaded by hand is that person's. */
+export const loadedByCortex = (model: ResidentModel): boolean => model.origin.kind !== "manual";

@@ -1,0 +1,72 @@
+import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import type { ModelFact, ResidentModel } from "../../protocol/neuron-api.ts";
+import type { ReachableNeuron } from "../observe/observed-fleet.ts";
+
+/** Where a figure of memory comes from, best first. "similar": a loaded copy of the model with other settings. */
+export type NeedSource = "measured" | "metadata" | "declared" | "similar" | "unknown";
+
+export interface ModelNeed {
+  /** Undefined when nothing tells: the model is then placed where anything is free. */
+  readonly mib: number | undefined;
+  readonly source: NeedSource;
+  readonly confidence: "high" | "medium" | "low" | "none";
+  /** Bytes of cache per token of context, all slots together; known from the file's header only. */
+  readonly cacheBytesPerToken: number | undefined;
+}
+
+/** Everything that the fleet has told about memory, by model. */
+export interface KnownSizes {
+  readonly residents: ReadonlyMap<string, readonly ResidentModel[]>;
+  readonly facts: ReadonlyMap<string, readonly ModelFact[]>;
+}
+
+export function knownSizes(neurons: readonly ReachableNeuron[]): KnownSizes {
+  const residents = neurons.flatMap(({ models }) => models).filter(({ status }) => status !== "unloading");
+  const facts = neurons.flatMap(({ discovery }) => discovery.facts ?? []);
+  return {
+    residents: Map.groupBy(residents, ({ id }) => id),
+    facts: Map.groupBy(facts, ({ model_id }) => model_id),
+  };
+}
+
+const CONFIDENCE: Readonly<Record<NeedSource, ModelNeed["confidence"]>> = {
+  measured: "high",
+  metadata: "medium",
+  declared: "medium",
+  similar: "low",
+  unknown: "none",
+};
+
+/**
+ * What a copy takes: as measured with these settings, else as the header of its file lets expect, else as declared,
+ * else as large as a copy with other settings. Where neurons differ the largest figure counts, since the copy may go
+ * to any of them.
+ */
+export function modelNeed(block: ModelBlock, specHash: string, known: KnownSizes): ModelNeed {
+  const residents = known.residents.get(block.id) ?? [];
+  const facts = (known.facts.get(block.id) ?? []).filter((fact) => fact.spec_hash === specHash);
+  const measured = [
+    ...residents.filter((copy) => copy.spec_hash === specHash && copy.vram_measured).map(vramOf),
+    ...facts.filter((fact) => fact.source === "measured").map((fact) => fact.vram_mb),
+  ];
+  const metadata = facts.filter((fact) => fact.source === "metadata").map((fact) => fact.vram_mb);
+  const declared = block.vram_mb === undefined ? [] : [block.vram_mb];
+  const candidates: readonly (readonly [NeedSource, readonly number[]])[] = [
+    ["measured", measured],
+    ["metadata", metadata],
+    ["declared", declared],
+    ["similar", residents.map(vramOf)],
+  ];
+  const [source, figures] = candidates.find(([, values]) => values.length > 0) ?? ["unknown", []];
+  return {
+    mib: figures.length === 0 ? undefined : Math.max(...figures),
+    source,
+    confidence: CONFIDENCE[source],
+    cacheBytesPerToken: largest(facts.flatMap((fact) => fact.cache_bytes_per_token ?? [])),
+  };
+}
+
+const vramOf = (model: ResidentModel): number => model.vram_used_mb;
+
+const largest = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : Math.max(...values);

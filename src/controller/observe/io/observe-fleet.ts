@@ -1,0 +1,59 @@
+import type { Dispatcher } from "undici";
+import type { Clock } from "../../../core/clock.ts";
+import { CortexError } from "../../../core/errors.ts";
+import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
+import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
+import { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+
+export interface ObserveDeps {
+  readonly clock: Clock;
+  /** Shared secret of the neurons. */
+  readonly neuronToken?: string | undefined;
+  /** How long a neuron may take to answer; 5 s by default. */
+  readonly timeoutMs?: number | undefined;
+  readonly dispatcher?: Dispatcher | undefined;
+}
+
+const OBSERVE_TIMEOUT_MS = 5000;
+
+/**
+ * Asks every declared neuron, all at once, what it is and what it holds. Never rejects because of a neuron: one that
+ * does not answer is a fact of the observation, with its problem in words and its content unknown.
+ */
+export async function observeFleet(fleet: Pick<Fleet, "neurons">, deps: ObserveDeps): Promise<ObservedFleet> {
+  const observedAtMs = deps.clock.nowMs();
+  const neurons = await Promise.all(fleet.neurons.map((neuron) => observeNeuron(neuron, deps)));
+  return { observedAtMs, neurons };
+}
+
+async function observeNeuron(
+  neuron: { readonly name: string; readonly endpoint: string },
+  deps: ObserveDeps,
+): Promise<ObservedNeuron> {
+  const { name, endpoint } = neuron;
+  const client = new NeuronClient({
+    name,
+    endpoint,
+    token: deps.neuronToken,
+    timeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
+    dispatcher: deps.dispatcher,
+  });
+  try {
+    const [discovery, health, residency] = await Promise.all([
+      client.discovery(),
+      client.health(),
+      client.models(),
+    ]);
+    const { generation, models } = residency;
+    return { name, endpoint, reachable: true, discovery, health, generation, models };
+  } catch (thrown) {
+    if (!(thrown instanceof CortexError)) throw thrown;
+    return { name, endpoint, reachable: false, problem: problemOf(thrown) };
+  }
+}
+
+function problemOf(error: CortexError): string {
+  if (error.code === "unauthorized") return `refuses the token (${error.message})`;
+  const problem = error.details["problem"];
+  return typeof problem === "string" ? problem : error.message;
+}

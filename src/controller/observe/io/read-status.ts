@@ -1,0 +1,38 @@
+import { request } from "undici";
+import { z } from "zod";
+import type { Clock } from "../../../core/clock.ts";
+import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
+import type { StatusReport } from "../../../protocol/status-report.ts";
+import { statusReport } from "../status-report.ts";
+import { observeFleet } from "./observe-fleet.ts";
+
+const gatewayStatusSchema = z.looseObject({ status: z.string() });
+const GATEWAY_TIMEOUT_MS = 3000;
+
+export interface ReadStatusOptions {
+  readonly fleet: Fleet;
+  readonly gatewayUrl: string;
+  readonly neuronToken?: string | undefined;
+  readonly clock: Clock;
+}
+
+/** Asks every neuron and the gateway, all at once; what does not answer is part of the report. */
+export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
+  const { fleet, clock, neuronToken, gatewayUrl } = options;
+  const [observed, gateway] = await Promise.all([
+    observeFleet(fleet, { clock, neuronToken }),
+    askGateway(gatewayUrl),
+  ]);
+  return statusReport({ fleet, observed, gateway });
+}
+
+async function askGateway(url: string): Promise<StatusReport["gateway"]> {
+  try {
+    const response = await request(`${url}/health`, { signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS) });
+    const { status } = gatewayStatusSchema.parse(await response.body.json());
+    return { url, status, problem: null };
+  } catch (thrown) {
+    const refused = thrown instanceof Error && "code" in thrown && thrown.code === "ECONNREFUSED";
+    return { url, status: null, problem: refused ? "connection refused" : "no answer" };
+  }
+}

@@ -1,0 +1,25 @@
+import type { LiveRequests } from "../../protocol/plan-document.ts";
+import type { ObservedFleet, ReachableNeuron } from "./observed-fleet.ts";
+
+/** What a loaded copy was doing when it was observed; null when its neuron does not say. */
+export function liveRequests(
+  observed: ObservedFleet,
+  neuron: ReachableNeuron,
+  modelId: string,
+): LiveRequests | null {
+  const load = neuron.health.models.find(({ id }) => id === modelId);
+  const copy = observed.traffic?.copies.find(
+    (candidate) => candidate.neuron === neuron.name && candidate.modelId === modelId,
+  );
+  if (load === undefined && copy === undefined) return null;
+  return {
+    in_flight: load?.in_flight ?? 0,
+    queued: load?.queue_depth ?? 0,
+    // A gateway that counts knows of every request: a copy that it does not list was not asked.
+    per_minute: observed.traffic === undefined ? null : (copy?.requestsPerMinute ?? 0),
+  };
+}
+
+/** One figure to compare copies by: who is asked more is missed more. */
+export const useOf = (requests: LiveRequests | null): number =>
+  requests === null ? 0 : requests.in_flight + requests.queued + (requests.per_minute ?? 0);

@@ -1,0 +1,101 @@
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
+import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
+import { reachableNeurons, type ObservedFleet, type ObservedNeuron } from "./observed-fleet.ts";
+
+export interface StatusInput {
+  readonly fleet: Fleet;
+  readonly observed: ObservedFleet;
+  readonly gateway: StatusReport["gateway"];
+}
+
+/** Declared and observed, side by side. */
+export function statusReport({ fleet, observed, gateway }: StatusInput): StatusReport {
+  return {
+    fleet: fleet.fleet.name,
+    gateway,
+    neurons: observed.neurons.map(statusNeuron),
+    models: statusModels(fleet, observed),
+  };
+}
+
+function statusNeuron(neuron: ObservedNeuron): StatusNeuron {
+  const { name, endpoint } = neuron;
+  if (!neuron.reachable) {
+    return {
+      name,
+      endpoint,
+      reachable: false,
+      problem: neuron.problem,
+      status: null,
+      devices: [],
+      models: [],
+    };
+  }
+  const { discovery, health, models } = neuron;
+  const loads = new Map(health.models.map((load) => [load.id, load]));
+  const readings = new Map(health.devices.map((reading) => [reading.index, reading.vram_used_mb]));
+  return {
+    name,
+    endpoint,
+    reachable: true,
+    problem: discovery.cuda_unavailable_reason,
+    status: health.status,
+    devices: discovery.devices.map(({ index, name: deviceName, kind, vram_total_mb }) => ({
+      index,
+      name: deviceName,
+      kind,
+      vram_total_mb,
+      vram_used_mb: readings.get(index) ?? null,
+    })),
+    models: models.map((model) => ({
+      id: model.id,
+      status: model.status,
+      devices: model.devices,
+      vram_used_mb: model.vram_used_mb,
+      in_flight: loads.get(model.id)?.in_flight ?? 0,
+      queue_depth: loads.get(model.id)?.queue_depth ?? 0,
+      unservable: model.servable.ok
+        ? null
+        : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
+      last_used_ms: model.last_used_ms,
+    })),
+  };
+}
+
+function statusModels(fleet: Fleet, observed: ObservedFleet): StatusModel[] {
+  const declared = new Map(fleet.models.map((block) => [block.id, block.replicas]));
+  const loadedOn = copiesByModel(observed, "loaded");
+  const loading = copiesByModel(observed, "loading");
+  const partial = observed.neurons.some((neuron) => !neuron.reachable);
+  const ids = [...new Set([...declared.keys(), ...loadedOn.keys(), ...loading.keys()])].toSorted();
+  return ids.map((id) => {
+    const copies = loadedOn.get(id) ?? [];
+    const replicas = declared.get(id) ?? null;
+    const facts = { replicas, loaded: copies.length, loading: loading.has(id), partial };
+    return { id, declared: replicas, loaded_on: copies, state: modelState(facts) };
+  });
+}
+
+function copiesByModel(observed: ObservedFleet, status: string): Map<string, string[]> {
+  const copies = new Map<string, string[]>();
+  for (const neuron of reachableNeurons(observed)) {
+    for (const model of neuron.models) {
+      if (model.status === status) copies.set(model.id, [...(copies.get(model.id) ?? []), neuron.name]);
+    }
+  }
+  return copies;
+}
+
+function modelState(facts: {
+  readonly replicas: number | null;
+  readonly loaded: number;
+  readonly loading: boolean;
+  readonly partial: boolean;
+}): StatusModel["state"] {
+  if (facts.replicas === null) return "undeclared";
+  if (facts.replicas === 0) return facts.loading ? "loading" : "on_demand";
+  if (facts.loaded >= facts.replicas) return "resident";
+  if (facts.loading) return "loading";
+  // A neuron that does not answer may well hold the copy.
+  return facts.partial ? "unknown" : "missing";
+}

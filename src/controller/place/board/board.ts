@@ -1,0 +1,189 @@
+import { FreeIndex } from "./free-index.ts";
+import { splitByWeight } from "../../observe/device-memory.ts";
+import { devicesOf, type Guest, type Place, type PlacementProblem, type ProblemModel } from "./problem.ts";
+
+/** A value of a typed array at an index that is known to exist. */
+export const at = (values: Int32Array | Uint8Array, index: number): number => values[index] as number;
+
+/**
+ * A placement while it is being made: what is free on each device and where each copy is. Starts from the fleet as it
+ * is (copies at home, guests in place); everything that happens can be taken back.
+ */
+export class Board {
+  readonly problem: PlacementProblem;
+  /** Free MiB by device; negative where more is loaded than the device can promise. */
+  readonly free: Int32Array;
+  /** The same without guests: what declared copies leave to models on demand. */
+  readonly roomy: Int32Array;
+  /** The most that is free on one device of each neuron. */
+  readonly largestFree: Int32Array;
+  readonly byFree: FreeIndex;
+  /** By demand; undefined while it has no place. */
+  readonly places: (Place | undefined)[];
+  /** By demand: 1 while the copy stays exactly as it is loaded. */
+  readonly untouched: Uint8Array;
+  /** By guest: 1 once it was asked to leave. */
+  readonly evicted: Uint8Array;
+  /** The demand for which a guest or a present copy left its place: by guest, by demand; -1 for none. */
+  readonly guestLeftFor: Int32Array;
+  readonly copyLeftFor: Int32Array;
+  /** Demands by neuron. */
+  readonly hosted: number[][];
+  readonly guestsAt: readonly (readonly number[])[];
+  /** When each demand was placed, to load them in an order in which they fit. */
+  readonly turn: Int32Array;
+  #turns = 0;
+
+  constructor(problem: PlacementProblem) {
+    const { devices, neurons, demands, guests } = problem;
+    this.problem = problem;
+    this.free = Int32Array.from(devices, ({ roomMib }) => roomMib);
+    this.roomy = Int32Array.from(this.free);
+    this.byFree = new FreeIndex(this.free);
+    this.largestFree = new Int32Array(neurons.length);
+    this.places = demands.map(() => undefined);
+    this.untouched = new Uint8Array(demands.length);
+    this.evicted = new Uint8Array(guests.length);
+    this.guestLeftFor = new Int32Array(guests.length).fill(-1);
+    this.copyLeftFor = new Int32Array(demands.length).fill(-1);
+    this.turn = new Int32Array(demands.length);
+    this.hosted = neurons.map(() => []);
+    const guestsAt: number[][] = neurons.map(() => []);
+    for (const [number, { place }] of guests.entries()) {
+      guestsAt[place.neuron]?.push(number);
+      this.#shiftFree(place, -1);
+    }
+    this.guestsAt = guestsAt;
+    for (const neuron of neurons.keys()) this.#refresh(neuron);
+    for (const [demand, { home }] of demands.entries()) if (home !== null) this.stay(demand, home.place);
+  }
+
+  /** Another board with the same placement. */
+  copy(): Board {
+    const copy = new Board(this.problem);
+    for (const demand of copy.places.keys()) copy.lift(demand);
+    const inTurn = [...this.places.keys()].sort((left, right) => at(this.turn, left) - at(this.turn, right));
+    for (const demand of inTurn) {
+      const place = this.places[demand];
+      if (place !== undefined) copy.putBack(demand, place, at(this.untouched, demand));
+    }
+    copy.copyLeftFor.set(this.copyLeftFor);
+    for (const [guest, isEvicted] of this.evicted.entries())
+      if (isEvicted === 1) copy.evict(guest, at(this.guestLeftFor, guest));
+    return copy;
+  }
+
+  /** Leaves a present copy as it is loaded. */
+  stay(demand: number, home: Place): void {
+    this.put(demand, home);
+    this.untouched[demand] = 1;
+  }
+
+  put(demand: number, place: Place): void {
+    this.places[demand] = place;
+    this.untouched[demand] = 0;
+    this.turn[demand] = this.#turns;
+    this.#turns += 1;
+    this.hosted[place.neuron]?.push(demand);
+    this.#shiftFree(place, -1);
+    this.#shift(this.roomy, place, -1);
+    this.#refresh(place.neuron);
+  }
+
+  /** Takes a copy off its place and returns the place. */
+  lift(demand: number): Place | undefined {
+    const place = this.places[demand];
+    if (place === undefined) return undefined;
+    this.places[demand] = undefined;
+    this.untouched[demand] = 0;
+    const hosted = this.hosted[place.neuron] ?? [];
+    hosted.splice(hosted.indexOf(demand), 1);
+    this.#shiftFree(place, 1);
+    this.#shift(this.roomy, place, 1);
+    this.#refresh(place.neuron);
+    return place;
+  }
+
+  /** Undoes a `lift`. */
+  putBack(demand: number, place: Place, wasUntouched: number): void {
+    this.put(demand, place);
+    this.untouched[demand] = wasUntouched;
+  }
+
+  evict(guest: number, inFavourOf: number): void {
+    this.#guest(guest, 1, inFavourOf);
+  }
+
+  readmit(guest: number): void {
+    this.#guest(guest, 0, -1);
+  }
+
+  /** Whether the neuron has, or is to have, a copy of the model. */
+  hosts(model: ProblemModel, neuron: number): boolean {
+    if (model.closed.has(neuron)) return true;
+    for (const demand of model.demands) if (this.places[demand]?.neuron === neuron) return true;
+    return false;
+  }
+
+  modelOf(demand: number): ProblemModel {
+    return this.problem.models[this.problem.demands[demand]?.model ?? -1] as ProblemModel;
+  }
+
+  /** The split that the neuron would make on these devices now. */
+  split(model: ProblemModel, devices: readonly number[]): readonly number[] {
+    if (devices.length === 1) return [model.mib];
+    const weights = devices.map((device) => Math.max(0, at(this.free, device)));
+    const shares = splitByWeight(model.mib, devices, weights);
+    return devices.map((device) => shares.get(device) ?? 0);
+  }
+
+  #guest(guest: number, evicted: 0 | 1, inFavourOf: number): void {
+    const { place } = this.problem.guests[guest] as Guest;
+    this.evicted[guest] = evicted;
+    this.guestLeftFor[guest] = inFavourOf;
+    this.#shiftFree(place, evicted === 1 ? 1 : -1);
+    this.#refresh(place.neuron);
+  }
+
+  #shift(memory: Int32Array, place: Place, sign: 1 | -1): void {
+    for (const [position, device] of place.devices.entries())
+      memory[device] = at(memory, device) + sign * (place.mib[position] ?? 0);
+  }
+
+  #shiftFree(place: Place, sign: 1 | -1): void {
+    this.#shift(this.free, place, sign);
+    for (const device of place.devices) this.byFree.move(device, at(this.free, device));
+  }
+
+  #refresh(neuron: number): void {
+    const { firstDevice, deviceCount } = this.problem.neurons[neuron] ?? { firstDevice: 0, deviceCount: 0 };
+    let largest = -1;
+    for (let device = firstDevice; device < firstDevice + deviceCount; device += 1)
+      largest = Math.max(largest, at(this.free, device));
+    this.largestFree[neuron] = largest;
+  }
+}
+
+type Site = Pick<Place, "neuron" | "devices">;
+
+/** Whether both are the same devices, whatever is held on them. */
+export const isSamePlace = (left: Site, right: Site): boolean =>
+  left.neuron === right.neuron &&
+  left.devices.length === right.devices.length &&
+  left.devices.every((device) => right.devices.includes(device));
+
+/** MiB of a place on one device. */
+export const shareOn = (place: Place | undefined, device: number): number =>
+  place?.mib[place.devices.indexOf(device)] ?? 0;
+
+/** Sets of devices worth trying: each eligible one, or neighbours by free memory for wide models. */
+export function windowsOn(board: Board, model: ProblemModel, neuron: number): readonly (readonly number[])[] {
+  const { problem, free } = board;
+  if (model.width === 1 && model.floorMib === 0) return problem.singles[neuron] ?? [];
+  const eligible = devicesOf(problem, neuron)
+    .filter((device) => (problem.devices[device]?.totalMib ?? 0) >= model.floorMib)
+    .sort((left, right) => at(free, right) - at(free, left) || left - right);
+  return eligible
+    .slice(0, eligible.length - model.width + 1)
+    .map((_, start) => eligible.slice(start, start + model.width).sort((left, right) => left - right));
+}

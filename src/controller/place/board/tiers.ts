@@ -1,0 +1,85 @@
+import { OnDemandRoom } from "./on-demand-room.ts";
+import { at, type Board } from "./board.ts";
+import type { Place, PlacementProblem } from "./problem.ts";
+
+/*
+ * What makes one placement better than another, as figures to be compared one after another; smaller is better. The
+ * highest class comes first with all that concerns it, so no gain of a lower class is worth the move of a copy of a
+ * higher one: this is "may displace: its own class or lower" in numbers.
+ */
+export const TIER = {
+  /** Loaded copies that lost their place. */
+  lost: 0,
+  /** Models without any copy. */
+  without: 1,
+  /** Copies without a place. */
+  missing: 2,
+  /** Copies that keep old settings. */
+  outdated: 3,
+  /** Loaded copies that move. */
+  moved: 4,
+  /** Models on demand that leave, and what they held. */
+  guests: 5,
+  guestMib: 6,
+} as const;
+
+export const TIERS_PER_CLASS = Object.keys(TIER).length;
+
+/** Classes that are declared or loaded, highest first. */
+export function classesOf(problem: PlacementProblem): number[] {
+  const classes = [...problem.models, ...problem.guests].map(({ priority }) => priority);
+  return [...new Set(classes)].sort((left, right) => right - left);
+}
+
+/** All tiers of all classes, then the models on demand that fit nowhere any more. */
+export function costOf(board: Board): number[] {
+  return [...tiersOf(board), new OnDemandRoom(board).missing()];
+}
+
+export function tiersOf(board: Board): number[] {
+  const { problem } = board;
+  const classes = classesOf(problem);
+  const offsets = new Map(classes.map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
+  const cost = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => 0);
+  const add = (priority: number, tier: number, amount: number): void => {
+    const position = (offsets.get(priority) ?? 0) + tier;
+    cost[position] = (cost[position] ?? 0) + amount;
+  };
+  for (const { demands, priority } of problem.models) {
+    const missing = demands.filter((demand) => board.places[demand] === undefined);
+    add(priority, TIER.missing, missing.length);
+    add(priority, TIER.without, missing.length === demands.length && missing.length > 0 ? 1 : 0);
+    for (const demand of demands) {
+      const { tier, amount } = fateOf(board, demand);
+      add(priority, tier, amount);
+    }
+  }
+  for (const [guest, { priority, place }] of problem.guests.entries()) {
+    if (at(board.evicted, guest) === 0) continue;
+    add(priority, TIER.guests, 1);
+    add(
+      priority,
+      TIER.guestMib,
+      place.mib.reduce((total, mib) => total + mib, 0),
+    );
+  }
+  return cost;
+}
+
+/** What has become of a copy that was loaded; nothing to count for one that was not. */
+function fateOf(board: Board, demand: number): { readonly tier: number; readonly amount: number } {
+  const home = board.problem.demands[demand]?.home ?? null;
+  if (home === null) return { tier: TIER.lost, amount: 0 };
+  const place = board.places[demand];
+  if (place === undefined) return { tier: TIER.lost, amount: 1 };
+  if (at(board.untouched, demand) === 0) return { tier: TIER.moved, amount: moveCost(home, place) };
+  return { tier: TIER.outdated, amount: home.current ? 0 : 1 };
+}
+
+/** A renewal on its devices has to be loaded again anyway; any other change of place is a move. */
+export function moveCost(home: { readonly place: Place; readonly current: boolean }, place: Place): number {
+  const isThere =
+    place.neuron === home.place.neuron &&
+    place.devices.every((device) => home.place.devices.includes(device));
+  return isThere && !home.current ? 0 : 1;
+}

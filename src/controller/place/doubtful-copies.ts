@@ -1,0 +1,69 @@
+import type { UnknownCopy } from "../../protocol/plan-document.ts";
+import { desiredModels } from "../intent/desired-models.ts";
+import { silentNeurons } from "./board/problem.ts";
+import type { Placement, PlacementInput } from "./board/placement.ts";
+import { placeModels } from "./place-models.ts";
+import { judgeCopies } from "../intent/present-copies.ts";
+
+/*
+ * A copy that is not seen may be on a neuron that does not answer, serving all the while. It is loaded again where memory
+ * is free, for the neuron may be gone for good; but nothing that is seen to serve has to leave or move for it, for the
+ * neuron may be back in a moment. Such copies are withheld from placement, and the plan calls them unknown.
+ */
+export function placeWithoutDoubt(input: PlacementInput): Placement {
+  let current = input;
+  let placement = placeModels(input);
+  let withheld: readonly UnknownCopy[] = [];
+  // Each turn withholds a copy more, so there is a last one.
+  for (;;) {
+    const more = doubtfulCopies(current, placement, withheld);
+    if (more.length === 0) return { ...placement, unknown: joinUnknown(placement.unknown, withheld) };
+    withheld = joinUnknown(withheld, more);
+    current = withFewer(current, more);
+    placement = placeModels(current);
+  }
+}
+
+/** Copies for which something has to leave or move, and that may be on a neuron that does not answer. */
+function doubtfulCopies(
+  input: PlacementInput,
+  placement: Placement,
+  withheld: readonly UnknownCopy[],
+): UnknownCopy[] {
+  const beneficiaries = new Set(placement.displaced.map(({ inFavourOf }) => inFavourOf));
+  return [...beneficiaries].flatMap((modelId) => {
+    const model = input.desired.get(modelId);
+    if (model === undefined) return [];
+    const neurons = silentNeurons(input, model);
+    const claimed = [...placement.unknown, ...withheld]
+      .filter((row) => row.model_id === modelId)
+      .reduce((total, row) => total + row.replicas, 0);
+    const fresh = placement.assignments.filter(
+      (copy) => copy.modelId === modelId && copy.status === "new",
+    ).length;
+    const replicas = Math.min(fresh, neurons.length - claimed);
+    return replicas > 0 ? [{ model_id: modelId, replicas, neurons }] : [];
+  });
+}
+
+/** The same question with fewer copies wanted. */
+function withFewer(input: PlacementInput, copies: readonly UnknownCopy[]): PlacementInput {
+  const fewer = new Map(copies.map(({ model_id, replicas }) => [model_id, replicas]));
+  const models = input.fleet.models.map((block) => ({
+    ...block,
+    replicas: block.replicas - (fewer.get(block.id) ?? 0),
+  }));
+  const fleet = { ...input.fleet, models };
+  const desired = desiredModels(fleet, input.observed);
+  return { ...input, fleet, desired, copies: judgeCopies(fleet, input.observed, desired) };
+}
+
+/** One row for each model. */
+function joinUnknown(...lists: readonly (readonly UnknownCopy[])[]): UnknownCopy[] {
+  const rows = new Map<string, UnknownCopy>();
+  for (const row of lists.flat()) {
+    const earlier = rows.get(row.model_id)?.replicas ?? 0;
+    rows.set(row.model_id, { ...row, replicas: earlier + row.replicas });
+  }
+  return [...rows.values()].toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1));
+}

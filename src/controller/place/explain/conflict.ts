@@ -1,0 +1,126 @@
+import type { Board } from "../board/board.ts";
+import { exactSearch } from "../prove/exact-search.ts";
+import type { PlacementProblem, ProblemModel } from "../board/problem.ts";
+import { runStrategy, STRATEGIES } from "../search/strategies.ts";
+import type { Conflict, FileLine } from "../board/placement.ts";
+
+/*
+ * Which declared models cannot be resident together: a deletion filter. From all models that may hold their place
+ * against this one, one after another is left out and the rest placed again on an empty fleet; where the rest still
+ * does not fit, the model was not to blame and stays out. What remains is irreducible: without any one of them the
+ * others fit. Then each line that narrows these models is lifted in turn, to see which of them matter.
+ */
+
+/** Beyond these the filter would take too long to be worth it. */
+const MODELS_AT_MOST = 40;
+const NEURONS_AT_MOST = 64;
+const PROOF_NODES = 2000;
+const PROVABLE_COPIES = 12;
+
+interface Wanted {
+  readonly model: ProblemModel;
+  readonly copies: number;
+}
+
+const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.demands.length });
+
+/** Null when all fit together (loaded copies that must not move are in the way), or the fleet is too large to tell. */
+export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
+  const { problem } = board;
+  if (problem.neurons.length > NEURONS_AT_MOST) return null;
+  const rivals = problem.models.filter(({ priority, id }) => priority >= model.priority || id === model.id);
+  if (rivals.length > MODELS_AT_MOST) return null;
+  let wanted = rivals.map(wantedOf);
+  if (fitTogether(problem, wanted)) return null;
+  const leastFirst = rivals
+    .filter((rival) => rival !== model)
+    .toSorted(
+      (left, right) =>
+        left.priority - right.priority || left.mib - right.mib || (left.id < right.id ? -1 : 1),
+    );
+  for (const rival of leastFirst) {
+    const fewer = wanted.filter((candidate) => candidate.model !== rival);
+    if (!fitTogether(problem, fewer)) wanted = fewer;
+  }
+  return describe(problem, wanted);
+}
+
+function describe(problem: PlacementProblem, wanted: readonly Wanted[]): Conflict {
+  const neurons = problem.neurons.filter((_, neuron) => wanted.some(({ model }) => model.open[neuron] === 1));
+  const rooms = problem.devices.filter(({ neuron }) =>
+    neurons.includes(problem.neurons[neuron] as (typeof neurons)[number]),
+  );
+  return {
+    models: wanted.map(({ model, copies }) => ({ modelId: model.id, copies, mib: model.mib })),
+    lines: linesThatMatter(problem, wanted),
+    needMib: wanted.reduce((total, { model, copies }) => total + model.mib * copies, 0),
+    haveMib: rooms.reduce((total, { roomMib }) => total + Math.max(0, roomMib), 0),
+    neurons: neurons.map(({ name }) => name),
+  };
+}
+
+function linesThatMatter(problem: PlacementProblem, wanted: readonly Wanted[]): FileLine[] {
+  const lines: FileLine[] = [];
+  const tryWithout = (line: FileLine, relax: (model: ProblemModel) => ProblemModel): void => {
+    const relaxed = wanted.map(({ model, copies }) => ({ model: relax(model), copies }));
+    if (fitTogether(problem, relaxed)) lines.push(line);
+  };
+  for (const { model } of wanted) {
+    const { pinned_on: pins, min_device_vram_mb: floor } = model.desired.block;
+    const only = (change: Partial<ProblemModel>) => (other: ProblemModel) =>
+      other.id === model.id ? { ...other, ...change } : other;
+    const line = (key: string): FileLine => ({ table: "models", id: model.id, key });
+    if (pins.length > 0) tryWithout(line("pinned_on"), only({ open: openWithoutPins(problem, model) }));
+    if (floor !== undefined) tryWithout(line("min_device_vram_mb"), only({ floorMib: 0 }));
+    tryWithout(line("min_devices"), only({ width: model.width + 1 }));
+  }
+  for (const [number, { block, name }] of problem.neurons.entries()) {
+    if (!block.drain) continue;
+    const line: FileLine = { table: "neurons", id: name, key: "drain" };
+    tryWithout(line, (model) => ({ ...model, open: model.open.with(number, 1) }));
+  }
+  return lines;
+}
+
+const openWithoutPins = (problem: PlacementProblem, model: ProblemModel): Uint8Array =>
+  Uint8Array.from(problem.neurons, ({ block, observed }) => {
+    const isAble = observed.discovery.devices.length >= model.width && observed.health.status !== "draining";
+    return isAble && !block.drain && observed.discovery.harnesses.includes(model.desired.block.harness)
+      ? 1
+      : 0;
+  });
+
+const isWhole = (places: Board["places"]): boolean => places.every((place) => place !== undefined);
+
+/** Whether these copies could all be resident on a fleet that holds nothing but what nobody may unload. */
+export function fitTogether(problem: PlacementProblem, wanted: readonly Wanted[]): boolean {
+  if (isTooMuch(problem, wanted)) return false;
+  const reduced = reducedProblem(problem, wanted);
+  for (const strategy of STRATEGIES.slice(1, 3)) {
+    if (isWhole(runStrategy(reduced, strategy).places)) return true;
+  }
+  if (reduced.demands.length > PROVABLE_COPIES) return false;
+  return isWhole(exactSearch(reduced, { nodes: PROOF_NODES }).board.places);
+}
+
+/** More than all the memory there is: no search is needed to see that. */
+function isTooMuch(problem: PlacementProblem, wanted: readonly Wanted[]): boolean {
+  const needMib = wanted.reduce((total, { model, copies }) => total + model.mib * copies, 0);
+  const haveMib = problem.devices.reduce((total, { neuron, roomMib }) => {
+    const isOpen = wanted.some(({ model }) => model.open[neuron] === 1);
+    return isOpen ? total + Math.max(0, roomMib) : total;
+  }, 0);
+  return needMib > haveMib;
+}
+
+function reducedProblem(problem: PlacementProblem, wanted: readonly Wanted[]): PlacementProblem {
+  const demands: PlacementProblem["demands"][number][] = [];
+  const models = wanted.map(({ model, copies }, number) => {
+    const mine = Array.from({ length: copies }, (_, ordinal) => {
+      demands.push({ model: number, ordinal, home: null, movable: true });
+      return demands.length - 1;
+    });
+    return { ...model, demands: mine, preferred: new Map<number, readonly number[]>() };
+  });
+  return { ...problem, models, demands, guests: [], onDemand: [], claimed: [], copiesOf: new Map() };
+}

@@ -1,0 +1,245 @@
+import { at, type Board } from "../board/board.ts";
+import { MIB_BYTES } from "../../../core/quantities.ts";
+import { leastMib, obtainableMib } from "../board/obtainable-memory.ts";
+import { devicesOf, silentNeurons, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
+import type { Blocker, NeuronVerdict, Remedy } from "../board/placement.ts";
+
+/*
+ * What could let a copy in, in terms of lines of the fleet files, judged one neuron at a time; remedy-trials then plans
+ * the fleet with each line changed and drops what does not help. Cheapest first: a setting of the model itself, then
+ * where it may go, then what others give up, then wanting less, then buying.
+ */
+
+export interface Unplaced {
+  readonly model: ProblemModel;
+  readonly missing: number;
+  readonly verdicts: readonly NeuronVerdict[];
+  readonly blockers: readonly Blocker[];
+}
+
+export function remediesFor(board: Board, unplaced: Unplaced): Remedy[] {
+  return [
+    ...contextRemedy(board, unplaced.model),
+    ...footprintRemedy(board, unplaced.model),
+    ...widthRemedy(board, unplaced.model),
+    ...floorRemedy(board, unplaced.model),
+    ...elsewhereRemedies(board, unplaced),
+    ...silentRemedy(board, unplaced.model),
+    ...blockerRemedies(board, unplaced),
+    ...replicasRemedy(unplaced),
+    ...deviceRemedy(unplaced.model),
+  ];
+}
+
+const tomlList = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(", ")}]`;
+
+const line = (id: string, key: string): Remedy["line"] => ({ table: "models", id, key });
+
+/** The neuron with most to spare (or least lacking) for a variant of the model. */
+function closest(
+  board: Board,
+  model: ProblemModel,
+): { readonly neuron: number; readonly slackMib: number } | undefined {
+  let best: { readonly neuron: number; readonly slackMib: number } | undefined;
+  for (const neuron of board.problem.neurons.keys()) {
+    if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
+    const obtainable = obtainableMib(board, model, neuron);
+    if (obtainable === null) continue;
+    const slackMib = obtainable - leastMib(model);
+    if (best === undefined || slackMib > best.slackMib) best = { neuron, slackMib };
+  }
+  return best;
+}
+
+const nameOf = (board: Board, neuron: number): string => board.problem.neurons[neuron]?.name ?? "";
+
+/** Tokens of context are given out in steps of this. */
+const CONTEXT_STEP = 256;
+const SHORTEST_CONTEXT = 1024;
+
+function contextRemedy(board: Board, model: ProblemModel): Remedy[] {
+  const { context } = model.desired.block;
+  const { cacheBytesPerToken } = model.desired.known;
+  const best = closest(board, model);
+  if (context === undefined || cacheBytesPerToken === undefined || best === undefined) return [];
+  const tooMany = Math.ceil((-best.slackMib * MIB_BYTES) / cacheBytesPerToken);
+  const fitting = Math.floor((context - tooMany) / CONTEXT_STEP) * CONTEXT_STEP;
+  if (fitting < SHORTEST_CONTEXT || fitting >= context) return [];
+  return [
+    {
+      kind: "context",
+      line: line(model.id, "context"),
+      from: String(context),
+      to: String(fitting),
+      neuron: nameOf(board, best.neuron),
+    },
+  ];
+}
+
+/** A declared footprint may be generous; below this share of it nobody believes that. */
+const BELIEVABLE_SHARE = 0.8;
+
+function footprintRemedy(board: Board, model: ProblemModel): Remedy[] {
+  const best = closest(board, model);
+  if (model.desired.known.source !== "declared" || best === undefined) return [];
+  const fitting = model.mib + best.slackMib;
+  if (fitting < model.mib * BELIEVABLE_SHARE || fitting >= model.mib) return [];
+  return [
+    {
+      kind: "vram_mb",
+      line: line(model.id, "vram_mb"),
+      from: String(model.mib),
+      to: String(fitting),
+      neuron: nameOf(board, best.neuron),
+    },
+  ];
+}
+
+const WIDEST = 8;
+
+function widthRemedy(board: Board, model: ProblemModel): Remedy[] {
+  const widths = Array.from({ length: WIDEST }, (_, index) => index + 1)
+    .filter((width) => width !== model.width)
+    .sort((left, right) => Math.abs(left - model.width) - Math.abs(right - model.width));
+  for (const width of widths) {
+    const variant = { ...model, width, open: openFor(board, { ...model, width }) };
+    const best = closest(board, variant);
+    if (best === undefined || best.slackMib < 0) continue;
+    const [from, to] = [String(model.width), String(width)];
+    return [
+      {
+        kind: "min_devices",
+        line: line(model.id, "min_devices"),
+        from,
+        to,
+        neuron: nameOf(board, best.neuron),
+      },
+    ];
+  }
+  return [];
+}
+
+function floorRemedy(board: Board, model: ProblemModel): Remedy[] {
+  if (model.floorMib === 0) return [];
+  const variant = { ...model, floorMib: 0, open: openFor(board, { ...model, floorMib: 0 }) };
+  const best = closest(board, variant);
+  if (best === undefined || best.slackMib < 0) return [];
+  const totals = devicesOf(board.problem, best.neuron).map(
+    (device) => board.problem.devices[device]?.totalMib ?? 0,
+  );
+  const floor = totals.sort((left, right) => right - left)[model.width - 1] ?? 0;
+  return [
+    {
+      kind: "min_device_vram_mb",
+      line: line(model.id, "min_device_vram_mb"),
+      from: String(model.floorMib),
+      to: String(Math.min(floor, model.floorMib)),
+      neuron: nameOf(board, best.neuron),
+    },
+  ];
+}
+
+/** Neurons that the pins or a drain keep from holding it. */
+function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
+  const { pinned_on: pins } = model.desired.block;
+  const found: Remedy[] = [];
+  if (pins.length > 0) {
+    const open = openFor(board, model, { ignorePins: true });
+    const best = closest(board, { ...model, open });
+    if (best !== undefined && best.slackMib >= 0 && at(model.open, best.neuron) === 0) {
+      const neuron = nameOf(board, best.neuron);
+      const [from, to] = [tomlList(pins), tomlList([...pins, neuron])];
+      found.push({ kind: "pinned_on", line: line(model.id, "pinned_on"), from, to, neuron });
+    }
+  }
+  const open = openFor(board, model, { ignoreDrain: true });
+  const drained = closest(board, { ...model, open });
+  if (drained !== undefined && drained.slackMib >= 0 && at(model.open, drained.neuron) === 0) {
+    const neuron = nameOf(board, drained.neuron);
+    const where: Remedy["line"] = { table: "neurons", id: neuron, key: "drain" };
+    found.push({ kind: "drain", line: where, from: "true", to: "false", neuron });
+  }
+  return found;
+}
+
+interface Leniency {
+  readonly ignorePins?: boolean;
+  readonly ignoreDrain?: boolean;
+}
+
+function openFor(
+  board: Board,
+  model: Pick<ProblemModel, "desired" | "width" | "floorMib">,
+  leniency: Leniency = {},
+): Uint8Array {
+  return Uint8Array.from(board.problem.neurons, (neuron) => (isOpen(model, neuron, leniency) ? 1 : 0));
+}
+
+function isOpen(
+  { desired, width, floorMib }: Pick<ProblemModel, "desired" | "width" | "floorMib">,
+  { block, observed }: ProblemNeuron,
+  { ignorePins = false, ignoreDrain = false }: Leniency,
+): boolean {
+  const { pinned_on: pins, harness } = desired.block;
+  const isAllowed = ignorePins || pins.length === 0 || pins.includes(block.name);
+  const isInService = (ignoreDrain || !block.drain) && observed.health.status !== "draining";
+  const eligible = observed.discovery.devices.filter((device) => device.vram_total_mb >= floorMib);
+  return (
+    isAllowed && isInService && eligible.length >= width && observed.discovery.harnesses.includes(harness)
+  );
+}
+
+function silentRemedy(board: Board, model: ProblemModel): Remedy[] {
+  const [neuron] = silentNeurons(board.problem.input, model.desired);
+  if (neuron === undefined) return [];
+  return [{ kind: "neuron_back", line: null, from: null, to: neuron, neuron }];
+}
+
+function blockerRemedies(board: Board, { model, blockers }: Unplaced): Remedy[] {
+  if (blockers.length === 0) return [];
+  const found: Remedy[] = [];
+  const neuron = blockers[0]?.neuron ?? null;
+  const ranked = blockers.every(({ because }) => because === "same_class" || because === "higher_class");
+  if (ranked) {
+    const highest = Math.max(...blockers.map(({ priority }) => priority));
+    found.push({
+      kind: "residency_priority",
+      line: line(model.id, "residency_priority"),
+      from: String(model.priority),
+      to: String(highest + 1),
+      neuron,
+    });
+  }
+  const blocks = new Map(board.problem.input.fleet.models.map((block) => [block.id, block]));
+  const [only] = blockers;
+  const replicas = only === undefined ? 0 : (blocks.get(only.modelId)?.replicas ?? 0);
+  if (blockers.length === 1 && only !== undefined && replicas > 0 && only.because !== "protected") {
+    found.push({
+      kind: "other_replicas",
+      line: line(only.modelId, "replicas"),
+      from: String(replicas),
+      to: String(replicas - 1),
+      neuron,
+    });
+  }
+  return found;
+}
+
+function replicasRemedy({ model, missing }: Unplaced): Remedy[] {
+  if (missing <= 0) return [];
+  const { replicas } = model.desired.block;
+  const [from, to] = [String(replicas), String(replicas - missing)];
+  return [{ kind: "replicas", line: line(model.id, "replicas"), from, to, neuron: null }];
+}
+
+function deviceRemedy(model: ProblemModel): Remedy[] {
+  if (!model.sizeKnown) return [];
+  const each = Math.max(model.floorMib, Math.ceil(model.mib / model.width));
+  const { pinned_on: pins } = model.desired.block;
+  const where = pins.length > 0 ? ` to ${pins.join(" or ")}` : model.width === 1 ? "" : " to one neuron";
+  const what =
+    model.width === 1
+      ? `a device with ${each} MB free${where}`
+      : `${model.width} devices with ${each} MB free each${where}`;
+  return [{ kind: "device", line: null, from: null, to: what, neuron: null }];
+}

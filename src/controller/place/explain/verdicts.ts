@@ -1,0 +1,164 @@
+import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
+import type { Board } from "../board/board.ts";
+import { standingChecks, standingFailures } from "../board/standing-checks.ts";
+import {
+  capacityMib,
+  leastMib,
+  obtainableMib,
+  roomFor,
+  type Holder,
+  type MemoryRoom,
+} from "../board/obtainable-memory.ts";
+import type { ProblemModel } from "../board/problem.ts";
+import type { Check, CheckName, NeuronVerdict } from "../board/placement.ts";
+
+/** Of a larger fleet only the nearest misses are told in full. */
+const VERDICTS_KEPT = 50;
+
+export interface Verdicts {
+  /** In the order of the neurons' names. */
+  readonly kept: readonly NeuronVerdict[];
+  readonly nearest: NeuronVerdict | null;
+  /** How many neurons fail each check, over all neurons. */
+  readonly failures: Readonly<Partial<Record<CheckName, number>>>;
+}
+
+/** Puts every question to every declared neuron. */
+export function verdictsOn(board: Board, model: ProblemModel): Verdicts {
+  const numbers = new Map(board.problem.neurons.map(({ name }, number) => [name, number]));
+  const sketches = board.problem.input.fleet.neurons.map((block) => {
+    const subject = { model, block, neuron: numbers.get(block.name) };
+    return { subject, ...sketchOf(board, subject) };
+  });
+  const nearestFirst = sketches.sort(
+    (left, right) =>
+      farness(left.failing) - farness(right.failing) ||
+      left.lacking - right.lacking ||
+      (left.subject.block.name < right.subject.block.name ? -1 : 1),
+  );
+  const verdicts = nearestFirst.slice(0, VERDICTS_KEPT).map(({ subject }) => verdictOn(board, subject));
+  return {
+    kept: verdicts.toSorted((left, right) => (left.neuron < right.neuron ? -1 : 1)),
+    nearest: verdicts[0] ?? null,
+    failures: countFailures(sketches.flatMap(({ failing }) => failing)),
+  };
+}
+
+/** A neuron that has a copy is no place for another one, however well it would fit. */
+const farness = (failing: readonly CheckName[]): number =>
+  failing.length + (failing.includes("one_copy") ? 100 : 0);
+
+function countFailures(failing: readonly CheckName[]): Partial<Record<CheckName, number>> {
+  const counts: Partial<Record<CheckName, number>> = {};
+  for (const check of failing.toSorted()) counts[check] = (counts[check] ?? 0) + 1;
+  return counts;
+}
+
+/** What fails and how much memory is lacking, without a word: enough to tell near from far. */
+function sketchOf(board: Board, { model, block, neuron }: Subject) {
+  const observed = observedOf(board, { block, neuron });
+  const failing = standingFailures(model.desired, block, observed);
+  if (neuron === undefined) return { failing, lacking: 0 };
+  if (board.hosts(model, neuron)) failing.push("one_copy");
+  const [capacity, available] = [capacityMib(board, model, neuron), obtainableMib(board, model, neuron)];
+  if (capacity === null || available === null) return { failing, lacking: 0 };
+  const least = leastMib(model);
+  if (capacity < least) failing.push("capacity");
+  if (available < least) failing.push("memory");
+  return { failing, lacking: Math.max(0, least - capacity) + Math.max(0, least - available) };
+}
+
+const observedOf = (board: Board, { block, neuron }: Pick<Subject, "block" | "neuron">) =>
+  neuron === undefined
+    ? board.problem.input.observed.neurons.find(({ name }) => name === block.name)
+    : board.problem.neurons[neuron]?.observed;
+
+interface Subject {
+  readonly model: ProblemModel;
+  readonly block: NeuronBlock;
+  /** Undefined when the neuron does not answer. */
+  readonly neuron: number | undefined;
+}
+
+function verdictOn(board: Board, subject: Subject): NeuronVerdict {
+  const { model, block, neuron } = subject;
+  const observed = observedOf(board, subject);
+  const standing = standingChecks(model.desired, block, observed);
+  if (neuron === undefined) return { neuron: block.name, checks: standing, shortMib: null };
+  // Where a copy with old settings runs, the question is why the new ones do not fit in its place.
+  const outdated = model.demands.find(
+    (demand) => board.places[demand]?.neuron === neuron && isOutdated(board, demand),
+  );
+  const home = outdated === undefined ? undefined : board.lift(outdated);
+  const isTaken = board.hosts(model, neuron);
+  const room = roomFor(board, model, neuron);
+  if (outdated !== undefined && home !== undefined) board.putBack(outdated, home, 1);
+  const checks = [...standing, copyCheck(isTaken), ...memoryChecks(model, room)];
+  return { neuron: block.name, checks, shortMib: shortfall(model, { checks, room }) };
+}
+
+const isOutdated = (board: Board, demand: number): boolean =>
+  board.untouched[demand] === 1 && board.problem.demands[demand]?.home?.current === false;
+
+const copyCheck = (isTaken: boolean): Check => ({
+  check: "one_copy",
+  ok: !isTaken,
+  slack: null,
+  detail: isTaken ? "already has a copy, and a neuron holds one" : "has no copy",
+});
+
+/** None when too few devices qualify: then there is no memory to speak of. */
+function memoryChecks(model: ProblemModel, room: MemoryRoom): Check[] {
+  const { availableMib, capacityMib } = room;
+  if (availableMib === null || capacityMib === null) return [];
+  const least = leastMib(model);
+  const on = model.width === 1 ? "one device" : `${model.width} devices`;
+  const largest = model.width === 1 ? "the largest has" : `the largest ${model.width} have`;
+  const isLarge = least > capacityMib;
+  const capacity: Check = {
+    check: "capacity",
+    ok: !isLarge,
+    slack: capacityMib - least,
+    detail: isLarge
+      ? `needs ${model.mib} MB on ${on}, but ${largest} ${capacityMib} MB when empty`
+      : `${largest} ${capacityMib} MB when empty`,
+  };
+  const need = model.sizeKnown ? `${model.mib} MB` : "some free memory (its size is not known yet)";
+  const fits = availableMib >= least;
+  const memory: Check = {
+    check: "memory",
+    ok: fits,
+    slack: availableMib - least,
+    detail: fits
+      ? `needs ${need} on ${on}, and ${availableMib} MB can be had`
+      : `needs ${need} on ${on}, but no more than ${availableMib} MB can be had${holdersText(room, model.priority)}`,
+  };
+  return [capacity, memory];
+}
+
+function holdersText({ staying, foreignMib }: MemoryRoom, priority: number): string {
+  const tenants = staying.map(
+    ({ holder, mib }) => `${holder.modelId} keeps ${mib} MB (${whyItStays(holder, priority)})`,
+  );
+  if (foreignMib > 0) tenants.push(`other processes keep ${foreignMib} MB`);
+  return tenants.length === 0 ? "" : `: ${tenants.join(", ")}`;
+}
+
+function whyItStays({ kind, priority: own }: Holder, priority: number): string {
+  if (kind === "protected") return "protect = true";
+  if (kind === "loaded_by_hand") return "loaded by hand";
+  return own === priority ? "same class" : `class ${own}`;
+}
+
+const MEMORY_CHECKS: ReadonlySet<CheckName> = new Set(["capacity", "memory"]);
+
+/** Null unless memory is all that is lacking. */
+function shortfall(
+  model: ProblemModel,
+  { checks, room }: { readonly checks: readonly Check[]; readonly room: MemoryRoom },
+): number | null {
+  const failing = checks.filter(({ ok }) => !ok);
+  if (failing.length === 0 || failing.some(({ check }) => !MEMORY_CHECKS.has(check))) return null;
+  const isLarge = failing.some(({ check }) => check === "capacity");
+  return leastMib(model) - ((isLarge ? room.capacityMib : room.availableMib) ?? 0);
+}

@@ -1,0 +1,266 @@
+import type { UnknownCopy } from "../../protocol/plan-document.ts";
+import { OnDemandRoom } from "./board/on-demand-room.ts";
+import { at, type Board } from "./board/board.ts";
+import { searchPlacement, type SearchResult } from "./best-placement.ts";
+import {
+  placementProblem,
+  silentNeurons,
+  type Place,
+  type PlacementProblem,
+  type ProblemModel,
+} from "./board/problem.ts";
+import { reasonFor } from "./explain/reasons.ts";
+import { unplacedRow } from "./explain/refusals.ts";
+import type {
+  Arrival,
+  Assignment,
+  Departure,
+  Placement,
+  PlacementInput,
+  UnplacedExplanation,
+} from "./board/placement.ts";
+import { explainUnplaced, type UnplacedQuestion } from "./explain/unplaced.ts";
+
+/*
+ * Where declared copies go. Strictly in this order: hard constraints; the demand of higher classes; as few moves of
+ * loaded copies as possible; room for models on demand; the place with the most free memory. The same input always
+ * gives the same placement, in whatever order it arrives.
+ *
+ * A copy that fits nowhere may displace on-demand models of its own class or lower and resident copies of a lower
+ * class; loaded copies of its own class or lower may have to move for it, and then the answer says for what.
+ */
+export function placeModels(input: PlacementInput): Placement {
+  const problem = placementProblem(input);
+  const { explain = true, suggestion, proof } = input.options ?? {};
+  const found = searchPlacement(problem, { prove: explain, suggestion, proof });
+  return new Answer(problem, found).placement();
+}
+
+/** What a plan of a large fleet spends on saying why: neurons looked at, and conflicts searched for. */
+const LOOKS_TO_EXPLAIN = 10_000;
+const CONFLICTS_TO_EXPLAIN = 3;
+
+class Answer {
+  readonly #problem: PlacementProblem;
+  readonly #board: Board;
+  readonly #found: SearchResult;
+  readonly #unknown: Map<string, UnknownCopy>;
+  #room: OnDemandRoom | undefined;
+
+  constructor(problem: PlacementProblem, found: SearchResult) {
+    this.#problem = problem;
+    this.#board = found.board;
+    this.#found = found;
+    this.#unknown = new Map(problem.claimed.map((row) => [row.model_id, row]));
+  }
+
+  placement(): Placement {
+    const assignments = this.#assignments();
+    const arrivals = this.#arrivals();
+    const displaced = [...this.#displacedCopies(), ...this.#displacedGuests()];
+    const explanations = this.#explanations();
+    return {
+      assignments,
+      arrivals,
+      displaced: displaced.sort(
+        (left, right) => byText(left.modelId, right.modelId) || byText(left.neuron, right.neuron),
+      ),
+      outdated: assignments
+        .filter(({ status }) => status === "outdated")
+        .map(({ modelId, neuron }) => ({ modelId, neuron })),
+      unplaced: explanations.map(unplacedRow),
+      explanations,
+      unknown: [...this.#unknown.values()].sort((left, right) => byText(left.model_id, right.model_id)),
+      gap: this.#found.gap,
+    };
+  }
+
+  #assignments(): Assignment[] {
+    const { models } = this.#problem;
+    return models.flatMap(({ demands, id }) => {
+      const origins = this.#originsOf(id);
+      return demands.flatMap((demand) => {
+        const place = this.#board.places[demand];
+        return place === undefined ? [] : [this.#assignment(demand, { place, origins })];
+      });
+    });
+  }
+
+  #assignment(
+    demand: number,
+    { place, origins }: { readonly place: Place; readonly origins: string[] },
+  ): Assignment {
+    const model = this.#board.modelOf(demand);
+    const status = this.#statusOf(demand, place);
+    const home = this.#problem.demands[demand]?.home ?? null;
+    const leaves = home === null ? origins.shift() : home.copy.neuron.name;
+    const moves = status === "moved" || (status === "new" && leaves !== undefined);
+    const explain = (): Assignment["reason"] =>
+      reasonFor(this.#board, demand, {
+        style: this.#found.style,
+        displaces: this.#displacedBy(demand),
+        room: (this.#room ??= new OnDemandRoom(this.#board)),
+      });
+    return {
+      modelId: model.id,
+      ordinal: this.#problem.demands[demand]?.ordinal ?? 0,
+      neuron: this.#neuronName(place),
+      devices: place.devices.map((device) => this.#problem.devices[device]?.index ?? -1),
+      deviceMib: place.mib,
+      status: moves ? "moved" : status,
+      movedFrom: moves ? (leaves ?? null) : null,
+      need: model.desired.known,
+      // Computed when somebody asks: a fleet of thousands is placed far more often than it is read.
+      get reason() {
+        return explain();
+      },
+    };
+  }
+
+  #statusOf(demand: number, place: Place): Assignment["status"] {
+    const home = this.#problem.demands[demand]?.home ?? null;
+    if (home === null) return "new";
+    if (at(this.#board.untouched, demand) === 1) return home.current ? "kept" : "outdated";
+    return place.neuron === home.place.neuron && !home.current ? "renewed" : "moved";
+  }
+
+  /** Neurons from which a copy of the model has to go although it is still wanted. */
+  #originsOf(modelId: string): string[] {
+    return (this.#problem.copiesOf.get(modelId) ?? [])
+      .filter(({ standing }) => standing.kind === "leaves" && standing.reason !== "replicas_lowered")
+      .map(({ neuron }) => neuron.name)
+      .toSorted(byText);
+  }
+
+  #arrivals(): Arrival[] {
+    const { places, untouched, turn } = this.#board;
+    return places
+      .flatMap((place, demand) =>
+        place === undefined || at(untouched, demand) === 1 ? [] : [{ place, demand }],
+      )
+      .sort((left, right) => at(turn, left.demand) - at(turn, right.demand))
+      .map(({ place, demand }) => ({
+        modelId: this.#board.modelOf(demand).id,
+        neuron: this.#neuronName(place),
+        shares: new Map(
+          place.devices.map((device, position) => [
+            this.#problem.devices[device]?.index ?? -1,
+            place.mib[position] ?? 0,
+          ]),
+        ),
+      }));
+  }
+
+  #displacedCopies(): Departure[] {
+    return this.#problem.demands.flatMap(({ home }, demand) => {
+      if (home === null || at(this.#board.untouched, demand) === 1) return [];
+      // New settings have to be loaded anyway; only a copy that found no place again gives way.
+      if (!home.current && this.#board.places[demand] !== undefined) return [];
+      const beneficiary = this.#beneficiary(demand, home.place);
+      return [
+        {
+          modelId: this.#board.modelOf(demand).id,
+          neuron: home.copy.neuron.name,
+          inFavourOf: this.#modelId(beneficiary),
+        },
+      ];
+    });
+  }
+
+  /** The copy for which this one left its home: as the search noted it, else the largest that came there instead. */
+  #beneficiary(demand: number, home: Place): number {
+    const noted = at(this.#board.copyLeftFor, demand);
+    if (noted !== -1) return noted;
+    const { hosted, untouched } = this.#board;
+    const newcomers = (hosted[home.neuron] ?? [])
+      .filter((other) => at(untouched, other) === 0 && other !== demand)
+      .filter((other) => this.#board.places[other]?.devices.some((device) => home.devices.includes(device)))
+      .toSorted(
+        (left, right) => this.#board.modelOf(right).mib - this.#board.modelOf(left).mib || left - right,
+      );
+    return newcomers[0] ?? demand;
+  }
+
+  #displacedGuests(): Departure[] {
+    return this.#problem.guests.flatMap(({ modelId, place }, guest) => {
+      if (at(this.#board.evicted, guest) === 0) return [];
+      const inFavourOf = this.#modelId(at(this.#board.guestLeftFor, guest));
+      return [{ modelId, neuron: this.#neuronName(place), inFavourOf }];
+    });
+  }
+
+  #displacedBy(demand: number): string[] {
+    const neuron = this.#board.places[demand]?.neuron;
+    const copies = this.#problem.demands.flatMap(({ home }, other) =>
+      home?.place.neuron === neuron && at(this.#board.copyLeftFor, other) === demand
+        ? [this.#modelId(other)]
+        : [],
+    );
+    const guests = this.#problem.guests.flatMap(({ modelId, place }, guest) =>
+      place.neuron === neuron && at(this.#board.guestLeftFor, guest) === demand ? [modelId] : [],
+    );
+    return [...copies, ...guests].sort(byText);
+  }
+
+  /** What found no place may still be on a neuron that does not answer; only the rest is known to be missing. */
+  #explanations(): UnplacedExplanation[] {
+    const { models, demands } = this.#problem;
+    const unplaced = models.flatMap((model, number) => {
+      const without = model.demands.filter((demand) => this.#board.places[demand] === undefined).length;
+      const outdated = model.demands.filter(
+        (demand) => at(this.#board.untouched, demand) === 1 && demands[demand]?.home?.current === false,
+      ).length;
+      // What was seen somewhere and lost its place is not in doubt: it is missing.
+      const unseen = model.demands.filter(
+        (demand) => this.#board.places[demand] === undefined && demands[demand]?.home === null,
+      ).length;
+      const missing = without - this.#claim(number, unseen);
+      return missing + outdated === 0 ? [] : [{ model, missing, outdated }];
+    });
+    const depths = this.#depths(unplaced.map(({ model }) => model));
+    return unplaced.map((row) =>
+      explainUnplaced(this.#board, { ...row, depth: depths.get(row.model.id) ?? "brief" }),
+    );
+  }
+
+  /** The highest classes first, as far as the looks last: a neuron looked at for a model is one. */
+  #depths(models: readonly ProblemModel[]): ReadonlyMap<string, UnplacedQuestion["depth"]> {
+    const { explain = true, explainFully = [] } = this.#problem.input.options ?? {};
+    if (!explain) return new Map();
+    let looks = LOOKS_TO_EXPLAIN;
+    let conflicts = CONFLICTS_TO_EXPLAIN;
+    const isAsked = ({ id }: ProblemModel): number => (explainFully.includes(id) ? 1 : 0);
+    const inOrder = models.toSorted(
+      (left, right) =>
+        isAsked(right) - isAsked(left) || right.priority - left.priority || byText(left.id, right.id),
+    );
+    return new Map(
+      inOrder.map((model) => {
+        looks -= this.#problem.neurons.length;
+        conflicts -= 1;
+        if (looks < 0 && isAsked(model) === 0) return [model.id, "brief"];
+        return [model.id, conflicts >= 0 || isAsked(model) === 1 ? "full" : "plain"];
+      }),
+    );
+  }
+
+  #claim(number: number, missing: number): number {
+    const model = this.#problem.models[number];
+    if (model === undefined || missing === 0) return 0;
+    const earlier = this.#unknown.get(model.id)?.replicas ?? 0;
+    const neurons = silentNeurons(this.#problem.input, model.desired);
+    const claims = Math.max(0, Math.min(missing, neurons.length - earlier));
+    if (claims > 0) this.#unknown.set(model.id, { model_id: model.id, replicas: earlier + claims, neurons });
+    return claims;
+  }
+
+  #neuronName(place: Place): string {
+    return this.#problem.neurons[place.neuron]?.name ?? "";
+  }
+
+  #modelId(demand: number): string {
+    return demand === -1 ? "" : this.#board.modelOf(demand).id;
+  }
+}
+
+const byText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);

@@ -1,0 +1,135 @@
+import { at, type Board } from "../board/board.ts";
+import { packingBound, type WantedItems } from "./pattern-bound.ts";
+import type { PlacementGap } from "../board/placement.ts";
+
+/*
+ * How far a placement can be from the best one. The tiers are compared in their order, so the question is put class by
+ * class, highest first, always for "this class and higher": how many loaded copies could keep a place at most; once that
+ * is proved to be what they have, how many models could have a copy; and then, how many copies could have a place.
+ * What is settled by then is worth so much in the bound that no better placement can do without it. The first question
+ * that is not answered with "no more than now" states the gap; what comes after it cannot be compared any more and is
+ * not.
+ */
+
+/** More than all the small copies that would fit into the place of a large one. */
+const SETTLED_WORTH = 64;
+
+interface Answer {
+  readonly value: number;
+  readonly bound: number;
+}
+
+export function gapOf(board: Board, options: { readonly prove: boolean }): PlacementGap {
+  const placed = board.places.filter((place) => place !== undefined).length;
+  if (placed === board.places.length) return optimal(placed, "heuristic");
+  if (!options.prove)
+    return { kind: "unknown", percent: null, counts: "copies", placed, bound: null, engine: "heuristic" };
+  const engine = "heuristic + pattern bound";
+  const classes = [...new Set(board.problem.models.map(({ priority }) => priority))].sort((a, b) => b - a);
+  for (const priority of classes) {
+    for (const counts of ["loaded", "models", "copies"] as const) {
+      const { value, bound } = new Prefix(board, priority).ask(counts);
+      if (bound <= value) continue;
+      const percent = Math.ceil(((bound - value) / bound) * 100_000) / 1000;
+      return { kind: "within", percent, counts, placed: value, bound, engine };
+    }
+  }
+  return optimal(placed, engine);
+}
+
+/** Nothing better exists, as `engine` has proved. */
+export const optimal = (placed: number, engine: string): PlacementGap => ({
+  kind: "optimal",
+  percent: 0,
+  counts: "copies",
+  placed,
+  bound: placed,
+  engine,
+});
+
+/** A class and all higher ones. */
+class Prefix {
+  readonly #board: Board;
+  readonly #priority: number;
+  readonly #demands: readonly number[];
+
+  constructor(board: Board, priority: number) {
+    this.#board = board;
+    this.#priority = priority;
+    this.#demands = [...board.places.keys()].filter((demand) => board.modelOf(demand).priority >= priority);
+  }
+
+  ask(counts: PlacementGap["counts"]): Answer {
+    const value = this.#count(
+      this.#demands.filter((demand) => this.#isPlaced(demand)),
+      counts,
+    );
+    const wanted = this.#count(this.#demands, counts);
+    if (value === wanted) return { value, bound: value };
+    const weighed = this.#demands.map((demand) => ({ demand, ...this.#worthOf(demand, counts) }));
+    const items = weighed.map(({ demand, worth }) => this.#item(demand, worth));
+    // What the weights count beyond one for each copy or model; a hair of tolerance for sums of inexact numbers.
+    const surplus = weighed.reduce((total, { excess }) => total + excess, 0);
+    const bound = Math.floor(packingBound(items, roomsOf(this.#board)) - surplus + 1e-6);
+    return { value, bound: Math.min(wanted, Math.max(value, bound)) };
+  }
+
+  #count(demands: readonly number[], counts: PlacementGap["counts"]): number {
+    if (counts === "models") return new Set(demands.map((demand) => this.#board.modelOf(demand))).size;
+    return counts === "copies" ? demands.length : demands.filter((demand) => this.#isLoaded(demand)).length;
+  }
+
+  /**
+   * `excess`: what a placement as good as this one certainly collects beyond the count itself. Of what is settled the
+   * number is known and not which copies they are, so all that may be among them are worth as much.
+   */
+  #worthOf(
+    demand: number,
+    counts: PlacementGap["counts"],
+  ): { readonly worth: number; readonly excess: number } {
+    const isFirst = this.#isFirst(demand);
+    const own = this.#countsAs(demand, counts);
+    const excessOver = (worth: number): number => (this.#isPlaced(demand) ? worth - own : 0);
+    const isHigher = this.#board.modelOf(demand).priority > this.#priority;
+    const isSettled = isHigher || (counts !== "loaded" && this.#isLoaded(demand));
+    if (isSettled) return { worth: SETTLED_WORTH, excess: excessOver(SETTLED_WORTH) };
+    const firstWorth = SETTLED_WORTH / 4;
+    if (counts === "copies" && isFirst) return { worth: firstWorth, excess: excessOver(firstWorth) };
+    return { worth: own, excess: 0 };
+  }
+
+  #countsAs(demand: number, counts: PlacementGap["counts"]): 0 | 1 {
+    if (counts === "copies") return 1;
+    return (counts === "models" ? this.#isFirst(demand) : this.#isLoaded(demand)) ? 1 : 0;
+  }
+
+  #item(demand: number, worth: number): WantedItems {
+    const { mib, width, openCount } = this.#board.modelOf(demand);
+    const isPossible = openCount > 0 || this.#isLoaded(demand);
+    return { mib, width, count: isPossible ? 1 : 0, worth };
+  }
+
+  /** The copy by which its model counts as served: one that has a place, if any. */
+  #isFirst(demand: number): boolean {
+    const { demands } = this.#board.modelOf(demand);
+    return demand === (demands.find((other) => this.#isPlaced(other)) ?? demands[0]);
+  }
+
+  #isLoaded(demand: number): boolean {
+    return this.#board.problem.demands[demand]?.home !== null;
+  }
+
+  #isPlaced(demand: number): boolean {
+    return this.#board.places[demand] !== undefined;
+  }
+}
+
+/** Devices on which something may be placed, or stays: their room without copies and guests. */
+function roomsOf(board: Board): number[] {
+  const { models, devices, neurons, demands } = board.problem;
+  const usable = new Uint8Array(neurons.length);
+  for (const open of new Set(models.map((model) => model.open)))
+    for (const neuron of usable.keys()) if (at(open, neuron) === 1) usable[neuron] = 1;
+  for (const { home } of demands) if (home !== null) usable[home.place.neuron] = 1;
+  return devices.filter(({ neuron }) => at(usable, neuron) === 1).map(({ roomMib }) => roomMib);
+}

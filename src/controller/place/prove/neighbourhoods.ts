@@ -1,0 +1,75 @@
+import { at, type Board } from "../board/board.ts";
+import type { PlacementProblem } from "../board/problem.ts";
+import type { Scope } from "./integer-programme.ts";
+import { stableHash } from "../board/stable-hash.ts";
+
+/*
+ * Parts of a large placement in which a copy without a place might find one. A part is made of a few neurons that may
+ * hold the copy: those where least is lacking, and others drawn by a hash, so that the parts of different copies
+ * differ. All that is on these neurons may move within them, and other copies without a place may come too.
+ */
+const DEVICES_IN_PART = 8;
+const COPIES_TO_COME = 6;
+
+export const wholeFleet = (problem: PlacementProblem): Scope => ({
+  demands: new Set(problem.demands.keys()),
+  neurons: new Set(problem.neurons.keys()),
+});
+
+/** Pairs of a copy and a device that may hold it. */
+export function choicesOf({ demands, models, neurons }: PlacementProblem): number {
+  const countOf = new Map(
+    [...new Set(models.map(({ open }) => open))].map((open) => [
+      open,
+      neurons.reduce((total, { deviceCount }, number) => total + deviceCount * at(open, number), 0),
+    ]),
+  );
+  return demands.reduce(
+    (total, { model }) => total + (countOf.get(models[model]?.open ?? new Uint8Array()) ?? 0),
+    0,
+  );
+}
+
+/** The parts worth solving, for the copies of the highest classes first; `round` draws other neurons. */
+export function neighbourhoods(
+  board: Board,
+  options: { readonly most: number; readonly round: number },
+): Scope[] {
+  const missing = [...board.places.keys()]
+    .filter((demand) => board.places[demand] === undefined)
+    .sort((left, right) => board.modelOf(right).priority - board.modelOf(left).priority || left - right);
+  return missing.slice(0, options.most).flatMap((demand) => {
+    const neurons = neuronsFor(board, demand, options.round);
+    if (neurons.size === 0) return [];
+    const there = [...neurons].flatMap((neuron) => board.hosted[neuron] ?? []);
+    const coming = missing
+      .filter((other) => [...neurons].some((neuron) => at(board.modelOf(other).open, neuron) === 1))
+      .slice(0, COPIES_TO_COME);
+    return [{ neurons, demands: new Set([demand, ...there, ...coming]) }];
+  });
+}
+
+function neuronsFor(board: Board, demand: number, round: number): Set<number> {
+  const model = board.modelOf(demand);
+  const { neurons } = board.problem;
+  const open = [...neurons.keys()].filter(
+    (neuron) => at(model.open, neuron) === 1 && !board.hosts(model, neuron),
+  );
+  const freeOn = (neuron: number): number => at(board.largestFree, neuron);
+  const drawOf = (neuron: number): number => stableHash(`${round} ${demand} ${neurons[neuron]?.name ?? ""}`);
+  const roomiest = open.toSorted((left, right) => freeOn(right) - freeOn(left) || left - right);
+  const drawn = open.toSorted((left, right) => drawOf(left) - drawOf(right) || left - right);
+  const chosen = new Set<number>();
+  let devices = 0;
+  // By turns, one of each list, as long as there is room for another neuron.
+  for (const [position] of open.entries()) {
+    for (const neuron of [roomiest[position], drawn[position]]) {
+      if (neuron === undefined || chosen.has(neuron)) continue;
+      const count = neurons[neuron]?.deviceCount ?? 0;
+      if (chosen.size > 0 && devices + count > DEVICES_IN_PART) return chosen;
+      chosen.add(neuron);
+      devices += count;
+    }
+  }
+  return chosen;
+}

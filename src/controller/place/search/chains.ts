@@ -1,0 +1,193 @@
+import { at, shareOn, windowsOn, type Board } from "../board/board.ts";
+import { bestChoice, holds, sumFree } from "../board/choice.ts";
+import { Journal } from "./journal.ts";
+import type { Place, ProblemModel } from "../board/problem.ts";
+
+/*
+ * Ejection chains: the copy is put where it does not quite fit, and what is too much there moves on to holes
+ * elsewhere, or to places where others move on in turn, at most three deep. First only copies move that are not
+ * loaded yet, which disturbs nobody; then also loaded ones of its own class or lower. Nobody loses a place.
+ *
+ * The search is bounded by counts of steps, never by the clock, so that the answer does not depend on the machine.
+ */
+
+const CHAIN_DEPTH = 3;
+const MOVES_PER_DEVICE = 3;
+const TARGETS_PER_COPY = 48;
+const TARGETS_PER_LINK = 8;
+const STEPS_PER_COPY = 600;
+/** A step looks at every neuron, so larger fleets get fewer. */
+const LOOKS_IN_ALL = 4_000_000;
+
+export class Chains {
+  readonly #board: Board;
+  readonly #journal: Journal;
+  #stepsLeft: number;
+  #stepsForCopy = 0;
+  /** Sizes for which no chain was found, by kind of demand, while nothing has changed since. */
+  readonly #hopeless = new Map<string, number>();
+
+  constructor(board: Board) {
+    this.#board = board;
+    this.#journal = new Journal(board);
+    this.#stepsLeft = Math.ceil(LOOKS_IN_ALL / Math.max(200, board.problem.neurons.length));
+  }
+
+  /** Makes room by moving others on; everybody keeps a place, or nothing changes. */
+  placeByChain(demand: number): boolean {
+    this.#stepsForCopy = 0;
+    const model = this.#board.modelOf(demand);
+    const key = `${model.width} ${model.floorMib} ${model.priority} ${model.desired.block.pinned_on.join(" ")}`;
+    if (model.mib >= (this.#hopeless.get(key) ?? Infinity)) return false;
+    if (this.#chainFor(demand, false) || this.#chainFor(demand, true)) {
+      this.#hopeless.clear();
+      return true;
+    }
+    this.#hopeless.set(key, model.mib);
+    return false;
+  }
+
+  #chainFor(demand: number, mayMovePresent: boolean): boolean {
+    const model = this.#board.modelOf(demand);
+    if (!model.sizeKnown) return false;
+    for (const place of this.#tightestTargets(model)) {
+      if (this.#stepsForCopy > STEPS_PER_COPY || this.#stepsLeft <= 0) return false;
+      const mark = this.#journal.mark();
+      this.#journal.put(demand, place);
+      const chain = { root: demand, mayMovePresent, depth: CHAIN_DEPTH, path: [demand] };
+      if (this.#relieve(place, chain) && this.#isSettled(demand)) {
+        this.#journal.forget();
+        return true;
+      }
+      this.#journal.undoTo(mark);
+    }
+    return false;
+  }
+
+  /** Places where least is lacking, least first, as far as moving others could make up for it. */
+  #tightestTargets(model: ProblemModel): Place[] {
+    const board = this.#board;
+    const reach = this.#largestHole() * MOVES_PER_DEVICE;
+    const targets: Target[] = [];
+    this.#stepsLeft -= 1;
+    for (let neuron = 0; neuron < model.open.length; neuron += 1) {
+      if (at(model.open, neuron) === 0) continue;
+      if (model.mib - at(board.largestFree, neuron) * model.width > reach) continue;
+      if (board.hosts(model, neuron)) continue;
+      for (const devices of windowsOn(board, model, neuron)) {
+        const lackMib = model.mib - sumFree(board, devices);
+        if (lackMib <= reach) keepLeast(targets, { neuron, devices, lackMib });
+      }
+    }
+    return targets.map(({ neuron, devices }) => ({ neuron, devices, mib: board.split(model, devices) }));
+  }
+
+  #largestHole(): number {
+    return this.#board.largestFree.reduce((most, free) => Math.max(most, free), 0);
+  }
+
+  /** Moves copies away until no device of the place is promised more than it has. */
+  #relieve(place: Place, chain: Chain): boolean {
+    for (const device of place.devices) {
+      let moves = 0;
+      while (at(this.#board.free, device) < 0) {
+        if (moves >= MOVES_PER_DEVICE || !this.#moveOneOff(device, chain)) return false;
+        moves += 1;
+      }
+    }
+    return true;
+  }
+
+  #moveOneOff(device: number, chain: Chain): boolean {
+    const hole = this.#largestHole();
+    for (const resident of this.#movable(device, chain)) {
+      this.#stepsForCopy += 1;
+      this.#stepsLeft -= 1;
+      if (this.#stepsForCopy > STEPS_PER_COPY || this.#stepsLeft <= 0) return false;
+      const model = this.#board.modelOf(resident);
+      if (chain.depth <= 1 && model.width === 1 && model.mib > hole) continue;
+      const mark = this.#journal.mark();
+      this.#journal.lift(resident, chain.root);
+      if (this.#moveOn(resident, chain)) return true;
+      this.#journal.undoTo(mark);
+    }
+    return false;
+  }
+
+  /** To a hole that takes it, else to a place where others move on in turn. */
+  #moveOn(resident: number, chain: Chain): boolean {
+    const choice = bestChoice(this.#board, resident, { style: "tight" });
+    if (choice !== undefined) {
+      this.#journal.put(resident, choice.place);
+      return true;
+    }
+    if (chain.depth <= 1) return false;
+    const deeper = { ...chain, depth: chain.depth - 1, path: [...chain.path, resident] };
+    for (const place of this.#tightestTargets(this.#board.modelOf(resident)).slice(0, TARGETS_PER_LINK)) {
+      const mark = this.#journal.mark();
+      this.#journal.put(resident, place);
+      if (this.#relieve(place, deeper) && this.#isSettled(resident)) return true;
+      this.#journal.undoTo(mark);
+    }
+    return false;
+  }
+
+  /** Those whose going is enough, smallest first; then the others, largest first. */
+  #movable(device: number, chain: Chain): number[] {
+    const board = this.#board;
+    const { neuron } = board.problem.devices[device] ?? { neuron: -1 };
+    const priority = board.modelOf(chain.root).priority;
+    const lack = -at(board.free, device);
+    const shareOf = (demand: number): number => shareOn(board.places[demand], device);
+    const isPresent = (demand: number): number => at(board.untouched, demand);
+    return (board.hosted[neuron] ?? [])
+      .filter((demand) => shareOf(demand) > 0 && !chain.path.includes(demand))
+      .filter((demand) => isPresent(demand) === 0 || this.#mayMove(demand, chain.mayMovePresent, priority))
+      .toSorted((left, right) => {
+        const [first, second] = [shareOf(left), shareOf(right)];
+        const bySize = first >= lack && second >= lack ? first - second : second - first;
+        return isPresent(left) - isPresent(right) || bySize || left - right;
+      });
+  }
+
+  #mayMove(demand: number, mayMovePresent: boolean, priority: number): boolean {
+    const isMovable = this.#board.problem.demands[demand]?.movable === true;
+    return mayMovePresent && isMovable && this.#board.modelOf(demand).priority <= priority;
+  }
+
+  /** A wide copy was split while its devices were over-promised; now the split is what the neuron would make. */
+  #isSettled(demand: number): boolean {
+    const board = this.#board;
+    const model = board.modelOf(demand);
+    const place = board.places[demand];
+    if (place === undefined) return false;
+    if (model.width === 1) return true;
+    this.#journal.lift(demand, demand);
+    if (!holds(board, model, place.devices)) return false;
+    this.#journal.put(demand, { ...place, mib: board.split(model, place.devices) });
+    return true;
+  }
+}
+
+interface Chain {
+  /** The copy for whose sake others move. */
+  readonly root: number;
+  readonly mayMovePresent: boolean;
+  readonly depth: number;
+  readonly path: readonly number[];
+}
+
+interface Target {
+  readonly neuron: number;
+  readonly devices: readonly number[];
+  readonly lackMib: number;
+}
+
+/** Inserts in order of lack, then of devices, and forgets what is beyond the number that will be tried. */
+function keepLeast(targets: Target[], target: Target): void {
+  let position = targets.length;
+  while (position > 0 && (targets[position - 1]?.lackMib ?? 0) > target.lackMib) position -= 1;
+  if (position >= TARGETS_PER_COPY) return;
+  targets.splice(position, 0, target);
+  if (targets.length > TARGETS_PER_COPY) targets.pop();
+}

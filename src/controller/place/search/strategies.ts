@@ -1,0 +1,260 @@
+import { OnDemandRoom } from "../board/on-demand-room.ts";
+import { at, Board } from "../board/board.ts";
+import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "../board/choice.ts";
+import { Chains } from "./chains.ts";
+import { compareCosts } from "../board/compare-costs.ts";
+import { settledBoard } from "./settle.ts";
+import { tiersOf } from "../board/tiers.ts";
+import type { Place, PlacementProblem } from "../board/problem.ts";
+import { Evictions } from "./evictions.ts";
+
+/*
+ * One pass over all copies, class by class. Copies that may stay do stay: they are on the board before anything is
+ * placed. What is missing is then placed in an order that a strategy gives; what finds no place is repaired before a
+ * lower class has its turn, and whoever had to leave for it is placed again with its own class.
+ *
+ * No order is best for every fleet. Spreading keeps devices to themselves while there is room; packing the large ones
+ * first wastes least when it is tight; and when a class asks for more than there is, the copies that would never all
+ * fit have to stand back for the smaller ones. So a few passes are made and the best result is taken, compared tier
+ * by tier; the first pass that leaves nothing to wish for ends it.
+ */
+
+export interface Strategy {
+  readonly name: string;
+  readonly style: Style;
+  /** All classes together, sizes decide; a lower class gives way again where it must. */
+  readonly joint: boolean;
+  /**
+   * The share of what is free that a class may fill large copies first; copies beyond it wait for the others. 1e9:
+   * no copy waits.
+   */
+  readonly fill: number;
+}
+
+const ALL = 1e9;
+/** A class that lacks room for more copies than this is not mended by moving single ones. */
+const REPAIRS_PER_CLASS = 250;
+
+export const STRATEGIES: readonly Strategy[] = [
+  { name: "spread", style: "spread", joint: false, fill: ALL },
+  { name: "pack", style: "tight", joint: false, fill: ALL },
+  { name: "pack classes together", style: "tight", joint: true, fill: ALL },
+  { name: "pack what can fit", style: "tight", joint: false, fill: 1 },
+  { name: "pack a little less", style: "tight", joint: false, fill: 0.98 },
+  { name: "smallest first", style: "tight", joint: false, fill: 0 },
+];
+
+/** A spread copy that loses its room in the order of the loads is looked after so many times. */
+const MENDS = 3;
+
+export function runStrategy(problem: PlacementProblem, strategy: Strategy): Board {
+  const found = new Board(problem);
+  new Pass(found, strategy).run();
+  let best = settledBoard(found);
+  let bestCost = tiersOf(best);
+  for (let mend = 0; mend < MENDS && compareCosts(bestCost, tiersOf(found)) > 0; mend += 1) {
+    const board = best.copy();
+    new Pass(board, strategy).mend();
+    const settled = settledBoard(board);
+    const cost = tiersOf(settled);
+    if (compareCosts(cost, bestCost) >= 0) break;
+    best = settled;
+    bestCost = cost;
+  }
+  return best;
+}
+
+class Pass {
+  readonly board: Board;
+  readonly #strategy: Strategy;
+  readonly #chains: Chains;
+  readonly #evictions: Evictions;
+  readonly #options: ChoiceOptions;
+
+  constructor(board: Board, strategy: Strategy) {
+    this.board = board;
+    this.#strategy = strategy;
+    this.#chains = new Chains(this.board);
+    this.#evictions = new Evictions(this.board);
+    const room = strategy.style === "spread" ? new OnDemandRoom(this.board) : undefined;
+    this.#options = { style: strategy.style, room };
+  }
+
+  run(): void {
+    if (this.#strategy.joint) this.#placeAll(this.#open());
+    for (const priority of this.#classes()) {
+      const inClass = (demand: number): boolean => this.board.modelOf(demand).priority === priority;
+      for (const isInTurn of this.#turns()) {
+        this.#placeAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
+        this.#repairAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
+      }
+    }
+    this.#finish();
+  }
+
+  /** Finds room for what has none, class by class, on a board that is complete otherwise. */
+  mend(): void {
+    for (const priority of this.#classes())
+      this.#repairAll(this.#open().filter((demand) => this.board.modelOf(demand).priority === priority));
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#placeAll(this.#open());
+    goHome(this.board);
+    readmitGuests(this.board);
+  }
+
+  /** Highest first. */
+  #classes(): number[] {
+    const classes = new Set(this.board.problem.models.map(({ priority }) => priority));
+    return [...classes].sort((left, right) => right - left);
+  }
+
+  /** Where not all will fit, every model gets its first copy before any gets its second. */
+  #turns(): readonly ((demand: number) => boolean)[] {
+    if (this.#strategy.fill === ALL) return [() => true];
+    const isFirst = (demand: number): boolean => this.board.problem.demands[demand]?.ordinal === 0;
+    return [isFirst, (demand) => !isFirst(demand)];
+  }
+
+  /** Copies without a place, and those that run with old settings. */
+  #open(): number[] {
+    const { demands } = this.board.problem;
+    return demands.flatMap(({ home }, demand) => {
+      const isOutdated = at(this.board.untouched, demand) === 1 && home?.current === false;
+      return this.board.places[demand] === undefined || isOutdated ? [demand] : [];
+    });
+  }
+
+  #placeAll(open: readonly number[]): void {
+    for (const demand of this.#sorted(open)) {
+      if (this.board.places[demand] !== undefined) this.#renew(demand, false);
+      else this.#place(demand);
+    }
+  }
+
+  #place(demand: number): boolean {
+    const choice = bestChoice(this.board, demand, this.#options);
+    if (choice === undefined) return this.#seen(demand, this.#evictions.placeBesideGuests(demand));
+    return this.#settle(demand, choice);
+  }
+
+  #settle(demand: number, choice: Choice): boolean {
+    this.board.put(demand, choice.place);
+    return this.#seen(demand, true);
+  }
+
+  #seen(demand: number, isPlaced: boolean): boolean {
+    const neuron = this.board.places[demand]?.neuron;
+    if (isPlaced && neuron !== undefined) this.#options.room?.refresh(neuron);
+    return isPlaced;
+  }
+
+  #repairAll(open: readonly number[]): void {
+    for (const demand of this.#sorted(open).slice(0, REPAIRS_PER_CLASS)) {
+      if (this.board.places[demand] !== undefined) this.#renew(demand, true);
+      else this.#repairOne(demand);
+    }
+    if (this.#options.room === undefined) return;
+    for (const neuron of this.board.problem.neurons.keys()) this.#options.room.refresh(neuron);
+  }
+
+  #repairOne(demand: number): boolean {
+    if (this.#place(demand) || this.#chains.placeByChain(demand)) return true;
+    const victims = this.#evictions.placeByClass(demand);
+    if (victims === undefined) return false;
+    for (const victim of this.#sorted(victims)) this.#place(victim);
+    return true;
+  }
+
+  /** New settings in the old place if they fit there, else elsewhere, else the old copy stays as it is. */
+  #renew(demand: number, mayDisturb: boolean): void {
+    const { board } = this;
+    const home = board.lift(demand);
+    if (home === undefined) return;
+    const model = board.modelOf(demand);
+    const inPlace = choiceOn(board, { model, neuron: home.neuron }, this.#options);
+    const isRenewed =
+      inPlace !== undefined
+        ? this.#settle(demand, inPlace)
+        : this.#evictions.placeBesideGuests(demand, home.neuron) || this.#place(demand);
+    if (isRenewed || (mayDisturb && this.#repairOne(demand))) return;
+    board.putBack(demand, home, 1);
+  }
+
+  #sorted(demands: readonly number[]): number[] {
+    const late = this.#standingBack(demands);
+    const keys = new Map(demands.map((demand) => [demand, this.#turnOf(demand, late.has(demand))]));
+    return demands.toSorted(
+      (left, right) => compareCosts(keys.get(left) ?? [], keys.get(right) ?? []) || left - right,
+    );
+  }
+
+  /** When a copy has its turn: figures to be compared one after another, the smallest first. */
+  #turnOf(demand: number, isLate: boolean): readonly number[] {
+    const { board } = this;
+    const { priority, width, mib, openCount } = board.modelOf(demand);
+    const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
+    const head = [
+      this.#strategy.joint ? 0 : -priority,
+      board.places[demand] === undefined ? 0 : -1,
+      isLate ? 1 : 0,
+      isLate ? mib : 0,
+    ];
+    const tail = [-mib, openCount, ordinal];
+    if (this.#strategy.style === "spread") return [...head, Math.min(1, ordinal), openCount, ...tail];
+    // Whoever has few places to go to takes them before they are full.
+    const isChoosy = openCount * 4 < board.problem.neurons.length;
+    return [...head, isChoosy ? -1 : 0, -width, ...tail];
+  }
+
+  /** The largest copies, as many as it takes for the others to fit into what is free. */
+  #standingBack(demands: readonly number[]): ReadonlySet<number> {
+    if (this.#strategy.fill === ALL) return new Set();
+    const { board } = this;
+    const freeMib = board.free.reduce((total, free) => total + Math.max(0, free), 0);
+    let left = freeMib * this.#strategy.fill;
+    const late = new Set<number>();
+    const smallestFirst = demands.toSorted(
+      (one, other) => board.modelOf(one).mib - board.modelOf(other).mib || one - other,
+    );
+    for (const demand of smallestFirst) {
+      left -= board.modelOf(demand).mib;
+      if (left < 0) late.add(demand);
+    }
+    return late;
+  }
+}
+
+/** Copies that were moved and could have stayed do stay. */
+function goHome(board: Board): void {
+  for (const [demand, { home }] of board.problem.demands.entries()) {
+    const place = board.places[demand];
+    if (home === null || !home.current || place === undefined || at(board.untouched, demand) === 1) continue;
+    board.lift(demand);
+    if (fitsAsItWas(board, demand, home.place)) {
+      board.stay(demand, home.place);
+      board.copyLeftFor[demand] = -1;
+    } else {
+      board.put(demand, place);
+    }
+  }
+}
+
+function fitsAsItWas(board: Board, demand: number, home: Place): boolean {
+  const model = board.modelOf(demand);
+  if (board.hosts(model, home.neuron)) return false;
+  return home.devices.every((device, position) => at(board.free, device) >= (home.mib[position] ?? 0));
+}
+
+/** Guests that were asked to leave in vain stay. */
+export function readmitGuests(board: Board): void {
+  for (const [guest, { place }] of board.problem.guests.entries()) {
+    if (at(board.evicted, guest) === 0) continue;
+    const fits = place.devices.every(
+      (device, position) => at(board.free, device) >= (place.mib[position] ?? 0),
+    );
+    if (fits) board.readmit(guest);
+  }
+}

@@ -1,0 +1,98 @@
+import { at, Board, isSamePlace } from "../board/board.ts";
+import { holds } from "../board/choice.ts";
+import { compareCosts } from "../board/compare-costs.ts";
+import type { Place, PlacementProblem, ProblemModel } from "../board/problem.ts";
+import { readmitGuests } from "./strategies.ts";
+import type { SuggestedCopy } from "../board/placement.ts";
+
+/**
+ * The board on which copies are where somebody else would have them: copies that are there already stay, the others
+ * come, those on one device first. What does not fit, or may not be there, has no place on it; guests that are in the
+ * way leave.
+ */
+export function suggestedBoard(problem: PlacementProblem, copies: readonly SuggestedCopy[]): Board {
+  const board = new Board(problem);
+  const wanted = wantedPlaces(problem, copies);
+  for (const guest of problem.guests.keys()) board.evict(guest, -1);
+  const arriving = problem.models.flatMap((model) => arrivalsOf(board, model, wanted.get(model.id) ?? []));
+  arriving.sort((left, right) => compareCosts(turnOf(board, left), turnOf(board, right)));
+  for (const { demand, place } of arriving) {
+    const model = board.modelOf(demand);
+    const isOpen = at(model.open, place.neuron) === 1 && !board.hosts(model, place.neuron);
+    if (isOpen && holds(board, model, place.devices))
+      board.put(demand, { ...place, mib: board.split(model, place.devices) });
+  }
+  readmitGuests(board);
+  return board;
+}
+
+/** Copies and their places, as neurons and devices are called. */
+export function suggestionOf(
+  board: Board,
+  copies: readonly ({ readonly demand: number } & Pick<Place, "neuron" | "devices">)[],
+): SuggestedCopy[] {
+  const { neurons, devices: all } = board.problem;
+  return copies.map(({ demand, neuron, devices }) => ({
+    modelId: board.modelOf(demand).id,
+    neuron: neurons[neuron]?.name ?? "",
+    devices: devices.map((device) => all[device]?.index ?? -1),
+  }));
+}
+
+interface Arriving {
+  readonly demand: number;
+  readonly place: Omit<Place, "mib">;
+}
+
+function wantedPlaces(
+  problem: PlacementProblem,
+  copies: readonly SuggestedCopy[],
+): ReadonlyMap<string, readonly Arriving["place"][]> {
+  const numbers = new Map(problem.neurons.map(({ name }, number) => [name, number]));
+  const places = copies.flatMap(({ modelId, neuron: name, devices }) => {
+    const neuron = numbers.get(name);
+    const block = neuron === undefined ? undefined : problem.neurons[neuron];
+    if (neuron === undefined || block === undefined) return [];
+    const first = block.firstDevice;
+    const positions = devices.map((index) =>
+      block.observed.discovery.devices.findIndex((device) => device.index === index),
+    );
+    if (positions.includes(-1)) return [];
+    return [{ modelId, place: { neuron, devices: positions.map((position) => first + position) } }];
+  });
+  return new Map(
+    [...Map.groupBy(places, ({ modelId }) => modelId)].map(([id, rows]) => [
+      id,
+      rows.map(({ place }) => place),
+    ]),
+  );
+}
+
+/** Leaves copies that are where they should be, takes off the others, and says where the others are to come. */
+function arrivalsOf(board: Board, model: ProblemModel, wanted: readonly Arriving["place"][]): Arriving[] {
+  const open = [...wanted];
+  const away: number[] = [];
+  const arriving: Arriving[] = [];
+  for (const demand of model.demands) {
+    const { home, movable } = board.problem.demands[demand] ?? { home: null, movable: true };
+    const position = open.findIndex((place) => home !== null && isSamePlace(home.place, place));
+    if (home?.current === true && (!movable || position !== -1)) {
+      if (position !== -1) open.splice(position, 1);
+      continue;
+    }
+    board.lift(demand);
+    const [place] = position === -1 ? [] : open.splice(position, 1);
+    if (place === undefined) away.push(demand);
+    else arriving.push({ demand, place });
+  }
+  for (const demand of away) {
+    const place = open.shift();
+    if (place !== undefined) arriving.push({ demand, place });
+  }
+  return arriving;
+}
+
+function turnOf(board: Board, { demand }: Arriving): readonly number[] {
+  const { width, priority, mib } = board.modelOf(demand);
+  return [Math.min(width, 2), -priority, width, -mib, demand];
+}

@@ -1,0 +1,331 @@
+import type { FootprintSource, LiveRequests, PlanReason } from "../../protocol/plan-document.ts";
+import type { DesiredModel } from "../intent/desired-models.ts";
+import { residentShares, sharesTotal, type Shares } from "../observe/device-memory.ts";
+import { liveRequests, useOf } from "../observe/live-use.ts";
+import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
+import type { ObservedFleet } from "../observe/observed-fleet.ts";
+import type { Arrival, Placement } from "../place/board/placement.ts";
+import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
+import type { JudgedCopy } from "../intent/present-copies.ts";
+import type { Draft, DraftChange } from "../schedule/draft.ts";
+
+const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
+  protected: "its last one had protect = true",
+  history_cut_off:
+    "this shallow clone does not say whether its last one had protect = true (git fetch --unshallow)",
+  history_unreadable: "the commit that would say whether its last one had protect = true cannot be read",
+};
+
+export interface DiffInput {
+  readonly desired: ReadonlyMap<string, DesiredModel>;
+  readonly copies: readonly JudgedCopy[];
+  readonly placement: Pick<Placement, "arrivals" | "displaced" | "outdated">;
+  readonly observed: ObservedFleet;
+  /** Models without a block whose last block had `protect = true`, or may have had it. */
+  readonly formerlyProtected?: FormerProtections | undefined;
+}
+
+export interface PlanDiff {
+  readonly drafts: readonly Draft[];
+  /** Copies that are already as declared. */
+  readonly unchanged: number;
+  /** `model@neuron` of surplus copies that stay, because placement wanted one just there. */
+  readonly stay: ReadonlySet<string>;
+}
+
+/** Everything that differs between what is loaded and where placement wants it, in no order yet. */
+export const diffPlacement = (input: DiffInput): PlanDiff => new FleetDiff(input).run();
+
+export const copyKey = (modelId: string, neuron: string): string => `${modelId}@${neuron}`;
+
+class FleetDiff {
+  readonly #input: DiffInput;
+  readonly #arrivals: Map<string, Arrival>;
+  readonly #turns: ReadonlyMap<Arrival, number>;
+  readonly #shares: ReadonlyMap<string, Shares>;
+  readonly #history: LoadHistory;
+  readonly #drafts: Draft[] = [];
+  readonly #stay = new Set<string>();
+  #unchanged = 0;
+
+  constructor(input: DiffInput) {
+    this.#input = input;
+    this.#history = loadHistory(input.observed);
+    this.#arrivals = new Map(
+      input.placement.arrivals.map((arrival) => [copyKey(arrival.modelId, arrival.neuron), arrival]),
+    );
+    this.#turns = new Map(input.placement.arrivals.map((arrival, turn) => [arrival, turn]));
+    this.#shares = new Map(
+      input.observed.neurons.flatMap((neuron) =>
+        neuron.reachable
+          ? [...residentShares(neuron)].map(([id, shares]) => [copyKey(id, neuron.name), shares] as const)
+          : [],
+      ),
+    );
+  }
+
+  run(): PlanDiff {
+    const departing: { copy: JudgedCopy; reason: PlanReason; detail: string }[] = [];
+    for (const copy of this.#input.copies) {
+      const departure = this.#judge(copy);
+      if (departure !== undefined) departing.push({ copy, ...departure });
+    }
+    const moved = new Map<string, string[]>();
+    for (const { copy } of departing) {
+      const from = moved.get(copy.resident.id) ?? [];
+      moved.set(copy.resident.id, [...from, copy.neuron.name]);
+    }
+    for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
+    for (const arrival of this.#arrivals.values()) this.#load(arrival, moved.get(arrival.modelId) ?? []);
+    return { drafts: this.#drafts, unchanged: this.#unchanged, stay: this.#stay };
+  }
+
+  /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
+  #judge(copy: JudgedCopy): { reason: PlanReason; detail: string } | undefined {
+    const { placement } = this.#input;
+    const { resident, neuron, standing } = copy;
+    const key = copyKey(resident.id, neuron.name);
+    const displaced = placement.displaced.find((row) => copyKey(row.modelId, row.neuron) === key);
+    if (displaced !== undefined)
+      return { reason: "makes_room", detail: `makes room for ${displaced.inFavourOf}` };
+    if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);
+    if (standing.kind !== "kept") return undefined;
+    if (standing.current) {
+      this.#unchanged += 1;
+      return undefined;
+    }
+    if (placement.outdated.some((row) => copyKey(row.modelId, row.neuron) === key)) return undefined;
+    const arrival = this.#arrivals.get(key);
+    if (arrival !== undefined && sameDevices(arrival.shares, resident.devices)) {
+      this.#arrivals.delete(key);
+      this.#replace(copy, arrival, standing.model);
+      return undefined;
+    }
+    return { reason: "spec_changed", detail: "its settings changed" };
+  }
+
+  /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
+  #judgeLeaving(
+    copy: JudgedCopy,
+    standing: { readonly reason: PlanReason; readonly detail: string },
+  ): { reason: PlanReason; detail: string } | undefined {
+    const key = copyKey(copy.resident.id, copy.neuron.name);
+    const room = this.#arrivals.get(key)?.shares;
+    const held = this.#sharesOf(copy);
+    const stays =
+      room !== undefined &&
+      sameDevices(room, copy.resident.devices) &&
+      [...held].every(([index, share]) => share <= (room.get(index) ?? 0)) &&
+      standing.reason === "replicas_lowered" &&
+      copy.resident.spec_hash === copy.model?.specHash;
+    if (!stays) return { reason: standing.reason, detail: standing.detail };
+    this.#arrivals.delete(key);
+    this.#stay.add(key);
+    this.#unchanged += 1;
+    return undefined;
+  }
+
+  #sharesOf(copy: JudgedCopy): Shares {
+    return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
+  }
+
+  #formerProtection({ model, resident }: JudgedCopy): string | undefined {
+    const known = model === undefined ? this.#input.formerlyProtected?.get(resident.id) : undefined;
+    return known === undefined ? undefined : FORMER_PROTECTION[known];
+  }
+
+  #requests(copy: JudgedCopy): LiveRequests | null {
+    return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
+  }
+
+  #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
+    const { resident, neuron, model } = copy;
+    const requests = this.#requests(copy);
+    const formerly = this.#formerProtection(copy);
+    this.#drafts.push({
+      priority: model?.priority ?? 0,
+      frees: this.#sharesOf(copy),
+      takes: new Map(),
+      turn: 0,
+      sizeKnown: true,
+      use: useOf(requests),
+      lastUsedMs: resident.last_used_ms ?? 0,
+      change: {
+        ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
+        actions: ["unload"],
+        action_reason: reason,
+        detail: formerly === undefined ? detail : `${detail}, and ${formerly}`,
+        protected: formerly !== undefined || model?.block.protect === true,
+        ...perDevice(this.#sharesOf(copy)),
+        vram_before_mb: resident.vram_used_mb,
+        vram_after_mb: 0,
+        vram_source: resident.vram_measured ? "measured" : "declared",
+        duration: predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)),
+        spec: null,
+      },
+    });
+  }
+
+  #load(arrival: Arrival, movedFrom: readonly string[]): void {
+    const model = this.#input.desired.get(arrival.modelId);
+    if (model === undefined) return;
+    const here = this.#input.copies.find(
+      (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
+    );
+    const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
+    const reason =
+      isOutdated && here.standing.kind !== "ending"
+        ? "spec_changed"
+        : movedFrom.length > 0
+          ? "moved"
+          : "declared_not_loaded";
+    const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
+    const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
+    const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
+    this.#drafts.push({ ...loadDraft(place, { reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
+  }
+
+  /** Copies that are seen, and silent neurons on which there may be more. */
+  #knownCopies({ block }: DesiredModel): Pick<LoadFacts, "loaded" | "silent"> {
+    const { copies, observed } = this.#input;
+    const loaded = copies.filter(
+      ({ resident, standing }) => resident.id === block.id && standing.kind !== "ending",
+    ).length;
+    const { pinned_on: pins } = block;
+    const silent = observed.neurons
+      .filter(({ name, reachable }) => !reachable && (pins.length === 0 || pins.includes(name)))
+      .map(({ name }) => name);
+    return { loaded, silent };
+  }
+
+  #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
+    const requests = this.#requests(copy);
+    const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
+    const load = loadDraft(place, {
+      reason: "spec_changed",
+      detail: `its settings changed${sizeRemark(model)}`,
+    });
+    const { secs, source, confidence } = load.change.duration;
+    const unloadSecs = predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)).secs ?? 0;
+    this.#drafts.push({
+      ...load,
+      frees: this.#sharesOf(copy),
+      turn: this.#turns.get(arrival) ?? 0,
+      use: useOf(requests),
+      lastUsedMs: copy.resident.last_used_ms ?? 0,
+      change: {
+        ...load.change,
+        ...row({ kind: "replace", modelId: arrival.modelId, neuron: arrival.neuron }),
+        actions: ["unload", "load"],
+        protected: model.block.protect,
+        vram_before_mb: copy.resident.vram_used_mb,
+        duration: { secs: secs === null ? null : secs + unloadSecs, source, confidence },
+      },
+    });
+  }
+}
+
+interface LoadPlace {
+  readonly model: DesiredModel;
+  readonly neuron: string;
+  readonly shares: Shares;
+  readonly history: LoadHistory;
+}
+
+/** A row that loads the model as declared. */
+export function loadDraft(
+  { model, neuron, shares, history }: LoadPlace,
+  why: { readonly reason: PlanReason; readonly detail: string },
+): Draft {
+  const placed = perDevice(shares);
+  const vramMb = model.need.footprintMb;
+  return {
+    priority: model.priority,
+    frees: new Map(),
+    takes: shares,
+    turn: 0,
+    sizeKnown: vramMb !== undefined,
+    use: 0,
+    lastUsedMs: 0,
+    change: {
+      ...row({ kind: "load", modelId: model.block.id, neuron }),
+      actions: ["load"],
+      action_reason: why.reason,
+      detail: why.detail,
+      protected: false,
+      ...placed,
+      vram_before_mb: 0,
+      vram_after_mb: sharesTotal(shares),
+      vram_source: footprintSource(model.footprint.source),
+      duration: predictLoad({ modelId: model.block.id, specHash: model.specHash, neuron, vramMb }, history),
+      spec: { ...model.spec, devices: placed.devices, ...measuredSize(model) },
+    },
+  };
+}
+
+/** The neuron reserves what it is told; what was measured counts here, and so it must count there. */
+const measuredSize = ({
+  footprint,
+  need: { footprintMb = 0 },
+}: DesiredModel): { readonly vram_mb?: number } =>
+  footprint.source === "measured" && footprintMb > 0 ? { vram_mb: footprintMb } : {};
+
+function row(of: { readonly kind: DraftChange["kind"]; readonly modelId: string; readonly neuron: string }) {
+  return {
+    id: `${of.kind} ${copyKey(of.modelId, of.neuron)}`,
+    model_id: of.modelId,
+    neuron: of.neuron,
+    kind: of.kind,
+  };
+}
+
+const footprintSource = (source: FootprintSource | "similar"): FootprintSource =>
+  source === "similar" ? "estimated" : source;
+
+function perDevice(shares: Shares): Pick<DraftChange, "devices" | "device_vram_mb"> {
+  const devices = [...shares.keys()].toSorted((left, right) => left - right);
+  return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
+}
+
+interface LoadFacts {
+  readonly movedFrom: readonly string[];
+  readonly loaded: number;
+  readonly silent: readonly string[];
+}
+
+function loadDetail(model: DesiredModel, reason: PlanReason, facts: LoadFacts): string {
+  return (
+    (reason === "moved"
+      ? movedText(facts.movedFrom)
+      : reason === "spec_changed"
+        ? "comes back with the new settings"
+        : missingText(model.block.replicas, facts)) + sizeRemark(model)
+  );
+}
+
+const movedText = (from: readonly string[]): string =>
+  from.length === 0 ? "comes back on other devices" : `takes over from ${from.toSorted().join(" and ")}`;
+
+/** "replicas = 2, and 1 is loaded". */
+function missingText(replicas: number, { loaded, silent }: LoadFacts): string {
+  const seen =
+    loaded > 0
+      ? `${loaded} ${loaded === 1 ? "is" : "are"} loaded`
+      : replicas === 1
+        ? "it is not loaded"
+        : "none is loaded";
+  const [first] = silent;
+  const where = silent.length === 1 ? (first ?? "") : `${silent.length} neurons`;
+  const doubt =
+    first === undefined
+      ? ""
+      : `; ${where} may hold a copy and ${silent.length === 1 ? "does" : "do"} not answer`;
+  return `replicas = ${replicas}, and ${seen}${doubt}`;
+}
+
+const sizeRemark = (model: DesiredModel): string =>
+  model.footprint.source === "unknown" ? "; its size is known after the first load (no vram_mb)" : "";
+
+function sameDevices(shares: Shares, devices: readonly number[]): boolean {
+  return shares.size === devices.length && devices.every((index) => shares.has(index));
+}

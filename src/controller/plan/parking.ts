@@ -1,0 +1,95 @@
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
+import type { DesiredModel } from "../intent/desired-models.ts";
+import { eligibleDevices } from "../observe/device-memory.ts";
+import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import { copyKey, loadDraft } from "./diff.ts";
+import type { Draft, ParkingOption } from "../schedule/draft.ts";
+import { loadHistory, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
+
+/**
+ * Where models that move could stand for a while. Only places that the block allows count: a pin is kept even for a
+ * minute, because the file may be nowhere else. Models that need several devices, or whose size is unknown, are not parked.
+ */
+export function parkingOptions(
+  drafts: readonly Draft[],
+  context: {
+    readonly fleet: Fleet;
+    readonly observed: ObservedFleet;
+    readonly desired: ReadonlyMap<string, DesiredModel>;
+  },
+): ReadonlyMap<string, ParkingOption> {
+  const moving = new Set(
+    drafts.filter(({ change }) => change.kind === "unload").map(({ change }) => change.model_id),
+  );
+  const history = loadHistory(context.observed);
+  const options = new Map<string, ParkingOption>();
+  for (const modelId of moving) {
+    const model = context.desired.get(modelId);
+    const option = model === undefined ? undefined : parkingOption(model, { ...context, history });
+    if (option !== undefined) options.set(modelId, option);
+  }
+  return options;
+}
+
+function parkingOption(
+  model: DesiredModel,
+  {
+    fleet,
+    observed,
+    history,
+  }: { readonly fleet: Fleet; readonly observed: ObservedFleet; readonly history: LoadHistory },
+): ParkingOption | undefined {
+  const { footprintMb, minDevices } = model.need;
+  if (footprintMb === undefined || minDevices !== 1 || model.block.replicas === 0) return undefined;
+  const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
+  const { pinned_on: pins, harness } = model.block;
+  const places = reachableNeurons(observed)
+    .filter(
+      ({ name, health, discovery }) =>
+        blocks.get(name)?.drain === false &&
+        (pins.length === 0 || pins.includes(name)) &&
+        health.status === "ok" &&
+        discovery.harnesses.includes(harness),
+    )
+    .map((neuron) => ({
+      neuron: neuron.name,
+      devices: eligibleDevices(neuron, model.need).map((device) => device.index),
+    }));
+  const draftsOn = ({ neuron, device }: { readonly neuron: string; readonly device: number }) =>
+    parkedDrafts(model, { neuron, device, history });
+  const { duration } = loadDraft({ model, neuron: "", shares: new Map(), history }, PARKED).change;
+  return { footprintMb, duration, places, draftsOn };
+}
+
+const PARKED = {
+  reason: "parked",
+  detail: "serves from here until its own place is free, so that nothing is down meanwhile",
+} as const;
+
+function parkedDrafts(
+  model: DesiredModel,
+  at: { readonly neuron: string; readonly device: number; readonly history: LoadHistory },
+): { readonly load: Draft; readonly unload: Draft } {
+  const shares = new Map([[at.device, model.need.footprintMb ?? 0]]);
+  const load = loadDraft({ model, neuron: at.neuron, shares, history: at.history }, PARKED);
+  const unload: Draft = {
+    ...load,
+    frees: shares,
+    takes: new Map(),
+    change: {
+      ...load.change,
+      id: `unload ${copyKey(model.block.id, at.neuron)}`,
+      kind: "unload",
+      actions: ["unload"],
+      action_reason: "parking_ended",
+      detail: "it serves from its own place again",
+      // A copy that this plan put here needs nobody's consent to leave.
+      protected: false,
+      vram_before_mb: load.change.vram_after_mb,
+      vram_after_mb: 0,
+      duration: predictUnload(0),
+      spec: null,
+    },
+  };
+  return { load, unload };
+}

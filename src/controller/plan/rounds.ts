@@ -1,0 +1,175 @@
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
+import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
+import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
+import type { Assignment, Placement, PlacementOptions } from "../place/board/placement.ts";
+import type { FormerProtections } from "../intent/former-protections.ts";
+import { copyKey, diffPlacement } from "./diff.ts";
+import { parkingOptions } from "./parking.ts";
+import { judgeCopies, type JudgedCopy } from "../intent/present-copies.ts";
+import { fleetAfter, memoryInUse } from "./simulate.ts";
+import type { FreeMemory, ScheduledStep, TransitionSchedule } from "../schedule/draft.ts";
+import { scheduleTransition } from "../schedule/schedule.ts";
+
+/*
+ * From desired and observed state to the steps between them. One look is enough when every copy finds its place. When
+ * some do not, the fleet that the steps leave behind may offer them one (a wide model splits differently over what is
+ * free then, and a search that starts elsewhere sees other things), so the same question is put to that fleet on paper.
+ * Where it knows better, the way there is planned from the start; where there is no such way, what it answers is
+ * appended. Planning again after an apply therefore finds nothing to do.
+ */
+export interface PlanRounds {
+  readonly desired: ReadonlyMap<string, DesiredModel>;
+  /** As judged before anything happens. */
+  readonly copies: readonly JudgedCopy[];
+  /** What is placed in the end, each copy with the reason of the round that placed it. */
+  readonly placement: Placement;
+  readonly transition: TransitionSchedule;
+  readonly unchanged: number;
+}
+
+const MOST_ROUNDS = 4;
+
+export interface PlanRoundsOptions extends PlacementOptions {
+  /** Models without a block whose last block had `protect = true`, or may have had it. */
+  readonly formerlyProtected?: FormerProtections | undefined;
+}
+
+/** Trials do without explanations. */
+export function planRounds(
+  fleet: Fleet,
+  observed: ObservedFleet,
+  options: PlanRoundsOptions = {},
+): PlanRounds {
+  let result = planRound(fleet, observed, options);
+  let after = observed;
+  let latest = result.transition.steps;
+  for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
+    after = afterSteps(after, latest);
+    const next = planRound(fleet, after, { ...options, suggestion: undefined, proof: undefined });
+    if (next.transition.steps.length === 0) break;
+    const direct = planRound(fleet, observed, {
+      ...options,
+      suggestion: next.placement.assignments,
+    });
+    if (openCopies(direct) < openCopies(result)) {
+      result = direct;
+      after = observed;
+      latest = direct.transition.steps;
+      continue;
+    }
+    const steps = following(result.transition.steps, next.transition.steps);
+    if (steps.length === 0) break;
+    latest = steps;
+    result = joinRounds(result, next, steps);
+  }
+  return result;
+}
+
+function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {
+  const { deferred } = transition;
+  const { unplaced, outdated, unknown } = placement;
+  const isOpen = unplaced.length + outdated.length + unknown.length + deferred.length > 0;
+  return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
+}
+
+const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): ObservedFleet =>
+  fleetAfter(
+    observed,
+    steps.map(({ draft }) => draft.change),
+  );
+
+/** Copies that are declared and will not be there as declared. */
+const openCopies = ({ placement, transition }: PlanRounds): number =>
+  placement.explanations.reduce((total, { missing, outdated }) => total + missing + outdated, 0) +
+  placement.unknown.reduce((total, { replicas }) => total + replicas, 0) +
+  transition.deferred.length;
+
+function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOptions): PlanRounds {
+  const desired = desiredModels(fleet, observed);
+  const copies = judgeCopies(fleet, observed, desired);
+  const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options });
+  const { drafts, unchanged, stay } = diffPlacement({
+    desired,
+    copies,
+    placement,
+    observed,
+    formerlyProtected: options.formerlyProtected,
+  });
+  const transition = scheduleTransition({
+    drafts,
+    free: freeMemory(observed),
+    parking: parkingOptions(drafts, { fleet, observed, desired }),
+    present: new Set(
+      reachableNeurons(observed).flatMap(({ name, models }) => models.map(({ id }) => copyKey(id, name))),
+    ),
+  });
+  const assignments = placement.assignments.map((assignment) =>
+    stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
+  );
+  return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
+}
+
+/** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */
+const kept = (assignment: Assignment): Assignment => ({
+  ...assignment,
+  status: "kept",
+  movedFrom: null,
+  reason: {
+    ...assignment.reason,
+    rule: "stays",
+    runnerUp: null,
+    ruledOut: null,
+    movedFor: null,
+    displaces: [],
+  },
+});
+
+/** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
+function following(
+  earlier: readonly ScheduledStep[],
+  later: readonly ScheduledStep[],
+): readonly ScheduledStep[] {
+  const known = new Set(earlier.map(({ draft }) => draft.change.id));
+  if (later.some(({ draft }) => known.has(draft.change.id))) return [];
+  return later.map((step) => {
+    const { neuron, model_id } = step.draft.change;
+    const before = earlier
+      .filter(({ draft: { change } }) => change.neuron === neuron || change.model_id === model_id)
+      .map(({ draft }) => draft.change.id);
+    return { ...step, dependsOn: [...new Set([...before, ...step.dependsOn])].toSorted() };
+  });
+}
+
+function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly ScheduledStep[]): PlanRounds {
+  const placedBefore = new Map(
+    first.placement.assignments
+      .filter(({ status }) => status !== "kept" && status !== "outdated")
+      .map((assignment) => [copyKey(assignment.modelId, assignment.neuron), assignment]),
+  );
+  const assignments = next.placement.assignments.map((assignment): Assignment => {
+    const before = placedBefore.get(copyKey(assignment.modelId, assignment.neuron));
+    return assignment.status === "kept" && before !== undefined ? before : assignment;
+  });
+  return {
+    ...first,
+    placement: { ...next.placement, assignments },
+    transition: {
+      steps: [...first.transition.steps, ...steps],
+      deferred: next.transition.deferred,
+    },
+  };
+}
+
+/** What is free before anything happens; negative where a driver reports more in use than a device has. */
+export function freeMemory(observed: ObservedFleet): FreeMemory {
+  return new Map(
+    reachableNeurons(observed).map((neuron) => {
+      const used = memoryInUse(neuron);
+      const free = neuron.discovery.devices.map(
+        (device) => [device.index, device.vram_total_mb - (used.get(device.index) ?? 0)] as const,
+      );
+      return [neuron.name, new Map(free)];
+    }),
+  );
+}

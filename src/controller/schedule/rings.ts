@@ -1,0 +1,175 @@
+import { byId, isReplace, isUnload, sameModel, type Draft, type ParkingOption } from "./draft.ts";
+import type { TransitionMemory } from "./memory.ts";
+
+/** What lets a transition go on in which every change waits for another. */
+export type Relief =
+  | { readonly kind: "park"; readonly load: Draft; readonly unload: Draft }
+  | { readonly kind: "break"; readonly departure: Draft; readonly reason: string }
+  /** A replacement that needs its neighbours' memory gives its own back first. */
+  | {
+      readonly kind: "split";
+      readonly replace: Draft;
+      readonly unload: Draft;
+      readonly load: Draft;
+      readonly reason: string;
+    }
+  | { readonly kind: "defer"; readonly reason: string; readonly retry: boolean };
+
+export interface Deadlock {
+  readonly pending: readonly Draft[];
+  readonly waits: ReadonlyMap<Draft, readonly Draft[]>;
+  readonly memory: TransitionMemory;
+  readonly parking: ReadonlyMap<string, ParkingOption>;
+  readonly isParked: (modelId: string) => boolean;
+  readonly isTaken: (modelId: string, neuron: string) => boolean;
+}
+
+/** Parking first, then breaking at the least cost, then giving up for now. */
+export function chooseRelief(deadlock: Deadlock): Relief {
+  const onRings = deadlock.pending.filter((draft) => isOnRing(draft, deadlock.waits));
+  return (
+    parking(onRings, deadlock) ??
+    breaking(onRings, deadlock) ?? {
+      kind: "defer",
+      reason: deferralReason(onRings),
+      retry: onRings.length === 0,
+    }
+  );
+}
+
+/** Whether following the waits leads back to where they began. */
+function isOnRing(start: Draft, waits: Deadlock["waits"]): boolean {
+  const seen = new Set<Draft>();
+  const open = [...(waits.get(start) ?? [])];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (at === start) return true;
+    if (seen.has(at)) continue;
+    seen.add(at);
+    open.push(...(waits.get(at) ?? []));
+  }
+  return false;
+}
+
+/** The smallest copy whose leaving lets another change start, on the emptiest device that its block allows. */
+function parking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undefined {
+  const candidates = onRings.flatMap((draft) => {
+    const option = deadlock.parking.get(draft.change.model_id);
+    if (option === undefined || !isUnload(draft) || deadlock.isParked(draft.change.model_id)) return [];
+    return isUnlockedBy(draft, deadlock) ? [{ draft, option }] : [];
+  });
+  candidates.sort(
+    (left, right) => left.option.footprintMb - right.option.footprintMb || byId(left.draft, right.draft),
+  );
+  for (const { draft, option } of candidates) {
+    const place = parkingPlace(draft.change.model_id, option, deadlock);
+    if (place !== undefined) return { kind: "park", ...option.draftsOn(place) };
+  }
+  return undefined;
+}
+
+/** Some change that waits for this departure could start once its memory is free. */
+function isUnlockedBy(departure: Draft, deadlock: Deadlock): boolean {
+  return deadlock.pending.some(
+    (draft) =>
+      (deadlock.waits.get(draft) ?? []).includes(departure) &&
+      !isUnload(draft) &&
+      deadlock.memory.lacking(draft, departure.frees).length === 0,
+  );
+}
+
+function parkingPlace(
+  modelId: string,
+  option: ParkingOption,
+  deadlock: Deadlock,
+): { readonly neuron: string; readonly device: number } | undefined {
+  const places = option.places
+    .filter(({ neuron }) => !deadlock.isTaken(modelId, neuron))
+    .flatMap(({ neuron, devices }) =>
+      devices.map((device) => ({ neuron, device, freeMb: deadlock.memory.freeMb(neuron, device) })),
+    )
+    .filter(({ freeMb }) => freeMb >= option.footprintMb);
+  const [best] = places.sort(
+    (left, right) =>
+      right.freeMb - left.freeMb ||
+      (left.neuron < right.neuron ? -1 : left.neuron > right.neuron ? 1 : left.device - right.device),
+  );
+  return best;
+}
+
+/** The copy of the lowest class that is used least; a protected copy never leaves before its successor is ready. */
+function breaking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undefined {
+  const candidates = onRings.filter(
+    (draft) => (isUnload(draft) && !draft.change.protected) || isReplace(draft),
+  );
+  const [least] = candidates.sort(
+    (left, right) =>
+      Number(left.change.protected) - Number(right.change.protected) ||
+      left.priority - right.priority ||
+      left.use - right.use ||
+      left.lastUsedMs - right.lastUsedMs ||
+      byId(left, right),
+  );
+  if (least === undefined) return undefined;
+  const rivals = rivalsOf(least, deadlock);
+  const reason = `break before make, because its memory is needed${rivals}${parkingPrice(least, deadlock)}`;
+  if (isUnload(least)) return { kind: "break", departure: least, reason };
+  return { kind: "split", replace: least, ...splitReplace(least), reason };
+}
+
+/** What it would take to keep the copy serving; nothing where parking would not help or is not done. */
+function parkingPrice(draft: Draft, deadlock: Deadlock): string {
+  const option = deadlock.parking.get(draft.change.model_id);
+  if (option === undefined || !isUnload(draft) || !isUnlockedBy(draft, deadlock)) return "";
+  return ` (${option.footprintMb} MB free on a device of a third neuron that its block allows would avoid it)`;
+}
+
+/** The models that wait for the memory of this one. */
+function rivalsOf(draft: Draft, { pending, waits }: Deadlock): string {
+  const rivals = pending
+    .filter((other) => !sameModel(other, draft) && (waits.get(other) ?? []).includes(draft))
+    .map(({ change }) => change.model_id);
+  return rivals.length === 0 ? "" : ` for ${[...new Set(rivals)].toSorted().join(" and ")}`;
+}
+
+function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: Draft } {
+  const { change } = replace;
+  const place = `${change.model_id}@${change.neuron}`;
+  const freed = [...replace.frees].toSorted(([left], [right]) => left - right);
+  return {
+    unload: {
+      ...replace,
+      takes: new Map(),
+      sizeKnown: true,
+      change: {
+        ...change,
+        id: `unload ${place}`,
+        kind: "unload",
+        actions: ["unload"],
+        devices: freed.map(([device]) => device),
+        device_vram_mb: freed.map(([, mb]) => mb),
+        vram_after_mb: 0,
+        duration: { secs: 1, source: "default_rate", confidence: "low" },
+        spec: null,
+      },
+    },
+    load: {
+      ...replace,
+      frees: new Map(),
+      change: {
+        ...change,
+        id: `load ${place}`,
+        kind: "load",
+        actions: ["load"],
+        vram_before_mb: 0,
+        protected: false,
+      },
+    },
+  };
+}
+
+function deferralReason(onRings: readonly Draft[]): string {
+  if (onRings.length === 0) return "its memory is still in use, and nothing in this plan frees it";
+  const held = onRings.filter((draft) => draft.change.protected).map(({ change }) => change.model_id);
+  const names = [...new Set(held)].toSorted().join(", ");
+  return `${names} would have to leave before a successor is ready, and protect = true forbids that; give a device room to park it, or end the protection`;
+}

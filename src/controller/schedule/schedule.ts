@@ -1,0 +1,349 @@
+import { sharesTotal } from "../observe/device-memory.ts";
+import { earliestStart, type Timeline } from "./forecast.ts";
+import {
+  byId,
+  endsParking,
+  isLoad,
+  isReplace,
+  isSpread,
+  isUnload,
+  sameModel,
+  sameNeuron,
+  takesDown,
+  type Draft,
+  type FreeMemory,
+  type ParkingOption,
+  type ScheduledStep,
+  type TransitionSchedule,
+} from "./draft.ts";
+import { TransitionMemory } from "./memory.ts";
+import { PendingChanges } from "./pending.ts";
+import { chooseRelief, type Relief } from "./rings.ts";
+
+/*
+ * The order in which changes are carried out. Two wishes pull in opposite directions: a copy should leave only once
+ * its successor is ready (make before break), and a load may need the memory of what leaves first (break before
+ * make). Memory is physics, so it wins.
+ *
+ * The scheduler plays the transition on paper. At each turn it asks every change that is left whether it could start
+ * now: a load when every device has the memory, a departure when a copy that takes over is ready, a replacement when
+ * the new size fits beside everything else and no other copy of the model is being replaced. Of those that can, the one that
+ * could start earliest goes first, and a copy that leaves without a successor goes last. Since each was admitted against the memory that all earlier ones leave, no device
+ * is over its memory after any step; since each waits for the very steps that free its memory, that holds even when
+ * others fail or are set aside.
+ *
+ * When nothing can start, the changes that are left wait for each other in rings: two models that change places on
+ * full devices. Relief comes in this order: park a copy on a third device that its block allows; else take down
+ * before its successor is ready the copy of the lowest class that is used least; else leave the rest of the changes to another plan.
+ */
+export interface TransitionInput {
+  readonly drafts: readonly Draft[];
+  readonly free: FreeMemory;
+  readonly parking: ReadonlyMap<string, ParkingOption>;
+  /** Models and neurons that hold a copy now: no second one may be parked there. */
+  readonly present: ReadonlySet<string>;
+}
+
+export const scheduleTransition = (input: TransitionInput): TransitionSchedule => new Scheduler(input).run();
+
+/** Departures that no copy takes over from. */
+const WITHOUT_SUCCESSOR: ReadonlySet<string> = new Set(["replicas_lowered", "loaded_not_declared"]);
+
+class Scheduler {
+  readonly #input: TransitionInput;
+  readonly #memory: TransitionMemory;
+  readonly #pending: PendingChanges;
+  readonly #steps: ScheduledStep[] = [];
+  readonly #stepsOfModel = new Map<string, ScheduledStep[]>();
+  readonly #timeline: Timeline = { laneEnd: new Map(), stepEnd: new Map() };
+  /** `model@neuron` of every copy that is taken down to come back or to leave. */
+  readonly #leaving: Set<string>;
+  /** Departures that may go without a successor, and why. */
+  readonly #interruptions = new Map<string, string>();
+  /** Arrivals that a departure relies on already. */
+  readonly #relied = new Set<string>();
+  readonly #parked = new Set<string>();
+  /** The change of each neuron that could start first; absent while none can. */
+  readonly #best = new Map<string, Candidate>();
+  /** Neurons whose candidate must be looked for again. */
+  readonly #stale: Set<string>;
+
+  constructor(input: TransitionInput) {
+    this.#input = input;
+    this.#memory = new TransitionMemory(input.free);
+    this.#pending = new PendingChanges(input.drafts);
+    this.#leaving = new Set(input.drafts.filter(isUnload).map(placeOf));
+    this.#stale = new Set(this.#pending.neurons());
+  }
+
+  run(): TransitionSchedule {
+    while (this.#pending.size > 0) {
+      const next = this.#next() ?? this.#nextWithoutWishes();
+      if (next !== undefined) {
+        this.#emit(next);
+        continue;
+      }
+      const relief = this.#relief();
+      if (relief.kind === "defer") {
+        const { reason, retry } = relief;
+        const deferred = this.#pending.all().map((draft) => ({ draft, reason, retry }));
+        return { steps: this.#steps, deferred };
+      }
+      this.#apply(relief);
+    }
+    return { steps: this.#steps, deferred: [] };
+  }
+
+  #next(): Candidate | undefined {
+    for (const neuron of this.#stale) {
+      const best = this.#candidatesOn(neuron, "strict").sort(byTurn)[0];
+      if (best === undefined) this.#best.delete(neuron);
+      else this.#best.set(neuron, best);
+    }
+    this.#stale.clear();
+    let first: Candidate | undefined;
+    for (const candidate of this.#best.values())
+      if (first === undefined || byTurn(candidate, first) < 0) first = candidate;
+    return first;
+  }
+
+  /** Replacements that would rather wait for a new copy elsewhere, which itself waits for them. */
+  #nextWithoutWishes(): Candidate | undefined {
+    return [...this.#pending.neurons()]
+      .flatMap((neuron) => this.#candidatesOn(neuron, "lenient"))
+      .sort(byTurn)[0];
+  }
+
+  #candidatesOn(neuron: string, mode: Mode): Candidate[] {
+    return this.#pending.onNeuron(neuron).flatMap((draft) => {
+      const isHasty = this.#isHasty(draft);
+      const dependsOn = isHasty && mode === "strict" ? undefined : this.#readiness(draft, mode);
+      if (dependsOn === undefined) return [];
+      return [{ draft, dependsOn, isHasty, startSecs: earliestStart(this.#timeline, draft, dependsOn) }];
+    });
+  }
+
+  #emit({ draft: wanted, dependsOn, startSecs }: Candidate): void {
+    const draft = this.#memory.settled(wanted);
+    const { id, neuron, model_id: modelId, duration } = draft.change;
+    const needsSuccessor = this.#needsSuccessor(wanted);
+    this.#pending.remove(wanted);
+    const endSecs = startSecs + (duration.secs ?? 0);
+    this.#timeline.laneEnd.set(neuron, endSecs);
+    this.#timeline.stepEnd.set(id, endSecs);
+    if (needsSuccessor) for (const arrival of dependsOn) this.#relied.add(arrival);
+    this.#memory.carryOut(draft);
+    const interruption = this.#interruptions.get(id);
+    const step = { draft, dependsOn: [...new Set(dependsOn)].toSorted(), interruption };
+    this.#steps.push(step);
+    this.#stepsOfModel.set(modelId, [...(this.#stepsOfModel.get(modelId) ?? []), step]);
+    this.#touch(draft);
+  }
+
+  /** What concerns the draft's neuron or its model must be judged again. */
+  #touch(draft: Draft): void {
+    this.#stale.add(draft.change.neuron);
+    for (const other of this.#pending.ofModel(draft.change.model_id)) this.#stale.add(other.change.neuron);
+  }
+
+  /**
+   * Before its turn on devices that a spread model shares: how such a model is split, and so what it leaves to others,
+   * follows from what is free when it is loaded. In the order of placement everybody finds the room that was meant.
+   */
+  #isHasty(draft: Draft): boolean {
+    if (draft.takes.size === 0) return false;
+    return this.#pending.onNeuron(draft.change.neuron).some((other) => {
+      if (other === draft || takesDown(other, draft) || !(isSpread(draft) || isSpread(other))) return false;
+      const takesEarlier = other.turn < draft.turn && touches(other.takes, draft.takes);
+      return takesEarlier || (isSpread(draft) && isUnload(other) && frees(other, draft.takes.keys()));
+    });
+  }
+
+  /** What it depends on when it may start now; undefined when it must wait. */
+  #readiness(draft: Draft, mode: Mode): string[] | undefined {
+    if (isLoad(draft)) return this.#loadReadiness(draft);
+    if (this.#isInPlace(draft)) return this.#inPlaceReadiness(draft, mode);
+    return this.#departureReadiness(draft, mode);
+  }
+
+  #loadReadiness(draft: Draft): string[] | undefined {
+    if (this.#lacksRoom(draft)) return undefined;
+    const down = this.#stepsFor(draft).filter((step) => takesDown(step.draft, draft));
+    return [...down.map((step) => step.draft.change.id), ...this.#neededBy(draft)];
+  }
+
+  /**
+   * A replacement, or a copy that moves to other devices of its own neuron: one at a time, after any new copy and
+   * before a surplus one leaves, so that some copy serves all the while if there are several.
+   */
+  #inPlaceReadiness(draft: Draft, mode: Mode): string[] | undefined {
+    if (isReplace(draft) && this.#lacksRoom(draft)) return undefined;
+    const comes = (other: Draft): boolean => isLoad(other) && !sameNeuron(other, draft);
+    if (mode === "strict" && this.#pending.ofModel(draft.change.model_id).some(comes)) return undefined;
+    return [...this.#earlierElsewhere(draft).map(idOf), ...this.#neededBy(draft)];
+  }
+
+  #departureReadiness(draft: Draft, mode: Mode): string[] | undefined {
+    if (!this.#needsSuccessor(draft)) return this.#surplusReadiness(draft, mode);
+    const steps = this.#stepsFor(draft);
+    const arrived = steps.find((step) => this.#succeeds(step.draft, draft));
+    if (arrived !== undefined) return [idOf(arrived)];
+    if (endsParking(draft)) return undefined;
+    // More copies leave than come: the surplus has nothing to wait for.
+    const others = this.#pending.ofModel(draft.change.model_id);
+    const leaving = others.filter((other) => this.#needsSuccessor(other));
+    const coming = others.filter((other) => this.#succeeds(other, draft));
+    return leaving.length > coming.length ? this.#surplusReadiness(draft, mode) : undefined;
+  }
+
+  /** Goes without a successor, but not while another copy is being replaced. */
+  #surplusReadiness(draft: Draft, mode: Mode): string[] | undefined {
+    const isReplaced = (other: Draft): boolean =>
+      other !== draft && !sameNeuron(other, draft) && this.#isInPlace(other);
+    if (mode === "strict" && this.#pending.ofModel(draft.change.model_id).some(isReplaced)) return undefined;
+    return this.#earlierElsewhere(draft)
+      .filter((step) => !isUnload(step.draft))
+      .map(idOf);
+  }
+
+  #earlierElsewhere(draft: Draft): ScheduledStep[] {
+    return this.#stepsFor(draft).filter((step) => !sameNeuron(step.draft, draft));
+  }
+
+  #stepsFor(draft: Draft): readonly ScheduledStep[] {
+    return this.#stepsOfModel.get(draft.change.model_id) ?? [];
+  }
+
+  #succeeds(arrival: Draft, departure: Draft): boolean {
+    return (
+      isLoad(arrival) &&
+      sameModel(arrival, departure) &&
+      !sameNeuron(arrival, departure) &&
+      !this.#relied.has(arrival.change.id) &&
+      !this.#leaving.has(placeOf(arrival))
+    );
+  }
+
+  #needsSuccessor(draft: Draft): boolean {
+    return (
+      isUnload(draft) &&
+      !WITHOUT_SUCCESSOR.has(draft.change.action_reason) &&
+      !this.#interruptions.has(draft.change.id) &&
+      !this.#isInPlace(draft)
+    );
+  }
+
+  #isInPlace(draft: Draft): boolean {
+    return (
+      isReplace(draft) || this.#pending.ofModel(draft.change.model_id).some((load) => takesDown(draft, load))
+    );
+  }
+
+  #neededBy(draft: Draft): string[] {
+    return this.#memory.neededBy(this.#memory.settled(draft));
+  }
+
+  #lacksRoom(draft: Draft): boolean {
+    return this.#mustLeaveFirst(draft).length > 0 || this.#memory.lacking(draft).length > 0;
+  }
+
+  /** Pending steps that have to be over before the draft can be measured against what is free. */
+  #mustLeaveFirst(draft: Draft): Draft[] {
+    return this.#pending
+      .onNeuron(draft.change.neuron)
+      .filter(
+        (other) =>
+          other !== draft &&
+          (takesDown(other, draft) ||
+            (!draft.sizeKnown && isUnload(other) && frees(other, draft.takes.keys()))),
+      );
+  }
+
+  /** What a change that cannot start waits for. */
+  #waits(draft: Draft): Draft[] {
+    if (isUnload(draft))
+      return this.#pending.ofModel(draft.change.model_id).filter((other) => this.#succeeds(other, draft));
+    const lacking = this.#memory.lacking(draft);
+    const room = this.#pending
+      .onNeuron(draft.change.neuron)
+      .filter((other) => other !== draft && frees(other, lacking));
+    return [...this.#mustLeaveFirst(draft), ...room];
+  }
+
+  #relief(): Relief {
+    const pending = this.#pending.all();
+    return chooseRelief({
+      pending,
+      waits: new Map(pending.map((draft) => [draft, this.#waits(draft)])),
+      memory: this.#memory,
+      parking: this.#input.parking,
+      isParked: (modelId) => this.#parked.has(modelId),
+      isTaken: (modelId, neuron) => this.#isTaken(modelId, neuron),
+    });
+  }
+
+  #isTaken(modelId: string, neuron: string): boolean {
+    const isThere = ({ draft }: ScheduledStep): boolean => draft.change.neuron === neuron;
+    return (
+      this.#input.present.has(`${modelId}@${neuron}`) ||
+      this.#pending.ofModel(modelId).some(({ change }) => change.neuron === neuron) ||
+      (this.#stepsOfModel.get(modelId) ?? []).some(isThere)
+    );
+  }
+
+  #apply(relief: Exclude<Relief, { readonly kind: "defer" }>): void {
+    if (relief.kind === "park") {
+      this.#parked.add(relief.load.change.model_id);
+      this.#pending.add(relief.load, relief.unload);
+      this.#touch(relief.load);
+    } else if (relief.kind === "split") {
+      this.#pending.remove(relief.replace);
+      this.#pending.add(relief.unload, relief.load);
+      this.#leaving.add(placeOf(relief.unload));
+      this.#interruptions.set(relief.unload.change.id, relief.reason);
+      this.#touch(relief.unload);
+    } else {
+      this.#interruptions.set(relief.departure.change.id, relief.reason);
+      this.#touch(relief.departure);
+    }
+  }
+}
+
+/** "strict": replacements wait for new copies of their model elsewhere, and nobody is hasty. "lenient": they do not. */
+type Mode = "strict" | "lenient";
+
+interface Candidate {
+  readonly draft: Draft;
+  readonly dependsOn: readonly string[];
+  readonly isHasty: boolean;
+  readonly startSecs: number;
+}
+
+const byTurn = (left: Candidate, right: Candidate): number =>
+  Number(left.isHasty) - Number(right.isHasty) ||
+  reluctance(left) - reluctance(right) ||
+  left.startSecs - right.startSecs ||
+  layerOf(left.draft) - layerOf(right.draft) ||
+  right.draft.priority - left.draft.priority ||
+  byId(left.draft, right.draft);
+
+/** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has had its turn. */
+const reluctance = ({ draft, dependsOn }: Candidate): number =>
+  isUnload(draft) && dependsOn.length === 0 && !WITHOUT_SUCCESSOR.has(draft.change.action_reason) ? 1 : 0;
+
+const idOf = ({ draft }: ScheduledStep): string => draft.change.id;
+
+const placeOf = ({ change }: Draft): string => `${change.model_id}@${change.neuron}`;
+
+const frees = (other: Draft, devices: Iterable<number>): boolean =>
+  [...devices].some((device) => other.frees.has(device));
+
+const touches = (left: Draft["takes"], right: Draft["takes"]): boolean =>
+  [...left.keys()].some((device) => right.has(device));
+
+/** Of what could start at the same moment: loads, then what leaves, then replacements, shrinking before growing. */
+function layerOf({ change, frees, takes }: Draft): number {
+  if (change.kind === "load") return 0;
+  if (change.kind === "unload") return 1;
+  return sharesTotal(takes) <= sharesTotal(frees) ? 2 : 3;
+}

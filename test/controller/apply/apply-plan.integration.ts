@@ -1,0 +1,277 @@
+import { describe, expect, test } from "vitest";
+import { applyPlan } from "../../../src/controller/apply/io/apply-plan.ts";
+import { bench, model, stepsOf } from "./apply-bench.ts";
+import { residentModel, rowsOf } from "../observed-fleet-builders.ts";
+import { spoil } from "../verify/spoilt-plans.ts";
+
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+
+describe("applying a plan", () => {
+  test("loads, unloads and replaces, and afterwards there is nothing left to do", async () => {
+    await using bed = await bench(model("m") + model("n"), {
+      a: {
+        devices: [16_000],
+        residents: [residentModel({ id: "n", vramMb: 3000 }), residentModel({ id: "stray", vramMb: 100 })],
+        generation: 7,
+      },
+    });
+    const result = await bed.apply();
+    expect(stepsOf(result.applied)).toEqual(["load m@a", "unload stray@a", "replace n@a"]);
+    expect([result.failed, result.not_started, result.interrupted]).toEqual([[], [], false]);
+    expect(bed.neuron("a").changes()).toEqual([
+      "/models/load m if-match 7",
+      "/models/unload stray if-match 9",
+      "/models/unload n if-match 11",
+      "/models/load n if-match 13",
+    ]);
+    expect(rowsOf(await bed.replan())).toEqual([]);
+  });
+
+  test("a load says which revision asked for it", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    await bed.apply();
+    expect(bed.neuron("a").models[0]?.origin).toEqual({ kind: "revision", ref: COMMIT });
+  });
+
+  test("reports start, progress and end of each step", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    await bed.apply();
+    expect(bed.events.map((event) => event.type)).toEqual(["step-started", "step-progress", "step-done"]);
+  });
+
+  test("a copy leaves only once its successor is ready", async () => {
+    await using bed = await bench(model("m"), {
+      a: { devices: [8000], residents: [residentModel({ id: "m", vramMb: 4000 })], extra: "drain = true" },
+      b: { devices: [8000] },
+    });
+    bed
+      .neuron("b")
+      .script("m", { jobError: { code: "load_failed", message: "the file is broken", next: "mend it" } });
+    const result = await bed.apply();
+    expect(result.failed).toEqual([
+      { step: "load m@b", error: { code: "load_failed", message: "the file is broken", next: "mend it" } },
+    ]);
+    expect(result.not_started).toEqual([
+      { step: "unload m@a", reason: 'it waits for "load m@b", which was not done' },
+    ]);
+    expect(bed.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a failure ends its own neuron and no other", async () => {
+    await using bed = await bench(
+      model("m", 'pinned_on = ["a"]') + model("n", 'pinned_on = ["a"]') + model("o", 'pinned_on = ["b"]'),
+      {
+        a: { devices: [16_000] },
+        b: { devices: [8000] },
+      },
+    );
+    bed
+      .neuron("a")
+      .script("m", { jobError: { code: "source_not_found", message: "no such file", next: "put it there" } });
+    const result = await bed.apply();
+    expect(stepsOf(result.applied)).toEqual(["load o@b"]);
+    expect(result.failed.map(({ step, error }) => [step, error.code])).toEqual([
+      ["load m@a", "source_not_found"],
+    ]);
+    expect(result.not_started).toEqual([
+      { step: "load n@a", reason: '"load m@a" failed on the same neuron' },
+    ]);
+  });
+
+  test("a neuron that changed since the plan is left alone, and the fact that moved is named", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    bed.neuron("a").meddle([residentModel({ id: "guest", vramMb: 1 })]);
+    const result = await bed.apply();
+    expect(result.failed.map(({ error }) => [error.code, error.message])).toEqual([
+      ["stale_generation", "a changed since the plan was made: guest is loaded"],
+    ]);
+    expect(bed.neuron("a").models.map(({ id }) => id)).toEqual(["guest"]);
+  });
+
+  test("a busy neuron is asked again", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    bed.neuron("a").script("m", { busyTimes: 3 });
+    const result = await bed.apply();
+    expect(stepsOf(result.applied)).toEqual(["load m@a"]);
+    expect(
+      bed.events.filter((event) => event.type === "step-progress" && event.state === "busy"),
+    ).toHaveLength(3);
+  });
+
+  test("but not for ever", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    bed.neuron("a").script("m", { busyTimes: 1_000, busyCode: "queue_full" });
+    const result = await bed.apply({ busyTimeoutMs: 60_000 });
+    expect(result.failed.map(({ error }) => error.code)).toEqual(["queue_full"]);
+    expect(bed.clock.monotonicMs()).toBeLessThanOrEqual(60_000);
+  });
+
+  test("a replacement whose second half fails says that the model is down", async () => {
+    await using bed = await bench(model("m"), {
+      a: { devices: [8000], residents: [residentModel({ id: "m", vramMb: 10 })] },
+    });
+    bed.neuron("a").script("m", { busyTimes: 0 });
+    const applying = bed.apply({
+      onEvent: (event) => {
+        if (event.type === "step-progress" && event.state === "draining")
+          bed.neuron("a").script("m", { busyTimes: 1, busyCode: "source_not_found" });
+      },
+    });
+    const result = await applying;
+    expect(result.failed[0]?.error.message).toBe(
+      "the old copy is unloaded, and the new one is not loaded: m: busy",
+    );
+  });
+
+  test("what is gone already counts as unloaded", async () => {
+    await using bed = await bench(model("m", ""), {
+      a: { devices: [8000], residents: [residentModel({ id: "stray", vramMb: 1 })] },
+    });
+    bed.neuron("a").models = [];
+    const result = await bed.apply();
+    expect(stepsOf(result.applied)).toEqual(["load m@a", "unload stray@a"]);
+  });
+
+  test("a protected model is taken down only with consent", async () => {
+    const facts = { a: { devices: [8000], residents: [residentModel({ id: "m", vramMb: 10 })] } };
+    await using bed = await bench(model("m", "protect = true"), facts);
+    const refused = await bed.apply();
+    expect(refused.not_started).toEqual([
+      { step: "replace m@a", reason: "protect = true; --allow-protected takes it down" },
+    ]);
+    expect(bed.neuron("a").changes()).toEqual([]);
+    expect(stepsOf((await bed.apply({ allowProtected: true })).applied)).toEqual(["replace m@a"]);
+  });
+
+  test("a plan that was edited is refused before anything is sent", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    const [change] = bed.plan.changes;
+    if (change === undefined) throw new Error("nothing to edit");
+    const edited = { ...bed.plan, changes: [{ ...change, device_vram_mb: [9000], vram_after_mb: 9000 }] };
+    await expect(applyPlan(edited, { clock: bed.clock, onEvent: () => undefined })).rejects.toMatchObject({
+      code: "plan_refused",
+      message: expect.stringContaining("was changed after it was written") as string,
+    });
+    expect(bed.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a plan that takes away most of what is loaded needs to be told so", async () => {
+    const strays = ["x", "y", "z"].map((id) => residentModel({ id, vramMb: 10 }));
+    await using bed = await bench(model("m"), { a: { devices: [8000], residents: strays } });
+    await expect(bed.apply()).rejects.toMatchObject({
+      code: "mass_unload",
+      message: "the plan takes away 3 of 3 loaded copies (100 %), and 50 % is the limit",
+      next: "if that is meant: --max-unload 100",
+    });
+    expect(bed.neuron("a").changes()).toEqual([]);
+    expect(stepsOf((await bed.apply({ maxUnloadPercent: 100 })).applied)).toHaveLength(4);
+  });
+
+  test("one copy is no mass, unless the files say that nothing may go", async () => {
+    const facts = { a: { devices: [8000], residents: [residentModel({ id: "stray", vramMb: 10 })] } };
+    await using bed = await bench(model("m"), facts);
+    await using strict = await bench(`${model("m")}[gitops]\nmax_unload_percent = 0\n`, facts);
+    expect(stepsOf((await bed.apply()).applied)).toEqual(["load m@a", "unload stray@a"]);
+    await expect(strict.apply()).rejects.toMatchObject({ code: "mass_unload" });
+  });
+
+  test("stopping finishes what runs and starts nothing more", async () => {
+    await using bed = await bench(model("m") + model("n"), { a: { devices: [16_000] } });
+    bed.neuron("a").script("m", { held: true });
+    const stop = new AbortController();
+    const applying = bed.apply({ signal: stop.signal });
+    await bed.neuron("a").called("/jobs/job-1");
+    stop.abort();
+    bed.neuron("a").release();
+    const result = await applying;
+    expect(stepsOf(result.applied)).toEqual(["load m@a"]);
+    expect(result.not_started).toEqual([{ step: "load n@a", reason: "the apply was stopped" }]);
+    expect(result.interrupted).toBe(true);
+    expect(rowsOf(await bed.replan())).toEqual(["load n@a [declared_not_loaded]"]);
+  });
+
+  test("stopping ends the wait for a busy neuron", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    bed.neuron("a").script("m", { busyTimes: 1_000 });
+    const stop = new AbortController();
+    const result = await bed.apply({
+      signal: stop.signal,
+      busyTimeoutMs: 1e9,
+      onEvent: (event) => {
+        if (event.type === "step-progress" && event.state === "busy") stop.abort();
+      },
+    });
+    expect(result.not_started).toEqual([
+      { step: "load m@a", reason: "the apply was stopped while the neuron was busy" },
+    ]);
+  });
+
+  test("at most as many neurons as allowed are changed at once", async () => {
+    const facts = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, { devices: [8000] }]));
+    await using bed = await bench(
+      ["a", "b", "c", "d"].map((name) => model(`m-${name}`, `pinned_on = ["${name}"]`)).join(""),
+      facts,
+    );
+    let running = 0;
+    let most = 0;
+    const result = await bed.apply({
+      parallelism: 2,
+      onEvent: (event) => {
+        if (event.type === "step-started") running += 1;
+        if (event.type === "step-done") running -= 1;
+        most = Math.max(most, running);
+      },
+    });
+    expect([most, result.applied.length]).toEqual([2, 4]);
+  });
+
+  test("applying the same plan twice changes nothing the second time", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    await bed.apply();
+    const again = await bed.apply();
+    expect(stepsOf(again.applied)).toEqual(["load m@a"]);
+    expect(bed.neuron("a").models.map(({ id }) => id)).toEqual(["m"]);
+  });
+
+  test("a plan that was cut off goes on where it stopped, although its own steps moved the neuron on", async () => {
+    await using bed = await bench(model("m") + model("n"), {
+      a: { devices: [16_000], residents: [residentModel({ id: "stray", vramMb: 100 })], generation: 3 },
+    });
+    bed.neuron("a").script("n", { busyTimes: 1, busyCode: "source_not_found" });
+    const first = await bed.apply();
+    expect([first.applied.length, first.failed.length, first.not_started.length]).toEqual([1, 1, 1]);
+    const second = await bed.apply();
+    expect(stepsOf(second.applied)).toEqual(["load m@a", "load n@a", "unload stray@a"]);
+    expect(rowsOf(await bed.replan())).toEqual([]);
+  });
+
+  test("a device that shrank since the plan is a fact that moved", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const shrunk = spoil(bed.plan, ({ neurons }) => {
+      for (const neuron of neurons) {
+        neuron.observation_digest = "another";
+        for (const device of neuron.devices) device.vram_total_mb = 24_000;
+      }
+    });
+    const result = await applyPlan(shrunk, { clock: bed.clock, onEvent: () => undefined });
+    expect(result.failed.map(({ error }) => [error.code, error.message])).toEqual([
+      ["stale_generation", "a changed since the plan was made: device 0 has 16000 MB, not 24000 MB"],
+    ]);
+    expect(bed.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a plan with problems is refused before anything is sent", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const unsound = { ...bed.plan, errored: true, problems: ["load m@a would bring device 0 of a too far"] };
+    await expect(applyPlan(unsound, { clock: bed.clock, onEvent: () => undefined })).rejects.toMatchObject({
+      code: "plan_refused",
+    });
+    expect(bed.neuron("a").calls.filter(({ method }) => method === "POST")).toEqual([]);
+  });
+
+  test("the end of a step says what had been predicted", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [8000] } });
+    await bed.apply();
+    expect(bed.events.at(-1)).toMatchObject({ type: "step-done", predicted_secs: 11 });
+  });
+});

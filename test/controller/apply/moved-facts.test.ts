@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { movedFacts } from "../../../src/controller/apply/moved-facts.ts";
+import { factsDigest, neuronFacts } from "../../../src/controller/observe/neuron-facts.ts";
+import type { ReachableNeuron } from "../../../src/controller/observe/observed-fleet.ts";
+import {
+  fleetFromToml,
+  observedFleet,
+  observedNeuron,
+  plan,
+  residentModel,
+} from "../observed-fleet-builders.ts";
+
+const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a"]);
+const before = observedNeuron("a", {
+  devices: [8000],
+  residents: [residentModel({ id: "stray", vramMb: 5 })],
+  generation: 3,
+});
+const document = plan(fleet, observedFleet(before));
+const planned = document.neurons[0];
+const loadedAsPlanned = residentModel({
+  id: "m",
+  vramMb: 10,
+  specHash: document.declared[0]?.spec_hash ?? "",
+});
+const moved = (now: ReachableNeuron): string[] =>
+  planned === undefined ? ["no neuron"] : movedFacts(planned, neuronFacts(now), document.changes);
+
+test.each<[string, Partial<ReachableNeuron>, string[]]>([
+  ["nothing", {}, []],
+  ["its own load, already done", { generation: 5, models: [...before.models, loadedAsPlanned] }, []],
+  ["its own unload, already done", { generation: 5, models: [] }, []],
+  [
+    "somebody else's model",
+    { models: [...before.models, residentModel({ id: "guest", vramMb: 1 })] },
+    ["guest is loaded"],
+  ],
+  [
+    "other settings",
+    { models: [residentModel({ id: "stray", vramMb: 5, specHash: "new" })] },
+    ["stray has other settings"],
+  ],
+  [
+    "a status",
+    { models: [residentModel({ id: "stray", vramMb: 5, status: "unloading" })] },
+    ["stray went from loaded to unloading"],
+  ],
+  ["a generation", { generation: 9 }, ["its generation went from 3 to 9"]],
+  ["a drain", { health: { ...before.health, status: "draining" } }, ["it went from ok to draining"]],
+  ["a device lost", { discovery: { ...before.discovery, devices: [] } }, ["device 0 (card 0) is gone"]],
+  ["a harness lost", { discovery: { ...before.discovery, harnesses: [] } }, ["it no longer offers llama"]],
+  [
+    "a smaller device",
+    {
+      discovery: {
+        ...before.discovery,
+        devices: before.discovery.devices.map((device) => ({ ...device, vram_total_mb: 4000 })),
+      },
+    },
+    ["device 0 has 4000 MB, not 8000 MB"],
+  ],
+])("%s", (_title, change, facts) => {
+  expect(moved({ ...before, ...change })).toEqual(facts);
+});
+
+test("what moves by itself does not make a plan stale", () => {
+  const later: ReachableNeuron = {
+    ...before,
+    models: before.models.map((model) => ({ ...model, last_used_ms: 99, vram_used_mb: 6 })),
+    health: {
+      ...before.health,
+      uptime_secs: 99,
+      devices: before.health.devices.map((reading) => ({ ...reading, vram_used_mb: 9 })),
+    },
+  };
+  expect(factsDigest(neuronFacts(later))).toBe(planned?.observation_digest);
+});

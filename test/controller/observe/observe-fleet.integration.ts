@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
+import { HurriedClock } from "../../support/hurried-clock.ts";
+import { ScriptedNeuron } from "../../support/scripted-neuron.ts";
+import { observedNeuron, residentModel } from "../observed-fleet-builders.ts";
+
+const block = (name: string, endpoint: string) => ({ name, endpoint, labels: {}, drain: false, weight: 1 });
+const facts = observedNeuron("a", {
+  devices: [8000],
+  residents: [residentModel({ id: "m", vramMb: 5 })],
+  generation: 4,
+});
+
+test("a neuron is observed as it is, with the token that it asks for", async () => {
+  await using neuron = await ScriptedNeuron.start(facts, { token: "secret" });
+  const fleet = { neurons: [block("a", neuron.endpoint)] };
+  const observed = await observeFleet(fleet, { clock: new HurriedClock(), neuronToken: "secret" });
+  expect(observed).toEqual({ observedAtMs: 1_000, neurons: [{ ...facts, endpoint: neuron.endpoint }] });
+});
+
+test.each([
+  ["refuses the token", { token: "secret" }, "refuses the token (the token is missing or wrong)"],
+  [
+    "is another server",
+    { answer: { status: 200, body: "<html>" } },
+    "answers /discovery with something that no neuron says",
+  ],
+  ["is broken", { answer: { status: 500, body: "oops" } }, "answered with HTTP 500"],
+  ["says nothing", { silent: true }, "no answer within 0.2 s"],
+])("a neuron that %s is a fact with its problem in words", async (_name, script, problem) => {
+  await using neuron = await ScriptedNeuron.start(facts, "token" in script ? { token: script.token } : {});
+  neuron.silent = "silent" in script;
+  neuron.answer = "answer" in script ? script.answer : undefined;
+  const fleet = { neurons: [block("a", neuron.endpoint)] };
+  const { neurons } = await observeFleet(fleet, { clock: new HurriedClock(), timeoutMs: 200 });
+  expect(neurons[0]).toMatchObject({ name: "a", reachable: false });
+  expect(neurons[0]?.reachable === false ? neurons[0].problem : "").toContain(problem);
+});
+
+test("one silent neuron does not hide the others, and the order is the fleet's", async () => {
+  await using alive = await ScriptedNeuron.start(facts);
+  const gone = await ScriptedNeuron.start(facts);
+  const goneEndpoint = gone.endpoint;
+  await gone[Symbol.asyncDispose]();
+  const fleet = { neurons: [block("gone", goneEndpoint), block("alive", alive.endpoint)] };
+  const { neurons } = await observeFleet(fleet, { clock: new HurriedClock() });
+  expect(neurons.map((neuron) => [neuron.name, neuron.reachable])).toEqual([
+    ["gone", false],
+    ["alive", true],
+  ]);
+  expect(neurons[0]).toMatchObject({ problem: "connection refused" });
+});
