@@ -99,7 +99,10 @@ test.each([
   ["one-file-knows-the-engine", { "src/neuron/io/a.ts": importing("node-llama-cpp") }],
   [
     "verifier-shares-no-code",
-    { "src/controller/verify/verify-plan.ts": importing("./device-room.ts"), "src/controller/observe/device-memory.ts": leaf },
+    {
+      "src/controller/verify/verify-plan.ts": importing("./device-room.ts"),
+      "src/controller/observe/device-memory.ts": leaf,
+    },
   ],
   [
     "verifier-shares-no-code",
@@ -107,7 +110,10 @@ test.each([
   ],
   [
     "nobody-plans-with-the-verifier",
-    { "src/controller/plan/plan-fleet.ts": importing("./verify-plan.ts"), "src/controller/verify/verify-plan.ts": leaf },
+    {
+      "src/controller/plan/plan-fleet.ts": importing("./verify-plan.ts"),
+      "src/controller/verify/verify-plan.ts": leaf,
+    },
   ],
   ["not-to-unresolvable", { "src/core/a.ts": importing("./gone.ts") }],
 ])("a planted violation of %s is reported", async (rule, files) => {

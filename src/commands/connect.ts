@@ -2,7 +2,7 @@ import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { paint } from "../cli/paint.ts";
 import { formatDuration } from "../core/quantities.ts";
-import type { EndpointCheck } from "../local/io/check-endpoint.ts";
+import type { EndpointCheck } from "../client/io/check-endpoint.ts";
 
 export default class ConnectCommand extends BaseCommand {
   static override summary = "show how to point a client at the gateway, and check that it answers";
@@ -30,13 +30,13 @@ export default class ConnectCommand extends BaseCommand {
     const { args, flags } = await this.parse(ConnectCommand);
     const baseUrl = flags.gateway.replace(/\/+$/, "");
     if (!flags.check) {
-      const { connectionText } = await import("../local/connection-text.ts");
+      const { connectionText } = await import("../client/connection-text.ts");
       const model = args.model ?? "cortex/demo";
       this.show(connectionText({ baseUrl, model }));
       return { base_url: `${baseUrl}/v1`, model };
     }
     const [{ checkEndpoint }, { systemClock }] = await Promise.all([
-      import("../local/io/check-endpoint.ts"),
+      import("../client/io/check-endpoint.ts"),
       import("../platform/system-clock.ts"),
     ]);
     const report = await checkEndpoint({

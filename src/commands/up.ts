@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { UpProgress } from "../cli/up-progress.ts";
-import { DEMO_PORTS, usageText } from "../local/demo-fleet.ts";
+import { DEMO_PORTS, usageText } from "../demo/demo-fleet.ts";
 
 const port = (summary: string, defaultPort: number) =>
   Flags.integer({
@@ -41,7 +41,7 @@ export default class UpCommand extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(UpCommand);
     const [{ runDemo }, { systemClock }, { createLogger }, { serveUntilSignal }] = await Promise.all([
-      import("../local/io/run-demo.ts"),
+      import("../demo/io/run-demo.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/logger.ts"),
       import("../cli/serve-until-signal.ts"),

@@ -1,4 +1,4 @@
-import { connectionText } from "./connection-text.ts";
+import { connectionText } from "../client/connection-text.ts";
 
 /** Where the demo stack listens; all on loopback. */
 export interface DemoPorts {

@@ -1,4 +1,4 @@
-import { DEMO_MODEL_ID } from "./demo-fleet.ts";
+import { DEMO_MODEL_ID } from "../demo/demo-fleet.ts";
 
 const CHAT_QUESTION = "What is cortex?";
 const TOOL_QUESTION = "What is the weather in Lisbon?";

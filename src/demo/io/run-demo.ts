@@ -14,8 +14,8 @@ import { gitSha, packageVersion, shippedModelsDirectory } from "../../platform/p
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { DemoEvent } from "../../protocol/demo-events.ts";
 import type { DemoPorts } from "../demo-fleet.ts";
-import { DEMO_QUESTIONS } from "../demo-questions.ts";
-import { askOnce } from "./ask-once.ts";
+import { DEMO_QUESTIONS } from "../../client/sample-questions.ts";
+import { askOnce } from "../../client/io/ask-once.ts";
 import { ensureDemoRepository } from "./demo-repository.ts";
 
 export interface DemoOptions {

@@ -1,8 +1,8 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { askOnce } from "../../src/local/io/ask-once.ts";
-import { checkEndpoint } from "../../src/local/io/check-endpoint.ts";
+import { askOnce } from "../../src/client/io/ask-once.ts";
+import { checkEndpoint } from "../../src/client/io/check-endpoint.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 let server: Server | undefined;

@@ -2,7 +2,7 @@ import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
-import { demoChatRequest, demoToolRequest } from "../demo-questions.ts";
+import { demoChatRequest, demoToolRequest } from "../sample-questions.ts";
 import { askOnce } from "./ask-once.ts";
 
 const modelListSchema = z.object({
