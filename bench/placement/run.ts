@@ -7,7 +7,7 @@ import {
   placementWorld,
   worldOf,
   type FleetSketch,
-} from "../../test/support/fleet-generator.ts";
+} from "../../test/support/fleet/fleet-generator.ts";
 
 /*
  * How long placement takes and how good it is, on generated fleets: an empty fleet is filled, then 3 % of its neurons

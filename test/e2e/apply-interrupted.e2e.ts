@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { observedNeuron } from "../controller/observed-fleet-builders.ts";
 import { CortexProcess, runCortex } from "../support/cortex-process.ts";
-import { temporaryDirectory } from "../support/fleet-on-disk.ts";
-import { ScriptedNeuron } from "../support/scripted-neuron.ts";
+import { temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
+import { ScriptedNeuron } from "../support/neuron/scripted-neuron.ts";
 
 /** A fleet whose only neuron does not end the load of `m`. */
 async function stuckFleet() {

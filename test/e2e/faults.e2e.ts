@@ -10,8 +10,8 @@ import {
   sourceOf,
   startFleet,
   workerPids,
-} from "../support/running-fleet.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
+} from "../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 async function oneNeuronFleet(replicas: number): Promise<RunningFleet> {
   const modelPath = await tinyModelFile({ endOfText: "never", contextLength: 32_768 });

@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { runCortex } from "../support/cortex-process.ts";
-import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
-import { sourceOf, startFleet } from "../support/running-fleet.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
+import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
+import { sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 /**
  * What the workflows of `cortex init` run, run: the same scripts in the same order, over a real repository with a

@@ -2,9 +2,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { runCortex } from "../support/cortex-process.ts";
-import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
-import { applyFleet, sourceOf, startFleet } from "../support/running-fleet.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
+import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
+import { applyFleet, sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 test("init makes a fleet that is valid; a slip is shown at its line in every format, with what to do", async () => {
   await using directory = await temporaryDirectory();

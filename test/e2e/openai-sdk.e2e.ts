@@ -1,9 +1,9 @@
 import OpenAI from "openai";
 import { request } from "undici";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { tinyModelFile } from "../support/tiny-model.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { eventually } from "../support/eventually.ts";
-import { applyFleet, type RunningFleet, sourceOf, startFleet } from "../support/running-fleet.ts";
+import { applyFleet, type RunningFleet, sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
 
 let fleet: RunningFleet;
 let client: OpenAI;

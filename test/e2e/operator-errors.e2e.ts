@@ -3,9 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CortexProcess, freePort, runCortex } from "../support/cortex-process.ts";
-import { commitFleet, fleetText, temporaryDirectory } from "../support/fleet-on-disk.ts";
-import { sourceOf } from "../support/running-fleet.ts";
-import { corruptModelFile, tinyModelFile } from "../support/tiny-model.ts";
+import { commitFleet, fleetText, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
+import { sourceOf } from "../support/fleet/running-fleet.ts";
+import { corruptModelFile, tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 const model = (id: string, rest = "") => `[[models]]\nid = "${id}"\nsource = "x"\n${rest}`;
 

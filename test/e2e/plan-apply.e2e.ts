@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { planDocumentSchema } from "../../src/protocol/plan-document.ts";
 import { runCortex } from "../support/cortex-process.ts";
-import { fleetText, git } from "../support/fleet-on-disk.ts";
-import { residentModels, type RunningFleet, sourceOf, startFleet } from "../support/running-fleet.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
+import { fleetText, git } from "../support/fleet/fleet-on-disk.ts";
+import { residentModels, type RunningFleet, sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 let fleet: RunningFleet;
 let source = "";

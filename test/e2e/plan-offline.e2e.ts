@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { planDocumentSchema } from "../../src/protocol/plan-document.ts";
 import { runCortex } from "../support/cortex-process.ts";
-import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
 
 const fixture = (name: string, file: string): string =>
   fileURLToPath(new URL(`../fixtures/plans/${name}/${file}`, import.meta.url));

@@ -1,8 +1,8 @@
 import { request } from "undici";
 import { expect, test } from "vitest";
 import { chatCompletionSchema } from "../../src/protocol/openai-chat.ts";
-import { residentModels, sourceOf, startFleet } from "../support/running-fleet.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
+import { residentModels, sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 test("a model pinned on the second of three neurons loads there, on the first request, once, under 20 requests at once", async () => {
   const modelPath = await tinyModelFile({ endOfText: "never", contextLength: 32_768 });

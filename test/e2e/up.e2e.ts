@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CortexProcess, freePort, isAlive, runCortex } from "../support/cortex-process.ts";
-import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
-import { residentModels } from "../support/running-fleet.ts";
+import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
+import { residentModels } from "../support/fleet/running-fleet.ts";
 
 async function portFlags() {
   const [gateway, metrics, neuron] = [await freePort(), await freePort(), await freePort()];

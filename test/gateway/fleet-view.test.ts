@@ -7,7 +7,7 @@ import {
   type FleetView,
   type NeuronView,
 } from "../../src/gateway/fleet-view.ts";
-import { residentModel } from "../support/fake-neuron.ts";
+import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { answerOf, missOf } from "./view-builder.ts";
 
 const neuronOf = (view: FleetView): NeuronView => {

@@ -6,7 +6,7 @@ import type { GatewayConfig } from "../../src/gateway/gateway-config.ts";
 import { startGateway, type RunningGateway } from "../../src/gateway/io/start-gateway.ts";
 import { systemClock } from "../../src/platform/system-clock.ts";
 import type { ManualClock } from "../support/manual-clock.ts";
-import { FakeNeuron, type FakeNeuronOptions } from "../support/fake-neuron.ts";
+import { FakeNeuron, type FakeNeuronOptions } from "../support/neuron/fake-neuron.ts";
 
 const opened: (() => Promise<void>)[] = [];
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../support/manual-clock.ts";
-import { residentModel, type FakeNeuron } from "../support/fake-neuron.ts";
+import { residentModel, type FakeNeuron } from "../support/neuron/fake-neuron.ts";
 import {
   advanceUntil,
   ask,

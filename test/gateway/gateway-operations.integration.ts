@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../src/protocol/gateway-api.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { chunkEvent, residentModel } from "../support/fake-neuron.ts";
+import { chunkEvent, residentModel } from "../support/neuron/fake-neuron.ts";
 import {
   advanceUntil,
   ask,

@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
-import { chunkEvent, residentModel, envelope } from "../support/fake-neuron.ts";
+import { chunkEvent, residentModel, envelope } from "../support/neuron/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, post, received } from "./gateway-bench.ts";
 
 const MODEL = "org/a";

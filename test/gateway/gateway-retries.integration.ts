@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { envelope, residentModel } from "../support/fake-neuron.ts";
+import { envelope, residentModel } from "../support/neuron/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
 
 const MODEL = "org/a";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { modelEntries } from "../../src/gateway/model-list.ts";
 import { modelEntrySchema } from "../../src/protocol/gateway-api.ts";
-import { residentModel } from "../support/fake-neuron.ts";
+import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { indexOf, viewOf } from "./view-builder.ts";
 
 const CREATED = 1_787_000_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { decide, type Decision } from "../../src/gateway/route-request.ts";
-import { residentModel } from "../support/fake-neuron.ts";
+import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { factsOf, indexOf, viewOf } from "./view-builder.ts";
 
 const THREE = { a: {}, b: {}, c: {} };

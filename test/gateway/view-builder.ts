@@ -8,7 +8,7 @@ import {
 import type { RoutingFacts } from "../../src/gateway/route-request.ts";
 import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import type { Device, Discovery, ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
-import { residentModel, TEST_DEVICE } from "../support/fake-neuron.ts";
+import { residentModel, TEST_DEVICE } from "../support/neuron/fake-neuron.ts";
 
 export interface NeuronSketch {
   /** Total MiB of each device; default one of 24 GiB. */

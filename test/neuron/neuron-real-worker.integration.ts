@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
-import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron-under-test.ts";
-import { corruptModelFile, tinyModelFile } from "../support/tiny-model.ts";
+import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron/neuron-under-test.ts";
+import { corruptModelFile, tinyModelFile } from "../support/neuron/tiny-model.ts";
 import type { Health } from "../../src/protocol/neuron-api.ts";
 
 const MESSAGES = [{ role: "user", content: "hello" }];

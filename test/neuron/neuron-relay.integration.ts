@@ -2,13 +2,13 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
-import { writeFakeModel, type FakeChat, type FakeModel } from "../support/fake-worker-model.ts";
+import { writeFakeModel, type FakeChat, type FakeModel } from "../support/neuron/fake-worker-model.ts";
 import {
   readToTheEnd,
   startTestNeuron,
   type TestNeuron,
   type WireError,
-} from "../support/neuron-under-test.ts";
+} from "../support/neuron/neuron-under-test.ts";
 import type { Health } from "../../src/protocol/neuron-api.ts";
 
 async function loaded(neuron: TestNeuron, spec: Record<string, unknown> = {}): Promise<FakeModel> {

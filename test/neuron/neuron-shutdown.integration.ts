@@ -7,13 +7,13 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
-import { writeFakeModel, type FakeModel } from "../support/fake-worker-model.ts";
+import { writeFakeModel, type FakeModel } from "../support/neuron/fake-worker-model.ts";
 import {
   readToTheEnd,
   startTestNeuron,
   type TestNeuron,
   type WireError,
-} from "../support/neuron-under-test.ts";
+} from "../support/neuron/neuron-under-test.ts";
 
 const pidOf = async (neuron: TestNeuron, id: string): Promise<number> =>
   (await neuron.models()).models.find((model) => model.id === id)?.pid ?? -1;
@@ -67,7 +67,7 @@ describe("close", () => {
 
 describe("a neuron that is killed", () => {
   test("leaves no worker behind", async () => {
-    const script = fileURLToPath(new URL("../support/neuron-process.ts", import.meta.url));
+    const script = fileURLToPath(new URL("../support/neuron/neuron-process.ts", import.meta.url));
     const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
     const [line] = (await once(child.stdout, "data")) as [Buffer];
     const { workerPid, store } = JSON.parse(line.toString("utf8")) as { workerPid: number; store: string };

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadFleet, loadFleetAndBase } from "../../src/repository/io/load-fleet.ts";
 import { CortexError } from "../../src/core/errors.ts";
-import { git, temporaryDirectory } from "../support/fleet-on-disk.ts";
+import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
 
 const fleetText = (replicas: number) =>
   `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "http://a:1"\n[[models]]\nid = "m"\nreplicas = ${replicas}\n`;

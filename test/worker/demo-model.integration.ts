@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
-import { startTestNeuron, type TestNeuron } from "../support/neuron-under-test.ts";
+import { startTestNeuron, type TestNeuron } from "../support/neuron/neuron-under-test.ts";
 
 // The figures of the demo model are measured by tools/demo-model; here a few prompts show that what ships does what
 // `cortex up` promises: words, tool calls, structure and sentence vectors, through the real engine.

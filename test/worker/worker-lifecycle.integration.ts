@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { WorkerStart } from "../../src/protocol/worker-messages.ts";
-import { spawnWorker, startWorkerProcess, type SpawnedWorker } from "../support/spawned-worker.ts";
-import { corruptModelFile, tinyModelFile, truncatedModelFile } from "../support/tiny-model.ts";
-import { workerHttp, type WorkerHttp } from "../support/worker-http.ts";
+import { spawnWorker, startWorkerProcess, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
+import { corruptModelFile, tinyModelFile, truncatedModelFile } from "../support/neuron/tiny-model.ts";
+import { workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";
 
 const CHAT = "/v1/chat/completions";
 const messages = [{ role: "user", content: "hello there" }];

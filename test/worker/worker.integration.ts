@@ -3,9 +3,9 @@ import OpenAI from "openai";
 import { Agent, fetch as undiciFetch } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { completionSchema, embeddingsResponseSchema } from "../../src/protocol/openai-chat.ts";
-import { spawnWorker, type SpawnedWorker } from "../support/spawned-worker.ts";
-import { tinyModelFile } from "../support/tiny-model.ts";
-import { chunksOf, contentOf, workerHttp, type WorkerHttp } from "../support/worker-http.ts";
+import { spawnWorker, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
+import { tinyModelFile } from "../support/neuron/tiny-model.ts";
+import { chunksOf, contentOf, workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";
 
 const CHAT = "/v1/chat/completions";
 const textOf = (body: unknown) => completionSchema.parse(body).choices[0]?.text;

@@ -12,8 +12,8 @@ import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.t
 import { CortexError } from "../../../src/core/errors.ts";
 import { modelSpecSchema } from "../../../src/protocol/neuron-api.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
-import { FakeNeuron, residentModel } from "../../support/fake-neuron.ts";
-import { temporaryDirectory } from "../../support/fleet-on-disk.ts";
+import { FakeNeuron, residentModel } from "../../support/neuron/fake-neuron.ts";
+import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { plan, rowsOf } from "../observed-fleet-builders.ts";
 

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
 import { initRepository } from "../../../src/controller/adopt/io/init-repository.ts";
-import { temporaryDirectory } from "../../support/fleet-on-disk.ts";
+import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 
 /** What CI jobs of a fleet repository say to their host, over real HTTP. */
 const run = promisify(execFile);

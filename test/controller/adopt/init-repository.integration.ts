@@ -8,7 +8,7 @@ import { CI_HOSTS, fleetNameFrom, hostOfRemote } from "../../../src/controller/a
 import { initRepository } from "../../../src/controller/adopt/io/init-repository.ts";
 import { loadFleet } from "../../../src/repository/io/load-fleet.ts";
 import { fleetJsonSchemaText } from "../../../src/fleet/schema/fleet-json-schema.ts";
-import { git, temporaryDirectory } from "../../support/fleet-on-disk.ts";
+import { git, temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 
 const run = promisify(execFile);
 const environment = { inherited: { PATH: process.env["PATH"], HOME: "/nonexistent" } };

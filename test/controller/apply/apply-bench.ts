@@ -4,7 +4,7 @@ import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
 import type { ApplyEvent, ApplyResult } from "../../../src/protocol/apply-events.ts";
 import type { PlanDocument } from "../../../src/protocol/plan-document.ts";
 import { HurriedClock } from "../../support/hurried-clock.ts";
-import { ScriptedNeuron } from "../../support/scripted-neuron.ts";
+import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
 import { fleetFromToml, observedNeuron, plan, type NeuronFacts } from "../observed-fleet-builders.ts";
 
 export const model = (id: string, line = ""): string =>

@@ -5,7 +5,7 @@ import { formerlyProtected } from "../../../src/controller/intent/io/read-former
 import { loadFleet } from "../../../src/repository/io/load-fleet.ts";
 import type { ObservedFleet } from "../../../src/controller/observe/observed-fleet.ts";
 import type { FormerProtections } from "../../../src/controller/intent/former-protections.ts";
-import { commitFleet, fleetText, git, temporaryDirectory } from "../../support/fleet-on-disk.ts";
+import { commitFleet, fleetText, git, temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 import { observedFleet, observedNeuron, residentModel } from "../observed-fleet-builders.ts";
 
 const text = (models: string): string =>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
 import { HurriedClock } from "../../support/hurried-clock.ts";
-import { ScriptedNeuron } from "../../support/scripted-neuron.ts";
+import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
 import { observedNeuron, residentModel } from "../observed-fleet-builders.ts";
 
 const block = (name: string, endpoint: string) => ({ name, endpoint, labels: {}, drain: false, weight: 1 });

@@ -8,15 +8,15 @@ import { runStrategy, STRATEGIES } from "../../../src/controller/place/search/st
 import { TIER, TIERS_PER_CLASS, tiersOf } from "../../../src/controller/place/board/tiers.ts";
 import type { Placement } from "../../../src/controller/place/board/placement.ts";
 import { placeModels } from "../../../src/controller/place/place-models.ts";
-import { bestByBruteForce } from "../../support/brute-force-placement.ts";
+import { bestByBruteForce } from "../../support/fleet/brute-force-placement.ts";
 import {
   afterPlacement,
   generatedFleet,
   placementWorld,
   type FleetSketch,
   type PlacementWorld,
-} from "../../support/fleet-generator.ts";
-import { smallFleet } from "../../support/small-fleets.ts";
+} from "../../support/fleet/fleet-generator.ts";
+import { smallFleet } from "../../support/fleet/small-fleets.ts";
 
 const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 const small = seeds.map(smallFleet);

@@ -13,7 +13,7 @@ import {
   type FleetSketch,
   type LoadedSketch,
   type ModelSketch,
-} from "../../support/fleet-generator.ts";
+} from "../../support/fleet/fleet-generator.ts";
 import { declaredHash, silentNeuron } from "../observed-fleet-builders.ts";
 
 const placed = (sketch: FleetSketch, options?: PlacementOptions): Placement =>

@@ -10,8 +10,8 @@ import { placementProblem, type PlacementProblem } from "../../../src/controller
 import { PlacementProgramme } from "../../../src/controller/place/prove/integer-programme.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "../../../src/controller/place/search/strategies.ts";
 import { tiersOf } from "../../../src/controller/place/board/tiers.ts";
-import { generatedFleet, placementWorld, type FleetSketch } from "../../support/fleet-generator.ts";
-import { smallFleet } from "../../support/small-fleets.ts";
+import { generatedFleet, placementWorld, type FleetSketch } from "../../support/fleet/fleet-generator.ts";
+import { smallFleet } from "../../support/fleet/small-fleets.ts";
 
 const LIMITS = { nodes: 10_000, secs: 20 };
 

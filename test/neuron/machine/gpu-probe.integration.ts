@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGpuProbe } from "../../../src/neuron/machine/io/gpu-probe.ts";
 import { readEnvironment } from "../../../src/platform/environment.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { writeFakeModel } from "../../support/fake-worker-model.ts";
-import { startTestNeuron, type WireError } from "../../support/neuron-under-test.ts";
+import { writeFakeModel } from "../../support/neuron/fake-worker-model.ts";
+import { startTestNeuron, type WireError } from "../../support/neuron/neuron-under-test.ts";
 import type { Discovery, Health } from "../../../src/protocol/neuron-api.ts";
 
 let directory: string;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { contextPerSlot, estimateFootprintMb } from "../../../src/neuron/model/estimate-footprint.ts";
 import { hasGgufMagic, readModelShape } from "../../../src/neuron/model/gguf-header.ts";
-import { writeTinyGguf } from "../../support/gguf-writer.ts";
-import { MIB } from "../../support/residency-builders.ts";
+import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
+import { MIB } from "../../support/neuron/residency-builders.ts";
 
 const shape = { layers: 32, kvHeads: 8, keyLength: 128, valueLength: 128, trainedContext: 131_072 };
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { writeTinyGguf } from "../../support/gguf-writer.ts";
+import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
 
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 

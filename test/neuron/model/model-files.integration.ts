@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createModelFiles } from "../../../src/neuron/model/io/model-files.ts";
 import { modelSpecSchema } from "../../../src/protocol/neuron-api.ts";
-import { writeTinyGguf } from "../../support/gguf-writer.ts";
+import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
 
 let base: string;
 let store: string;

@@ -8,7 +8,7 @@ import {
   release,
   reserve,
 } from "../../../src/neuron/residency/device-ledger.ts";
-import { devicesOf } from "../../support/residency-builders.ts";
+import { devicesOf } from "../../support/neuron/residency-builders.ts";
 
 const sizeMb = fc.integer({ min: 0, max: 100_000 });
 

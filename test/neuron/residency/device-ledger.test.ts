@@ -7,7 +7,7 @@ import {
   reserve,
   settle,
 } from "../../../src/neuron/residency/device-ledger.ts";
-import { devicesOf } from "../../support/residency-builders.ts";
+import { devicesOf } from "../../support/neuron/residency-builders.ts";
 
 const ask = (requiredMb: number, minDevices = 1, devices?: readonly number[]) => ({
   holder: "m",

@@ -2,10 +2,10 @@ import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { writeFakeModel } from "../../support/fake-worker-model.ts";
+import { writeFakeModel } from "../../support/neuron/fake-worker-model.ts";
 import { isAlive } from "../../support/cortex-process.ts";
 import { eventually } from "../../support/eventually.ts";
-import { readToTheEnd, startTestNeuron, type WireError } from "../../support/neuron-under-test.ts";
+import { readToTheEnd, startTestNeuron, type WireError } from "../../support/neuron/neuron-under-test.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
 import type { ChangeResponse, Discovery, Health, Job, Version } from "../../../src/protocol/neuron-api.ts";
 

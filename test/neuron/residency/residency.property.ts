@@ -6,7 +6,7 @@ import { describeModels } from "../../../src/neuron/residency/describe-residency
 import { heldMb } from "../../../src/neuron/residency/device-ledger.ts";
 import { jobHasEnded } from "../../../src/neuron/residency/job-history.ts";
 import type { Residency } from "../../../src/neuron/residency/residency-state.ts";
-import { DrivenResidency } from "../../support/residency-builders.ts";
+import { DrivenResidency } from "../../support/neuron/residency-builders.ts";
 
 const TOTALS_MB = [1000, 600, 200];
 const MODELS = ["a", "b", "c", "d"];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { heldByMb } from "../../../src/neuron/residency/device-ledger.ts";
-import { DrivenResidency } from "../../support/residency-builders.ts";
+import { DrivenResidency } from "../../support/neuron/residency-builders.ts";
 
 describe("a load", () => {
   test("goes through its steps and ends measured", () => {

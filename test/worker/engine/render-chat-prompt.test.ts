@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { createChatPromptRenderer } from "../../../src/worker/engine/render-chat-prompt.ts";
 import type { ChatMessage, Tool } from "../../../src/protocol/openai-chat.ts";
-import { CHATML_HERMES_TEMPLATE } from "../../support/gguf-writer.ts";
+import { CHATML_HERMES_TEMPLATE } from "../../support/neuron/gguf-writer.ts";
 
 const rendererOf = (source: string | null) =>
   createChatPromptRenderer({ source, bosText: "<s>", eosText: "</s>" });

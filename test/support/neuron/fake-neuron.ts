@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Device, Job, ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
+import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protocol/neuron-api.ts";
 
 /** How the fake answers one inference request. */
 export type Answer =

@@ -9,9 +9,9 @@ import {
   type WorkerFacts,
   type WorkerMessage,
   type WorkerStart,
-} from "../../src/protocol/worker-messages.ts";
+} from "../../../src/protocol/worker-messages.ts";
 
-const WORKER_MAIN = new URL("../../src/worker/io/worker-main.ts", import.meta.url).pathname;
+const WORKER_MAIN = new URL("../../../src/worker/io/worker-main.ts", import.meta.url).pathname;
 
 export interface SpawnedWorker {
   readonly child: ChildProcess;

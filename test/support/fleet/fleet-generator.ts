@@ -1,15 +1,15 @@
-import { judgeCopies, type JudgedCopy } from "../../src/controller/intent/present-copies.ts";
-import { desiredModels, type DesiredModel } from "../../src/controller/intent/desired-models.ts";
-import type { ObservedFleet, ReachableNeuron } from "../../src/controller/observe/observed-fleet.ts";
+import { judgeCopies, type JudgedCopy } from "../../../src/controller/intent/present-copies.ts";
+import { desiredModels, type DesiredModel } from "../../../src/controller/intent/desired-models.ts";
+import type { ObservedFleet, ReachableNeuron } from "../../../src/controller/observe/observed-fleet.ts";
 import type {
   Placement,
   PlacementInput,
   PlacementOptions,
-} from "../../src/controller/place/board/placement.ts";
-import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts";
-import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
-import type { ResidentModel } from "../../src/protocol/neuron-api.ts";
-import { specHash } from "../../src/protocol/spec-hash.ts";
+} from "../../../src/controller/place/board/placement.ts";
+import { fleetSchema, type Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
+import { modelSpecFromBlock } from "../../../src/protocol/model-spec.ts";
+import type { ResidentModel } from "../../../src/protocol/neuron-api.ts";
+import { specHash } from "../../../src/protocol/spec-hash.ts";
 
 /** Numbers in [0, 1) that are the same in every run (mulberry32). */
 export function seededRandom(seed: number): () => number {

@@ -1,9 +1,9 @@
 import { dirname, basename } from "node:path";
 import { request } from "undici";
-import { gatewayHealthSchema } from "../../src/protocol/gateway-api.ts";
-import { modelsResponseSchema, type ResidentModel } from "../../src/protocol/neuron-api.ts";
-import { CortexProcess, freePort, runCortex } from "./cortex-process.ts";
-import { eventually } from "./eventually.ts";
+import { gatewayHealthSchema } from "../../../src/protocol/gateway-api.ts";
+import { modelsResponseSchema, type ResidentModel } from "../../../src/protocol/neuron-api.ts";
+import { CortexProcess, freePort, runCortex } from "../cortex-process.ts";
+import { eventually } from "../eventually.ts";
 import { commitFleet, fleetText, temporaryDirectory } from "./fleet-on-disk.ts";
 
 export interface RunningFleet extends AsyncDisposable {

@@ -1,16 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ReachableNeuron } from "../../src/controller/observe/observed-fleet.ts";
-import { CortexError, type ErrorCode } from "../../src/core/errors.ts";
-import { toErrorResponse } from "../../src/protocol/error-envelope.ts";
+import type { ReachableNeuron } from "../../../src/controller/observe/observed-fleet.ts";
+import { CortexError, type ErrorCode } from "../../../src/core/errors.ts";
+import { toErrorResponse } from "../../../src/protocol/error-envelope.ts";
 import {
   loadRequestSchema,
   unloadRequestSchema,
   type Job,
   type LoadRequest,
   type ResidentModel,
-} from "../../src/protocol/neuron-api.ts";
-import { specHash } from "../../src/protocol/spec-hash.ts";
+} from "../../../src/protocol/neuron-api.ts";
+import { specHash } from "../../../src/protocol/spec-hash.ts";
 
 export interface RecordedCall {
   readonly method: string;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "undici";
-import { errorEnvelopeSchema } from "../../src/protocol/error-envelope.ts";
+import { errorEnvelopeSchema } from "../../../src/protocol/error-envelope.ts";
 import {
   chatCompletionChunkSchema,
   chatCompletionSchema,
@@ -8,7 +8,7 @@ import {
   type ChatCompletion,
   type ChatCompletionChunk,
   type WorkerHealth,
-} from "../../src/protocol/openai-chat.ts";
+} from "../../../src/protocol/openai-chat.ts";
 
 export interface WorkerHttp {
   /** Any route; the body as JSON. */

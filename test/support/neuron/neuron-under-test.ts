@@ -2,14 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { startNeuron, type NeuronConfig, type NeuronDeps } from "../../src/neuron/io/start-neuron.ts";
-import { systemClock } from "../../src/platform/system-clock.ts";
+import { startNeuron, type NeuronConfig, type NeuronDeps } from "../../../src/neuron/io/start-neuron.ts";
+import { systemClock } from "../../../src/platform/system-clock.ts";
 import {
   modelsResponseSchema,
   type ChangeResponse,
   type Job,
   type ModelsResponse,
-} from "../../src/protocol/neuron-api.ts";
+} from "../../../src/protocol/neuron-api.ts";
 import { fakeWorkerEntry } from "./fake-worker-model.ts";
 
 export interface Answer<Body> {

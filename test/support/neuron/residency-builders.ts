@@ -1,12 +1,12 @@
-import { reduceResidency } from "../../src/neuron/residency/residency.ts";
+import { reduceResidency } from "../../../src/neuron/residency/residency.ts";
 import {
   emptyResidency,
   type Residency,
   type ResidencyEffect,
   type ResidencyEvent,
-} from "../../src/neuron/residency/residency-state.ts";
-import type { WorkerFacts } from "../../src/protocol/worker-messages.ts";
-import { loadRequestSchema } from "../../src/protocol/neuron-api.ts";
+} from "../../../src/neuron/residency/residency-state.ts";
+import type { WorkerFacts } from "../../../src/protocol/worker-messages.ts";
+import { loadRequestSchema } from "../../../src/protocol/neuron-api.ts";
 
 export const MIB = 1024 * 1024;
 
