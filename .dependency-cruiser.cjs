@@ -1,84 +1,82 @@
-// The import rules of ARCHITECTURE.md, section "Import direction". `npm run boundaries` checks them;
-// test/boundaries.test.ts plants violations and expects each rule to fire.
-const AREAS = "controller|neuron|gateway";
-const PURE = `^src/(${AREAS}|local)/[^/]+\\.ts$`;
-const PURE_PACKAGES = "zod|smol-toml|@huggingface/jinja";
+// The import rules of ARCHITECTURE.md. `npm run boundaries` checks them;
+// test/boundaries.integration.ts plants a violation of each and expects it to fire.
+
+/** What each area may import, besides itself. An area is a program or a contract; programs are strangers to each other. */
+const AREAS = {
+  core: [],
+  fleet: ["core"],
+  protocol: ["fleet", "core"],
+  platform: ["core"],
+  repository: ["fleet", "protocol", "platform", "core"],
+  controller: ["repository", "protocol", "fleet", "platform", "core"],
+  neuron: ["protocol", "fleet", "platform", "core"],
+  worker: ["protocol", "platform", "core"],
+  gateway: ["repository", "protocol", "fleet", "platform", "core"],
+  client: ["protocol", "platform", "core"],
+  demo: ["client", "controller", "neuron", "gateway", "repository", "protocol", "fleet", "platform", "core"],
+  cli: ["protocol", "fleet", "platform", "core"],
+};
+
+/**
+ * What each room may import of its siblings. A folder's own files are its front door: they may import its rooms, the
+ * rooms never import them, nor a sibling that is not listed here.
+ */
+const ROOMS = {
+  fleet: { text: [], schema: ["text"], check: ["schema", "text"] },
+  controller: {
+    observe: [],
+    verify: [],
+    intent: ["observe"],
+    schedule: ["observe"],
+    adopt: ["observe"],
+    place: ["intent", "observe"],
+    plan: ["place", "schedule", "intent", "observe"],
+    apply: ["plan", "verify", "observe"],
+  },
+  "controller/place": {
+    board: [],
+    search: ["board"],
+    prove: ["search", "board"],
+    explain: ["prove", "search", "board"],
+  },
+  neuron: { machine: [], model: [], residency: ["machine", "model"], launch: ["residency"] },
+  worker: { engine: [], answer: ["engine"] },
+};
 
 /** Every rule is an error: a warning would only be read once. */
 const rule = (name, comment, from, to) => ({ name, comment, severity: "error", from, to });
 
+const areaRules = Object.entries(AREAS).map(([area, may]) =>
+  rule(
+    `area-${area}`,
+    `${area} may import ${may.join(", ") || "nothing"}`,
+    { path: `^src/${area}/` },
+    { path: `^src/(?!(${[area, ...may].join("|")})/)` },
+  ),
+);
+
+const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
+  Object.entries(rooms).map(([room, may]) =>
+    rule(
+      `room-${folder.replace("/", "-")}-${room}`,
+      `${folder}/${room} may import ${may.join(", ") || "none"} of its siblings`,
+      { path: `^src/${folder}/${room}/` },
+      { path: `^src/${folder}/(?!(${[room, ...may].join("|")})/)` },
+    ),
+  ),
+);
+
+// `cli` and `commands` are the edge of the process: they print and they are told the time.
+const PURE = { path: "^src/(?!platform/|cli/|commands/)", pathNot: "/io/" };
+const PURE_PACKAGES = "zod|smol-toml|@huggingface/jinja";
+const CONTROLLER = "^src/controller/";
+const VERIFIED_DOCUMENTS = "^src/protocol/(plan-document|fleet-snapshot|neuron-api)\\.ts$";
+
 module.exports = {
   forbidden: [
     rule("no-cycles", "a cycle has no bottom to start reading from", {}, { circular: true }),
-    rule(
-      "core-imports-nothing",
-      "core is used everywhere",
-      { path: "^src/core/" },
-      { path: "^src/(?!core/)" },
-    ),
-    rule(
-      "fleet-imports-core",
-      "what people declare knows nothing of processes",
-      { path: "^src/fleet/" },
-      { path: "^src/(?!fleet/|core/)" },
-    ),
-    rule(
-      "protocol-imports-fleet",
-      "the wire contract stands on its own",
-      { path: "^src/protocol/" },
-      { path: "^src/(?!protocol/|fleet/|core/)" },
-    ),
-    rule(
-      "platform-imports-core",
-      "edges know no area",
-      { path: "^src/platform/" },
-      { path: "^src/(?!platform/|core/)" },
-    ),
-    rule(
-      "areas-are-strangers",
-      "areas meet only in protocol",
-      { path: `^src/(${AREAS})/` },
-      { path: `^src/(${AREAS})/`, pathNot: "^src/$1/" },
-    ),
-    rule(
-      "local-is-the-only-composer",
-      "only the embedded stack and commands join areas",
-      { path: "^src/(?!local/|commands/)" },
-      { path: "^src/local/" },
-    ),
-    rule(
-      "pure-never-imports-io",
-      "pure decides, io acts",
-      { path: PURE },
-      { path: "/io/|^src/(platform|cli|commands|tui)/" },
-    ),
-    rule(
-      "pure-never-imports-builtins",
-      "only hashing is pure",
-      { path: `${PURE}|^src/(core|fleet|protocol)/` },
-      { dependencyTypes: ["core"], pathNot: "^(node:)?crypto$" },
-    ),
-    rule(
-      "pure-npm-allow-list",
-      "packages that compute and touch nothing",
-      { path: `${PURE}|^src/(core|fleet|protocol)/` },
-      {
-        dependencyTypes: ["npm", "npm-dev", "npm-no-pkg", "npm-optional"],
-        pathNot: `node_modules/(${PURE_PACKAGES})(/|$)`,
-      },
-    ),
-    rule(
-      "io-never-imports-the-top",
-      "io serves commands, not the other way",
-      { path: `^src/(${AREAS}|local)/io/` },
-      { path: "^src/(cli|commands|tui)/" },
-    ),
-    rule(
-      "cli-imports-no-area",
-      "cli prints what protocol describes",
-      { path: "^src/cli/" },
-      { path: `^src/(${AREAS}|local|commands)/` },
-    ),
+    ...areaRules,
+    ...roomRules,
     rule(
       "nobody-imports-commands",
       "commands are leaves",
@@ -86,29 +84,43 @@ module.exports = {
       { path: "^src/commands/" },
     ),
     rule(
-      "one-file-knows-the-engine",
+      "commands-are-leaves",
+      "a command does not call another one",
+      { path: "^src/commands/" },
+      { path: "^src/commands/" },
+    ),
+    rule("pure-imports-no-io", "pure decides, io acts", PURE, { path: "/io/|^src/platform/" }),
+    rule("pure-imports-no-builtins", "only hashing is pure", PURE, {
+      dependencyTypes: ["core"],
+      pathNot: "^(node:)?crypto$",
+    }),
+    rule("pure-npm-allow-list", "packages that compute and touch nothing", PURE, {
+      dependencyTypes: ["npm", "npm-dev", "npm-no-pkg", "npm-optional"],
+      pathNot: `node_modules/(${PURE_PACKAGES})(/|$)`,
+    }),
+    rule(
+      "one-room-knows-the-engine",
       "node-llama-cpp is replaceable",
       { pathNot: "^src/worker/engine/io/" },
       { path: "node_modules/node-llama-cpp/" },
     ),
     rule(
+      "one-room-knows-the-solver",
+      "HiGHS is replaceable, and optional",
+      { pathNot: "^src/controller/place/io/" },
+      { path: "node_modules/highs/" },
+    ),
+    rule(
       "verifier-shares-no-code",
       "a second opinion that uses the planner's code is the first one again",
-      { path: "^src/controller/verify-[a-z-]+\\.ts$" },
-      {
-        path: "^src/",
-        pathNot:
-          "^src/controller/verify-[a-z-]+\\.ts$|^src/protocol/(plan-document|fleet-snapshot|neuron-api)\\.ts$",
-      },
+      { path: `${CONTROLLER}verify/` },
+      { path: "^src/", pathNot: `${CONTROLLER}verify/|${VERIFIED_DOCUMENTS}` },
     ),
     rule(
       "nobody-plans-with-the-verifier",
       "the planner must not learn from its examiner",
-      {
-        path: "^src/controller/",
-        pathNot: "^src/controller/((verify-[a-z-]+|check-before-apply)\\.ts$|io/)",
-      },
-      { path: "^src/controller/verify-[a-z-]+\\.ts$" },
+      { path: CONTROLLER, pathNot: `${CONTROLLER}(verify|apply)/` },
+      { path: `${CONTROLLER}verify/` },
     ),
     rule("not-to-unresolvable", "an import must exist", {}, { couldNotResolve: true }),
   ],

@@ -1,5 +1,3 @@
-import { DEMO_MODEL_ID } from "../demo/demo-fleet.ts";
-
 const CHAT_QUESTION = "What is cortex?";
 const TOOL_QUESTION = "What is the weather in Lisbon?";
 
@@ -12,14 +10,16 @@ const WEATHER_TOOL = {
   },
 } as const;
 
-export const demoChatRequest = (model = DEMO_MODEL_ID): Readonly<Record<string, unknown>> => ({
+/** A question that any chat model can answer in words. */
+export const sampleChatRequest = (model: string): Readonly<Record<string, unknown>> => ({
   model,
   messages: [{ role: "user", content: CHAT_QUESTION }],
   temperature: 0,
   max_tokens: 128,
 });
 
-export const demoToolRequest = (model = DEMO_MODEL_ID): Readonly<Record<string, unknown>> => ({
+/** A question that needs the tool it brings. */
+export const sampleToolRequest = (model: string): Readonly<Record<string, unknown>> => ({
   model,
   messages: [{ role: "user", content: TOOL_QUESTION }],
   tools: [WEATHER_TOOL],
@@ -27,8 +27,8 @@ export const demoToolRequest = (model = DEMO_MODEL_ID): Readonly<Record<string, 
   max_tokens: 128,
 });
 
-/** What `cortex up` asks: one question in words, one that needs a tool. Both are within what the demo model was trained for. */
-export const DEMO_QUESTIONS = [
-  { question: CHAT_QUESTION, tools: [], request: demoChatRequest },
-  { question: TOOL_QUESTION, tools: [WEATHER_TOOL.function.name], request: demoToolRequest },
+/** One question in words, one that needs a tool. Both are within what the demo model was trained for. */
+export const SAMPLE_QUESTIONS = [
+  { question: CHAT_QUESTION, tools: [], request: sampleChatRequest },
+  { question: TOOL_QUESTION, tools: [WEATHER_TOOL.function.name], request: sampleToolRequest },
 ] as const;

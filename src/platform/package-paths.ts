@@ -10,6 +10,12 @@ export const shippedModelsDirectory = (): string => fileURLToPath(new URL("asset
 /** Templates of `cortex init`. */
 export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageDirectory));
 
+/** The worker program that a neuron starts; `.ts` from source, `.js` from dist. */
+export function workerEntryFile(): string {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return fileURLToPath(new URL(`../worker/io/worker-main.${extension}`, import.meta.url));
+}
+
 /** Version of this package, from its package.json. */
 export function packageVersion(): string {
   const parsed: unknown = JSON.parse(readFileSync(new URL("package.json", packageDirectory), "utf8"));

@@ -2,7 +2,7 @@ import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
-import { demoChatRequest, demoToolRequest } from "../sample-questions.ts";
+import { sampleChatRequest, sampleToolRequest } from "../sample-questions.ts";
 import { askOnce } from "./ask-once.ts";
 
 const modelListSchema = z.object({
@@ -89,7 +89,7 @@ async function listModels(options: CheckEndpointOptions): Promise<Seen<ModelList
 }
 
 async function checkChat(options: CheckEndpointOptions, model: string): Promise<Seen<never>> {
-  const answer = await askOnce({ ...options, body: demoChatRequest(model) });
+  const answer = await askOnce({ ...options, body: sampleChatRequest(model) });
   if (answer.completionTokens === 0) throw new CortexError("internal_error", "the answer has no tokens");
   const speed = answer.tokensPerSecond === null ? "" : `, ${answer.tokensPerSecond.toFixed(0)} tok/s`;
   const shown = JSON.stringify(answer.text.slice(0, 120));
@@ -97,7 +97,7 @@ async function checkChat(options: CheckEndpointOptions, model: string): Promise<
 }
 
 async function checkToolCall(options: CheckEndpointOptions, model: string): Promise<Seen<never>> {
-  const answer = await askOnce({ ...options, body: demoToolRequest(model) });
+  const answer = await askOnce({ ...options, body: sampleToolRequest(model) });
   const [call] = answer.toolCalls;
   if (call === undefined) {
     throw new CortexError(

@@ -13,8 +13,8 @@ import type { Logger } from "../../platform/logger.ts";
 import { gitSha, packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { DemoEvent } from "../../protocol/demo-events.ts";
-import type { DemoPorts } from "../demo-fleet.ts";
-import { DEMO_QUESTIONS } from "../../client/sample-questions.ts";
+import { DEMO_MODEL_ID, type DemoPorts } from "../demo-fleet.ts";
+import { SAMPLE_QUESTIONS } from "../../client/sample-questions.ts";
 import { askOnce } from "../../client/io/ask-once.ts";
 import { ensureDemoRepository } from "./demo-repository.ts";
 
@@ -121,8 +121,8 @@ async function applyDeclared(loaded: LoadedFleet, deps: DemoDeps): Promise<void>
 }
 
 async function converse(baseUrl: string, deps: DemoDeps): Promise<void> {
-  for (const { question, tools, request } of DEMO_QUESTIONS) {
-    const body = request();
+  for (const { question, tools, request } of SAMPLE_QUESTIONS) {
+    const body = request(DEMO_MODEL_ID);
     deps.onEvent({ type: "question", question, tools });
     const onText = (text: string) => {
       deps.onEvent({ type: "text", text });

@@ -8,6 +8,7 @@ import { CortexError } from "../../core/errors.ts";
 import { readEnvironment } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
+import { workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import { ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/residency-unloading.ts";
@@ -15,7 +16,7 @@ import type { ResidencyEffect } from "../residency/residency-state.ts";
 import { createGpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
-import { createWorkerLauncher, defaultWorkerEntry } from "./model-worker.ts";
+import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
 import { ResidencyLoop } from "../residency/io/residency-loop.ts";
@@ -113,7 +114,7 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
     launchWorker: createWorkerLauncher({
       clock,
       logger,
-      entry: deps.workerEntry ?? defaultWorkerEntry(),
+      entry: deps.workerEntry ?? workerEntryFile(),
       socketDirectory,
       environment,
       devices: () => devices,

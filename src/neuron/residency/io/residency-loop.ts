@@ -15,7 +15,7 @@ import {
 } from "../residency-state.ts";
 import { reduceResidency } from "../residency.ts";
 import type { ModelFiles } from "../../model/io/model-files.ts";
-import type { ModelWorker, WorkerLaunch } from "../../io/model-worker.ts";
+import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
   readonly clock: Clock;

@@ -1,6 +1,6 @@
 import type { LlamaEmbeddingContext, LlamaModel, Token } from "node-llama-cpp";
 import { CortexError } from "../../../core/errors.ts";
-import { unitVector } from "../../answer/unit-vector.ts";
+import { unitVector } from "../unit-vector.ts";
 import type { EmbeddingInput, InferenceEngine } from "../inference-engine.ts";
 
 export interface EmbedderOptions {

@@ -10,7 +10,7 @@ import {
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
 import { prefillPieceTokens } from "../compute-plan.ts";
-import { createIncrementalText } from "../../answer/incremental-text.ts";
+import { createIncrementalText } from "../incremental-text.ts";
 import type {
   AdmittedGeneration,
   GenerationJob,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createIncrementalText } from "../../../src/worker/answer/incremental-text.ts";
+import { createIncrementalText } from "../../../src/worker/engine/incremental-text.ts";
 
 /** A vocabulary whose tokens are byte strings, as byte-level tokenizers have it. */
 function decoder(vocabulary: readonly (readonly number[])[]) {

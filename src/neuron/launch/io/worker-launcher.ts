@@ -1,32 +1,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Pool, type Dispatcher } from "undici";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../platform/logger.ts";
-import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
-import type { LoadableFile, WorkerExit } from "../residency/residency-state.ts";
-import type { WorkerMessage } from "../../protocol/worker-messages.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import type { Device } from "../../../protocol/neuron-api.ts";
+import type { ModelWorker, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
-
-/** A worker process with its line: what the relay sends requests to. */
-export interface ModelWorker {
-  readonly pid: number | null;
-  readonly exited: Promise<WorkerExit>;
-  /** True once the neuron told it to go. */
-  readonly stopRequested: boolean;
-  /** HTTP to the worker's own socket; no timeouts, because a long prefill is silent. */
-  readonly http: Dispatcher;
-  stop(): Promise<WorkerExit>;
-}
-
-export interface WorkerLaunch {
-  readonly spec: ModelSpec;
-  readonly file: LoadableFile;
-  /** Indices of the devices it may use. */
-  readonly devices: readonly number[];
-  readonly onMessage: (message: WorkerMessage) => void;
-}
 
 export interface WorkerLauncherOptions {
   readonly clock: Clock;
@@ -37,12 +16,6 @@ export interface WorkerLauncherOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Asked at each launch: devices are discovered after the server is bound. */
   readonly devices: () => readonly Device[];
-}
-
-/** The worker that ships with the neuron; the same extension as this file, so it runs from source and from dist. */
-export function defaultWorkerEntry(): string {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fileURLToPath(new URL(`../../worker/io/worker-main.${extension}`, import.meta.url));
 }
 
 export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: WorkerLaunch) => ModelWorker {

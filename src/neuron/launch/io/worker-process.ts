@@ -1,14 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../platform/logger.ts";
-import type { WorkerExit } from "../residency/residency-state.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import type { WorkerExit } from "../../residency/residency-state.ts";
 import {
   workerMessageSchema,
   type SupervisorMessage,
   type WorkerMessage,
   type WorkerStart,
-} from "../../protocol/worker-messages.ts";
+} from "../../../protocol/worker-messages.ts";
 
 /** One model worker as a child process. */
 export interface WorkerProcess {
