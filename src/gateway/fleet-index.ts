@@ -1,3 +1,4 @@
+import { compareText } from "../core/order.ts";
 import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 
 /** The fleet files arranged for look-up on every request; made once per set of files. */
@@ -11,10 +12,8 @@ export interface FleetIndex {
   readonly aliases: ReadonlyMap<string, string>;
 }
 
-const byCodeUnit = (left: string, right: string): number => (left < right ? -1 : Number(left > right));
-
 export function indexFleet(fleet: Fleet): FleetIndex {
-  const neurons = fleet.neurons.toSorted((left, right) => byCodeUnit(left.name, right.name));
+  const neurons = fleet.neurons.toSorted((left, right) => compareText(left.name, right.name));
   return {
     fleetName: fleet.fleet.name,
     neurons,

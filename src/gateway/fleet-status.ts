@@ -1,3 +1,4 @@
+import { by } from "../core/order.ts";
 import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
 import type { ModelInLoad } from "./cold-load.ts";
 import type { FleetIndex } from "./fleet-index.ts";
@@ -102,6 +103,6 @@ function neuronState({ neuron, endpoint, drain, sources }: NeuronSource): FleetN
         load: neuron.loads.get(model.id) ?? null,
         outstanding: sources.outstanding(neuron.name, model.id),
       }))
-      .sort((left, right) => (left.id < right.id ? -1 : 1)),
+      .sort(by(({ id }) => id)),
   };
 }

@@ -1,3 +1,4 @@
+import { compareText } from "../core/order.ts";
 import type { ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
 import type { Device } from "../protocol/neuron-api.ts";
 import type { NeuronView } from "./fleet-view.ts";
@@ -87,6 +88,6 @@ export function byPreference(left: LoadCandidate, right: LoadCandidate): number 
     Number(right.pinned) - Number(left.pinned) ||
     Number(right.fits) - Number(left.fits) ||
     right.freeMb - left.freeMb ||
-    (left.neuron.name < right.neuron.name ? -1 : 1)
+    compareText(left.neuron.name, right.neuron.name)
   );
 }

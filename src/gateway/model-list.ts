@@ -1,3 +1,4 @@
+import { by } from "../core/order.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { ModelEntry } from "../protocol/gateway-api.ts";
 import type { ResidentModel } from "../protocol/neuron-api.ts";
@@ -28,7 +29,7 @@ export function modelEntries(fleet: FleetIndex, view: FleetView, createdSecs: nu
       entries.set(alias, { ...concrete, id: alias, alias_of: target });
     }
   }
-  return [...entries.values()].sort((left, right) => (left.id < right.id ? -1 : 1));
+  return [...entries.values()].sort(by(({ id }) => id));
 }
 
 function replicasById(view: FleetView): Map<string, Replica[]> {

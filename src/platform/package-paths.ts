@@ -1,3 +1,4 @@
+import { isRecord, parseJson } from "../core/json.ts";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -18,20 +19,16 @@ export function workerEntryFile(): string {
 
 /** Version of this package, from its package.json. */
 export function packageVersion(): string {
-  const parsed: unknown = JSON.parse(readFileSync(new URL("package.json", packageDirectory), "utf8"));
-  const version =
-    typeof parsed === "object" && parsed !== null && "version" in parsed ? parsed.version : undefined;
+  const parsed = parseJson(readFileSync(new URL("package.json", packageDirectory), "utf8"));
+  const version = isRecord(parsed) ? parsed["version"] : undefined;
   return typeof version === "string" ? version : "unknown";
 }
 
 /** Commit this build was made from, as `scripts/write-build-info.ts` noted it; "unknown" when run from source. */
 export function gitSha(): string {
   try {
-    const parsed: unknown = JSON.parse(
-      readFileSync(new URL("dist/build-info.json", packageDirectory), "utf8"),
-    );
-    const sha =
-      typeof parsed === "object" && parsed !== null && "git_sha" in parsed ? parsed.git_sha : undefined;
+    const parsed = parseJson(readFileSync(new URL("dist/build-info.json", packageDirectory), "utf8"));
+    const sha = isRecord(parsed) ? parsed["git_sha"] : undefined;
     return typeof sha === "string" ? sha : "unknown";
   } catch {
     return "unknown";

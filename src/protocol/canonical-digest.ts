@@ -1,3 +1,4 @@
+import { compareText } from "../core/order.ts";
 import { createHash } from "node:crypto";
 
 /** JSON with sorted keys; undefined counts as absent. The same value has the same text, however it was built. */
@@ -6,7 +7,7 @@ export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const entries = Object.entries(value)
     .filter(([, inner]) => inner !== undefined)
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .toSorted(([left], [right]) => compareText(left, right))
     .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
   return `{${entries.join(",")}}`;
 }

@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import type { Fleet, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { PlanReason } from "../../protocol/plan-document.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
@@ -69,7 +70,7 @@ function byWorthKeeping(left: JudgedCopy, right: JudgedCopy): number {
     Number(isCurrent(right)) - Number(isCurrent(left)) ||
     Number(right.resident.status === "loaded") - Number(left.resident.status === "loaded") ||
     (right.resident.last_used_ms ?? 0) - (left.resident.last_used_ms ?? 0) ||
-    (left.neuron.name < right.neuron.name ? -1 : 1)
+    compareText(left.neuron.name, right.neuron.name)
   );
 }
 

@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import type { Device, ResidentModel } from "../../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 
@@ -23,7 +24,7 @@ export const sharesTotal = (shares: Shares): number => sum(shares.values());
 export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Shares> {
   const used = new Map(neuron.health.devices.map((reading) => [reading.index, reading.vram_used_mb]));
   const byWidth = neuron.models.toSorted(
-    (left, right) => left.devices.length - right.devices.length || (left.id < right.id ? -1 : 1),
+    (left, right) => left.devices.length - right.devices.length || compareText(left.id, right.id),
   );
   const shares = new Map<string, Shares>();
   for (const model of byWidth) {

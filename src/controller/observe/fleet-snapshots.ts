@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { canonicalDigest } from "../../protocol/canonical-digest.ts";
 import {
@@ -16,19 +17,13 @@ export function snapshotOfFleet(fleetName: string, observed: ObservedFleet): Fle
     format_version: SNAPSHOT_FORMAT_VERSION,
     fleet: fleetName,
     taken_at_ms: observed.observedAtMs,
-    neurons: observed.neurons.map(snapshotNeuron).toSorted(byName),
+    neurons: observed.neurons.map(snapshotNeuron).toSorted(by(({ name }) => name)),
     traffic: observed.traffic === undefined ? null : snapshotTraffic(observed.traffic),
   });
 }
 
 /** The same for every order of neurons, models and keys. */
 export const snapshotDigest = (snapshot: FleetSnapshot): string => canonicalDigest(snapshot);
-
-const byName = (left: { readonly name: string }, right: { readonly name: string }): number =>
-  left.name < right.name ? -1 : 1;
-
-const byId = (left: { readonly id: string }, right: { readonly id: string }): number =>
-  left.id < right.id ? -1 : 1;
 
 function snapshotNeuron(neuron: ObservedNeuron): Record<string, unknown> & { readonly name: string } {
   const { name } = neuron;
@@ -38,10 +33,10 @@ function snapshotNeuron(neuron: ObservedNeuron): Record<string, unknown> & { rea
     reachable: true,
     generation: neuron.generation,
     discovery: neuron.discovery,
-    health: { ...neuron.health, models: neuron.health.models.toSorted(byId) },
+    health: { ...neuron.health, models: neuron.health.models.toSorted(by(({ id }) => id)) },
     models: neuron.models
       .map((model) => ({ ...model, origin: model.origin.kind, servable: model.servable.ok }))
-      .toSorted(byId),
+      .toSorted(by(({ id }) => id)),
   };
 }
 
@@ -56,9 +51,7 @@ const snapshotTraffic = (traffic: ObservedTraffic): FleetSnapshot["traffic"] => 
       model_id: copy.modelId,
       requests_per_minute: copy.requestsPerMinute,
     }))
-    .toSorted((left, right) =>
-      `${left.neuron} ${left.model_id}` < `${right.neuron} ${right.model_id}` ? -1 : 1,
-    ),
+    .toSorted(by((copy) => `${copy.neuron} ${copy.model_id}`)),
 });
 
 /**

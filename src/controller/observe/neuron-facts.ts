@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import { canonicalDigest } from "../../protocol/canonical-digest.ts";
 import type { LoadOrigin, ModelStatus } from "../../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
@@ -45,7 +46,7 @@ export function neuronFacts(
         origin: origin.kind,
         devices,
       }))
-      .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
+      .toSorted(by(({ model_id }) => model_id)),
   };
 }
 

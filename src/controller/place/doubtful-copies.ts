@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import type { UnknownCopy } from "../../protocol/plan-document.ts";
 import { desiredModels } from "../intent/desired-models.ts";
 import { silentNeurons } from "./board/problem.ts";
@@ -65,5 +66,5 @@ function joinUnknown(...lists: readonly (readonly UnknownCopy[])[]): UnknownCopy
     const earlier = rows.get(row.model_id)?.replicas ?? 0;
     rows.set(row.model_id, { ...row, replicas: earlier + row.replicas });
   }
-  return [...rows.values()].toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1));
+  return [...rows.values()].toSorted(by(({ model_id }) => model_id));
 }

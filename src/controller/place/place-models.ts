@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import type { UnknownCopy } from "../../protocol/plan-document.ts";
 import { OnDemandRoom } from "./board/on-demand-room.ts";
 import { at, type Board } from "./board/board.ts";
@@ -63,14 +64,14 @@ class Answer {
       assignments,
       arrivals,
       displaced: displaced.sort(
-        (left, right) => byText(left.modelId, right.modelId) || byText(left.neuron, right.neuron),
+        (left, right) => compareText(left.modelId, right.modelId) || compareText(left.neuron, right.neuron),
       ),
       outdated: assignments
         .filter(({ status }) => status === "outdated")
         .map(({ modelId, neuron }) => ({ modelId, neuron })),
       unplaced: explanations.map(unplacedRow),
       explanations,
-      unknown: [...this.#unknown.values()].sort((left, right) => byText(left.model_id, right.model_id)),
+      unknown: [...this.#unknown.values()].sort((left, right) => compareText(left.model_id, right.model_id)),
       gap: this.#found.gap,
     };
   }
@@ -129,7 +130,7 @@ class Answer {
     return (this.#problem.copiesOf.get(modelId) ?? [])
       .filter(({ standing }) => standing.kind === "leaves" && standing.reason !== "replicas_lowered")
       .map(({ neuron }) => neuron.name)
-      .toSorted(byText);
+      .toSorted(compareText);
   }
 
   #arrivals(): Arrival[] {
@@ -199,7 +200,7 @@ class Answer {
     const guests = this.#problem.guests.flatMap(({ modelId, place }, guest) =>
       place.neuron === neuron && at(this.#board.guestLeftFor, guest) === demand ? [modelId] : [],
     );
-    return [...copies, ...guests].sort(byText);
+    return [...copies, ...guests].sort(compareText);
   }
 
   /** What found no place may still be on a neuron that does not answer; only the rest is known to be missing. */
@@ -232,7 +233,7 @@ class Answer {
     const isAsked = ({ id }: ProblemModel): number => (explainFully.includes(id) ? 1 : 0);
     const inOrder = models.toSorted(
       (left, right) =>
-        isAsked(right) - isAsked(left) || right.priority - left.priority || byText(left.id, right.id),
+        isAsked(right) - isAsked(left) || right.priority - left.priority || compareText(left.id, right.id),
     );
     return new Map(
       inOrder.map((model) => {
@@ -262,5 +263,3 @@ class Answer {
     return demand === -1 ? "" : this.#board.modelOf(demand).id;
   }
 }
-
-const byText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);

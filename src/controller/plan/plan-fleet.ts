@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { canonicalDigest } from "../../protocol/canonical-digest.ts";
 import {
@@ -174,14 +175,14 @@ function declaredModels(desired: ReadonlyMap<string, DesiredModel>): DeclaredMod
       protect: block.protect,
       spec_hash: specHash,
     }))
-    .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1));
+    .toSorted(by(({ model_id }) => model_id));
 }
 
 function planNeurons({ fleet, observed }: PlanInput, simulation: Simulation): PlanDocument["neurons"] {
   const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
   return observed.neurons
     .map((neuron) => planNeuron(neuron, blocks.get(neuron.name), simulation))
-    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
+    .toSorted(by(({ name }) => name));
 }
 
 function servingCopies(observed: ObservedFleet): Map<string, string[]> {
@@ -206,7 +207,5 @@ function leftAlone(
         ? [{ model_id: resident.id, neuron: neuron.name, reason: standing.reason }]
         : [],
     )
-    .toSorted((left, right) =>
-      copyKey(left.model_id, left.neuron) < copyKey(right.model_id, right.neuron) ? -1 : 1,
-    );
+    .toSorted(by((copy) => copyKey(copy.model_id, copy.neuron)));
 }

@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
@@ -36,7 +37,7 @@ export function whyModel(input: PlanInput, question: WhyQuestion): WhyReport {
   const model = desiredModels(fleet, observed).get(modelId);
   const asked = fleet.neurons
     .filter(({ name }) => question.neuron === undefined || name === question.neuron)
-    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
+    .toSorted(by(({ name }) => name));
   const mayPlay = asked.length <= MOST_GAMES;
   const games =
     model === undefined ? [] : asked.map((block) => askNeuron({ input, plan, model, block, mayPlay }));

@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import type { PlanChange, PlanDuration } from "../../protocol/plan-document.ts";
 import type { Shares } from "../observe/device-memory.ts";
 
@@ -83,4 +84,4 @@ export const takesDown = (unload: Draft, load: Draft): boolean =>
   sameNeuron(unload, load) &&
   !endsParking(unload);
 
-export const byId = (left: Draft, right: Draft): number => (left.change.id < right.change.id ? -1 : 1);
+export const byId = (left: Draft, right: Draft): number => compareText(left.change.id, right.change.id);

@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import { byId, isReplace, isUnload, sameModel, type Draft, type ParkingOption } from "./draft.ts";
 import type { TransitionMemory } from "./memory.ts";
 
@@ -90,8 +91,7 @@ function parkingPlace(
     .filter(({ freeMb }) => freeMb >= option.footprintMb);
   const [best] = places.sort(
     (left, right) =>
-      right.freeMb - left.freeMb ||
-      (left.neuron < right.neuron ? -1 : left.neuron > right.neuron ? 1 : left.device - right.device),
+      right.freeMb - left.freeMb || compareText(left.neuron, right.neuron) || left.device - right.device,
   );
   return best;
 }

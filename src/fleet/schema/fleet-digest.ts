@@ -1,3 +1,4 @@
+import { by, compareText } from "../../core/order.ts";
 import { createHash } from "node:crypto";
 import type { Fleet } from "./fleet-schema.ts";
 
@@ -8,17 +9,17 @@ import type { Fleet } from "./fleet-schema.ts";
 export function fleetDigest(fleet: Fleet): string {
   const canonical = {
     ...fleet,
-    neurons: fleet.neurons.toSorted((left, right) => (left.name < right.name ? -1 : 1)),
+    neurons: fleet.neurons.toSorted(by(({ name }) => name)),
     models: fleet.models
       .map((model) => ({
         ...model,
         pinned_on: model.pinned_on.toSorted(),
         capabilities: model.capabilities.toSorted(),
       }))
-      .toSorted((left, right) => (left.id < right.id ? -1 : 1)),
+      .toSorted(by(({ id }) => id)),
     keys: fleet.keys
       .map((key) => ({ ...key, models: key.models.toSorted() }))
-      .toSorted((left, right) => (left.id < right.id ? -1 : 1)),
+      .toSorted(by(({ id }) => id)),
   };
   return createHash("sha256").update(canonicalJson(canonical)).digest("hex");
 }
@@ -29,7 +30,7 @@ function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const entries = Object.entries(value)
     .filter(([, inner]) => inner !== undefined)
-    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .toSorted(([left], [right]) => compareText(left, right))
     .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
   return `{${entries.join(",")}}`;
 }

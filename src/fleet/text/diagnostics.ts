@@ -1,3 +1,4 @@
+import { compareText } from "../../core/order.ts";
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from "./diagnostic-codes.ts";
 import { maskSecrets, secretsOf } from "./mask-secrets.ts";
 import { visibleText } from "./visible-text.ts";
@@ -91,8 +92,6 @@ function withoutOne(text: string, secret: string): string {
 
 /** Characters of a long value that a message repeats. */
 export const QUOTED_LENGTH = 57;
-
-const compareText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
 
 /** Reading order: by file, line, column, then code. Returns a new array. */
 export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {

@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/json.ts";
 import { Pool, type Dispatcher } from "undici";
 import type { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
@@ -170,14 +171,6 @@ async function readBounded(body: AsyncIterable<Buffer>, neuron: string): Promise
     throw new CortexError("upstream_connection_error", message, { cause: thrown });
   }
   return Buffer.concat(chunks).toString("utf8");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function namedAfter(neuron: string, status: number, text: string): CortexError {

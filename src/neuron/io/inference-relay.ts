@@ -1,3 +1,4 @@
+import { isRecord } from "../../core/json.ts";
 import { once } from "node:events";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -63,7 +64,7 @@ export function createInferenceRelay(deps: InferenceRelayDeps) {
 
 function modelOf(body: unknown): string {
   const parsed = parseJsonBody(body);
-  const model = typeof parsed === "object" && parsed !== null && "model" in parsed ? parsed.model : undefined;
+  const model = isRecord(parsed) ? parsed["model"] : undefined;
   if (typeof model === "string" && model !== "") return model;
   throw new CortexError("missing_model_field", "the request names no model", {
     param: "model",

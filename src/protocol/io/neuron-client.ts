@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/json.ts";
 import { request, type Dispatcher } from "undici";
 import type { z } from "zod";
 import { CortexError, type ErrorCode } from "../../core/errors.ts";
@@ -162,14 +163,6 @@ async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 const CONNECTION_PROBLEMS: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -234,7 +235,7 @@ async function tomlFilesBelow(directory: string, depth = 0): Promise<string[]> {
   }
   const entries = (await entriesOf(directory))
     .filter((entry) => !entry.name.startsWith("."))
-    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
+    .toSorted(by(({ name }) => name));
   const found: string[] = [];
   for (const entry of entries) {
     const path = join(directory, entry.name);

@@ -1,3 +1,4 @@
+import { by } from "../../core/order.ts";
 import { join, posix } from "node:path";
 import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
@@ -31,7 +32,7 @@ export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile
   const directory = pathInTree === "" ? "" : `${pathInTree}/`;
   const all = await listTree(place.git, place.commit, "");
   const files: FleetFile[] = [];
-  for (const entry of all.toSorted((left, right) => (left.path < right.path ? -1 : 1))) {
+  for (const entry of all.toSorted(by(({ path }) => path))) {
     const isNamed = entry.path === pathInTree;
     const inside = entry.path.slice(directory.length);
     if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;

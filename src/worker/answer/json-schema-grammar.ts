@@ -1,3 +1,4 @@
+import { isRecord } from "../../core/json.ts";
 import { CortexError } from "../../core/errors.ts";
 import { integerRangePatterns } from "./integer-range-pattern.ts";
 import { alternativesExclude } from "./schema-alternatives.ts";
@@ -246,10 +247,6 @@ export function jsonSchemaGrammar(schema: unknown, path: string): string {
 
 /** Any JSON object. */
 export const jsonObjectGrammar = (): string => new SchemaGrammar("response_format").text("object");
-
-function isRecord(value: unknown): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 function unenforceable(path: string, problem: string): CortexError {
   return new CortexError("unsupported_parameter", `\`${path}\` ${problem}, so it cannot be enforced`, {

@@ -1,3 +1,5 @@
+import { isRecord } from "../../core/json.ts";
+
 /**
  * Whether no value can satisfy two of a `oneOf`'s branches, as far as that is plain to see: different types, or
  * objects that demand different constants of the same property.
@@ -9,9 +11,6 @@ export function alternativesExclude(branches: readonly unknown[]): boolean {
 }
 
 type Schema = Readonly<Record<string, unknown>>;
-
-const isRecord = (value: unknown): value is Schema =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function exclude(a: unknown, b: unknown): boolean {
   if (!isRecord(a) || !isRecord(b)) return false;

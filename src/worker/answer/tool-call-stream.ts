@@ -1,3 +1,4 @@
+import { parseJson } from "../../core/json.ts";
 import { createJsonObjectScanner, type JsonObjectScanner } from "./json-object-scanner.ts";
 import { prefixAtEnd } from "./stop-sequences.ts";
 
@@ -193,14 +194,6 @@ function readWholeCall(body: string): { readonly name: string; readonly argument
   if (typeof name !== "string" || name === "") return undefined;
   const given = call["arguments"] ?? call["parameters"] ?? {};
   return { name, arguments: typeof given === "string" ? given : JSON.stringify(given) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 export const createToolCallStream = (): ToolCallStream => new HermesStream();

@@ -1,3 +1,4 @@
+import { parseJson } from "../../../core/json.ts";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { CortexError } from "../../../core/errors.ts";
 import { fleetSnapshotSchema, type FleetSnapshot } from "../../../protocol/fleet-snapshot.ts";
@@ -11,7 +12,7 @@ export async function readSnapshot(path: string): Promise<FleetSnapshot> {
       cause: thrown,
     });
   });
-  const parsed = fleetSnapshotSchema.safeParse(jsonOrUndefined(text));
+  const parsed = fleetSnapshotSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   const where = at === "" ? "" : ` (${at})`;
@@ -28,7 +29,7 @@ export async function readSavedPlan(path: string): Promise<PlanDocument> {
       cause: thrown,
     });
   });
-  const parsed = planDocumentSchema.safeParse(jsonOrUndefined(text));
+  const parsed = planDocumentSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   throw new CortexError("usage_error", `${path} is no plan of this version of cortex`, {
     next: `write it again: cortex plan --out ${path}`,
@@ -47,13 +48,5 @@ export async function writeJsonFile(path: string, value: unknown): Promise<void>
       next: "name a file in a directory that exists and may be written",
       cause: thrown,
     });
-  }
-}
-
-function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
   }
 }

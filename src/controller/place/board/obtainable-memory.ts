@@ -1,3 +1,4 @@
+import { compareText } from "../../../core/order.ts";
 import { at, type Board } from "./board.ts";
 import { devicesOf, type Place, type ProblemModel } from "./problem.ts";
 
@@ -42,7 +43,7 @@ export function holdersOn(board: Board, neuron: number): Holder[] {
     .filter(({ place }) => place.neuron === neuron)
     .map(({ because, ...tenant }): Holder => ({ ...tenant, kind: because, demand: undefined }));
   return [...copies, ...guests, ...fixed].sort(
-    (left, right) => heldBy(right) - heldBy(left) || (left.modelId < right.modelId ? -1 : 1),
+    (left, right) => heldBy(right) - heldBy(left) || compareText(left.modelId, right.modelId),
   );
 }
 
@@ -60,7 +61,9 @@ export function roomFor(board: Board, model: ProblemModel, neuron: number): Memo
     .filter((holder) => !givesWay(holder, model.priority))
     .map((holder) => ({ holder, mib: heldOn(holder, devices) }))
     .filter(({ mib }) => mib > 0)
-    .toSorted((left, right) => right.mib - left.mib || (left.holder.modelId < right.holder.modelId ? -1 : 1));
+    .toSorted(
+      (left, right) => right.mib - left.mib || compareText(left.holder.modelId, right.holder.modelId),
+    );
   return {
     availableMib: obtainableMib(board, model, neuron),
     capacityMib: capacityMib(board, model, neuron),

@@ -1,3 +1,4 @@
+import { compareText } from "../../../core/order.ts";
 import { at, type Board } from "./board.ts";
 import type { Place, ProblemModel, ProblemNeuron } from "./problem.ts";
 
@@ -79,6 +80,6 @@ function watchedKinds(models: readonly ProblemModel[]): ProblemModel[] {
     kinds.set(JSON.stringify([model.width, model.mib, model.floorMib, pins]), model);
   }
   return [...kinds.values()]
-    .sort((left, right) => right.mib - left.mib || (left.id < right.id ? -1 : 1))
+    .sort((left, right) => right.mib - left.mib || compareText(left.id, right.id))
     .slice(0, WATCHED_KINDS);
 }

@@ -1,3 +1,4 @@
+import { compareText } from "../../../core/order.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
 import type { UnknownCopy } from "../../../protocol/plan-document.ts";
 import { loadedByCortex, type DesiredModel } from "../../intent/desired-models.ts";
@@ -104,8 +105,6 @@ export interface PlacementProblem {
   readonly claimed: readonly UnknownCopy[];
 }
 
-const byText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
-
 export function placementProblem(input: PlacementInput): PlacementProblem {
   return new ProblemBuilder(input).build();
 }
@@ -132,7 +131,7 @@ class ProblemBuilder {
 
   build(): PlacementProblem {
     const sorted = [...this.#input.desired.values()].sort((left, right) =>
-      byText(left.block.id, right.block.id),
+      compareText(left.block.id, right.block.id),
     );
     const models = sorted
       .filter(({ block }) => block.replicas > 0)
@@ -184,7 +183,7 @@ class ProblemBuilder {
     const { replicas, protect } = desired.block;
     const present = (this.#copies.get(model.id) ?? [])
       .filter(({ standing }) => standing.kind === "kept")
-      .toSorted((left, right) => byText(left.neuron.name, right.neuron.name));
+      .toSorted((left, right) => compareText(left.neuron.name, right.neuron.name));
     for (const copy of present) {
       const place = this.#placeOf(copy);
       if (place === undefined) continue;
@@ -290,7 +289,9 @@ class ProblemBuilder {
         const { id: modelId, last_used_ms: lastUsedMs } = copy.resident;
         return [{ modelId, priority: copy.model?.priority ?? 0, lastUsedMs: lastUsedMs ?? 0, place }];
       })
-      .sort((left, right) => left.place.neuron - right.place.neuron || byText(left.modelId, right.modelId));
+      .sort(
+        (left, right) => left.place.neuron - right.place.neuron || compareText(left.modelId, right.modelId),
+      );
   }
 
   #devices(fixed: readonly FixedTenant[]): ProblemDevice[] {
@@ -315,7 +316,7 @@ function numberedNeurons(input: PlacementInput): ProblemNeuron[] {
   const blocks = new Map(input.fleet.neurons.map((block) => [block.name, block]));
   let firstDevice = 0;
   return reachableNeurons(input.observed)
-    .toSorted((left, right) => byText(left.name, right.name))
+    .toSorted((left, right) => compareText(left.name, right.name))
     .flatMap((observed) => {
       const block = blocks.get(observed.name);
       if (block === undefined) return [];
@@ -346,7 +347,7 @@ const allowedNames = (
   blocks
     .filter(({ name }) => pins.length === 0 || pins.includes(name))
     .map(({ name }) => name)
-    .toSorted(byText);
+    .toSorted(compareText);
 
 /** Those among them that could hold a copy, by name. */
 export const silentNeurons = (

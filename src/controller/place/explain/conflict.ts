@@ -1,3 +1,4 @@
+import { compareText } from "../../../core/order.ts";
 import type { Board } from "../board/board.ts";
 import { exactSearch } from "../prove/exact-search.ts";
 import type { PlacementProblem, ProblemModel } from "../board/problem.ts";
@@ -36,7 +37,7 @@ export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
     .filter((rival) => rival !== model)
     .toSorted(
       (left, right) =>
-        left.priority - right.priority || left.mib - right.mib || (left.id < right.id ? -1 : 1),
+        left.priority - right.priority || left.mib - right.mib || compareText(left.id, right.id),
     );
   for (const rival of leastFirst) {
     const fewer = wanted.filter((candidate) => candidate.model !== rival);

@@ -1,3 +1,4 @@
+import { by, compareText } from "../../../core/order.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
 import type { Board } from "../board/board.ts";
 import { standingChecks, standingFailures } from "../board/standing-checks.ts";
@@ -34,11 +35,11 @@ export function verdictsOn(board: Board, model: ProblemModel): Verdicts {
     (left, right) =>
       farness(left.failing) - farness(right.failing) ||
       left.lacking - right.lacking ||
-      (left.subject.block.name < right.subject.block.name ? -1 : 1),
+      compareText(left.subject.block.name, right.subject.block.name),
   );
   const verdicts = nearestFirst.slice(0, VERDICTS_KEPT).map(({ subject }) => verdictOn(board, subject));
   return {
-    kept: verdicts.toSorted((left, right) => (left.neuron < right.neuron ? -1 : 1)),
+    kept: verdicts.toSorted(by(({ neuron }) => neuron)),
     nearest: verdicts[0] ?? null,
     failures: countFailures(sketches.flatMap(({ failing }) => failing)),
   };
