@@ -65,23 +65,24 @@ const importing = (paths: readonly string[]): string =>
     )
     .join("");
 
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), text);
+}
+
 /** Writes each file with its imports: a path below `src` or the name of a package; what is imported exists. */
 async function plant(files: Readonly<Record<string, readonly string[]>>): Promise<void> {
-  const write = async (path: string, text: string, flag: "w" | "wx") => {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), text, { flag }).catch(() => undefined);
-  };
   for (const [from, imports] of Object.entries(files)) {
     const specifiers = imports.map((path) => {
       if (!path.startsWith("src/")) return path;
       const between = relative(dirname(from), path);
       return between.startsWith(".") ? between : `./${between}`;
     });
-    await write(from, importing(specifiers), "w");
-    for (const path of imports) {
-      const exists = path.startsWith("src/") && !path.endsWith("/gone.ts");
-      if (exists) await write(path, LEAF, "wx");
-    }
+    await write(from, importing(specifiers));
+    const leaves = imports.filter(
+      (path) => path.startsWith("src/") && !path.endsWith("/gone.ts") && files[path] === undefined,
+    );
+    for (const path of leaves) await write(path, LEAF);
   }
 }
 

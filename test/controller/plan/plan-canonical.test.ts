@@ -32,7 +32,7 @@ describe.each(Object.entries(CANONICAL_CASES))("%s", (name, situation) => {
     snapshotDigest: snapshotDigest(snapshot),
     cortexVersion: "0.1.0",
   });
-  const fixture = (file: string): string => `../fixtures/plans/${name}/${file}`;
+  const fixture = (file: string): string => `../../fixtures/plans/${name}/${file}`;
 
   test("what goes in", async () => {
     await expect(files).toMatchFileSnapshot(fixture("fleet.toml"));
