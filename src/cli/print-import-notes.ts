@@ -5,10 +5,16 @@ interface Note {
   readonly line: number | null;
   readonly what: string;
   readonly reason: string;
+  readonly lost_model?: string | undefined;
 }
 
-/** What an import { compareText } from "../core/order.ts";
-import brought, and line by line what it could not. */
+/** So many places of one reason are named; a file of 300 models has thousands. */
+const PLACES_SHOWN = 5;
+
+/**
+ * What an import brought and what it could not: first the models that are left out, each with its reason, then
+ * settings by their reason, the rarest first, because what stands at every model is seldom news.
+ */
 export function printImportNotes(
   notes: readonly Note[],
   brought: { readonly models: number; readonly neurons: number },
@@ -18,11 +24,37 @@ export function printImportNotes(
   const sorted = notes.toSorted(
     (left, right) => compareText(left.file, right.file) || (left.line ?? 0) - (right.line ?? 0),
   );
-  const lines = sorted.map(({ file, line, what, reason }) => {
-    const place = line === null ? file : `${file}:${line}`;
-    return `  ${place}  ${what}\n      ${reason}`;
-  });
-  return [carried, `Not carried over (${notes.length}):`, ...lines].join("\n");
+  const lost = sorted.filter(({ lost_model: model }) => model !== undefined);
+  const settings = sorted.filter(({ lost_model: model }) => model === undefined);
+  return [carried, ...lostLines(lost), ...settingLines(settings)].join("\n");
 }
+
+function lostLines(lost: readonly Note[]): string[] {
+  if (lost.length === 0) return [];
+  const lines = lost.flatMap((note) => [
+    `  ${placeOf(note)}  ${note.lost_model ?? ""}`,
+    `      ${note.reason}`,
+  ]);
+  return ["", `Left out: ${count(lost.length, "model")}.`, ...lines];
+}
+
+function settingLines(settings: readonly Note[]): string[] {
+  if (settings.length === 0) return [];
+  const groups = [...Map.groupBy(settings, ({ reason }) => reason)].toSorted(
+    ([, left], [, right]) => left.length - right.length,
+  );
+  const lines = groups.flatMap(([reason, notes]) => {
+    const shown = notes.slice(0, PLACES_SHOWN).map((note) => `      ${placeOf(note)}  ${note.what}`);
+    const more = notes.length - shown.length;
+    return [
+      `  ${reason}`,
+      ...shown,
+      ...(more === 0 ? [] : [`      and ${more} more; --json lists them all`]),
+    ];
+  });
+  return ["", `Not carried over: ${count(settings.length, "setting")}, by reason.`, ...lines];
+}
+
+const placeOf = ({ file, line }: Note): string => (line === null ? file : `${file}:${line}`);
 
 const count = (amount: number, noun: string): string => `${amount} ${noun}${amount === 1 ? "" : "s"}`;

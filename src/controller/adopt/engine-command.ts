@@ -1,4 +1,4 @@
-import { shellWords } from "./shell-words.ts";
+import { findEngine, isVariable, type FoundEngine } from "./find-engine.ts";
 
 /** What the command line of an engine says about its model. */
 export interface EngineCommand {
@@ -17,10 +17,10 @@ export interface EngineCommand {
 type Note = EngineCommand["notes"][number];
 
 /** Flags with their value; undefined for a switch. Later ones win, as engines have it. */
-interface Flags {
-  readonly values: ReadonlyMap<string, string | undefined>;
-  readonly program: string;
-  readonly words: readonly string[];
+type FlagValues = ReadonlyMap<string, string | undefined>;
+
+interface Flags extends FoundEngine {
+  readonly values: FlagValues;
 }
 
 /** Short forms and synonyms, by the name that this file uses. */
@@ -38,6 +38,8 @@ const SAME_FLAG: Readonly<Record<string, string>> = {
   "--rerank": "--reranking",
   "-ngl": "--n-gpu-layers",
   "--gpu-layers": "--n-gpu-layers",
+  "--n_gpu_layers": "--n-gpu-layers",
+  "--n_ctx": "--ctx-size",
   "-a": "--alias",
 };
 
@@ -93,10 +95,11 @@ const FLAG_REASONS: Readonly<Record<string, string>> = {
 
 /** Reads a command line; what it runs is never run. */
 export function readEngineCommand(command: string): EngineCommand {
-  const flags = readFlags(shellWords(command));
+  const found = findEngine(command);
+  const flags = { ...found, values: readFlags(found.words) };
   const port = wholeNumber(flags.values.get("--port"));
   const base = port === undefined ? {} : { port };
-  if (!isLlamaServer(flags)) return { engine: "other", ...base, notes: [] };
+  if (found.engine === "other") return { engine: "other", ...base, notes: [] };
   const notes: Note[] = [];
   const parallel = wholeNumber(flags.values.get("--parallel"));
   return {
@@ -106,11 +109,11 @@ export function readEngineCommand(command: string): EngineCommand {
     ...readContext(flags, parallel),
     ...readDevices(flags, notes),
     ...readCapabilities(flags),
-    notes: [...notes, ...restOf(flags)],
+    notes: [...notes, ...notesBefore(flags), ...restOf(flags)],
   };
 }
 
-function readFlags(words: readonly string[]): Flags {
+function readFlags(words: readonly string[]): FlagValues {
   const values = new Map<string, string | undefined>();
   for (const [index, word] of words.entries()) {
     if (!/^--?[A-Za-z]/.test(word)) continue;
@@ -125,19 +128,16 @@ function readFlags(words: readonly string[]): Flags {
         : word.slice(equals + 1);
     values.set(SAME_FLAG[name] ?? name, value);
   }
-  return { values, program: words[0] ?? "", words };
+  return values;
 }
-
-const isLlamaServer = ({ program, words, values }: Flags): boolean =>
-  /(?:^|[/\\])llama-server[^/\\]*$/.test(program) ||
-  (isContainer(program) &&
-    words.some((word) => /llama\.cpp|llama-server/.test(word)) &&
-    ["--model", "--hf-repo", "--model-url"].some((flag) => values.has(flag)));
 
 const wholeNumber = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 
-function readSource({ values, words, program }: Flags, notes: Note[]): Pick<EngineCommand, "source"> {
+function readSource(
+  { values, before, words, inContainer }: Flags,
+  notes: Note[],
+): Pick<EngineCommand, "source"> {
   const repository = values.get("--hf-repo");
   if (repository !== undefined) {
     const file = values.get("--hf-file");
@@ -146,20 +146,23 @@ function readSource({ values, words, program }: Flags, notes: Note[]): Pick<Engi
   const url = values.get("--model-url");
   if (url !== undefined) return { source: url };
   const path = values.get("--model");
-  if (path === undefined) return {};
-  const mounted = hostPath(path, words);
+  if (path === undefined) {
+    notes.push({ what: "no --model", reason: "it names no file, so the model store is searched for its id" });
+    return {};
+  }
+  const mounted = hostPath(path, [...before, ...words]);
   const onHost = mounted ?? path;
   if (onHost.startsWith("/")) {
-    if (mounted === undefined && isContainer(program)) {
+    if (mounted === undefined && inContainer) {
       const reason = "no directory of the host is mounted there: write where the file lies on the machine";
       notes.push({ what: `--model ${path}`, reason });
     }
     return { source: `file:${onHost}` };
   }
-  notes.push({
-    what: `--model ${path}`,
-    reason: "a relative path is another file on each machine; the model store is searched for its name",
-  });
+  const reason = /^[A-Za-z]:[/\\]|^\\\\/.test(path)
+    ? "a path of Windows; the model store is searched for the file's name"
+    : "a relative path is another file on each machine; the model store is searched for its name";
+  notes.push({ what: `--model ${path}`, reason });
   return { source: path.split(/[/\\]/).at(-1) ?? path };
 }
 
@@ -188,8 +191,6 @@ function mountOf(word: string, next: string): (readonly [host: string, inside: s
   return [[host, inside]];
 }
 
-const isContainer = (program: string): boolean => /(?:^|\/)(?:docker|podman)$/.test(program);
-
 /** There, the context is shared by all slots; here, each request has its own. */
 function readContext(
   { values }: Flags,
@@ -208,15 +209,37 @@ function readDevices({ values }: Flags, notes: Note[]): Pick<EngineCommand, "min
     .get("--tensor-split")
     ?.split(/[,/]/)
     .filter((share) => Number(share) > 0);
-  const devices = values.get("--device")?.split(",");
-  const count = split?.length ?? devices?.length ?? 1;
-  if (split !== undefined && new Set(split).size > 1) {
+  const devices = values.get("--device");
+  const count = split?.length ?? devices?.split(",").length ?? 1;
+  const carried = count > 1 ? "carried as min_devices; " : "";
+  const shares = values.get("--tensor-split");
+  if (split !== undefined && (new Set(split).size > 1 || shares !== split.join(","))) {
     notes.push({
-      what: `--tensor-split ${split.join(",")}`,
-      reason: "carried as min_devices; how it is split is the engine's choice",
+      what: `--tensor-split ${shares}`,
+      reason: `${carried}how it is split is the engine's choice`,
     });
   }
+  notes.push(...deviceNotes(devices, carried), ...offloadNotes(values.get("--n-gpu-layers")));
   return count > 1 ? { minDevices: count } : {};
+}
+
+function deviceNotes(devices: string | undefined, carried: string): Note[] {
+  if (devices === undefined) return [];
+  const reason = devices === "none" ? ON_CPU : `${carried}which devices hold a model is the plan's choice`;
+  return [{ what: `--device ${devices}`, reason }];
+}
+
+const ON_CPU =
+  "it ran on the CPU there; here it goes to the devices of its neuron: pin it to one without a GPU";
+
+/** As many layers as nobody has mean all of them; a smaller number may be a part. */
+const ALL_LAYERS = 99;
+
+function offloadNotes(layers: string | undefined): Note[] {
+  const number = wholeNumber(layers);
+  if (number === undefined || number >= ALL_LAYERS) return [];
+  const part = "if that was a part, the rest ran on the CPU; here a model is held by its devices as a whole";
+  return [{ what: `--n-gpu-layers ${number}`, reason: number === 0 ? ON_CPU : part }];
 }
 
 function readCapabilities({ values }: Flags): Pick<EngineCommand, "capabilities"> {
@@ -240,8 +263,28 @@ const READ = new Set([
   "--reranking",
 ]);
 
-function restOf({ program, values }: Flags): Note[] {
-  const ownFlags = isContainer(program) ? CONTAINER_FLAGS : new Set<string>();
+const STARTS_ITS_OWN = "the neuron starts its own workers: what stands before the engine stays behind";
+
+/** What wraps the engine, without the values of variables: they may be secrets. */
+function notesBefore({ before, inContainer, guessedFrom }: Flags): Note[] {
+  const guessed =
+    guessedFrom === undefined
+      ? []
+      : [{ what: guessedFrom, reason: "not known here; its flags were read as llama-server's" }];
+  if (inContainer) return [...guessed, ...containerNotes(before)];
+  const wrappers = before
+    .slice(0, -1)
+    .map((word) => (isVariable(word) ? `${word.split("=")[0] ?? ""}=` : word));
+  return wrappers.length === 0 ? guessed : [...guessed, { what: wrappers.join(" "), reason: STARTS_ITS_OWN }];
+}
+
+const containerNotes = (before: readonly string[]): Note[] =>
+  [...readFlags(before).keys()]
+    .filter((flag) => !CONTAINER_FLAGS.has(flag) && !CONTAINER_FLAGS.has(flag.replace(/=.*$/s, "")))
+    .map((flag) => ({ what: flag.replace(/=.*$/s, ""), reason: "of a container, and cortex starts none" }));
+
+function restOf({ inContainer, values }: Flags): Note[] {
+  const ownFlags = inContainer ? CONTAINER_FLAGS : new Set<string>();
   return [...values].flatMap(([flag, value]): Note[] => {
     if (READ.has(flag) || COVERED.has(flag) || ownFlags.has(flag)) return [];
     const name = flag.replace(/=.*$/s, "");

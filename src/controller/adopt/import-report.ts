@@ -14,6 +14,8 @@ export interface ImportNote {
   readonly line: number | null;
   readonly what: string;
   readonly reason: string;
+  /** Set where a whole model is left out: its name in the other system. */
+  readonly lost_model?: string;
 }
 
 /** Blocks as a person would write them: what is left at its default is left out. */
@@ -41,6 +43,15 @@ export const EMPTY_IMPORT: ImportedFleet = {
   keys: [],
   notes: [],
 };
+
+/** An id as near to the given one as can be: without spaces, and none that is taken. Empty where nothing is left of it. */
+export function modelId(wanted: string, taken: ReadonlySet<string>): string {
+  const name = wanted.trim().replaceAll(/\s+/g, "-").slice(0, 250);
+  if (name === "" || name === wanted) return name;
+  let candidate = name;
+  for (let number = 2; taken.has(candidate); number += 1) candidate = `${name}-${number}`;
+  return candidate;
+}
 
 /** A name that `[[neurons]]` and `[[keys]]` take, as near to the given one as can be, and not taken yet. */
 export function blockName(wanted: string, taken: ReadonlySet<string>): string {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isTable } from "../../fleet/check/merge-fleet-files.ts";
 import { noteAt, type LocatedDocument, type SwapContext } from "./swap-context.ts";
-import { importSwapModel } from "./swap-model.ts";
+import { aliasNames, importSwapModel, type ImportedSwapModel } from "./swap-model.ts";
 import {
   blockName,
   EMPTY_IMPORT,
@@ -19,18 +19,19 @@ export function importLlamaSwap(
   const root = isTable(document.value) ? document.value : {};
   const macros = readMacros(root["macros"]);
   const ttl = root["globalTTL"];
+  const models = isTable(root["models"]) ? root["models"] : {};
   const context: SwapContext = {
     document,
     notes,
     macros,
     preloaded: new Set(preloadedModels(root["hooks"])),
     defaultTtlSecs: typeof ttl === "number" && ttl > 0 ? ttl : undefined,
+    names: new Set(Object.entries(models).flatMap(([id, block]) => [id, ...namesOf(block)])),
   };
-  const models = isTable(root["models"]) ? root["models"] : {};
   const imported = Object.entries(models).flatMap(([id, block]) => importSwapModel(context, { id, block }));
   const keys = importKeys(context, root["apiKeys"]);
   noteSettings(context, root);
-  noteLostPreloads(context, new Set(imported.map(({ model }) => model.id)));
+  noteLostPreloads(context, new Set(imported.flatMap(({ name }) => [name, ...namesOf(models[name])])));
   return {
     ...EMPTY_IMPORT,
     neurons: [neuron],
@@ -44,15 +45,15 @@ export function importLlamaSwap(
 /** Ids and aliases share one namespace here, and an alias is one model's. */
 function aliasesOf(
   context: SwapContext,
-  imported: ReturnType<typeof importSwapModel>,
+  imported: readonly ImportedSwapModel[],
 ): Readonly<Record<string, string>> {
   const ids = new Set(imported.map(({ model }) => model.id));
   const aliases = new Map<string, string>();
-  for (const { model, aliases: names } of imported) {
+  for (const { name, model, aliases: names } of imported) {
     for (const alias of names) {
       const owner = ids.has(alias) ? alias : aliases.get(alias);
       if (owner === undefined) aliases.set(alias, model.id);
-      else noteAt(context, ["models", model.id, "aliases"], `\`${alias}\` is already a name of \`${owner}\``);
+      else noteAt(context, ["models", name, "aliases"], `\`${alias}\` is already a name of \`${owner}\``);
     }
   }
   return Object.fromEntries(aliases);
@@ -68,6 +69,8 @@ function noteLostPreloads(context: SwapContext, ids: ReadonlySet<string>): void 
     );
   }
 }
+
+const namesOf = (block: unknown): string[] => (isTable(block) ? aliasNames(block["aliases"]) : []);
 
 function readMacros(value: unknown): Readonly<Record<string, string>> {
   if (!isTable(value)) return {};

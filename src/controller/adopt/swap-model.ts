@@ -1,14 +1,16 @@
 import { isTable } from "../../fleet/check/merge-fleet-files.ts";
 import { readEngineCommand, type EngineCommand } from "./engine-command.ts";
-import type { WrittenModel } from "./import-report.ts";
-import { noteAt, type SwapContext } from "./swap-context.ts";
+import { modelId, type WrittenModel } from "./import-report.ts";
+import { noteAt, noteLostModel, type SwapContext } from "./swap-context.ts";
 
 interface SwapModel {
   readonly id: string;
   readonly block: unknown;
 }
 
-interface ImportedSwapModel {
+export interface ImportedSwapModel {
+  /** What llama-swap calls it. */
+  readonly name: string;
   readonly model: WrittenModel;
   readonly aliases: readonly string[];
 }
@@ -19,19 +21,18 @@ const MACRO_DEPTH = 20;
 /** One entry of `models`. Its command is read, never run. */
 export function importSwapModel(context: SwapContext, { id, block }: SwapModel): ImportedSwapModel[] {
   const values = isTable(block) ? block : {};
-  if (/\s/.test(id) || id === "") {
-    const reason = "an id cannot have spaces; rename the model there and import again, or declare it by hand";
-    noteAt(context, ["models", id], reason);
+  const at = { path: ["models", id], model: id };
+  const written = modelId(id, context.names);
+  if (written === "") {
+    noteLostModel(context, at, "it has no name");
     return [];
   }
   if (typeof values["cmd"] !== "string" || values["cmd"].trim() === "") {
-    noteAt(
-      context,
-      ["models", id],
-      "it has no `cmd`, so there is nothing to tell its file from; it is left out",
-    );
+    noteLostModel(context, at, "it has no `cmd`, so there is nothing to tell its file from; it is left out");
     return [];
   }
+  context.names.add(written);
+  if (written !== id) noteAt(context, at.path, `an id has no spaces: clients ask for \`${written}\` here`);
   const command = expand(values["cmd"], { id, values, context });
   noteUnknownMacros(context, { id, command });
   const read = readEngineCommand(command);
@@ -48,7 +49,8 @@ export function importSwapModel(context: SwapContext, { id, block }: SwapModel):
   noteRest(context, { id, values, isExternal: read.engine === "other" });
   return [
     {
-      model: { id, ...engine, ...residency(context, { id, values }) },
+      name: id,
+      model: { id: written, ...engine, ...residency(context, { id, values }) },
       aliases: readAliases(context, { id, value: values["aliases"] }),
     },
   ];
@@ -59,7 +61,7 @@ function residency(
   context: SwapContext,
   { id, values }: { readonly id: string; readonly values: Readonly<Record<string, unknown>> },
 ): Pick<WrittenModel, "replicas" | "idle_unload_secs"> {
-  if (context.preloaded.has(id)) {
+  if ([id, ...aliasNames(values["aliases"])].some((name) => context.preloaded.has(name))) {
     if (values["ttl"] !== undefined) {
       const reason =
         "it is preloaded, so it is carried as replicas = 1, and resident copies stay when they are idle";
@@ -124,7 +126,7 @@ function externalEngine(
   if (endpoint === undefined) {
     const reason =
       'cortex starts no foreign commands, and the port is not fixed: run the engine as a service of its own and declare harness = "openai" with its endpoint';
-    noteAt(context, ["models", id, "cmd"], reason);
+    noteLostModel(context, { path: ["models", id, "cmd"], model: id }, reason);
     return undefined;
   }
   noteAt(
@@ -139,6 +141,12 @@ function externalEngine(
     served_as: typeof upstreamName === "string" && upstreamName !== "" ? upstreamName : undefined,
   };
 }
+
+export const aliasNames = (value: unknown): string[] =>
+  (Array.isArray(value) ? value : []).flatMap((alias: unknown) => {
+    const name = isTable(alias) ? alias["id"] : alias;
+    return typeof name === "string" ? [name] : [];
+  });
 
 /** Macros of the runtime itself; the port is the neuron's affair, and the others are filled in above. */
 const OWN_MACROS = new Set(["PORT"]);

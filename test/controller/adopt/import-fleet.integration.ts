@@ -2,38 +2,19 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { printImportNotes } from "../../../src/cli/print-import-notes.ts";
-import {
-  importFleet,
-  writeImport,
-  type ImportOptions,
-} from "../../../src/controller/adopt/io/import-fleet.ts";
+import { writeImport } from "../../../src/controller/adopt/io/import-fleet.ts";
 import { loadFleet } from "../../../src/repository/io/load-fleet.ts";
 import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
-import { CortexError } from "../../../src/core/errors.ts";
 import { modelSpecSchema } from "../../../src/protocol/neuron-api.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
 import { FakeNeuron, residentModel } from "../../support/neuron/fake-neuron.ts";
 import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { failureOf, importOf } from "./import-of.ts";
 import { plan, rowsOf } from "../observed-fleet-builders.ts";
 
 const FIXTURES = join(import.meta.dirname, "../../fixtures/imports");
 const clock = new ManualClock();
-
-const importOf = (options: Partial<ImportOptions>) =>
-  importFleet(
-    { from: undefined, path: undefined, neurons: [], fleetName: "home", neuronToken: undefined, ...options },
-    clock,
-  );
-
-async function failureOf(promise: Promise<unknown>): Promise<string> {
-  const thrown: unknown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (!(thrown instanceof CortexError)) throw new Error(`no CortexError: ${String(thrown)}`);
-  return `${thrown.code}: ${thrown.message} -> ${thrown.next}`;
-}
 
 describe("files of other systems", () => {
   test.each([
