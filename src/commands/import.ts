@@ -9,29 +9,31 @@ import { CortexError, EXIT } from "../core/errors.ts";
 import { neuronBlockSchema } from "../fleet/schema/fleet-schema.ts";
 
 export default class ImportCommand extends BaseCommand {
-  static override summary = "make fleet files from the live fleet, from helexa's files or from llama-swap's";
-  static override description = `Prints the files, or writes them with --out, never over what is there; lists line by line what could not be carried over.
+  static override summary = "make fleet files from the live fleet or from what another system has";
+  static override description = `Reads running neurons, helexa's files, llama-swap's and LiteLLM's config.yaml, LocalAI's YAML, Ollama's Modelfiles or a
+running Ollama, and LM Studio's models folder. Prints the files, or writes them with --out, never over what is there; lists line by line what could not be carried over.
 After an import from the live fleet, \`cortex plan\` has nothing to do.`;
   static override examples = [
     "<%= config.bin %> import --from live --neuron beast=http://beast.internal:13131 --out fleet",
     "<%= config.bin %> import /etc/helexa --out fleet",
-    "<%= config.bin %> import config.yaml --neuron beast=http://beast.internal:13131   # llama-swap",
+    "<%= config.bin %> import config.yaml --neuron beast=http://beast.internal:13131   # llama-swap, LiteLLM",
+    "<%= config.bin %> import http://127.0.0.1:11434 --out fleet   # a running Ollama",
+    "<%= config.bin %> import ~/.lmstudio/models --out fleet",
   ];
   static override args = {
     path: Args.string({
-      description:
-        "directory with cortex.toml, models.toml and neuron.toml files, or llama-swap's config.yaml",
+      description: "a directory or a file of the other system, or the address of a running Ollama",
     }),
   };
   static override flags = {
     from: Flags.option({
-      options: ["live", "helexa", "llama-swap"] as const,
+      options: ["live", "helexa", "llama-swap", "litellm", "ollama", "localai", "lm-studio"] as const,
       summary: "what to import; default: what is given tells",
     })(),
     neuron: Flags.string({
       multiple: true,
       helpValue: "NAME=URL",
-      summary: "a neuron of the live fleet (may be repeated), or the machine that llama-swap ran on",
+      summary: "a neuron of the live fleet (may be repeated), or the machine that the other system ran on",
     }),
     out: Flags.string({ helpValue: "DIR", summary: "write fleet.toml and models.toml there" }),
     name: Flags.string({ helpValue: "NAME", summary: "name of the fleet; default: from --out, else home" }),

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { isTable } from "../../fleet/check/merge-fleet-files.ts";
-import { noteAt, type LocatedDocument, type SwapContext } from "./swap-context.ts";
+import { noteAt, type LocatedDocument } from "./located-document.ts";
+import type { SwapContext } from "./swap-context.ts";
 import { aliasNames, importSwapModel, type ImportedSwapModel } from "./swap-model.ts";
 import {
   blockName,

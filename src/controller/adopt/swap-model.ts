@@ -1,7 +1,9 @@
 import { isTable } from "../../fleet/check/merge-fleet-files.ts";
 import { readEngineCommand, type EngineCommand } from "./engine-command.ts";
 import { modelId, type WrittenModel } from "./import-report.ts";
-import { noteAt, noteLostModel, type SwapContext } from "./swap-context.ts";
+import { engineAddress } from "./engine-address.ts";
+import { noteAt, noteLostModel } from "./located-document.ts";
+import type { SwapContext } from "./swap-context.ts";
 
 interface SwapModel {
   readonly id: string;
@@ -117,12 +119,13 @@ function externalEngine(
   const { id, values, read } = model;
   const proxy = values["proxy"];
   const given = typeof proxy === "string" && !proxy.includes("${") ? proxy : undefined;
-  const fixed = given?.replace(/^([a-z]+:\/\/)[^/@]*@/i, "$1");
-  if (fixed !== given) {
+  const address = given === undefined ? undefined : engineAddress(given);
+  if (address?.hadPassword === true) {
     const reason = "the password stays behind: fleet files hold no secrets";
     noteAt(context, ["models", id, "proxy"], reason);
   }
-  const endpoint = fixed ?? (read.port === undefined ? undefined : `http://127.0.0.1:${read.port}`);
+  const endpoint =
+    address?.endpoint ?? (read.port === undefined ? undefined : `http://127.0.0.1:${read.port}`);
   if (endpoint === undefined) {
     const reason =
       'cortex starts no foreign commands, and the port is not fixed: run the engine as a service of its own and declare harness = "openai" with its endpoint';
@@ -137,7 +140,7 @@ function externalEngine(
   const upstreamName = values["useModelName"];
   return {
     harness: "openai",
-    endpoint: endpoint.replace(/\/+$/, ""),
+    endpoint,
     served_as: typeof upstreamName === "string" && upstreamName !== "" ? upstreamName : undefined,
   };
 }

@@ -226,7 +226,7 @@ window = { kind = "rolling", seconds = 60 }
     expect(await failureOf(importOf({ path: at("nowhere") }))).toMatch(
       /^fleet_not_found: .*nowhere cannot be read/,
     );
-    await writeFile(at("other.yaml"), "services: {}\n");
+    await writeFile(at("other.yaml"), "anything: {}\n");
     expect(await failureOf(importOf({ path: at("other.yaml") }))).toMatch(
       /^fleet_invalid: .*other\.yaml has no `models`.* -> name llama-swap's config\.yaml/,
     );

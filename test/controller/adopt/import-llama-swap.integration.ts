@@ -13,7 +13,7 @@ test("llama-swap: ids with spaces are carried under a name without, and preloads
     `models:
   "a b": { cmd: "llama-server -m /a.gguf", aliases: [nick] }
   "a  b": { cmd: "llama-server -m /b.gguf" }
-a-b: { cmd: "llama-server -m /c.gguf" }
+  a-b: { cmd: "llama-server -m /c.gguf" }
 hooks: { on_startup: { preload: [nick] } }
 `,
   );

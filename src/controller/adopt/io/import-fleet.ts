@@ -6,18 +6,33 @@ import { maskSecrets } from "../../../fleet/text/mask-secrets.ts";
 import type { Diagnostic } from "../../../fleet/text/diagnostics.ts";
 import { fleetJsonSchemaText, SCHEMA_PATH } from "../../../fleet/schema/fleet-json-schema.ts";
 import { parseFleet } from "../../../fleet/load-fleet.ts";
-import { isTable } from "../../../fleet/check/merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "../../../fleet/text/parse-fleet-file.ts";
 import { importHelexa } from "../helexa.ts";
+import { importLiteLlm } from "../litellm.ts";
+import { importLmStudio } from "../lm-studio.ts";
+import { importLocalAi } from "../localai.ts";
+import type { LocatedDocument } from "../located-document.ts";
+import { importOllama } from "../ollama.ts";
+import type { DocumentKind } from "../recognise-document.ts";
+import { readLmStudio, studioFilesAt } from "./read-lm-studio.ts";
+import { modelfilesAt, readOllama } from "./read-ollama.ts";
+import { readYamlOrigin, recogniseYaml } from "./read-yaml-origin.ts";
 import type { HelexaFiles } from "../helexa-models.ts";
 import { importLive } from "../live.ts";
 import { importLlamaSwap } from "../llama-swap.ts";
 import type { ImportedFleet, ImportNote } from "../import-report.ts";
 import { writeFleetToml, type WrittenFile } from "../write-fleet-toml.ts";
 import { observeFleet } from "../../observe/io/observe-fleet.ts";
-import { readYaml } from "./read-llama-swap-yaml.ts";
 
-export const IMPORT_ORIGINS = ["live", "helexa", "llama-swap"] as const;
+export const IMPORT_ORIGINS = [
+  "live",
+  "helexa",
+  "llama-swap",
+  "litellm",
+  "ollama",
+  "localai",
+  "lm-studio",
+] as const;
 export type ImportOrigin = (typeof IMPORT_ORIGINS)[number];
 
 export interface NamedEndpoint {
@@ -28,7 +43,7 @@ export interface NamedEndpoint {
 export interface ImportOptions {
   /** Absent: from what is given. */
   readonly from: ImportOrigin | undefined;
-  /** A directory or a file of the other system. */
+  /** A directory or a file of the other system, or the address of a running Ollama. */
   readonly path: string | undefined;
   readonly neurons: readonly NamedEndpoint[];
   readonly fleetName: string;
@@ -74,8 +89,41 @@ const READERS: Readonly<
 > = {
   live: readLive,
   helexa: async (options) => importHelexa(await readHelexa(neededPath(options))),
-  "llama-swap": readLlamaSwap,
+  "llama-swap": async (options) =>
+    importLlamaSwap(await onlyDocument(options, "llama-swap"), machineOfImport(options)),
+  litellm: async (options) => importLiteLlm(await onlyDocument(options, "litellm"), options.neurons),
+  localai: async (options) =>
+    importLocalAi(await readYamlOrigin(await readablePath(options), "localai"), machineOfImport(options)),
+  ollama: async (options) => {
+    const place = neededPath(options);
+    if (!isAddress(place)) await kindOf(place);
+    return importOllama(await readOllama(place), machineOfImport(options));
+  },
+  "lm-studio": async (options) =>
+    importLmStudio(await readLmStudio(await readablePath(options)), machineOfImport(options)),
 };
+
+const isAddress = (path: string): boolean => /^https?:\/\//.test(path);
+
+/** Other systems describe one machine; which one it is here, the person says. */
+const machineOfImport = ({ neurons }: ImportOptions): NamedEndpoint =>
+  neurons[0] ?? { name: "local", endpoint: "http://127.0.0.1:13131" };
+
+async function readablePath(options: ImportOptions): Promise<string> {
+  const path = neededPath(options);
+  await kindOf(path);
+  return path;
+}
+
+/** One file; in a directory, config.yaml. */
+async function onlyDocument(options: ImportOptions, kind: DocumentKind): Promise<LocatedDocument> {
+  const given = await readablePath(options);
+  const path = (await kindOf(given)) === "directory" ? join(given, "config.yaml") : given;
+  await kindOf(path);
+  const [document] = await readYamlOrigin(path, kind);
+  if (document === undefined) throw new Error("a kind of document that was found has one");
+  return document;
+}
 
 function originText(from: ImportOrigin, options: ImportOptions): string {
   if (from === "live") return "imported from the live fleet";
@@ -85,16 +133,27 @@ function originText(from: ImportOrigin, options: ImportOptions): string {
 function neededPath({ path }: ImportOptions): string {
   if (path !== undefined) return path;
   throw new CortexError("usage_error", "say what to import", {
-    next: "cortex import DIRECTORY, cortex import config.yaml, or cortex import --from live --neuron beast=http://beast:13131",
+    next: "cortex import DIRECTORY, cortex import config.yaml, cortex import http://127.0.0.1:11434 (a running Ollama), or cortex import --from live --neuron beast=http://beast:13131",
   });
 }
 
 async function guessOrigin(options: ImportOptions): Promise<ImportOrigin> {
   if (options.path === undefined && options.neurons.length > 0) return "live";
   const path = neededPath(options);
-  if (/\.ya?ml$/.test(path)) return "llama-swap";
-  if ((await kindOf(path)) === "file" || (await tomlFiles(path)).length > 0) return "helexa";
-  return (await exists(join(path, "config.yaml"))) ? "llama-swap" : "helexa";
+  if (isAddress(path)) return "ollama";
+  const kind = await kindOf(path);
+  if (kind === "file") return guessByFile(path);
+  if ((await tomlFiles(path)).length > 0) return "helexa";
+  const yaml = await recogniseYaml(path);
+  if (yaml !== undefined) return yaml;
+  if (await exists(join(path, "config.yaml"))) return "llama-swap";
+  if ((await modelfilesAt(path)).length > 0) return "ollama";
+  return (await studioFilesAt(path)).length > 0 ? "lm-studio" : "helexa";
+}
+
+async function guessByFile(path: string): Promise<ImportOrigin> {
+  if (/\.ya?ml$/.test(path)) return (await recogniseYaml(path)) ?? "llama-swap";
+  return (await modelfilesAt(path)).length > 0 ? "ollama" : "helexa";
 }
 
 async function kindOf(path: string): Promise<"directory" | "file"> {
@@ -141,8 +200,8 @@ async function readHelexa(path: string): Promise<HelexaFiles> {
   const paths = (await kindOf(path)) === "file" ? [path] : await tomlFiles(path);
   const files = await Promise.all(paths.map(readToml));
   const byName = (name: string) => files.find((file) => basename(file.file.path) === name);
-  const cortex = byName("cortex.toml");
-  const models = byName("models.toml");
+  const cortex = byName("cortex.toml") ?? files.find(isGatewayFile);
+  const models = byName("models.toml") ?? files.find((file) => file !== cortex && isCatalogue(file));
   const neurons = files.flatMap((file) =>
     file === cortex || file === models || !isNeuronFile(file)
       ? []
@@ -173,6 +232,14 @@ async function tomlFiles(directory: string): Promise<string[]> {
     .toSorted();
 }
 
+/** Under other names, such as `cortex.example.toml`, the content tells; a file with [fleet] is of cortex's own. */
+const isGatewayFile = ({ document }: ParsedFile): boolean =>
+  !Object.hasOwn(document, "fleet") &&
+  ["gateway", "neurons", "entitlements", "models_config"].some((key) => Object.hasOwn(document, key));
+
+const isCatalogue = ({ document }: ParsedFile): boolean =>
+  !Object.hasOwn(document, "fleet") && Array.isArray(document["models"]);
+
 const isNeuronFile = ({ document }: ParsedFile): boolean =>
   ["harnesses", "default_models", "harness"].some((key) => Object.hasOwn(document, key));
 
@@ -193,23 +260,6 @@ async function readToml(path: string): Promise<ParsedFile> {
 async function readText(path: string): Promise<string> {
   await kindOf(path);
   return readFile(path, "utf8");
-}
-
-async function readLlamaSwap(options: ImportOptions): Promise<ImportedFleet> {
-  const given = neededPath(options);
-  const path = (await kindOf(given)) === "directory" ? join(given, "config.yaml") : given;
-  const document = await readYaml({ path, text: await readText(path) });
-  if (!isTable(document.value) || !isTable(document.value["models"])) {
-    throw new CortexError(
-      "fleet_invalid",
-      `${path} has no \`models\`, so it is no configuration of llama-swap`,
-      {
-        next: "name llama-swap's config.yaml",
-      },
-    );
-  }
-  const [neuron = { name: "local", endpoint: "http://127.0.0.1:13131" }] = options.neurons;
-  return importLlamaSwap(document, neuron);
 }
 
 /** Writes the files into a directory, all or none, and never over one that is there. */
