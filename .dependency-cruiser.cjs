@@ -39,6 +39,7 @@ const ROOMS = {
     prove: ["search", "board"],
     explain: ["prove", "search", "board"],
   },
+  "controller/adopt": { imported: [], "llama-swap": ["imported"], helexa: ["imported"], peers: ["imported"] },
   neuron: { machine: [], model: [], residency: ["machine", "model"], launch: ["residency"] },
   worker: { engine: [], answer: ["engine"] },
 };

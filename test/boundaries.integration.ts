@@ -121,6 +121,22 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-controller-place-search", "src/controller/place/search/a.ts", "src/controller/place/prove/leaf.ts"],
   ["room-controller-place-prove", "src/controller/place/prove/a.ts", "src/controller/place/explain/leaf.ts"],
   ["room-controller-place-explain", "src/controller/place/explain/a.ts", "src/controller/place/leaf.ts"],
+  [
+    "room-controller-adopt-imported",
+    "src/controller/adopt/imported/a.ts",
+    "src/controller/adopt/peers/leaf.ts",
+  ],
+  [
+    "room-controller-adopt-llama-swap",
+    "src/controller/adopt/llama-swap/a.ts",
+    "src/controller/adopt/peers/leaf.ts",
+  ],
+  [
+    "room-controller-adopt-helexa",
+    "src/controller/adopt/helexa/a.ts",
+    "src/controller/adopt/llama-swap/leaf.ts",
+  ],
+  ["room-controller-adopt-peers", "src/controller/adopt/peers/a.ts", "src/controller/adopt/leaf.ts"],
   ["room-neuron-machine", "src/neuron/machine/a.ts", "src/neuron/model/leaf.ts"],
   ["room-neuron-model", "src/neuron/model/a.ts", "src/neuron/residency/leaf.ts"],
   ["room-neuron-residency", "src/neuron/residency/io/a.ts", "src/neuron/io/leaf.ts"],

@@ -1,6 +1,11 @@
 import type { ResidentModel, ModelSpec } from "../../protocol/neuron-api.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
-import { EMPTY_IMPORT, type ImportedFleet, type ImportNote, type WrittenModel } from "./import-report.ts";
+import {
+  EMPTY_IMPORT,
+  type ImportedFleet,
+  type ImportNote,
+  type WrittenModel,
+} from "./imported/import-report.ts";
 
 /** A neuron that answered, and what it holds. */
 export interface LiveNeuron {

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { importLive, type LiveNeuron } from "../../../src/controller/adopt/live.ts";
-import { EMPTY_IMPORT, type ImportedFleet } from "../../../src/controller/adopt/import-report.ts";
-import { shellWords } from "../../../src/controller/adopt/shell-words.ts";
-import { writeFleetToml } from "../../../src/controller/adopt/write-fleet-toml.ts";
+import { EMPTY_IMPORT, type ImportedFleet } from "../../../src/controller/adopt/imported/import-report.ts";
+import { shellWords } from "../../../src/controller/adopt/llama-swap/shell-words.ts";
+import { writeFleetToml } from "../../../src/controller/adopt/imported/write-fleet-toml.ts";
 import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 import { modelSpecSchema, type ModelSpec } from "../../../src/protocol/neuron-api.ts";

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { CortexError } from "../../../core/errors.ts";
 import { by } from "../../../core/order.ts";
-import type { StudioFile } from "../lm-studio.ts";
+import type { StudioFile } from "../peers/lm-studio.ts";
 
 /** The GGUF files of LM Studio's models folder: `publisher/repository/file.gguf`, and nothing deeper. */
 export async function studioFilesAt(directory: string): Promise<readonly StudioFile[]> {

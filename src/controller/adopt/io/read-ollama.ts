@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { request } from "undici";
 import { z } from "zod";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
-import type { NamedModelfile } from "../ollama.ts";
+import type { NamedModelfile } from "../peers/ollama.ts";
 
 const tagsSchema = z.looseObject({ models: z.array(z.looseObject({ name: z.string() })).default([]) });
 const shownSchema = z.looseObject({ modelfile: z.string() });

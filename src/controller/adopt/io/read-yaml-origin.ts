@@ -2,8 +2,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CortexError } from "../../../core/errors.ts";
 import { isRecord } from "../../../core/json.ts";
-import type { LocatedDocument } from "../located-document.ts";
-import { recogniseDocument, type DocumentKind } from "../recognise-document.ts";
+import type { LocatedDocument } from "../imported/located-document.ts";
+import { recogniseDocument, type DocumentKind } from "../peers/recognise-document.ts";
 import { readYaml } from "./read-yaml.ts";
 
 const FILE_OF: Readonly<Record<DocumentKind, string>> = {

@@ -1,7 +1,7 @@
 import type * as Yaml from "yaml";
 import { CortexError } from "../../../core/errors.ts";
 import type { KeyPath } from "../../../fleet/text/toml-locator.ts";
-import type { LocatedDocument } from "../located-document.ts";
+import type { LocatedDocument } from "../imported/located-document.ts";
 
 type YamlModule = typeof Yaml;
 

@@ -1,12 +1,17 @@
-import { isRecord } from "../../core/json.ts";
+import { isRecord } from "../../../core/json.ts";
 import {
   EMPTY_IMPORT,
   modelId,
   type ImportedFleet,
   type ImportNote,
   type WrittenModel,
-} from "./import-report.ts";
-import { noteAt, noteLostModel, type LocatedDocument, type NotedDocument } from "./located-document.ts";
+} from "../imported/import-report.ts";
+import {
+  noteAt,
+  noteLostModel,
+  type LocatedDocument,
+  type NotedDocument,
+} from "../imported/located-document.ts";
 
 type Block = Readonly<Record<string, unknown>>;
 

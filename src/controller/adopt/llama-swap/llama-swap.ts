@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { isTable } from "../../fleet/check/merge-fleet-files.ts";
-import { noteAt, type LocatedDocument } from "./located-document.ts";
+import { isTable } from "../../../fleet/check/merge-fleet-files.ts";
+import { noteAt, type LocatedDocument } from "../imported/located-document.ts";
 import type { SwapContext } from "./swap-context.ts";
 import { aliasNames, importSwapModel, type ImportedSwapModel } from "./swap-model.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type ImportedFleet,
   type ImportNote,
   type WrittenKey,
-} from "./import-report.ts";
+} from "../imported/import-report.ts";
 
 /** llama-swap's `config.yaml`: one machine, so its models become blocks and the machine one neuron. */
 export function importLlamaSwap(

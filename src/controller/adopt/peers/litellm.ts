@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { isRecord } from "../../core/json.ts";
-import { engineAddress } from "./engine-address.ts";
+import { isRecord } from "../../../core/json.ts";
+import { engineAddress } from "../imported/engine-address.ts";
 import {
   blockName,
   EMPTY_IMPORT,
@@ -8,8 +8,13 @@ import {
   type ImportedFleet,
   type WrittenKey,
   type WrittenModel,
-} from "./import-report.ts";
-import { noteAt, noteLostModel, type LocatedDocument, type NotedDocument } from "./located-document.ts";
+} from "../imported/import-report.ts";
+import {
+  noteAt,
+  noteLostModel,
+  type LocatedDocument,
+  type NotedDocument,
+} from "../imported/located-document.ts";
 
 type Block = Readonly<Record<string, unknown>>;
 

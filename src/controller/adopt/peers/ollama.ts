@@ -1,4 +1,9 @@
-import { EMPTY_IMPORT, type ImportedFleet, type ImportNote, type WrittenModel } from "./import-report.ts";
+import {
+  EMPTY_IMPORT,
+  type ImportedFleet,
+  type ImportNote,
+  type WrittenModel,
+} from "../imported/import-report.ts";
 
 /** A Modelfile, from a file or from a running Ollama, and what the model is called. */
 export interface NamedModelfile {

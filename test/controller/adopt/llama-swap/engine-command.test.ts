@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { readEngineCommand } from "../../../src/controller/adopt/engine-command.ts";
-import { shellWords } from "../../../src/controller/adopt/shell-words.ts";
+import { readEngineCommand } from "../../../../src/controller/adopt/llama-swap/engine-command.ts";
+import { shellWords } from "../../../../src/controller/adopt/llama-swap/shell-words.ts";
 
 describe("the word that is llama-server is found", () => {
   test.each([

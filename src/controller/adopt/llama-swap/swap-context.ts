@@ -1,4 +1,4 @@
-import type { NotedDocument } from "./located-document.ts";
+import type { NotedDocument } from "../imported/located-document.ts";
 
 /** A configuration of llama-swap on its way into fleet files. */
 export interface SwapContext extends NotedDocument {

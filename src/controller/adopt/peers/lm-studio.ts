@@ -1,5 +1,5 @@
-import { by } from "../../core/order.ts";
-import { EMPTY_IMPORT, modelId, type ImportedFleet, type ImportNote } from "./import-report.ts";
+import { by } from "../../../core/order.ts";
+import { EMPTY_IMPORT, modelId, type ImportedFleet, type ImportNote } from "../imported/import-report.ts";
 
 /** A GGUF below LM Studio's models folder, which is `publisher/repository/file.gguf`. */
 export interface StudioFile {

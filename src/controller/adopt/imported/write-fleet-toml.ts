@@ -1,5 +1,5 @@
-import { SCHEMA_PATH } from "../../fleet/schema/fleet-json-schema.ts";
-import { tomlKey, tomlValue } from "../../fleet/text/toml-value.ts";
+import { SCHEMA_PATH } from "../../../fleet/schema/fleet-json-schema.ts";
+import { tomlKey, tomlValue } from "../../../fleet/text/toml-value.ts";
 import type { ImportedFleet } from "./import-report.ts";
 
 /** Fleet files in the form in which a person keeps them. */

@@ -1,4 +1,4 @@
-import { isRecord } from "../../core/json.ts";
+import { isRecord } from "../../../core/json.ts";
 
 /** What a YAML document is, told by its content: file names say little (three systems call theirs config.yaml). */
 export type DocumentKind = "llama-swap" | "litellm" | "localai";

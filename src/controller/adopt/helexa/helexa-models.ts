@@ -1,5 +1,5 @@
-import type { ParsedFile } from "../../fleet/text/parse-fleet-file.ts";
-import type { ImportedFleet, ImportNote, WrittenModel } from "./import-report.ts";
+import type { ParsedFile } from "../../../fleet/text/parse-fleet-file.ts";
+import type { ImportedFleet, ImportNote, WrittenModel } from "../imported/import-report.ts";
 import { ForeignTable } from "./foreign-table.ts";
 
 /** The files of one helexa operator. */

@@ -1,7 +1,7 @@
-import { isTable } from "../../fleet/check/merge-fleet-files.ts";
-import { placeOfKey, type ParsedFile } from "../../fleet/text/parse-fleet-file.ts";
-import type { KeyPath } from "../../fleet/text/toml-locator.ts";
-import type { ImportNote } from "./import-report.ts";
+import { isTable } from "../../../fleet/check/merge-fleet-files.ts";
+import { placeOfKey, type ParsedFile } from "../../../fleet/text/parse-fleet-file.ts";
+import type { KeyPath } from "../../../fleet/text/toml-locator.ts";
+import type { ImportNote } from "../imported/import-report.ts";
 
 /**
  * A table of another system's file, read key by key. What nobody takes is a note in the end: nothing is left out

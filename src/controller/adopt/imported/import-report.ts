@@ -5,7 +5,7 @@ import type {
   keyBlockSchema,
   modelBlockSchema,
   neuronBlockSchema,
-} from "../../fleet/schema/fleet-schema.ts";
+} from "../../../fleet/schema/fleet-schema.ts";
 
 /** Something that fleet files cannot say, where it stood, and why. Never holds a secret. */
 export interface ImportNote {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { evictionTableSchema } from "../../fleet/schema/fleet-schema.ts";
+import { evictionTableSchema } from "../../../fleet/schema/fleet-schema.ts";
 import { importHelexaModels, type HelexaFiles } from "./helexa-models.ts";
 import {
   blockName,
@@ -8,7 +8,7 @@ import {
   type ImportNote,
   type WrittenKey,
   type WrittenNeuron,
-} from "./import-report.ts";
+} from "../imported/import-report.ts";
 import { ForeignTable } from "./foreign-table.ts";
 
 /** `cortex.toml`, `models.toml` and each machine's `neuron.toml` as one fleet. */

@@ -1,8 +1,8 @@
-import { isTable } from "../../fleet/check/merge-fleet-files.ts";
+import { isTable } from "../../../fleet/check/merge-fleet-files.ts";
 import { readEngineCommand, type EngineCommand } from "./engine-command.ts";
-import { modelId, type WrittenModel } from "./import-report.ts";
-import { engineAddress } from "./engine-address.ts";
-import { noteAt, noteLostModel } from "./located-document.ts";
+import { modelId, type WrittenModel } from "../imported/import-report.ts";
+import { engineAddress } from "../imported/engine-address.ts";
+import { noteAt, noteLostModel } from "../imported/located-document.ts";
 import type { SwapContext } from "./swap-context.ts";
 
 interface SwapModel {
