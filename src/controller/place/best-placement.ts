@@ -5,7 +5,7 @@ import { exactSearch } from "./prove/exact-search.ts";
 import { gapOf, optimal } from "./prove/gap.ts";
 import type { PlacementProblem } from "./board/problem.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "./search/strategies.ts";
-import { settledBoard } from "./search/settle.ts";
+import { replayedBoard } from "./search/replay.ts";
 import { costOf, tiersOf } from "./board/tiers.ts";
 import { suggestedBoard } from "./search/suggestion.ts";
 import type { PlacementGap, PlacementHint, SuggestedCopy } from "./board/placement.ts";
@@ -17,7 +17,7 @@ export interface SearchResult {
 }
 
 /** Fleets up to this size are searched to the end, as far as the number of nodes allows. */
-const EXACT_DEMANDS = 24;
+const EXACT_APPLICANTS = 24;
 const EXACT_DEVICES = 24;
 const EXACT_NODES = 30_000;
 /** When nobody asks for a proof, a short search still mends what the heuristics missed. */
@@ -43,7 +43,7 @@ export function searchPlacement(
 ): SearchResult {
   const found = ownSearch(problem, options);
   const { tiers, copies } = options.proof ?? { tiers: [], copies: -1 };
-  const isProved = copies === problem.demands.length && compareCosts(tiersOf(found.board), tiers) <= 0;
+  const isProved = copies === problem.applicants.length && compareCosts(tiersOf(found.board), tiers) <= 0;
   return isProved ? { ...found, gap: provedGap(found.board, "highs") } : found;
 }
 
@@ -51,12 +51,12 @@ function ownSearch(
   problem: PlacementProblem,
   options: { readonly prove: boolean } & PlacementHint,
 ): SearchResult {
-  const isLarge = problem.neurons.length * problem.demands.length > LARGE;
+  const isLarge = problem.neurons.length * problem.applicants.length > LARGE;
   const own = bestStrategy(problem, isLarge);
   const { board, style, cost, gap } =
     options.suggestion === undefined ? own : betterOf(own, suggested(problem, options.suggestion));
   if (isAllClear(cost) || isLarge) return { board, style, gap };
-  if (problem.demands.length > EXACT_DEMANDS || problem.devices.length > EXACT_DEVICES)
+  if (problem.applicants.length > EXACT_APPLICANTS || problem.devices.length > EXACT_DEVICES)
     return { board, style, gap: gapOf(board, options) };
   const nodes = options.prove ? EXACT_NODES : BRIEF_NODES;
   const exact = exactSearch(problem, { nodes, incumbent: board });
@@ -68,7 +68,7 @@ function ownSearch(
 }
 
 function suggested(problem: PlacementProblem, copies: readonly SuggestedCopy[]): Candidate {
-  const board = settledBoard(suggestedBoard(problem, copies));
+  const board = replayedBoard(suggestedBoard(problem, copies));
   return { board, style: "tight", cost: costOf(board), gap: gapOf(board, { prove: true }) };
 }
 
@@ -96,8 +96,10 @@ function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly St
   if (!isLarge) return STRATEGIES;
   const { places, free } = new Board(problem);
   const neededMib = places.reduce(
-    (total, place, demand) =>
-      place === undefined ? total + (problem.models[problem.demands[demand]?.model ?? -1]?.mib ?? 0) : total,
+    (total, place, applicant) =>
+      place === undefined
+        ? total + (problem.models[problem.applicants[applicant]?.model ?? -1]?.mib ?? 0)
+        : total,
     0,
   );
   const load = neededMib / free.reduce((total, mib) => total + Math.max(0, mib), 1);

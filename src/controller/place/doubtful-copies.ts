@@ -15,7 +15,7 @@ export function placeWithoutDoubt(input: PlacementInput): Placement {
   let current = input;
   let placement = placeModels(input);
   let withheld: readonly UnknownCopy[] = [];
-  // Each turn withholds a copy more, so there is a last one.
+  // Each round withholds a copy more, so there is a last one.
   for (;;) {
     const more = doubtfulCopies(current, placement, withheld);
     if (more.length === 0) return { ...placement, unknown: joinUnknown(placement.unknown, withheld) };

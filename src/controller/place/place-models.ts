@@ -23,7 +23,7 @@ import type {
 import { explainUnplaced, type UnplacedQuestion } from "./explain/unplaced.ts";
 
 /*
- * Where declared copies go. Strictly in this order: hard constraints; the demand of higher classes; as few moves of
+ * Where declared copies go. Strictly in this order: hard constraints; what higher classes ask for; as few moves of
  * loaded copies as possible; room for models on demand; the place with the most free memory. The same input always
  * gives the same placement, in whatever order it arrives.
  *
@@ -78,33 +78,33 @@ class Answer {
 
   #assignments(): Assignment[] {
     const { models } = this.#problem;
-    return models.flatMap(({ demands, id }) => {
+    return models.flatMap(({ applicants, id }) => {
       const origins = this.#originsOf(id);
-      return demands.flatMap((demand) => {
-        const place = this.#board.places[demand];
-        return place === undefined ? [] : [this.#assignment(demand, { place, origins })];
+      return applicants.flatMap((applicant) => {
+        const place = this.#board.places[applicant];
+        return place === undefined ? [] : [this.#assignment(applicant, { place, origins })];
       });
     });
   }
 
   #assignment(
-    demand: number,
+    applicant: number,
     { place, origins }: { readonly place: Place; readonly origins: string[] },
   ): Assignment {
-    const model = this.#board.modelOf(demand);
-    const status = this.#statusOf(demand, place);
-    const home = this.#problem.demands[demand]?.home ?? null;
+    const model = this.#board.modelOf(applicant);
+    const status = this.#statusOf(applicant, place);
+    const home = this.#problem.applicants[applicant]?.home ?? null;
     const leaves = home === null ? origins.shift() : home.copy.neuron.name;
     const moves = status === "moved" || (status === "new" && leaves !== undefined);
     const explain = (): Assignment["reason"] =>
-      reasonFor(this.#board, demand, {
+      reasonFor(this.#board, applicant, {
         style: this.#found.style,
-        displaces: this.#displacedBy(demand),
+        displaces: this.#displacedBy(applicant),
         room: (this.#room ??= new OnDemandRoom(this.#board)),
       });
     return {
       modelId: model.id,
-      ordinal: this.#problem.demands[demand]?.ordinal ?? 0,
+      ordinal: this.#problem.applicants[applicant]?.ordinal ?? 0,
       neuron: this.#neuronName(place),
       devices: place.devices.map((device) => this.#problem.devices[device]?.index ?? -1),
       deviceMib: place.mib,
@@ -118,10 +118,10 @@ class Answer {
     };
   }
 
-  #statusOf(demand: number, place: Place): Assignment["status"] {
-    const home = this.#problem.demands[demand]?.home ?? null;
+  #statusOf(applicant: number, place: Place): Assignment["status"] {
+    const home = this.#problem.applicants[applicant]?.home ?? null;
     if (home === null) return "new";
-    if (at(this.#board.untouched, demand) === 1) return home.current ? "kept" : "outdated";
+    if (at(this.#board.untouched, applicant) === 1) return home.current ? "kept" : "outdated";
     return place.neuron === home.place.neuron && !home.current ? "renewed" : "moved";
   }
 
@@ -134,14 +134,14 @@ class Answer {
   }
 
   #arrivals(): Arrival[] {
-    const { places, untouched, turn } = this.#board;
+    const { places, untouched, rank } = this.#board;
     return places
-      .flatMap((place, demand) =>
-        place === undefined || at(untouched, demand) === 1 ? [] : [{ place, demand }],
+      .flatMap((place, applicant) =>
+        place === undefined || at(untouched, applicant) === 1 ? [] : [{ place, applicant }],
       )
-      .sort((left, right) => at(turn, left.demand) - at(turn, right.demand))
-      .map(({ place, demand }) => ({
-        modelId: this.#board.modelOf(demand).id,
+      .sort((left, right) => at(rank, left.applicant) - at(rank, right.applicant))
+      .map(({ place, applicant }) => ({
+        modelId: this.#board.modelOf(applicant).id,
         neuron: this.#neuronName(place),
         shares: new Map(
           place.devices.map((device, position) => [
@@ -153,14 +153,14 @@ class Answer {
   }
 
   #displacedCopies(): Departure[] {
-    return this.#problem.demands.flatMap(({ home }, demand) => {
-      if (home === null || at(this.#board.untouched, demand) === 1) return [];
+    return this.#problem.applicants.flatMap(({ home }, applicant) => {
+      if (home === null || at(this.#board.untouched, applicant) === 1) return [];
       // New settings have to be loaded anyway; only a copy that found no place again gives way.
-      if (!home.current && this.#board.places[demand] !== undefined) return [];
-      const beneficiary = this.#beneficiary(demand, home.place);
+      if (!home.current && this.#board.places[applicant] !== undefined) return [];
+      const beneficiary = this.#beneficiary(applicant, home.place);
       return [
         {
-          modelId: this.#board.modelOf(demand).id,
+          modelId: this.#board.modelOf(applicant).id,
           neuron: home.copy.neuron.name,
           inFavourOf: this.#modelId(beneficiary),
         },
@@ -169,17 +169,17 @@ class Answer {
   }
 
   /** The copy for which this one left its home: as the search noted it, else the largest that came there instead. */
-  #beneficiary(demand: number, home: Place): number {
-    const noted = at(this.#board.copyLeftFor, demand);
+  #beneficiary(applicant: number, home: Place): number {
+    const noted = at(this.#board.copyLeftFor, applicant);
     if (noted !== -1) return noted;
     const { hosted, untouched } = this.#board;
     const newcomers = (hosted[home.neuron] ?? [])
-      .filter((other) => at(untouched, other) === 0 && other !== demand)
+      .filter((other) => at(untouched, other) === 0 && other !== applicant)
       .filter((other) => this.#board.places[other]?.devices.some((device) => home.devices.includes(device)))
       .toSorted(
         (left, right) => this.#board.modelOf(right).mib - this.#board.modelOf(left).mib || left - right,
       );
-    return newcomers[0] ?? demand;
+    return newcomers[0] ?? applicant;
   }
 
   #displacedGuests(): Departure[] {
@@ -190,30 +190,33 @@ class Answer {
     });
   }
 
-  #displacedBy(demand: number): string[] {
-    const neuron = this.#board.places[demand]?.neuron;
-    const copies = this.#problem.demands.flatMap(({ home }, other) =>
-      home?.place.neuron === neuron && at(this.#board.copyLeftFor, other) === demand
+  #displacedBy(applicant: number): string[] {
+    const neuron = this.#board.places[applicant]?.neuron;
+    const copies = this.#problem.applicants.flatMap(({ home }, other) =>
+      home?.place.neuron === neuron && at(this.#board.copyLeftFor, other) === applicant
         ? [this.#modelId(other)]
         : [],
     );
     const guests = this.#problem.guests.flatMap(({ modelId, place }, guest) =>
-      place.neuron === neuron && at(this.#board.guestLeftFor, guest) === demand ? [modelId] : [],
+      place.neuron === neuron && at(this.#board.guestLeftFor, guest) === applicant ? [modelId] : [],
     );
     return [...copies, ...guests].sort(compareText);
   }
 
   /** What found no place may still be on a neuron that does not answer; only the rest is known to be missing. */
   #explanations(): UnplacedExplanation[] {
-    const { models, demands } = this.#problem;
+    const { models, applicants } = this.#problem;
     const unplaced = models.flatMap((model, number) => {
-      const without = model.demands.filter((demand) => this.#board.places[demand] === undefined).length;
-      const outdated = model.demands.filter(
-        (demand) => at(this.#board.untouched, demand) === 1 && demands[demand]?.home?.current === false,
+      const without = model.applicants.filter(
+        (applicant) => this.#board.places[applicant] === undefined,
+      ).length;
+      const outdated = model.applicants.filter(
+        (applicant) =>
+          at(this.#board.untouched, applicant) === 1 && applicants[applicant]?.home?.current === false,
       ).length;
       // What was seen somewhere and lost its place is not in doubt: it is missing.
-      const unseen = model.demands.filter(
-        (demand) => this.#board.places[demand] === undefined && demands[demand]?.home === null,
+      const unseen = model.applicants.filter(
+        (applicant) => this.#board.places[applicant] === undefined && applicants[applicant]?.home === null,
       ).length;
       const missing = without - this.#claim(number, unseen);
       return missing + outdated === 0 ? [] : [{ model, missing, outdated }];
@@ -259,7 +262,7 @@ class Answer {
     return this.#problem.neurons[place.neuron]?.name ?? "";
   }
 
-  #modelId(demand: number): string {
-    return demand === -1 ? "" : this.#board.modelOf(demand).id;
+  #modelId(applicant: number): string {
+    return applicant === -1 ? "" : this.#board.modelOf(applicant).id;
   }
 }

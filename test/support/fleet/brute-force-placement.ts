@@ -29,7 +29,7 @@ interface CopyPlace {
 }
 
 /** What is decided of a copy, and when: of a wide one first whether it stays, and later where it goes. */
-interface Turn {
+interface Question {
   readonly index: number;
   readonly asks: "stay" | "place" | "both";
 }
@@ -37,7 +37,7 @@ interface Turn {
 class BruteForce {
   readonly #sketch: FleetSketch;
   readonly #copies: readonly Copy[];
-  readonly #turns: readonly Turn[];
+  readonly #questions: readonly Question[];
   readonly #classes: readonly number[];
   readonly #free: number[][];
   readonly #at: (number | null)[];
@@ -52,7 +52,7 @@ class BruteForce {
       isWide: isWide(copy),
       isLoaded: copy.home !== null,
     }));
-    this.#turns = [
+    this.#questions = [
       ...all.filter((copy) => !copy.isWide).map(({ index }) => ({ index, asks: "both" as const })),
       ...all
         .filter((copy) => copy.isWide && copy.isLoaded)
@@ -70,11 +70,11 @@ class BruteForce {
     return this.#best ?? [];
   }
 
-  #place(turn: number): void {
-    const question = this.#turns[turn];
+  #place(rank: number): void {
+    const question = this.#questions[rank];
     if (question === undefined) this.#compare();
-    else if (this.#at[question.index] === null) this.#branch(turn, question);
-    else this.#place(turn + 1);
+    else if (this.#at[question.index] === null) this.#branch(rank, question);
+    else this.#place(rank + 1);
   }
 
   #compare(): void {
@@ -82,14 +82,14 @@ class BruteForce {
     if (this.#best === undefined || isLess(score, this.#best)) this.#best = score;
   }
 
-  #branch(turn: number, { index, asks }: Turn): void {
+  #branch(rank: number, { index, asks }: Question): void {
     const copy = this.#copies[index] as Copy;
     const { home, model } = copy;
     if (asks !== "place" && home !== null && this.#fits(home.neuron, home.devices, home.mib))
-      this.#with(turn, { ...home, moved: false });
+      this.#with(rank, { ...home, moved: false });
     if (home !== null && model.protect === true) return;
-    if (asks !== "stay") for (const place of this.#placesFor(copy)) this.#with(turn, place);
-    this.#place(turn + 1);
+    if (asks !== "stay") for (const place of this.#placesFor(copy)) this.#with(rank, place);
+    this.#place(rank + 1);
   }
 
   /** As far as memory allows. */
@@ -117,14 +117,14 @@ class BruteForce {
     return places;
   }
 
-  #with(turn: number, place: CopyPlace): void {
-    const { index } = this.#turns[turn] as Turn;
+  #with(rank: number, place: CopyPlace): void {
+    const { index } = this.#questions[rank] as Question;
     const free = this.#free[place.neuron] as number[];
     for (const [position, device] of place.devices.entries())
       free[device] = (free[device] ?? 0) - (place.mib[position] ?? 0);
     this.#at[index] = place.neuron;
     this.#moved[index] = place.moved;
-    this.#place(turn + 1);
+    this.#place(rank + 1);
     this.#at[index] = null;
     this.#moved[index] = false;
     for (const [position, device] of place.devices.entries())

@@ -18,35 +18,35 @@ export class Board {
   /** The most that is free on one device of each neuron. */
   readonly largestFree: Int32Array;
   readonly byFree: FreeIndex;
-  /** By demand; undefined while it has no place. */
+  /** By applicant; undefined while it has no place. */
   readonly places: (Place | undefined)[];
-  /** By demand: 1 while the copy stays exactly as it is loaded. */
+  /** By applicant: 1 while the copy stays exactly as it is loaded. */
   readonly untouched: Uint8Array;
   /** By guest: 1 once it was asked to leave. */
   readonly evicted: Uint8Array;
-  /** The demand for which a guest or a present copy left its place: by guest, by demand; -1 for none. */
+  /** The applicant for which a guest or a present copy left its place: by guest, by applicant; -1 for none. */
   readonly guestLeftFor: Int32Array;
   readonly copyLeftFor: Int32Array;
-  /** Demands by neuron. */
+  /** Applicants by neuron. */
   readonly hosted: number[][];
   readonly guestsAt: readonly (readonly number[])[];
-  /** When each demand was placed, to load them in an order in which they fit. */
-  readonly turn: Int32Array;
-  #turns = 0;
+  /** When each applicant was placed, to load them in an order in which they fit. */
+  readonly rank: Int32Array;
+  #placed = 0;
 
   constructor(problem: PlacementProblem) {
-    const { devices, neurons, demands, guests } = problem;
+    const { devices, neurons, applicants, guests } = problem;
     this.problem = problem;
     this.free = Int32Array.from(devices, ({ roomMib }) => roomMib);
     this.roomy = Int32Array.from(this.free);
     this.byFree = new FreeIndex(this.free);
     this.largestFree = new Int32Array(neurons.length);
-    this.places = demands.map(() => undefined);
-    this.untouched = new Uint8Array(demands.length);
+    this.places = applicants.map(() => undefined);
+    this.untouched = new Uint8Array(applicants.length);
     this.evicted = new Uint8Array(guests.length);
     this.guestLeftFor = new Int32Array(guests.length).fill(-1);
-    this.copyLeftFor = new Int32Array(demands.length).fill(-1);
-    this.turn = new Int32Array(demands.length);
+    this.copyLeftFor = new Int32Array(applicants.length).fill(-1);
+    this.rank = new Int32Array(applicants.length);
     this.hosted = neurons.map(() => []);
     const guestsAt: number[][] = neurons.map(() => []);
     for (const [number, { place }] of guests.entries()) {
@@ -55,49 +55,50 @@ export class Board {
     }
     this.guestsAt = guestsAt;
     for (const neuron of neurons.keys()) this.#refresh(neuron);
-    for (const [demand, { home }] of demands.entries()) if (home !== null) this.stay(demand, home.place);
+    for (const [applicant, { home }] of applicants.entries())
+      if (home !== null) this.stay(applicant, home.place);
   }
 
   /** Another board with the same placement. */
-  copy(): Board {
-    const copy = new Board(this.problem);
-    for (const demand of copy.places.keys()) copy.lift(demand);
-    const inTurn = [...this.places.keys()].sort((left, right) => at(this.turn, left) - at(this.turn, right));
-    for (const demand of inTurn) {
-      const place = this.places[demand];
-      if (place !== undefined) copy.putBack(demand, place, at(this.untouched, demand));
+  clone(): Board {
+    const clone = new Board(this.problem);
+    for (const applicant of clone.places.keys()) clone.lift(applicant);
+    const inOrder = [...this.places.keys()].sort((left, right) => at(this.rank, left) - at(this.rank, right));
+    for (const applicant of inOrder) {
+      const place = this.places[applicant];
+      if (place !== undefined) clone.putBack(applicant, place, at(this.untouched, applicant));
     }
-    copy.copyLeftFor.set(this.copyLeftFor);
+    clone.copyLeftFor.set(this.copyLeftFor);
     for (const [guest, isEvicted] of this.evicted.entries())
-      if (isEvicted === 1) copy.evict(guest, at(this.guestLeftFor, guest));
-    return copy;
+      if (isEvicted === 1) clone.evict(guest, at(this.guestLeftFor, guest));
+    return clone;
   }
 
   /** Leaves a present copy as it is loaded. */
-  stay(demand: number, home: Place): void {
-    this.put(demand, home);
-    this.untouched[demand] = 1;
+  stay(applicant: number, home: Place): void {
+    this.put(applicant, home);
+    this.untouched[applicant] = 1;
   }
 
-  put(demand: number, place: Place): void {
-    this.places[demand] = place;
-    this.untouched[demand] = 0;
-    this.turn[demand] = this.#turns;
-    this.#turns += 1;
-    this.hosted[place.neuron]?.push(demand);
+  put(applicant: number, place: Place): void {
+    this.places[applicant] = place;
+    this.untouched[applicant] = 0;
+    this.rank[applicant] = this.#placed;
+    this.#placed += 1;
+    this.hosted[place.neuron]?.push(applicant);
     this.#shiftFree(place, -1);
     this.#shift(this.roomy, place, -1);
     this.#refresh(place.neuron);
   }
 
   /** Takes a copy off its place and returns the place. */
-  lift(demand: number): Place | undefined {
-    const place = this.places[demand];
+  lift(applicant: number): Place | undefined {
+    const place = this.places[applicant];
     if (place === undefined) return undefined;
-    this.places[demand] = undefined;
-    this.untouched[demand] = 0;
+    this.places[applicant] = undefined;
+    this.untouched[applicant] = 0;
     const hosted = this.hosted[place.neuron] ?? [];
-    hosted.splice(hosted.indexOf(demand), 1);
+    hosted.splice(hosted.indexOf(applicant), 1);
     this.#shiftFree(place, 1);
     this.#shift(this.roomy, place, 1);
     this.#refresh(place.neuron);
@@ -105,9 +106,9 @@ export class Board {
   }
 
   /** Undoes a `lift`. */
-  putBack(demand: number, place: Place, wasUntouched: number): void {
-    this.put(demand, place);
-    this.untouched[demand] = wasUntouched;
+  putBack(applicant: number, place: Place, wasUntouched: number): void {
+    this.put(applicant, place);
+    this.untouched[applicant] = wasUntouched;
   }
 
   evict(guest: number, inFavourOf: number): void {
@@ -121,12 +122,12 @@ export class Board {
   /** Whether the neuron has, or is to have, a copy of the model. */
   hosts(model: ProblemModel, neuron: number): boolean {
     if (model.closed.has(neuron)) return true;
-    for (const demand of model.demands) if (this.places[demand]?.neuron === neuron) return true;
+    for (const applicant of model.applicants) if (this.places[applicant]?.neuron === neuron) return true;
     return false;
   }
 
-  modelOf(demand: number): ProblemModel {
-    return this.problem.models[this.problem.demands[demand]?.model ?? -1] as ProblemModel;
+  modelOf(applicant: number): ProblemModel {
+    return this.problem.models[this.problem.applicants[applicant]?.model ?? -1] as ProblemModel;
   }
 
   /** The split that the neuron would make on these devices now. */

@@ -20,9 +20,9 @@ export interface ChoiceOptions {
 }
 
 /** The best place that is free, on any neuron that may hold the copy. */
-export function bestChoice(board: Board, demand: number, options: ChoiceOptions): Choice | undefined {
-  const model = board.modelOf(demand);
-  const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
+export function bestChoice(board: Board, applicant: number, options: ChoiceOptions): Choice | undefined {
+  const model = board.modelOf(applicant);
+  const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
   // A model of unknown size takes what it takes: it is safest where most is free.
   const style = model.sizeKnown ? options.style : "spread";
   const copy = { model, ordinal, style };

@@ -8,8 +8,8 @@ export interface Holder {
   readonly priority: number;
   readonly place: Place;
   readonly kind: "copy" | "guest" | "protected" | "loaded_by_hand";
-  /** The demand it is, for a declared copy. */
-  readonly demand: number | undefined;
+  /** The applicant it is, for a declared copy. */
+  readonly applicant: number | undefined;
 }
 
 /** What a neuron could give to a model if all gave way that would have to. */
@@ -27,21 +27,21 @@ export interface MemoryRoom {
 /** Everybody on a neuron, the largest first. */
 export function holdersOn(board: Board, neuron: number): Holder[] {
   const { problem } = board;
-  const copies = (board.hosted[neuron] ?? []).flatMap((demand): Holder[] => {
-    const place = board.places[demand];
-    const { id: modelId, priority } = board.modelOf(demand);
-    const isFixed = problem.demands[demand]?.movable === false;
+  const copies = (board.hosted[neuron] ?? []).flatMap((applicant): Holder[] => {
+    const place = board.places[applicant];
+    const { id: modelId, priority } = board.modelOf(applicant);
+    const isFixed = problem.applicants[applicant]?.movable === false;
     const kind = isFixed ? ("protected" as const) : ("copy" as const);
-    return place === undefined ? [] : [{ modelId, priority, place, kind, demand }];
+    return place === undefined ? [] : [{ modelId, priority, place, kind, applicant }];
   });
   const guests = (board.guestsAt[neuron] ?? []).flatMap((guest): Holder[] => {
     const entry = problem.guests[guest];
     if (entry === undefined || at(board.evicted, guest) === 1) return [];
-    return [{ ...entry, kind: "guest", demand: undefined }];
+    return [{ ...entry, kind: "guest", applicant: undefined }];
   });
   const fixed = problem.fixed
     .filter(({ place }) => place.neuron === neuron)
-    .map(({ because, ...tenant }): Holder => ({ ...tenant, kind: because, demand: undefined }));
+    .map(({ because, ...tenant }): Holder => ({ ...tenant, kind: because, applicant: undefined }));
   return [...copies, ...guests, ...fixed].sort(
     (left, right) => heldBy(right) - heldBy(left) || compareText(left.modelId, right.modelId),
   );
@@ -96,10 +96,10 @@ function obtainableOn(board: Board, model: ProblemModel, neuron: number): (devic
     for (const [position, device] of place.devices.entries())
       returned.set(device, (returned.get(device) ?? 0) + (place.mib[position] ?? 0));
   };
-  for (const demand of board.hosted[neuron] ?? []) {
-    const place = board.places[demand];
+  for (const applicant of board.hosted[neuron] ?? []) {
+    const place = board.places[applicant];
     const yields =
-      board.modelOf(demand).priority < model.priority && problem.demands[demand]?.movable === true;
+      board.modelOf(applicant).priority < model.priority && problem.applicants[applicant]?.movable === true;
     if (yields && place !== undefined) giveBack(place);
   }
   for (const guest of board.guestsAt[neuron] ?? []) {

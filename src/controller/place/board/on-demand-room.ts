@@ -4,7 +4,7 @@ import type { Place, ProblemModel, ProblemNeuron } from "./problem.ts";
 
 /*
  * Room for models on demand. They have no copies to place, but a resident that takes the last place where one of
- * them fits makes it unservable for as long as the resident stays. So it is counted, for each kind of demand, on how
+ * them fits makes it unservable for as long as the resident stays. So it is counted, for each kind of model, on how
  * many neurons it fits beside the declared copies (guests make way), and a place is marked down by the kinds that
  * would lose their last.
  */

@@ -49,20 +49,20 @@ export interface ProblemModel {
   readonly mib: number;
   readonly sizeKnown: boolean;
   readonly floorMib: number;
-  /** 1 for each neuron that may hold it as far as memory allows. Models with the same demands share the array. */
+  /** 1 for each neuron that may hold it as far as memory allows. Models with the same requirements share the array. */
   readonly open: Uint8Array;
   readonly openCount: number;
   readonly hash: number;
-  /** Its copies, as numbers of the problem's demands. */
-  readonly demands: number[];
+  /** Its copies, as numbers of the problem's applicants. */
+  readonly applicants: number[];
   /** Neurons on which a copy stays that the plan does not manage: there is no room for another. */
   readonly closed: ReadonlySet<number>;
   /** Where a copy leaves or is renewed, its devices are tried first. */
   readonly preferred: ReadonlyMap<number, readonly number[]>;
 }
 
-/** One copy that is to be placed or kept. */
-export interface Demand {
+/** One wanted copy that asks for a place, or to keep the one it has. */
+export interface Applicant {
   readonly model: number;
   readonly ordinal: number;
   /** Where it is loaded now. */
@@ -71,7 +71,7 @@ export interface Demand {
   readonly movable: boolean;
 }
 
-/** A model on demand that is loaded now and may be asked to leave. */
+/** A present copy of a model on demand: it has a place, and may be asked to leave it. */
 export interface Guest {
   readonly modelId: string;
   readonly priority: number;
@@ -94,14 +94,14 @@ export interface PlacementProblem {
   /** Every device of a neuron on its own, by neuron. */
   readonly singles: readonly (readonly (readonly number[])[])[];
   readonly models: readonly ProblemModel[];
-  readonly demands: readonly Demand[];
+  readonly applicants: readonly Applicant[];
   readonly guests: readonly Guest[];
   readonly fixed: readonly FixedTenant[];
   /** Models on demand: room should be left for them. */
   readonly onDemand: readonly ProblemModel[];
   /** Everything that is loaded, by model. */
   readonly copiesOf: ReadonlyMap<string, readonly JudgedCopy[]>;
-  /** Copies that may be on silent neurons and are therefore not demanded. */
+  /** Copies that may be on silent neurons and are therefore no applicants. */
   readonly claimed: readonly UnknownCopy[];
 }
 
@@ -117,7 +117,7 @@ class ProblemBuilder {
   readonly #held = new Map<string, ReadonlyMap<string, Shares>>();
   readonly #openSets = new Map<string, OpenSet>();
   readonly #silent: readonly NeuronBlock[];
-  readonly #demands: Demand[] = [];
+  readonly #applicants: Applicant[] = [];
   readonly #claimed: UnknownCopy[] = [];
 
   constructor(input: PlacementInput) {
@@ -148,7 +148,7 @@ class ProblemBuilder {
         Array.from({ length: deviceCount }, (_, position) => [firstDevice + position]),
       ),
       models,
-      demands: this.#demands,
+      applicants: this.#applicants,
       guests: this.#guests(),
       fixed,
       onDemand,
@@ -172,7 +172,7 @@ class ProblemBuilder {
       open,
       openCount,
       hash: stableHash(id),
-      demands: [],
+      applicants: [],
       closed: new Set(copies.filter(isLeftAlone).flatMap((copy) => this.#placeOf(copy)?.neuron ?? [])),
       preferred: this.#preferredDevices(copies, width),
     };
@@ -188,24 +188,24 @@ class ProblemBuilder {
       const place = this.#placeOf(copy);
       if (place === undefined) continue;
       const current = copy.standing.kind === "kept" && copy.standing.current;
-      this.#demand(model, {
+      this.#applicant(model, {
         model: number,
         home: { place, current, copy },
         movable: !protect,
-        ordinal: model.demands.length,
+        ordinal: model.applicants.length,
       });
     }
     const missing = replicas - present.length;
     const claims = desired.block.pinned_on.length > 0 ? this.#claim(desired, missing) : 0;
     for (let ordinal = present.length + claims; ordinal < replicas; ordinal += 1) {
-      this.#demand(model, { model: number, home: null, movable: true, ordinal });
+      this.#applicant(model, { model: number, home: null, movable: true, ordinal });
     }
     return model;
   }
 
-  #demand(model: ProblemModel, demand: Demand): void {
-    model.demands.push(this.#demands.length);
-    this.#demands.push(demand);
+  #applicant(model: ProblemModel, applicant: Applicant): void {
+    model.applicants.push(this.#applicants.length);
+    this.#applicants.push(applicant);
   }
 
   /**
@@ -362,7 +362,7 @@ interface OpenSet {
 
 const isLeftAlone = ({ standing }: JudgedCopy): boolean => standing.kind === "left_alone";
 
-/** Undefined for copies that may be asked to leave, leave anyway, or are demands of their own. */
+/** Undefined for copies that may be asked to leave, leave anyway, or are applicants themselves. */
 function fixedBecause({ standing, resident, model }: JudgedCopy): FixedTenant["because"] | undefined {
   if (standing.kind === "left_alone") return "loaded_by_hand";
   if (standing.kind !== "on_demand") return undefined;

@@ -45,12 +45,12 @@ export function tiersOf(board: Board): number[] {
     const position = (offsets.get(priority) ?? 0) + tier;
     cost[position] = (cost[position] ?? 0) + amount;
   };
-  for (const { demands, priority } of problem.models) {
-    const missing = demands.filter((demand) => board.places[demand] === undefined);
+  for (const { applicants, priority } of problem.models) {
+    const missing = applicants.filter((applicant) => board.places[applicant] === undefined);
     add(priority, TIER.missing, missing.length);
-    add(priority, TIER.without, missing.length === demands.length && missing.length > 0 ? 1 : 0);
-    for (const demand of demands) {
-      const { tier, amount } = fateOf(board, demand);
+    add(priority, TIER.without, missing.length === applicants.length && missing.length > 0 ? 1 : 0);
+    for (const applicant of applicants) {
+      const { tier, amount } = fateOf(board, applicant);
       add(priority, tier, amount);
     }
   }
@@ -67,12 +67,12 @@ export function tiersOf(board: Board): number[] {
 }
 
 /** What has become of a copy that was loaded; nothing to count for one that was not. */
-function fateOf(board: Board, demand: number): { readonly tier: number; readonly amount: number } {
-  const home = board.problem.demands[demand]?.home ?? null;
+function fateOf(board: Board, applicant: number): { readonly tier: number; readonly amount: number } {
+  const home = board.problem.applicants[applicant]?.home ?? null;
   if (home === null) return { tier: TIER.lost, amount: 0 };
-  const place = board.places[demand];
+  const place = board.places[applicant];
   if (place === undefined) return { tier: TIER.lost, amount: 1 };
-  if (at(board.untouched, demand) === 0) return { tier: TIER.moved, amount: moveCost(home, place) };
+  if (at(board.untouched, applicant) === 0) return { tier: TIER.moved, amount: moveCost(home, place) };
   return { tier: TIER.outdated, amount: home.current ? 0 : 1 };
 }
 

@@ -94,7 +94,7 @@ function blocker(
     mib: heldBy(holder),
     priority: holder.priority,
     because: becauseOf(holder, model.priority),
-    largestHoleMib: holder.demand === undefined ? null : largestHole(board, holder.demand),
+    largestHoleMib: holder.applicant === undefined ? null : largestHole(board, holder.applicant),
   };
 }
 
@@ -105,9 +105,9 @@ function becauseOf(holder: Holder, priority: number): Blocker["because"] {
 }
 
 /** The most that is free in one place for this copy elsewhere; null when it would fit there. */
-function largestHole(board: Board, demand: number): number | null {
-  const model = board.modelOf(demand);
-  const home = board.places[demand]?.neuron;
+function largestHole(board: Board, applicant: number): number | null {
+  const model = board.modelOf(applicant);
+  const home = board.places[applicant]?.neuron;
   let largest = 0;
   for (const neuron of model.open.keys()) {
     if (at(model.open, neuron) === 0 || neuron === home || board.hosts(model, neuron)) continue;

@@ -9,7 +9,7 @@ import type { Conflict, FileLine } from "../board/placement.ts";
  * Which declared models cannot be resident together: a deletion filter. From all models that may hold their place
  * against this one, one after another is left out and the rest placed again on an empty fleet; where the rest still
  * does not fit, the model was not to blame and stays out. What remains is irreducible: without any one of them the
- * others fit. Then each line that narrows these models is lifted in turn, to see which of them matter.
+ * others fit. Then each line that narrows these models is lifted on its own, to see which of them matter.
  */
 
 /** Beyond these the filter would take too long to be worth it. */
@@ -23,7 +23,7 @@ interface Wanted {
   readonly copies: number;
 }
 
-const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.demands.length });
+const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.applicants.length });
 
 /** Null when all fit together (loaded copies that must not move are in the way), or the fleet is too large to tell. */
 export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
@@ -100,7 +100,7 @@ export function fitTogether(problem: PlacementProblem, wanted: readonly Wanted[]
   for (const strategy of STRATEGIES.slice(1, 3)) {
     if (isWhole(runStrategy(reduced, strategy).places)) return true;
   }
-  if (reduced.demands.length > PROVABLE_COPIES) return false;
+  if (reduced.applicants.length > PROVABLE_COPIES) return false;
   return isWhole(exactSearch(reduced, { nodes: PROOF_NODES }).board.places);
 }
 
@@ -115,13 +115,13 @@ function isTooMuch(problem: PlacementProblem, wanted: readonly Wanted[]): boolea
 }
 
 function reducedProblem(problem: PlacementProblem, wanted: readonly Wanted[]): PlacementProblem {
-  const demands: PlacementProblem["demands"][number][] = [];
+  const applicants: PlacementProblem["applicants"][number][] = [];
   const models = wanted.map(({ model, copies }, number) => {
     const mine = Array.from({ length: copies }, (_, ordinal) => {
-      demands.push({ model: number, ordinal, home: null, movable: true });
-      return demands.length - 1;
+      applicants.push({ model: number, ordinal, home: null, movable: true });
+      return applicants.length - 1;
     });
-    return { ...model, demands: mine, preferred: new Map<number, readonly number[]>() };
+    return { ...model, applicants: mine, preferred: new Map<number, readonly number[]>() };
   });
-  return { ...problem, models, demands, guests: [], onDemand: [], claimed: [], copiesOf: new Map() };
+  return { ...problem, models, applicants, guests: [], onDemand: [], claimed: [], copiesOf: new Map() };
 }

@@ -15,13 +15,13 @@ import type { NeuronsRuledOut, WhyHere } from "../board/placement.ts";
 /** Why a copy is where it is: its place beside the next best one, with everything else where it is. */
 export function reasonFor(
   board: Board,
-  demand: number,
+  applicant: number,
   context: { readonly style: Style; readonly displaces: readonly string[]; readonly room: OnDemandRoom },
 ): WhyHere {
-  const place = board.places[demand];
-  if (place === undefined) throw new Error(`demand ${demand} has no place to explain`);
-  const isPresent = at(board.untouched, demand) === 1;
-  const leftFor = at(board.copyLeftFor, demand);
+  const place = board.places[applicant];
+  if (place === undefined) throw new Error(`applicant ${applicant} has no place to explain`);
+  const isPresent = at(board.untouched, applicant) === 1;
+  const leftFor = at(board.copyLeftFor, applicant);
   const movedFor = leftFor === -1 || isPresent ? null : board.modelOf(leftFor).id;
   const freeNow = sumFree(board, place.devices);
   if (isPresent) {
@@ -35,16 +35,16 @@ export function reasonFor(
       displaces: [],
     };
   }
-  const model = board.modelOf(demand);
-  const turn = at(board.turn, demand);
-  const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
-  board.lift(demand);
+  const model = board.modelOf(applicant);
+  const rank = at(board.rank, applicant);
+  const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
+  board.lift(applicant);
   context.room.refresh(place.neuron);
   const room = context.style === "spread" ? context.room : undefined;
   const compared = compare(board, { model, place, ordinal }, { style: context.style, room });
-  board.put(demand, place);
+  board.put(applicant, place);
   context.room.refresh(place.neuron);
-  board.turn[demand] = turn;
+  board.rank[applicant] = rank;
   return { ...compared, movedFor, displaces: context.displaces };
 }
 

@@ -87,8 +87,8 @@ function verdictOn(board: Board, subject: Subject): NeuronVerdict {
   const standing = standingChecks(model.desired, block, observed);
   if (neuron === undefined) return { neuron: block.name, checks: standing, shortMib: null };
   // Where a copy with old settings runs, the question is why the new ones do not fit in its place.
-  const outdated = model.demands.find(
-    (demand) => board.places[demand]?.neuron === neuron && isOutdated(board, demand),
+  const outdated = model.applicants.find(
+    (applicant) => board.places[applicant]?.neuron === neuron && isOutdated(board, applicant),
   );
   const home = outdated === undefined ? undefined : board.lift(outdated);
   const isTaken = board.hosts(model, neuron);
@@ -98,8 +98,8 @@ function verdictOn(board: Board, subject: Subject): NeuronVerdict {
   return { neuron: block.name, checks, shortMib: shortfall(model, { checks, room }) };
 }
 
-const isOutdated = (board: Board, demand: number): boolean =>
-  board.untouched[demand] === 1 && board.problem.demands[demand]?.home?.current === false;
+const isOutdated = (board: Board, applicant: number): boolean =>
+  board.untouched[applicant] === 1 && board.problem.applicants[applicant]?.home?.current === false;
 
 const copyCheck = (isTaken: boolean): Check => ({
   check: "one_copy",

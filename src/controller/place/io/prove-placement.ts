@@ -9,7 +9,7 @@ import {
   type ProgrammeSolution,
   type Scope,
 } from "../prove/integer-programme.ts";
-import { settledBoard } from "../search/settle.ts";
+import { replayedBoard } from "../search/replay.ts";
 import { suggestedBoard, suggestionOf } from "../search/suggestion.ts";
 import { tiersOf } from "../board/tiers.ts";
 import type { PlacementHint, SuggestedCopy } from "../board/placement.ts";
@@ -44,11 +44,11 @@ export async function provePlacement(
   if (gap.kind === "optimal") return {};
   const choices = choicesOf(problem);
   if (choices > CHOICES_AT_MOST) return { suggestion: copiesOn(await improved(board, solve, onProgress)) };
-  onProgress(`proving the placement: ${problem.demands.length} copies, ${choices} choices`);
+  onProgress(`proving the placement: ${problem.applicants.length} copies, ${choices} choices`);
   const whole = new PlacementProgramme(board, wholeFleet(problem));
   const solution = await solve(whole.programme, WHOLE);
   const isWhole = solution.proved.length === whole.programme.objectives.length;
-  const proof = isWhole ? { tiers: solution.proved, copies: problem.demands.length } : undefined;
+  const proof = isWhole ? { tiers: solution.proved, copies: problem.applicants.length } : undefined;
   return { suggestion: whole.suggestion(solution), proof };
 }
 
@@ -75,14 +75,14 @@ async function improvedWithin(board: Board, scope: Scope, solve: SolveProgramme)
   const part = new PlacementProgramme(board, scope);
   const solution = await solve(part.programme, PART);
   if (solution.columns === null) return board;
-  const found = settledBoard(suggestedBoard(board.problem, part.suggestion(solution)));
+  const found = replayedBoard(suggestedBoard(board.problem, part.suggestion(solution)));
   return compareCosts(tiersOf(found), tiersOf(board)) < 0 ? found : board;
 }
 
 const copiesOn = (board: Board): SuggestedCopy[] =>
   suggestionOf(
     board,
-    [...board.places.entries()].flatMap(([demand, place]) =>
-      place === undefined ? [] : [{ demand, ...place }],
+    [...board.places.entries()].flatMap(([applicant, place]) =>
+      place === undefined ? [] : [{ applicant, ...place }],
     ),
   );

@@ -4,12 +4,12 @@ import { compareCosts } from "../board/compare-costs.ts";
 import {
   combinations,
   devicesOf,
-  type Demand,
+  type Applicant,
   type Place,
   type PlacementProblem,
   type ProblemModel,
 } from "../board/problem.ts";
-import { settledBoard } from "../search/settle.ts";
+import { replayedBoard } from "../search/replay.ts";
 import { classesOf, moveCost, TIER, tiersOf, TIERS_PER_CLASS } from "../board/tiers.ts";
 
 /*
@@ -29,7 +29,7 @@ const WIDTHS = 1024;
 
 export interface ExactResult {
   readonly board: Board;
-  /** True when no placement is better in the tiers of demand, moves and guests. */
+  /** True when no placement is better in the tiers of missing copies, moves and guests. */
   readonly isProved: boolean;
 }
 
@@ -47,7 +47,7 @@ export function exactSearch(problem: PlacementProblem, options: ExactOptions): E
 /** A board on which nothing is placed and every guest has left: copies bring themselves, guests are weighed. */
 function emptyBoard(problem: PlacementProblem): Board {
   const board = new Board(problem);
-  for (const demand of problem.demands.keys()) board.lift(demand);
+  for (const applicant of problem.applicants.keys()) board.lift(applicant);
   for (const guest of problem.guests.keys()) board.evict(guest, -1);
   return board;
 }
@@ -78,10 +78,10 @@ class ExactSearch {
     this.#cost = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => 0);
     this.#best = incumbent ?? new Board(problem);
     this.#bestCost = tiersOf(this.#best);
-    this.#order = [...problem.demands.keys()]
-      .flatMap((demand) => this.#questionsOf(demand))
-      .sort((left, right) => this.#byTurn(left, right));
-    this.#rankOf = new Map(this.#order.map(({ demand }, rank) => [demand, rank]));
+    this.#order = [...problem.applicants.keys()]
+      .flatMap((applicant) => this.#questionsOf(applicant))
+      .sort((left, right) => this.#byOrder(left, right));
+    this.#rankOf = new Map(this.#order.map(({ applicant }, rank) => [applicant, rank]));
     this.#special = specialDevices(problem);
   }
 
@@ -90,30 +90,31 @@ class ExactSearch {
     return { board: this.#best, isProved: this.#nodesLeft > 0 && this.#isFaithful };
   }
 
-  #questionsOf(demand: number): Question[] {
-    const { home, movable } = this.#problem.demands[demand] as Demand;
-    const isSpread = this.#board.modelOf(demand).width > 1;
-    if (home === null) return [{ demand, asks: "place", turn: isSpread ? 3 : 1 }];
+  #questionsOf(applicant: number): Question[] {
+    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
+    const isSpread = this.#board.modelOf(applicant).width > 1;
+    if (home === null) return [{ applicant, asks: "place", order: isSpread ? 3 : 1 }];
     // A copy that must stay where it is has its memory before anybody else is given any.
-    if (!movable && home.current) return [{ demand, asks: "stay", turn: 0 }];
+    if (!movable && home.current) return [{ applicant, asks: "stay", order: 0 }];
     const first = movable ? 1 : 0;
-    if (!isSpread) return [{ demand, asks: "stay or place", turn: first }];
+    if (!isSpread) return [{ applicant, asks: "stay or place", order: first }];
     return [
-      { demand, asks: "stay", turn: Math.min(2, first * 2) },
-      { demand, asks: "place", turn: 3 },
+      { applicant, asks: "stay", order: Math.min(2, first * 2) },
+      { applicant, asks: "place", order: 3 },
     ];
   }
 
-  #byTurn(left: Question, right: Question): number {
-    const [first, second] = [this.#board.modelOf(left.demand), this.#board.modelOf(right.demand)];
-    const isAway = ({ demand }: Question): number => (this.#problem.demands[demand]?.home === null ? 1 : 0);
+  #byOrder(left: Question, right: Question): number {
+    const [first, second] = [this.#board.modelOf(left.applicant), this.#board.modelOf(right.applicant)];
+    const isAway = ({ applicant }: Question): number =>
+      this.#problem.applicants[applicant]?.home === null ? 1 : 0;
     return (
-      left.turn - right.turn ||
+      left.order - right.order ||
       second.priority - first.priority ||
       isAway(left) - isAway(right) ||
       first.width - second.width ||
       second.mib - first.mib ||
-      left.demand - right.demand
+      left.applicant - right.applicant
     );
   }
 
@@ -123,46 +124,46 @@ class ExactSearch {
     if (compareCosts(this.#cost, this.#bestCost) >= 0 || this.#isHopeless(depth)) return;
     const question = this.#order[depth];
     if (question === undefined) this.#finish();
-    else if (question.asks === "stay") this.#branchOnStaying(depth, question.demand);
+    else if (question.asks === "stay") this.#branchOnStaying(depth, question.applicant);
     else this.#branch(depth, question);
   }
 
   /** Stays as it is, or is asked for its place later on; a protected copy with the declared settings stays. */
-  #branchOnStaying(depth: number, demand: number): void {
-    const { home, movable } = this.#problem.demands[demand] as Demand;
-    if (home !== null) this.#tryHome(depth, { demand, home });
+  #branchOnStaying(depth: number, applicant: number): void {
+    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
+    if (home !== null) this.#tryHome(depth, { applicant, home });
     if (movable || home?.current !== true) this.#descend(depth + 1);
   }
 
-  #branch(depth: number, { demand, asks }: Question): void {
-    if (this.#board.places[demand] !== undefined) {
+  #branch(depth: number, { applicant, asks }: Question): void {
+    if (this.#board.places[applicant] !== undefined) {
       this.#descend(depth + 1);
       return;
     }
-    const { home, movable } = this.#problem.demands[demand] as Demand;
-    if (home !== null && asks === "stay or place") this.#tryHome(depth, { demand, home });
-    for (const place of this.#options(this.#board.modelOf(demand), home?.place))
-      this.#tryPlace(depth, { demand, place });
-    if (home === null || movable) this.#tryNothing(depth, demand);
+    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
+    if (home !== null && asks === "stay or place") this.#tryHome(depth, { applicant, home });
+    for (const place of this.#options(this.#board.modelOf(applicant), home?.place))
+      this.#tryPlace(depth, { applicant, place });
+    if (home === null || movable) this.#tryNothing(depth, applicant);
   }
 
   /** Memory only gets less on the way down: who fits nowhere now is missing in the end. */
   #isHopeless(depth: number): boolean {
     let cost: number[] | undefined;
     for (let rank = depth; rank < this.#order.length; rank += 1) {
-      const { demand, asks } = this.#order[rank] as Question;
-      if (asks === "stay" || this.#mayFit(demand)) continue;
+      const { applicant, asks } = this.#order[rank] as Question;
+      if (asks === "stay" || this.#mayFit(applicant)) continue;
       cost ??= [...this.#cost];
-      const tier = this.#tier(demand) + TIER.missing;
+      const tier = this.#tier(applicant) + TIER.missing;
       cost[tier] = (cost[tier] ?? 0) + 1;
     }
     return cost !== undefined && compareCosts(cost, this.#bestCost) >= 0;
   }
 
-  #mayFit(demand: number): boolean {
-    const { home } = this.#problem.demands[demand] ?? { home: null };
+  #mayFit(applicant: number): boolean {
+    const { home } = this.#problem.applicants[applicant] ?? { home: null };
     if (home !== null) return true;
-    const model = this.#board.modelOf(demand);
+    const model = this.#board.modelOf(applicant);
     const least = Math.max(1, model.mib);
     for (let neuron = 0; neuron < model.open.length; neuron += 1) {
       const isOpen = at(model.open, neuron) === 1;
@@ -173,38 +174,41 @@ class ExactSearch {
 
   #tryHome(
     depth: number,
-    { demand, home }: { readonly demand: number; readonly home: { place: Place; current: boolean } },
+    { applicant, home }: { readonly applicant: number; readonly home: { place: Place; current: boolean } },
   ): void {
     const { place } = home;
     const fits = place.devices.every((device, at_) => at(this.#board.free, device) >= (place.mib[at_] ?? 0));
-    const isForced = this.#problem.demands[demand]?.movable === false;
-    if ((!fits && !isForced) || this.#board.hosts(this.#board.modelOf(demand), place.neuron)) return;
-    const tier = this.#tier(demand) + TIER.outdated;
+    const isForced = this.#problem.applicants[applicant]?.movable === false;
+    if ((!fits && !isForced) || this.#board.hosts(this.#board.modelOf(applicant), place.neuron)) return;
+    const tier = this.#tier(applicant) + TIER.outdated;
     const outdated = home.current ? 0 : 1;
     this.#add(tier, outdated);
-    this.#board.stay(demand, place);
+    this.#board.stay(applicant, place);
     this.#descend(depth + 1);
-    this.#board.lift(demand);
+    this.#board.lift(applicant);
     this.#add(tier, -outdated);
   }
 
-  #tryPlace(depth: number, { demand, place }: { readonly demand: number; readonly place: Place }): void {
-    const home = this.#problem.demands[demand]?.home ?? null;
+  #tryPlace(
+    depth: number,
+    { applicant, place }: { readonly applicant: number; readonly place: Place },
+  ): void {
+    const home = this.#problem.applicants[applicant]?.home ?? null;
     const moved = home === null ? 0 : moveCost(home, place);
-    const tier = this.#tier(demand) + TIER.moved;
+    const tier = this.#tier(applicant) + TIER.moved;
     this.#add(tier, moved);
-    this.#board.put(demand, place);
+    this.#board.put(applicant, place);
     this.#descend(depth + 1);
-    this.#board.lift(demand);
+    this.#board.lift(applicant);
     this.#add(tier, -moved);
   }
 
-  #tryNothing(depth: number, demand: number): void {
-    const tier = this.#tier(demand);
-    const model = this.#board.modelOf(demand);
-    const lost = this.#problem.demands[demand]?.home === null ? 0 : 1;
-    const others = model.demands.filter((other) => other !== demand);
-    const rank = this.#rankOf.get(demand) ?? 0;
+  #tryNothing(depth: number, applicant: number): void {
+    const tier = this.#tier(applicant);
+    const model = this.#board.modelOf(applicant);
+    const lost = this.#problem.applicants[applicant]?.home === null ? 0 : 1;
+    const others = model.applicants.filter((other) => other !== applicant);
+    const rank = this.#rankOf.get(applicant) ?? 0;
     // The last of its copies to be decided: then the model is without any.
     const isLast = others.every((other) => (this.#rankOf.get(other) ?? 0) < rank);
     const without = isLast && others.every((other) => this.#board.places[other] === undefined) ? 1 : 0;
@@ -217,8 +221,8 @@ class ExactSearch {
     this.#add(tier + TIER.missing, -1);
   }
 
-  #tier(demand: number): number {
-    return this.#tierOf.get(this.#board.modelOf(demand).priority) ?? 0;
+  #tier(applicant: number): number {
+    return this.#tierOf.get(this.#board.modelOf(applicant).priority) ?? 0;
   }
 
   #add(tier: number, amount: number): void {
@@ -286,12 +290,12 @@ class ExactSearch {
   #keepIfBetter(): boolean {
     const cost = tiersOf(this.#board);
     if (compareCosts(cost, this.#bestCost) >= 0) return false;
-    const settled = settledBoard(copyOf(this.#board));
-    const settledCost = tiersOf(settled);
-    if (compareCosts(settledCost, cost) > 0) this.#isFaithful = false;
-    if (compareCosts(settledCost, this.#bestCost) >= 0) return false;
-    this.#bestCost = settledCost;
-    this.#best = settled;
+    const replayed = replayedBoard(withBeneficiaries(this.#board));
+    const replayedCost = tiersOf(replayed);
+    if (compareCosts(replayedCost, cost) > 0) this.#isFaithful = false;
+    if (compareCosts(replayedCost, this.#bestCost) >= 0) return false;
+    this.#bestCost = replayedCost;
+    this.#best = replayed;
     return true;
   }
 
@@ -316,34 +320,34 @@ class ExactSearch {
 
 /** What is decided at one depth of the search. */
 interface Question {
-  readonly demand: number;
+  readonly applicant: number;
   readonly asks: "stay" | "place" | "stay or place";
   /** 0: who must stay. 1: copies on one device. 2: which wide ones stay. 3: where the other wide ones go. */
-  readonly turn: number;
+  readonly order: number;
 }
 
 function specialDevices(problem: PlacementProblem): Uint8Array {
   const special = new Uint8Array(problem.devices.length);
-  const homes = problem.demands.flatMap(({ home }) => home?.place ?? []);
+  const homes = problem.applicants.flatMap(({ home }) => home?.place ?? []);
   for (const { devices } of [...homes, ...problem.guests.map(({ place }) => place)])
     for (const device of devices) special[device] = 1;
   return special;
 }
 
-/** A copy of the board on which every guest that left did so for somebody. */
-function copyOf(board: Board): Board {
-  const copy = board.copy();
+/** Another board with the same placement on which every guest that left did so for somebody. */
+function withBeneficiaries(board: Board): Board {
+  const clone = board.clone();
   for (const guest of board.problem.guests.keys())
-    if (at(board.evicted, guest) === 1) copy.guestLeftFor[guest] = newcomerAt(board, guest);
-  return copy;
+    if (at(board.evicted, guest) === 1) clone.guestLeftFor[guest] = newcomerAt(board, guest);
+  return clone;
 }
 
 /** The largest newcomer on the devices that a guest had. */
 function newcomerAt(board: Board, guest: number): number {
   const place = board.problem.guests[guest]?.place;
   const newcomers = (board.hosted[place?.neuron ?? -1] ?? [])
-    .filter((demand) => at(board.untouched, demand) === 0)
-    .filter((demand) => board.places[demand]?.devices.some((device) => place?.devices.includes(device)))
+    .filter((applicant) => at(board.untouched, applicant) === 0)
+    .filter((applicant) => board.places[applicant]?.devices.some((device) => place?.devices.includes(device)))
     .toSorted((left, right) => board.modelOf(right).mib - board.modelOf(left).mib || left - right);
   return newcomers[0] ?? -1;
 }

@@ -6,13 +6,13 @@ import type { PlacementGap } from "../board/placement.ts";
  * How far a placement can be from the best one. The tiers are compared in their order, so the question is put class by
  * class, highest first, always for "this class and higher": how many loaded copies could keep a place at most; once that
  * is proved to be what they have, how many models could have a copy; and then, how many copies could have a place.
- * What is settled by then is worth so much in the bound that no better placement can do without it. The first question
+ * What is decided by then is worth so much in the bound that no better placement can do without it. The first question
  * that is not answered with "no more than now" states the gap; what comes after it cannot be compared any more and is
  * not.
  */
 
 /** More than all the small copies that would fit into the place of a large one. */
-const SETTLED_WORTH = 64;
+const DECIDED_WORTH = 64;
 
 interface Answer {
   readonly value: number;
@@ -51,85 +51,90 @@ export const optimal = (placed: number, engine: string): PlacementGap => ({
 class Prefix {
   readonly #board: Board;
   readonly #priority: number;
-  readonly #demands: readonly number[];
+  readonly #applicants: readonly number[];
 
   constructor(board: Board, priority: number) {
     this.#board = board;
     this.#priority = priority;
-    this.#demands = [...board.places.keys()].filter((demand) => board.modelOf(demand).priority >= priority);
+    this.#applicants = [...board.places.keys()].filter(
+      (applicant) => board.modelOf(applicant).priority >= priority,
+    );
   }
 
   ask(counts: PlacementGap["counts"]): Answer {
     const value = this.#count(
-      this.#demands.filter((demand) => this.#isPlaced(demand)),
+      this.#applicants.filter((applicant) => this.#isPlaced(applicant)),
       counts,
     );
-    const wanted = this.#count(this.#demands, counts);
+    const wanted = this.#count(this.#applicants, counts);
     if (value === wanted) return { value, bound: value };
-    const weighed = this.#demands.map((demand) => ({ demand, ...this.#worthOf(demand, counts) }));
-    const items = weighed.map(({ demand, worth }) => this.#item(demand, worth));
+    const weighed = this.#applicants.map((applicant) => ({ applicant, ...this.#worthOf(applicant, counts) }));
+    const items = weighed.map(({ applicant, worth }) => this.#item(applicant, worth));
     // What the weights count beyond one for each copy or model; a hair of tolerance for sums of inexact numbers.
     const surplus = weighed.reduce((total, { excess }) => total + excess, 0);
     const bound = Math.floor(packingBound(items, roomsOf(this.#board)) - surplus + 1e-6);
     return { value, bound: Math.min(wanted, Math.max(value, bound)) };
   }
 
-  #count(demands: readonly number[], counts: PlacementGap["counts"]): number {
-    if (counts === "models") return new Set(demands.map((demand) => this.#board.modelOf(demand))).size;
-    return counts === "copies" ? demands.length : demands.filter((demand) => this.#isLoaded(demand)).length;
+  #count(applicants: readonly number[], counts: PlacementGap["counts"]): number {
+    if (counts === "models")
+      return new Set(applicants.map((applicant) => this.#board.modelOf(applicant))).size;
+    return counts === "copies"
+      ? applicants.length
+      : applicants.filter((applicant) => this.#isLoaded(applicant)).length;
   }
 
   /**
-   * `excess`: what a placement as good as this one certainly collects beyond the count itself. Of what is settled the
+   * `excess`: what a placement as good as this one certainly collects beyond the count itself. Of what is decided the
    * number is known and not which copies they are, so all that may be among them are worth as much.
    */
   #worthOf(
-    demand: number,
+    applicant: number,
     counts: PlacementGap["counts"],
   ): { readonly worth: number; readonly excess: number } {
-    const isFirst = this.#isFirst(demand);
-    const own = this.#countsAs(demand, counts);
-    const excessOver = (worth: number): number => (this.#isPlaced(demand) ? worth - own : 0);
-    const isHigher = this.#board.modelOf(demand).priority > this.#priority;
-    const isSettled = isHigher || (counts !== "loaded" && this.#isLoaded(demand));
-    if (isSettled) return { worth: SETTLED_WORTH, excess: excessOver(SETTLED_WORTH) };
-    const firstWorth = SETTLED_WORTH / 4;
+    const isFirst = this.#isFirst(applicant);
+    const own = this.#countsAs(applicant, counts);
+    const excessOver = (worth: number): number => (this.#isPlaced(applicant) ? worth - own : 0);
+    const isHigher = this.#board.modelOf(applicant).priority > this.#priority;
+    const isDecided = isHigher || (counts !== "loaded" && this.#isLoaded(applicant));
+    if (isDecided) return { worth: DECIDED_WORTH, excess: excessOver(DECIDED_WORTH) };
+    const firstWorth = DECIDED_WORTH / 4;
     if (counts === "copies" && isFirst) return { worth: firstWorth, excess: excessOver(firstWorth) };
     return { worth: own, excess: 0 };
   }
 
-  #countsAs(demand: number, counts: PlacementGap["counts"]): 0 | 1 {
+  #countsAs(applicant: number, counts: PlacementGap["counts"]): 0 | 1 {
     if (counts === "copies") return 1;
-    return (counts === "models" ? this.#isFirst(demand) : this.#isLoaded(demand)) ? 1 : 0;
+    return (counts === "models" ? this.#isFirst(applicant) : this.#isLoaded(applicant)) ? 1 : 0;
   }
 
-  #item(demand: number, worth: number): WantedItems {
-    const { mib, width, openCount } = this.#board.modelOf(demand);
-    const isPossible = openCount > 0 || this.#isLoaded(demand);
+  #item(applicant: number, worth: number): WantedItems {
+    const { mib, width, openCount } = this.#board.modelOf(applicant);
+    const isPossible = openCount > 0 || this.#isLoaded(applicant);
     return { mib, width, count: isPossible ? 1 : 0, worth };
   }
 
   /** The copy by which its model counts as served: one that has a place, if any. */
-  #isFirst(demand: number): boolean {
-    const { demands } = this.#board.modelOf(demand);
-    return demand === (demands.find((other) => this.#isPlaced(other)) ?? demands[0]);
+  #isFirst(applicant: number): boolean {
+    const { applicants } = this.#board.modelOf(applicant);
+    return applicant === (applicants.find((other) => this.#isPlaced(other)) ?? applicants[0]);
   }
 
-  #isLoaded(demand: number): boolean {
-    return this.#board.problem.demands[demand]?.home !== null;
+  #isLoaded(applicant: number): boolean {
+    return this.#board.problem.applicants[applicant]?.home !== null;
   }
 
-  #isPlaced(demand: number): boolean {
-    return this.#board.places[demand] !== undefined;
+  #isPlaced(applicant: number): boolean {
+    return this.#board.places[applicant] !== undefined;
   }
 }
 
 /** Devices on which something may be placed, or stays: their room without copies and guests. */
 function roomsOf(board: Board): number[] {
-  const { models, devices, neurons, demands } = board.problem;
+  const { models, devices, neurons, applicants } = board.problem;
   const usable = new Uint8Array(neurons.length);
   for (const open of new Set(models.map((model) => model.open)))
     for (const neuron of usable.keys()) if (at(open, neuron) === 1) usable[neuron] = 1;
-  for (const { home } of demands) if (home !== null) usable[home.place.neuron] = 1;
+  for (const { home } of applicants) if (home !== null) usable[home.place.neuron] = 1;
   return devices.filter(({ neuron }) => at(usable, neuron) === 1).map(({ roomMib }) => roomMib);
 }

@@ -1,5 +1,5 @@
 import { at, shareOn, type Board } from "../board/board.ts";
-import { combinations, devicesOf, type Demand, type Place, type ProblemModel } from "../board/problem.ts";
+import { combinations, devicesOf, type Applicant, type Place, type ProblemModel } from "../board/problem.ts";
 import { suggestionOf } from "../search/suggestion.ts";
 import { classesOf, moveCost, TIER, TIERS_PER_CLASS } from "../board/tiers.ts";
 import type { SuggestedCopy } from "../board/placement.ts";
@@ -48,13 +48,13 @@ export interface ProgrammeSolution {
 }
 
 export interface Scope {
-  readonly demands: ReadonlySet<number>;
+  readonly applicants: ReadonlySet<number>;
   readonly neurons: ReadonlySet<number>;
 }
 
 /** A place that a copy could have, and the column that says so. */
 interface Option {
-  readonly demand: number;
+  readonly applicant: number;
   readonly column: number;
   readonly neuron: number;
   readonly devices: readonly number[];
@@ -79,10 +79,10 @@ export class PlacementProgramme {
   constructor(board: Board, scope: Scope) {
     this.#board = board;
     this.#scope = scope;
-    for (const demand of scope.demands) this.#addOptions(demand);
+    for (const applicant of scope.applicants) this.#addOptions(applicant);
     for (const [guest, { place }] of board.problem.guests.entries())
       if (scope.neurons.has(place.neuron)) this.#guests.set(guest, this.#column(1));
-    for (const demand of scope.demands) this.#addModel(board.modelOf(demand));
+    for (const applicant of scope.applicants) this.#addModel(board.modelOf(applicant));
     const binaries = this.#upper.length;
     this.#addCopyRows();
     this.#addDeviceRows();
@@ -94,13 +94,13 @@ export class PlacementProgramme {
   #start(): number[] | null {
     const { places, untouched, evicted } = this.#board;
     const start = this.#upper.map(() => 0);
-    for (const demand of this.#scope.demands) {
-      const place = places[demand];
+    for (const applicant of this.#scope.applicants) {
+      const place = places[applicant];
       if (place === undefined) continue;
       const option = this.#options.find(
         (candidate) =>
-          candidate.demand === demand &&
-          candidate.stays === (at(untouched, demand) === 1) &&
+          candidate.applicant === applicant &&
+          candidate.stays === (at(untouched, applicant) === 1) &&
           candidate.neuron === place.neuron &&
           candidate.devices.join() === place.devices.join(),
       );
@@ -110,7 +110,7 @@ export class PlacementProgramme {
     }
     for (const [guest, column] of this.#guests) start[column] = at(evicted, guest);
     for (const [model, column] of this.#without)
-      start[column] = model.demands.every((demand) => places[demand] === undefined) ? 1 : 0;
+      start[column] = model.applicants.every((applicant) => places[applicant] === undefined) ? 1 : 0;
     return start;
   }
 
@@ -118,8 +118,8 @@ export class PlacementProgramme {
   suggestion({ columns }: ProgrammeSolution): SuggestedCopy[] {
     const { places } = this.#board;
     const chosen = this.#options.filter(({ column }) => (columns?.[column] ?? 0) > 0.5);
-    const rest = [...places.entries()].flatMap(([demand, place]) =>
-      place === undefined || this.#scope.demands.has(demand) ? [] : [{ ...place, demand }],
+    const rest = [...places.entries()].flatMap(([applicant, place]) =>
+      place === undefined || this.#scope.applicants.has(applicant) ? [] : [{ ...place, applicant }],
     );
     return suggestionOf(this.#board, [...rest, ...chosen]);
   }
@@ -129,16 +129,16 @@ export class PlacementProgramme {
     return this.#upper.length - 1;
   }
 
-  #addOptions(demand: number): void {
-    const { home, movable } = this.#board.problem.demands[demand] as Demand;
-    if (home !== null) this.#option(demand, { ...home.place, stays: true });
+  #addOptions(applicant: number): void {
+    const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
+    if (home !== null) this.#option(applicant, { ...home.place, stays: true });
     if (home !== null && !movable && home.current) return;
-    const model = this.#board.modelOf(demand);
+    const model = this.#board.modelOf(applicant);
     for (const neuron of this.#scope.neurons) {
       if (at(model.open, neuron) === 0 || this.#isTaken(model, neuron)) continue;
       const mib = model.width === 1 ? [Math.max(model.mib, model.sizeKnown ? 0 : 1)] : null;
       for (const devices of combinations(this.#eligible(model, neuron), model.width))
-        this.#option(demand, { neuron, devices, mib, stays: false });
+        this.#option(applicant, { neuron, devices, mib, stays: false });
     }
   }
 
@@ -149,21 +149,21 @@ export class PlacementProgramme {
     );
   }
 
-  #option(demand: number, option: Omit<Option, "demand" | "column">): void {
-    this.#options.push({ demand, column: this.#column(1), ...option });
+  #option(applicant: number, option: Omit<Option, "applicant" | "column">): void {
+    this.#options.push({ applicant, column: this.#column(1), ...option });
   }
 
   /** By a copy that is no part of the scope, or that nobody manages. */
   #isTaken(model: ProblemModel, neuron: number): boolean {
     if (model.closed.has(neuron)) return true;
-    return model.demands.some(
-      (other) => !this.#scope.demands.has(other) && this.#board.places[other]?.neuron === neuron,
+    return model.applicants.some(
+      (other) => !this.#scope.applicants.has(other) && this.#board.places[other]?.neuron === neuron,
     );
   }
 
   #addModel(model: ProblemModel): void {
-    const isServed = model.demands.some(
-      (demand) => !this.#scope.demands.has(demand) && this.#board.places[demand] !== undefined,
+    const isServed = model.applicants.some(
+      (applicant) => !this.#scope.applicants.has(applicant) && this.#board.places[applicant] !== undefined,
     );
     if (isServed || this.#without.has(model)) return;
     this.#without.set(model, this.#column(1));
@@ -171,14 +171,14 @@ export class PlacementProgramme {
 
   /** One place for each copy, one copy of a model on each neuron, and when a model is without any. */
   #addCopyRows(): void {
-    for (const [demand, options] of Map.groupBy(this.#options, (option) => option.demand)) {
-      const { home, movable } = this.#board.problem.demands[demand] as Demand;
+    for (const [applicant, options] of Map.groupBy(this.#options, (option) => option.applicant)) {
+      const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
       const isHeld = home !== null && !movable;
       this.#row(options.map(columnOf), { lower: isHeld ? 1 : 0, upper: 1 });
     }
-    const byModel = Map.groupBy(this.#options, ({ demand }) => this.#board.modelOf(demand));
+    const byModel = Map.groupBy(this.#options, ({ applicant }) => this.#board.modelOf(applicant));
     for (const [model, options] of byModel) {
-      const neurons = model.demands.length > 1 ? Map.groupBy(options, ({ neuron }) => neuron) : new Map();
+      const neurons = model.applicants.length > 1 ? Map.groupBy(options, ({ neuron }) => neuron) : new Map();
       for (const there of neurons.values())
         this.#row((there as Option[]).map(columnOf), { lower: 0, upper: 1 });
     }
@@ -215,8 +215,8 @@ export class PlacementProgramme {
 
   /** A share of at least 1 MiB on each device, all of them together as much as the model needs. */
   #divide(option: Option): [device: number, column: number][] {
-    const { column, demand, devices } = option;
-    const mib = Math.max(1, this.#board.modelOf(demand).mib);
+    const { column, applicant, devices } = option;
+    const mib = Math.max(1, this.#board.modelOf(applicant).mib);
     const shares = devices.map((device) => [device, this.#column(mib)] as [number, number]);
     this.#rows.push({
       columns: [...shares.map(([, share]) => share), column],
@@ -234,7 +234,7 @@ export class PlacementProgramme {
   #roomOn(device: number): { roomMib: number; returns: { column: number; mib: number }[] } {
     const { free, places, problem, evicted } = this.#board;
     let roomMib = at(free, device);
-    for (const demand of this.#scope.demands) roomMib += shareOn(places[demand], device);
+    for (const applicant of this.#scope.applicants) roomMib += shareOn(places[applicant], device);
     const returns: { column: number; mib: number }[] = [];
     for (const [guest, column] of this.#guests) {
       const mib = shareOn(problem.guests[guest]?.place, device);
@@ -243,7 +243,7 @@ export class PlacementProgramme {
       returns.push({ column, mib });
     }
     // Who is held where he is may hold more than there is.
-    const forced = this.#options.filter(({ demand, stays }) => stays && this.#isHeld(demand));
+    const forced = this.#options.filter(({ applicant, stays }) => stays && this.#isHeld(applicant));
     const forcedMib = forced.reduce(
       (total, { devices, mib }) => total + (mib?.[devices.indexOf(device)] ?? 0),
       0,
@@ -251,8 +251,8 @@ export class PlacementProgramme {
     return { roomMib: Math.max(roomMib, forcedMib), returns };
   }
 
-  #isHeld(demand: number): boolean {
-    const { home, movable } = this.#board.problem.demands[demand] as Demand;
+  #isHeld(applicant: number): boolean {
+    const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
     return home !== null && !movable;
   }
 
@@ -274,13 +274,13 @@ export class PlacementProgramme {
       if (column === -1) constants[position] = (constants[position] ?? 0) + value;
       else terms[position]?.set(column, (terms[position]?.get(column) ?? 0) + value);
     };
-    for (const demand of this.#scope.demands) {
-      const { priority } = this.#board.modelOf(demand);
+    for (const applicant of this.#scope.applicants) {
+      const { priority } = this.#board.modelOf(applicant);
       add({ priority, tier: TIER.missing }, -1, 1);
-      if (this.#board.problem.demands[demand]?.home !== null) add({ priority, tier: TIER.lost }, -1, 1);
+      if (this.#board.problem.applicants[applicant]?.home !== null) add({ priority, tier: TIER.lost }, -1, 1);
     }
     for (const option of this.#options) {
-      const { priority } = this.#board.modelOf(option.demand);
+      const { priority } = this.#board.modelOf(option.applicant);
       for (const [tier, value] of this.#worthOf(option)) add({ priority, tier }, option.column, value);
     }
     for (const [{ priority }, column] of this.#without) add({ priority, tier: TIER.without }, column, 1);
@@ -297,8 +297,8 @@ export class PlacementProgramme {
   }
 
   /** What choosing a place adds to each tier. */
-  #worthOf({ demand, neuron, devices, mib, stays }: Option): [tier: number, value: number][] {
-    const home = this.#board.problem.demands[demand]?.home ?? null;
+  #worthOf({ applicant, neuron, devices, mib, stays }: Option): [tier: number, value: number][] {
+    const home = this.#board.problem.applicants[applicant]?.home ?? null;
     const placed: [number, number][] = [[TIER.missing, -1]];
     if (home === null) return placed;
     placed.push([TIER.lost, -1]);

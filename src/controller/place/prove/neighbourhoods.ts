@@ -12,19 +12,19 @@ const DEVICES_IN_PART = 8;
 const COPIES_TO_COME = 6;
 
 export const wholeFleet = (problem: PlacementProblem): Scope => ({
-  demands: new Set(problem.demands.keys()),
+  applicants: new Set(problem.applicants.keys()),
   neurons: new Set(problem.neurons.keys()),
 });
 
 /** Pairs of a copy and a device that may hold it. */
-export function choicesOf({ demands, models, neurons }: PlacementProblem): number {
+export function choicesOf({ applicants, models, neurons }: PlacementProblem): number {
   const countOf = new Map(
     [...new Set(models.map(({ open }) => open))].map((open) => [
       open,
       neurons.reduce((total, { deviceCount }, number) => total + deviceCount * at(open, number), 0),
     ]),
   );
-  return demands.reduce(
+  return applicants.reduce(
     (total, { model }) => total + (countOf.get(models[model]?.open ?? new Uint8Array()) ?? 0),
     0,
   );
@@ -36,32 +36,33 @@ export function neighbourhoods(
   options: { readonly most: number; readonly round: number },
 ): Scope[] {
   const missing = [...board.places.keys()]
-    .filter((demand) => board.places[demand] === undefined)
+    .filter((applicant) => board.places[applicant] === undefined)
     .sort((left, right) => board.modelOf(right).priority - board.modelOf(left).priority || left - right);
-  return missing.slice(0, options.most).flatMap((demand) => {
-    const neurons = neuronsFor(board, demand, options.round);
+  return missing.slice(0, options.most).flatMap((applicant) => {
+    const neurons = neuronsFor(board, applicant, options.round);
     if (neurons.size === 0) return [];
     const there = [...neurons].flatMap((neuron) => board.hosted[neuron] ?? []);
     const coming = missing
       .filter((other) => [...neurons].some((neuron) => at(board.modelOf(other).open, neuron) === 1))
       .slice(0, COPIES_TO_COME);
-    return [{ neurons, demands: new Set([demand, ...there, ...coming]) }];
+    return [{ neurons, applicants: new Set([applicant, ...there, ...coming]) }];
   });
 }
 
-function neuronsFor(board: Board, demand: number, round: number): Set<number> {
-  const model = board.modelOf(demand);
+function neuronsFor(board: Board, applicant: number, round: number): Set<number> {
+  const model = board.modelOf(applicant);
   const { neurons } = board.problem;
   const open = [...neurons.keys()].filter(
     (neuron) => at(model.open, neuron) === 1 && !board.hosts(model, neuron),
   );
   const freeOn = (neuron: number): number => at(board.largestFree, neuron);
-  const drawOf = (neuron: number): number => stableHash(`${round} ${demand} ${neurons[neuron]?.name ?? ""}`);
+  const drawOf = (neuron: number): number =>
+    stableHash(`${round} ${applicant} ${neurons[neuron]?.name ?? ""}`);
   const roomiest = open.toSorted((left, right) => freeOn(right) - freeOn(left) || left - right);
   const drawn = open.toSorted((left, right) => drawOf(left) - drawOf(right) || left - right);
   const chosen = new Set<number>();
   let devices = 0;
-  // By turns, one of each list, as long as there is room for another neuron.
+  // One of each list alternately, as long as there is room for another neuron.
   for (const [position] of open.entries()) {
     for (const neuron of [roomiest[position], drawn[position]]) {
       if (neuron === undefined || chosen.has(neuron)) continue;

@@ -5,7 +5,7 @@ import type { Place, ProblemModel } from "../board/problem.ts";
 
 /*
  * Ejection chains: the copy is put where it does not quite fit, and what is too much there moves on to holes
- * elsewhere, or to places where others move on in turn, at most three deep. First only copies move that are not
+ * elsewhere, or to places where others move on as well, at most three deep. First only copies move that are not
  * loaded yet, which disturbs nobody; then also loaded ones of its own class or lower. Nobody loses a place.
  *
  * The search is bounded by counts of steps, never by the clock, so that the answer does not depend on the machine.
@@ -24,7 +24,7 @@ export class Chains {
   readonly #journal: Journal;
   #stepsLeft: number;
   #stepsForCopy = 0;
-  /** Sizes for which no chain was found, by kind of demand, while nothing has changed since. */
+  /** Sizes for which no chain was found, by kind of model, while nothing has changed since. */
   readonly #hopeless = new Map<string, number>();
 
   constructor(board: Board) {
@@ -34,12 +34,12 @@ export class Chains {
   }
 
   /** Makes room by moving others on; everybody keeps a place, or nothing changes. */
-  placeByChain(demand: number): boolean {
+  placeByChain(applicant: number): boolean {
     this.#stepsForCopy = 0;
-    const model = this.#board.modelOf(demand);
+    const model = this.#board.modelOf(applicant);
     const key = `${model.width} ${model.floorMib} ${model.priority} ${model.desired.block.pinned_on.join(" ")}`;
     if (model.mib >= (this.#hopeless.get(key) ?? Infinity)) return false;
-    if (this.#chainFor(demand, false) || this.#chainFor(demand, true)) {
+    if (this.#chainFor(applicant, false) || this.#chainFor(applicant, true)) {
       this.#hopeless.clear();
       return true;
     }
@@ -47,15 +47,15 @@ export class Chains {
     return false;
   }
 
-  #chainFor(demand: number, mayMovePresent: boolean): boolean {
-    const model = this.#board.modelOf(demand);
+  #chainFor(applicant: number, mayMovePresent: boolean): boolean {
+    const model = this.#board.modelOf(applicant);
     if (!model.sizeKnown) return false;
     for (const place of this.#tightestTargets(model)) {
       if (this.#stepsForCopy > STEPS_PER_COPY || this.#stepsLeft <= 0) return false;
       const mark = this.#journal.mark();
-      this.#journal.put(demand, place);
-      const chain = { root: demand, mayMovePresent, depth: CHAIN_DEPTH, path: [demand] };
-      if (this.#relieve(place, chain) && this.#isSettled(demand)) {
+      this.#journal.put(applicant, place);
+      const chain = { root: applicant, mayMovePresent, depth: CHAIN_DEPTH, path: [applicant] };
+      if (this.#relieve(place, chain) && this.#isSplitAsLoaded(applicant)) {
         this.#journal.forget();
         return true;
       }
@@ -114,7 +114,7 @@ export class Chains {
     return false;
   }
 
-  /** To a hole that takes it, else to a place where others move on in turn. */
+  /** To a hole that takes it, else to a place where others move on as well. */
   #moveOn(resident: number, chain: Chain): boolean {
     const choice = bestChoice(this.#board, resident, { style: "tight" });
     if (choice !== undefined) {
@@ -126,7 +126,7 @@ export class Chains {
     for (const place of this.#tightestTargets(this.#board.modelOf(resident)).slice(0, TARGETS_PER_LINK)) {
       const mark = this.#journal.mark();
       this.#journal.put(resident, place);
-      if (this.#relieve(place, deeper) && this.#isSettled(resident)) return true;
+      if (this.#relieve(place, deeper) && this.#isSplitAsLoaded(resident)) return true;
       this.#journal.undoTo(mark);
     }
     return false;
@@ -138,11 +138,13 @@ export class Chains {
     const { neuron } = board.problem.devices[device] ?? { neuron: -1 };
     const priority = board.modelOf(chain.root).priority;
     const lack = -at(board.free, device);
-    const shareOf = (demand: number): number => shareOn(board.places[demand], device);
-    const isPresent = (demand: number): number => at(board.untouched, demand);
+    const shareOf = (applicant: number): number => shareOn(board.places[applicant], device);
+    const isPresent = (applicant: number): number => at(board.untouched, applicant);
     return (board.hosted[neuron] ?? [])
-      .filter((demand) => shareOf(demand) > 0 && !chain.path.includes(demand))
-      .filter((demand) => isPresent(demand) === 0 || this.#mayMove(demand, chain.mayMovePresent, priority))
+      .filter((applicant) => shareOf(applicant) > 0 && !chain.path.includes(applicant))
+      .filter(
+        (applicant) => isPresent(applicant) === 0 || this.#mayMove(applicant, chain.mayMovePresent, priority),
+      )
       .toSorted((left, right) => {
         const [first, second] = [shareOf(left), shareOf(right)];
         const bySize = first >= lack && second >= lack ? first - second : second - first;
@@ -150,21 +152,21 @@ export class Chains {
       });
   }
 
-  #mayMove(demand: number, mayMovePresent: boolean, priority: number): boolean {
-    const isMovable = this.#board.problem.demands[demand]?.movable === true;
-    return mayMovePresent && isMovable && this.#board.modelOf(demand).priority <= priority;
+  #mayMove(applicant: number, mayMovePresent: boolean, priority: number): boolean {
+    const isMovable = this.#board.problem.applicants[applicant]?.movable === true;
+    return mayMovePresent && isMovable && this.#board.modelOf(applicant).priority <= priority;
   }
 
   /** A wide copy was split while its devices were over-promised; now the split is what the neuron would make. */
-  #isSettled(demand: number): boolean {
+  #isSplitAsLoaded(applicant: number): boolean {
     const board = this.#board;
-    const model = board.modelOf(demand);
-    const place = board.places[demand];
+    const model = board.modelOf(applicant);
+    const place = board.places[applicant];
     if (place === undefined) return false;
     if (model.width === 1) return true;
-    this.#journal.lift(demand, demand);
+    this.#journal.lift(applicant, applicant);
     if (!holds(board, model, place.devices)) return false;
-    this.#journal.put(demand, { ...place, mib: board.split(model, place.devices) });
+    this.#journal.put(applicant, { ...place, mib: board.split(model, place.devices) });
     return true;
   }
 }

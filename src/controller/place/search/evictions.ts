@@ -6,7 +6,7 @@ import { devicesOf, type Guest, type ProblemModel } from "../board/problem.ts";
 
 /*
  * Room by asking others to leave: guests (models on demand) of its own class or lower, as few and as little as will
- * do; and residents of a strictly lower class, who are demands again afterwards. Every victim that turns out not to
+ * do; and residents of a strictly lower class, who are applicants again afterwards. Every victim that turns out not to
  * be needed is spared, those that matter most first.
  */
 export class Evictions {
@@ -21,21 +21,21 @@ export class Evictions {
   }
 
   /** Asks guests to leave; false when that does not help. */
-  placeBesideGuests(demand: number, onlyNeuron?: number): boolean {
+  placeBesideGuests(applicant: number, onlyNeuron?: number): boolean {
     let best: GuestOffer | undefined;
-    for (const neuron of this.#neuronsFor(this.#board.modelOf(demand))) {
+    for (const neuron of this.#neuronsFor(this.#board.modelOf(applicant))) {
       if (onlyNeuron !== undefined && neuron !== onlyNeuron) continue;
-      best = cheaperOffer(best, this.#withoutGuests(demand, neuron));
+      best = cheaperOffer(best, this.#withoutGuests(applicant, neuron));
     }
     if (best === undefined) return false;
-    for (const guest of best.guests) this.#board.evict(guest, demand);
-    this.#board.put(demand, best.choice.place);
+    for (const guest of best.guests) this.#board.evict(guest, applicant);
+    this.#board.put(applicant, best.choice.place);
     return true;
   }
 
-  #withoutGuests(demand: number, neuron: number): GuestOffer | undefined {
+  #withoutGuests(applicant: number, neuron: number): GuestOffer | undefined {
     const board = this.#board;
-    const model = board.modelOf(demand);
+    const model = board.modelOf(applicant);
     // Nobody is asked to leave for a model that may turn out to be small.
     if (!model.sizeKnown) return undefined;
     const guests = this.#evictable(neuron, model.priority);
@@ -44,10 +44,10 @@ export class Evictions {
     const fits = (): Choice | undefined => choiceOn(board, { model, neuron }, { style: "spread" });
     for (const guest of guests) {
       if (fits() !== undefined) break;
-      board.evict(guest, demand);
+      board.evict(guest, applicant);
       left.push(guest);
     }
-    const needed = fits() === undefined ? undefined : this.#spareGuests(left, { demand, fits });
+    const needed = fits() === undefined ? undefined : this.#spareGuests(left, { applicant, fits });
     const choice = needed === undefined ? undefined : fits();
     for (const guest of left) if (at(board.evicted, guest) === 1) board.readmit(guest);
     if (needed === undefined || choice === undefined) return undefined;
@@ -57,13 +57,13 @@ export class Evictions {
 
   #spareGuests(
     left: readonly number[],
-    { demand, fits }: { readonly demand: number; readonly fits: () => Choice | undefined },
+    { applicant, fits }: { readonly applicant: number; readonly fits: () => Choice | undefined },
   ): number[] {
     const needed: number[] = [];
     for (const guest of left.toReversed()) {
       this.#board.readmit(guest);
       if (fits() !== undefined) continue;
-      this.#board.evict(guest, demand);
+      this.#board.evict(guest, applicant);
       needed.push(guest);
     }
     return needed.toReversed();
@@ -84,43 +84,43 @@ export class Evictions {
   }
 
   /** Takes the place of residents of a lower class; returns who had to leave, or undefined when that does not help. */
-  placeByClass(demand: number): readonly number[] | undefined {
-    const model = this.#board.modelOf(demand);
+  placeByClass(applicant: number): readonly number[] | undefined {
+    const model = this.#board.modelOf(applicant);
     if (!model.sizeKnown || model.priority === this.#lowestClass) return undefined;
     let best: Eviction | undefined;
     for (const neuron of this.#neuronsFor(model)) {
       const scopes =
         model.width === 1 ? windowsOn(this.#board, model, neuron) : [devicesOf(this.#board.problem, neuron)];
       for (const scope of scopes) {
-        const offer = this.#displacing(demand, { neuron, scope });
+        const offer = this.#displacing(applicant, { neuron, scope });
         if (offer !== undefined && (best === undefined || compareCosts(offer.cost, best.cost) < 0))
           best = offer;
       }
     }
     if (best === undefined) return undefined;
-    this.#carryOut(demand, best);
+    this.#carryOut(applicant, best);
     return best.victims;
   }
 
-  #carryOut(demand: number, { guests, victims, choice }: Eviction): void {
-    for (const guest of guests) this.#board.evict(guest, demand);
+  #carryOut(applicant: number, { guests, victims, choice }: Eviction): void {
+    for (const guest of guests) this.#board.evict(guest, applicant);
     for (const victim of victims) {
-      if (at(this.#board.untouched, victim) === 1) this.#board.copyLeftFor[victim] = demand;
+      if (at(this.#board.untouched, victim) === 1) this.#board.copyLeftFor[victim] = applicant;
       this.#board.lift(victim);
     }
-    this.#board.put(demand, choice.place);
+    this.#board.put(applicant, choice.place);
   }
 
   #displacing(
-    demand: number,
+    applicant: number,
     { neuron, scope }: { readonly neuron: number; readonly scope: readonly number[] },
   ): Eviction | undefined {
     const board = this.#board;
-    const model = board.modelOf(demand);
+    const model = board.modelOf(applicant);
     const victims = this.#displaceable(neuron, { scope, priority: model.priority });
     if (victims.length === 0) return undefined;
     const guests = this.#evictable(neuron, model.priority);
-    for (const guest of guests) board.evict(guest, demand);
+    for (const guest of guests) board.evict(guest, applicant);
     const fits = (): Choice | undefined => {
       const choice = choiceOn(board, { model, neuron }, { style: "tight" });
       return choice?.place.devices.every((device) => scope.includes(device)) === true ? choice : undefined;
@@ -131,11 +131,11 @@ export class Evictions {
     );
     const offers = [victims, smallestFirst].flatMap((order) => {
       const mark = this.#journal.mark();
-      const needed = this.#leastOf(order, { demand, fits });
+      const needed = this.#leastOf(order, { applicant, fits });
       const choice = needed === undefined ? undefined : fits();
-      const leaving = needed === undefined ? [] : this.#spareGuests(guests, { demand, fits });
+      const leaving = needed === undefined ? [] : this.#spareGuests(guests, { applicant, fits });
       for (const guest of leaving) board.readmit(guest);
-      for (const guest of guests) if (at(board.evicted, guest) === 0) board.evict(guest, demand);
+      for (const guest of guests) if (at(board.evicted, guest) === 0) board.evict(guest, applicant);
       this.#journal.undoTo(mark);
       if (needed === undefined || choice === undefined) return [];
       return [{ victims: needed, guests: leaving, choice, cost: this.#costOf(needed, leaving) }];
@@ -147,12 +147,12 @@ export class Evictions {
   /** Lifts one after the other until it fits, and puts back whoever turns out not to be needed. */
   #leastOf(
     victims: readonly number[],
-    { demand, fits }: { readonly demand: number; readonly fits: () => Choice | undefined },
+    { applicant, fits }: { readonly applicant: number; readonly fits: () => Choice | undefined },
   ): number[] | undefined {
     const taken: number[] = [];
     for (const victim of victims) {
       if (fits() !== undefined) break;
-      this.#journal.lift(victim, demand);
+      this.#journal.lift(victim, applicant);
       taken.push(victim);
     }
     return fits() === undefined || taken.length === 0 ? undefined : this.#spare(taken, fits);
@@ -176,11 +176,12 @@ export class Evictions {
   ): number[] {
     const board = this.#board;
     return (board.hosted[neuron] ?? [])
-      .filter((demand) => board.modelOf(demand).priority < priority)
+      .filter((applicant) => board.modelOf(applicant).priority < priority)
       .filter(
-        (demand) => at(board.untouched, demand) === 0 || board.problem.demands[demand]?.movable === true,
+        (applicant) =>
+          at(board.untouched, applicant) === 0 || board.problem.applicants[applicant]?.movable === true,
       )
-      .filter((demand) => scope.some((device) => shareOn(board.places[demand], device) > 0))
+      .filter((applicant) => scope.some((device) => shareOn(board.places[applicant], device) > 0))
       .toSorted(
         (left, right) =>
           board.modelOf(left).priority - board.modelOf(right).priority ||

@@ -3,7 +3,7 @@ import type { Place } from "../board/problem.ts";
 
 interface Entry {
   readonly kind: "put" | "lift";
-  readonly demand: number;
+  readonly applicant: number;
   readonly place: Place;
   readonly untouched: number;
   readonly leftFor: number;
@@ -22,29 +22,29 @@ export class Journal {
     return this.#entries.length;
   }
 
-  put(demand: number, place: Place): void {
-    const leftFor = at(this.#board.copyLeftFor, demand);
-    this.#board.put(demand, place);
-    this.#entries.push({ kind: "put", demand, place, untouched: 0, leftFor });
+  put(applicant: number, place: Place): void {
+    const leftFor = at(this.#board.copyLeftFor, applicant);
+    this.#board.put(applicant, place);
+    this.#entries.push({ kind: "put", applicant, place, untouched: 0, leftFor });
   }
 
   /** Takes a copy off its place for the sake of another one. */
-  lift(demand: number, inFavourOf: number): void {
+  lift(applicant: number, inFavourOf: number): void {
     const board = this.#board;
-    const place = board.places[demand];
+    const place = board.places[applicant];
     if (place === undefined) return;
-    const untouched = at(board.untouched, demand);
-    const leftFor = at(board.copyLeftFor, demand);
-    board.lift(demand);
-    if (untouched === 1) board.copyLeftFor[demand] = inFavourOf;
-    this.#entries.push({ kind: "lift", demand, place, untouched, leftFor });
+    const untouched = at(board.untouched, applicant);
+    const leftFor = at(board.copyLeftFor, applicant);
+    board.lift(applicant);
+    if (untouched === 1) board.copyLeftFor[applicant] = inFavourOf;
+    this.#entries.push({ kind: "lift", applicant, place, untouched, leftFor });
   }
 
   /** Puts a lifted copy back where it was; taking that back lifts it again. */
-  restore(demand: number): void {
-    const entry = this.#entries.findLast((candidate) => candidate.demand === demand);
+  restore(applicant: number): void {
+    const entry = this.#entries.findLast((candidate) => candidate.applicant === applicant);
     if (entry?.kind !== "lift") return;
-    this.#board.putBack(demand, entry.place, entry.untouched);
+    this.#board.putBack(applicant, entry.place, entry.untouched);
     this.#entries.push({ ...entry, kind: "put" });
   }
 
@@ -52,9 +52,9 @@ export class Journal {
     while (this.#entries.length > mark) {
       const entry = this.#entries.pop();
       if (entry === undefined) return;
-      if (entry.kind === "put") this.#board.lift(entry.demand);
-      else this.#board.putBack(entry.demand, entry.place, entry.untouched);
-      this.#board.copyLeftFor[entry.demand] = entry.leftFor;
+      if (entry.kind === "put") this.#board.lift(entry.applicant);
+      else this.#board.putBack(entry.applicant, entry.place, entry.untouched);
+      this.#board.copyLeftFor[entry.applicant] = entry.leftFor;
     }
   }
 

@@ -3,7 +3,7 @@ import { at, Board } from "../board/board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "../board/choice.ts";
 import { Chains } from "./chains.ts";
 import { compareCosts } from "../board/compare-costs.ts";
-import { settledBoard } from "./settle.ts";
+import { replayedBoard } from "./replay.ts";
 import { tiersOf } from "../board/tiers.ts";
 import type { Place, PlacementProblem } from "../board/problem.ts";
 import { Evictions } from "./evictions.ts";
@@ -11,7 +11,7 @@ import { Evictions } from "./evictions.ts";
 /*
  * One pass over all copies, class by class. Copies that may stay do stay: they are on the board before anything is
  * placed. What is missing is then placed in an order that a strategy gives; what finds no place is repaired before a
- * lower class has its turn, and whoever had to leave for it is placed again with its own class.
+ * lower class is placed, and whoever had to leave for it is placed again with its own class.
  *
  * No order is best for every fleet. Spreading keeps devices to themselves while there is room; packing the large ones
  * first wastes least when it is tight; and when a class asks for more than there is, the copies that would never all
@@ -50,15 +50,15 @@ const MENDS = 3;
 export function runStrategy(problem: PlacementProblem, strategy: Strategy): Board {
   const found = new Board(problem);
   new Pass(found, strategy).run();
-  let best = settledBoard(found);
+  let best = replayedBoard(found);
   let bestCost = tiersOf(best);
   for (let mend = 0; mend < MENDS && compareCosts(bestCost, tiersOf(found)) > 0; mend += 1) {
-    const board = best.copy();
+    const board = best.clone();
     new Pass(board, strategy).mend();
-    const settled = settledBoard(board);
-    const cost = tiersOf(settled);
+    const replayed = replayedBoard(board);
+    const cost = tiersOf(replayed);
     if (compareCosts(cost, bestCost) >= 0) break;
-    best = settled;
+    best = replayed;
     bestCost = cost;
   }
   return best;
@@ -83,10 +83,10 @@ class Pass {
   run(): void {
     if (this.#strategy.joint) this.#placeAll(this.#open());
     for (const priority of this.#classes()) {
-      const inClass = (demand: number): boolean => this.board.modelOf(demand).priority === priority;
-      for (const isInTurn of this.#turns()) {
-        this.#placeAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
-        this.#repairAll(this.#open().filter((demand) => inClass(demand) && isInTurn(demand)));
+      const inClass = (applicant: number): boolean => this.board.modelOf(applicant).priority === priority;
+      for (const isInRank of this.#ranks()) {
+        this.#placeAll(this.#open().filter((applicant) => inClass(applicant) && isInRank(applicant)));
+        this.#repairAll(this.#open().filter((applicant) => inClass(applicant) && isInRank(applicant)));
       }
     }
     this.#finish();
@@ -95,7 +95,9 @@ class Pass {
   /** Finds room for what has none, class by class, on a board that is complete otherwise. */
   mend(): void {
     for (const priority of this.#classes())
-      this.#repairAll(this.#open().filter((demand) => this.board.modelOf(demand).priority === priority));
+      this.#repairAll(
+        this.#open().filter((applicant) => this.board.modelOf(applicant).priority === priority),
+      );
     this.#finish();
   }
 
@@ -112,93 +114,95 @@ class Pass {
   }
 
   /** Where not all will fit, every model gets its first copy before any gets its second. */
-  #turns(): readonly ((demand: number) => boolean)[] {
+  #ranks(): readonly ((applicant: number) => boolean)[] {
     if (this.#strategy.fill === ALL) return [() => true];
-    const isFirst = (demand: number): boolean => this.board.problem.demands[demand]?.ordinal === 0;
-    return [isFirst, (demand) => !isFirst(demand)];
+    const isFirst = (applicant: number): boolean => this.board.problem.applicants[applicant]?.ordinal === 0;
+    return [isFirst, (applicant) => !isFirst(applicant)];
   }
 
   /** Copies without a place, and those that run with old settings. */
   #open(): number[] {
-    const { demands } = this.board.problem;
-    return demands.flatMap(({ home }, demand) => {
-      const isOutdated = at(this.board.untouched, demand) === 1 && home?.current === false;
-      return this.board.places[demand] === undefined || isOutdated ? [demand] : [];
+    const { applicants } = this.board.problem;
+    return applicants.flatMap(({ home }, applicant) => {
+      const isOutdated = at(this.board.untouched, applicant) === 1 && home?.current === false;
+      return this.board.places[applicant] === undefined || isOutdated ? [applicant] : [];
     });
   }
 
   #placeAll(open: readonly number[]): void {
-    for (const demand of this.#sorted(open)) {
-      if (this.board.places[demand] !== undefined) this.#renew(demand, false);
-      else this.#place(demand);
+    for (const applicant of this.#sorted(open)) {
+      if (this.board.places[applicant] !== undefined) this.#renew(applicant, false);
+      else this.#place(applicant);
     }
   }
 
-  #place(demand: number): boolean {
-    const choice = bestChoice(this.board, demand, this.#options);
-    if (choice === undefined) return this.#seen(demand, this.#evictions.placeBesideGuests(demand));
-    return this.#settle(demand, choice);
+  #place(applicant: number): boolean {
+    const choice = bestChoice(this.board, applicant, this.#options);
+    if (choice === undefined) return this.#seen(applicant, this.#evictions.placeBesideGuests(applicant));
+    return this.#take(applicant, choice);
   }
 
-  #settle(demand: number, choice: Choice): boolean {
-    this.board.put(demand, choice.place);
-    return this.#seen(demand, true);
+  #take(applicant: number, choice: Choice): boolean {
+    this.board.put(applicant, choice.place);
+    return this.#seen(applicant, true);
   }
 
-  #seen(demand: number, isPlaced: boolean): boolean {
-    const neuron = this.board.places[demand]?.neuron;
+  #seen(applicant: number, isPlaced: boolean): boolean {
+    const neuron = this.board.places[applicant]?.neuron;
     if (isPlaced && neuron !== undefined) this.#options.room?.refresh(neuron);
     return isPlaced;
   }
 
   #repairAll(open: readonly number[]): void {
-    for (const demand of this.#sorted(open).slice(0, REPAIRS_PER_CLASS)) {
-      if (this.board.places[demand] !== undefined) this.#renew(demand, true);
-      else this.#repairOne(demand);
+    for (const applicant of this.#sorted(open).slice(0, REPAIRS_PER_CLASS)) {
+      if (this.board.places[applicant] !== undefined) this.#renew(applicant, true);
+      else this.#repairOne(applicant);
     }
     if (this.#options.room === undefined) return;
     for (const neuron of this.board.problem.neurons.keys()) this.#options.room.refresh(neuron);
   }
 
-  #repairOne(demand: number): boolean {
-    if (this.#place(demand) || this.#chains.placeByChain(demand)) return true;
-    const victims = this.#evictions.placeByClass(demand);
+  #repairOne(applicant: number): boolean {
+    if (this.#place(applicant) || this.#chains.placeByChain(applicant)) return true;
+    const victims = this.#evictions.placeByClass(applicant);
     if (victims === undefined) return false;
     for (const victim of this.#sorted(victims)) this.#place(victim);
     return true;
   }
 
   /** New settings in the old place if they fit there, else elsewhere, else the old copy stays as it is. */
-  #renew(demand: number, mayDisturb: boolean): void {
+  #renew(applicant: number, mayDisturb: boolean): void {
     const { board } = this;
-    const home = board.lift(demand);
+    const home = board.lift(applicant);
     if (home === undefined) return;
-    const model = board.modelOf(demand);
+    const model = board.modelOf(applicant);
     const inPlace = choiceOn(board, { model, neuron: home.neuron }, this.#options);
     const isRenewed =
       inPlace !== undefined
-        ? this.#settle(demand, inPlace)
-        : this.#evictions.placeBesideGuests(demand, home.neuron) || this.#place(demand);
-    if (isRenewed || (mayDisturb && this.#repairOne(demand))) return;
-    board.putBack(demand, home, 1);
+        ? this.#take(applicant, inPlace)
+        : this.#evictions.placeBesideGuests(applicant, home.neuron) || this.#place(applicant);
+    if (isRenewed || (mayDisturb && this.#repairOne(applicant))) return;
+    board.putBack(applicant, home, 1);
   }
 
-  #sorted(demands: readonly number[]): number[] {
-    const late = this.#standingBack(demands);
-    const keys = new Map(demands.map((demand) => [demand, this.#turnOf(demand, late.has(demand))]));
-    return demands.toSorted(
+  #sorted(applicants: readonly number[]): number[] {
+    const late = this.#standingBack(applicants);
+    const keys = new Map(
+      applicants.map((applicant) => [applicant, this.#rankOf(applicant, late.has(applicant))]),
+    );
+    return applicants.toSorted(
       (left, right) => compareCosts(keys.get(left) ?? [], keys.get(right) ?? []) || left - right,
     );
   }
 
-  /** When a copy has its turn: figures to be compared one after another, the smallest first. */
-  #turnOf(demand: number, isLate: boolean): readonly number[] {
+  /** When a copy is placed: figures to be compared one after another, the smallest first. */
+  #rankOf(applicant: number, isLate: boolean): readonly number[] {
     const { board } = this;
-    const { priority, width, mib, openCount } = board.modelOf(demand);
-    const ordinal = board.problem.demands[demand]?.ordinal ?? 0;
+    const { priority, width, mib, openCount } = board.modelOf(applicant);
+    const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
     const head = [
       this.#strategy.joint ? 0 : -priority,
-      board.places[demand] === undefined ? 0 : -1,
+      board.places[applicant] === undefined ? 0 : -1,
       isLate ? 1 : 0,
       isLate ? mib : 0,
     ];
@@ -210,18 +214,18 @@ class Pass {
   }
 
   /** The largest copies, as many as it takes for the others to fit into what is free. */
-  #standingBack(demands: readonly number[]): ReadonlySet<number> {
+  #standingBack(applicants: readonly number[]): ReadonlySet<number> {
     if (this.#strategy.fill === ALL) return new Set();
     const { board } = this;
     const freeMib = board.free.reduce((total, free) => total + Math.max(0, free), 0);
     let left = freeMib * this.#strategy.fill;
     const late = new Set<number>();
-    const smallestFirst = demands.toSorted(
+    const smallestFirst = applicants.toSorted(
       (one, other) => board.modelOf(one).mib - board.modelOf(other).mib || one - other,
     );
-    for (const demand of smallestFirst) {
-      left -= board.modelOf(demand).mib;
-      if (left < 0) late.add(demand);
+    for (const applicant of smallestFirst) {
+      left -= board.modelOf(applicant).mib;
+      if (left < 0) late.add(applicant);
     }
     return late;
   }
@@ -229,21 +233,22 @@ class Pass {
 
 /** Copies that were moved and could have stayed do stay. */
 function goHome(board: Board): void {
-  for (const [demand, { home }] of board.problem.demands.entries()) {
-    const place = board.places[demand];
-    if (home === null || !home.current || place === undefined || at(board.untouched, demand) === 1) continue;
-    board.lift(demand);
-    if (fitsAsItWas(board, demand, home.place)) {
-      board.stay(demand, home.place);
-      board.copyLeftFor[demand] = -1;
+  for (const [applicant, { home }] of board.problem.applicants.entries()) {
+    const place = board.places[applicant];
+    if (home === null || !home.current || place === undefined || at(board.untouched, applicant) === 1)
+      continue;
+    board.lift(applicant);
+    if (fitsAsItWas(board, applicant, home.place)) {
+      board.stay(applicant, home.place);
+      board.copyLeftFor[applicant] = -1;
     } else {
-      board.put(demand, place);
+      board.put(applicant, place);
     }
   }
 }
 
-function fitsAsItWas(board: Board, demand: number, home: Place): boolean {
-  const model = board.modelOf(demand);
+function fitsAsItWas(board: Board, applicant: number, home: Place): boolean {
+  const model = board.modelOf(applicant);
   if (board.hosts(model, home.neuron)) return false;
   return home.devices.every((device, position) => at(board.free, device) >= (home.mib[position] ?? 0));
 }

@@ -15,12 +15,12 @@ export function suggestedBoard(problem: PlacementProblem, copies: readonly Sugge
   const wanted = wantedPlaces(problem, copies);
   for (const guest of problem.guests.keys()) board.evict(guest, -1);
   const arriving = problem.models.flatMap((model) => arrivalsOf(board, model, wanted.get(model.id) ?? []));
-  arriving.sort((left, right) => compareCosts(turnOf(board, left), turnOf(board, right)));
-  for (const { demand, place } of arriving) {
-    const model = board.modelOf(demand);
+  arriving.sort((left, right) => compareCosts(orderOf(board, left), orderOf(board, right)));
+  for (const { applicant, place } of arriving) {
+    const model = board.modelOf(applicant);
     const isOpen = at(model.open, place.neuron) === 1 && !board.hosts(model, place.neuron);
     if (isOpen && holds(board, model, place.devices))
-      board.put(demand, { ...place, mib: board.split(model, place.devices) });
+      board.put(applicant, { ...place, mib: board.split(model, place.devices) });
   }
   readmitGuests(board);
   return board;
@@ -29,18 +29,18 @@ export function suggestedBoard(problem: PlacementProblem, copies: readonly Sugge
 /** Copies and their places, as neurons and devices are called. */
 export function suggestionOf(
   board: Board,
-  copies: readonly ({ readonly demand: number } & Pick<Place, "neuron" | "devices">)[],
+  copies: readonly ({ readonly applicant: number } & Pick<Place, "neuron" | "devices">)[],
 ): SuggestedCopy[] {
   const { neurons, devices: all } = board.problem;
-  return copies.map(({ demand, neuron, devices }) => ({
-    modelId: board.modelOf(demand).id,
+  return copies.map(({ applicant, neuron, devices }) => ({
+    modelId: board.modelOf(applicant).id,
     neuron: neurons[neuron]?.name ?? "",
     devices: devices.map((device) => all[device]?.index ?? -1),
   }));
 }
 
 interface Arriving {
-  readonly demand: number;
+  readonly applicant: number;
   readonly place: Omit<Place, "mib">;
 }
 
@@ -73,26 +73,26 @@ function arrivalsOf(board: Board, model: ProblemModel, wanted: readonly Arriving
   const open = [...wanted];
   const away: number[] = [];
   const arriving: Arriving[] = [];
-  for (const demand of model.demands) {
-    const { home, movable } = board.problem.demands[demand] ?? { home: null, movable: true };
+  for (const applicant of model.applicants) {
+    const { home, movable } = board.problem.applicants[applicant] ?? { home: null, movable: true };
     const position = open.findIndex((place) => home !== null && isSamePlace(home.place, place));
     if (home?.current === true && (!movable || position !== -1)) {
       if (position !== -1) open.splice(position, 1);
       continue;
     }
-    board.lift(demand);
+    board.lift(applicant);
     const [place] = position === -1 ? [] : open.splice(position, 1);
-    if (place === undefined) away.push(demand);
-    else arriving.push({ demand, place });
+    if (place === undefined) away.push(applicant);
+    else arriving.push({ applicant, place });
   }
-  for (const demand of away) {
+  for (const applicant of away) {
     const place = open.shift();
-    if (place !== undefined) arriving.push({ demand, place });
+    if (place !== undefined) arriving.push({ applicant, place });
   }
   return arriving;
 }
 
-function turnOf(board: Board, { demand }: Arriving): readonly number[] {
-  const { width, priority, mib } = board.modelOf(demand);
-  return [Math.min(width, 2), -priority, width, -mib, demand];
+function orderOf(board: Board, { applicant }: Arriving): readonly number[] {
+  const { width, priority, mib } = board.modelOf(applicant);
+  return [Math.min(width, 2), -priority, width, -mib, applicant];
 }
