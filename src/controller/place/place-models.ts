@@ -1,6 +1,5 @@
 import { compareText } from "../../core/order.ts";
 import type { UnknownCopy } from "../../protocol/plan-document.ts";
-import { OnDemandRoom } from "./board/on-demand-room.ts";
 import { at, type Board } from "./board/board.ts";
 import { searchPlacement, type SearchResult } from "./best-placement.ts";
 import {
@@ -10,7 +9,7 @@ import {
   type PlacementProblem,
   type ProblemModel,
 } from "./board/problem.ts";
-import { reasonFor } from "./explain/reasons.ts";
+import { Reasons } from "./explain/reasons.ts";
 import { unplacedRow } from "./explain/refusals.ts";
 import type {
   Arrival,
@@ -46,7 +45,6 @@ class Answer {
   readonly #board: Board;
   readonly #found: SearchResult;
   readonly #unknown: Map<string, UnknownCopy>;
-  #room: OnDemandRoom | undefined;
 
   constructor(problem: PlacementProblem, found: SearchResult) {
     this.#problem = problem;
@@ -60,6 +58,7 @@ class Answer {
     const arrivals = this.#arrivals();
     const displaced = [...this.#displacedCopies(), ...this.#displacedGuests()];
     const explanations = this.#explanations();
+    const reasons = new Reasons(this.#board, this.#found.style);
     return {
       assignments,
       arrivals,
@@ -73,6 +72,7 @@ class Answer {
       explanations,
       unknown: [...this.#unknown.values()].sort((left, right) => compareText(left.model_id, right.model_id)),
       gap: this.#found.gap,
+      explain: (assignment) => reasons.of(assignment),
     };
   }
 
@@ -96,12 +96,6 @@ class Answer {
     const home = this.#problem.applicants[applicant]?.home ?? null;
     const leaves = home === null ? origins.shift() : home.copy.neuron.name;
     const moves = status === "moved" || (status === "new" && leaves !== undefined);
-    const explain = (): Assignment["reason"] =>
-      reasonFor(this.#board, applicant, {
-        style: this.#found.style,
-        displaces: this.#displacedBy(applicant),
-        room: (this.#room ??= new OnDemandRoom(this.#board)),
-      });
     return {
       modelId: model.id,
       ordinal: this.#problem.applicants[applicant]?.ordinal ?? 0,
@@ -111,10 +105,6 @@ class Answer {
       status: moves ? "moved" : status,
       movedFrom: moves ? (leaves ?? null) : null,
       need: model.desired.known,
-      // Computed when somebody asks: a fleet of thousands is placed far more often than it is read.
-      get reason() {
-        return explain();
-      },
     };
   }
 
@@ -188,19 +178,6 @@ class Answer {
       const inFavourOf = this.#modelId(at(this.#board.guestLeftFor, guest));
       return [{ modelId, neuron: this.#neuronName(place), inFavourOf }];
     });
-  }
-
-  #displacedBy(applicant: number): string[] {
-    const neuron = this.#board.places[applicant]?.neuron;
-    const copies = this.#problem.applicants.flatMap(({ home }, other) =>
-      home?.place.neuron === neuron && at(this.#board.copyLeftFor, other) === applicant
-        ? [this.#modelId(other)]
-        : [],
-    );
-    const guests = this.#problem.guests.flatMap(({ modelId, place }, guest) =>
-      place.neuron === neuron && at(this.#board.guestLeftFor, guest) === applicant ? [modelId] : [],
-    );
-    return [...copies, ...guests].sort(compareText);
   }
 
   /** What found no place may still be on a neuron that does not answer; only the rest is known to be missing. */

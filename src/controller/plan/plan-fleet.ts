@@ -142,7 +142,9 @@ function assemble(input: PlanInput, parts: PlanParts): Undigested {
     deferred,
     left_alone: leftAlone(parts.copies, changes),
     placement: planGap(placement.gap),
-    assignments: placement.assignments.map(planAssignment),
+    assignments: placement.assignments.map((assignment) =>
+      planAssignment({ ...assignment, reason: placement.explain(assignment) }),
+    ),
     schedule: parts.predicted.schedule,
     survival:
       input.whatIf === "skip"

@@ -2,7 +2,7 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
-import type { Assignment, Placement, PlacementOptions } from "../place/board/placement.ts";
+import type { Assignment, Placement, PlacementOptions, WhyHere } from "../place/board/placement.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
 import { copyKey, diffPlacement } from "./diff.ts";
 import { parkingOptions } from "./parking.ts";
@@ -105,25 +105,26 @@ function planRound(fleet: Fleet, observed: ObservedFleet, options: PlanRoundsOpt
     ),
   });
   const assignments = placement.assignments.map((assignment) =>
-    stay.has(copyKey(assignment.modelId, assignment.neuron)) ? kept(assignment) : assignment,
+    stay.has(keyOf(assignment)) ? kept(assignment) : assignment,
   );
-  return { desired, copies, placement: { ...placement, assignments }, transition, unchanged };
+  const explain = (assignment: Assignment): WhyHere =>
+    stay.has(keyOf(assignment)) ? whyKept(placement.explain(assignment)) : placement.explain(assignment);
+  return { desired, copies, placement: { ...placement, assignments, explain }, transition, unchanged };
 }
 
 /** Placement saw a copy that leaves and one that comes; on the same devices that is a copy that stays. */
-const kept = (assignment: Assignment): Assignment => ({
-  ...assignment,
-  status: "kept",
-  movedFrom: null,
-  reason: {
-    ...assignment.reason,
-    rule: "stays",
-    runnerUp: null,
-    ruledOut: null,
-    movedFor: null,
-    displaces: [],
-  },
+const kept = (assignment: Assignment): Assignment => ({ ...assignment, status: "kept", movedFrom: null });
+
+const whyKept = (why: WhyHere): WhyHere => ({
+  ...why,
+  rule: "stays",
+  runnerUp: null,
+  ruledOut: null,
+  movedFor: null,
+  displaces: [],
 });
+
+const keyOf = ({ modelId, neuron }: Assignment): string => copyKey(modelId, neuron);
 
 /** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
 function following(
@@ -145,15 +146,18 @@ function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly Schedul
   const placedBefore = new Map(
     first.placement.assignments
       .filter(({ status }) => status !== "kept" && status !== "outdated")
-      .map((assignment) => [copyKey(assignment.modelId, assignment.neuron), assignment]),
+      .map((assignment) => [keyOf(assignment), assignment]),
   );
   const assignments = next.placement.assignments.map((assignment): Assignment => {
-    const before = placedBefore.get(copyKey(assignment.modelId, assignment.neuron));
+    const before = placedBefore.get(keyOf(assignment));
     return assignment.status === "kept" && before !== undefined ? before : assignment;
   });
+  const earlier = new Set(assignments.filter((copy) => placedBefore.get(keyOf(copy)) === copy).map(keyOf));
+  const explain = (copy: Assignment): WhyHere =>
+    (earlier.has(keyOf(copy)) ? first : next).placement.explain(copy);
   return {
     ...first,
-    placement: { ...next.placement, assignments },
+    placement: { ...next.placement, assignments, explain },
     transition: {
       steps: [...first.transition.steps, ...steps],
       deferred: next.transition.deferred,

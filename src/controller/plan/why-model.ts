@@ -219,7 +219,7 @@ function playPin(
     explanation === undefined ? [] : new RemedyTrials(edited, observed).explained([explanation], placement);
   return {
     explanation: tried[0],
-    displaces: placed?.reason.displaces ?? [],
+    displaces: placed === undefined ? [] : placement.explain(placed).displaces,
   };
 }
 

@@ -4,6 +4,7 @@ import type {
   Placement,
   PlacementOptions,
   UnplacedExplanation,
+  WhyHere,
 } from "../../../src/controller/place/board/placement.ts";
 import { placeModels } from "../../../src/controller/place/place-models.ts";
 import type { ModelFact } from "../../../src/protocol/neuron-api.ts";
@@ -38,6 +39,12 @@ const placesOf = (placement: Placement): string[] =>
     ({ modelId, ordinal, neuron, devices, status }) =>
       `${modelId}/${ordinal} ${status} ${neuron}:${devices.join("+")}`,
   );
+
+function whyHere(placement: Placement, id: string): WhyHere {
+  const found = placement.assignments.find(({ modelId }) => modelId === id);
+  if (found === undefined) throw new Error(`${id} has no place`);
+  return placement.explain(found);
+}
 
 function explained(placement: Placement, id: string): UnplacedExplanation {
   const found = placement.explanations.find(({ modelId }) => modelId === id);
@@ -81,7 +88,7 @@ describe("where copies go", () => {
     const watched = placed({ neurons, models: [model("x", 4000), model("demand", 22_000, { replicas: 0 })] });
     expect(placesOf(roomy)).toEqual(["x/0 new big:0"]);
     expect(placesOf(watched)).toEqual(["x/0 new small:0"]);
-    expect(watched.assignments[0]?.reason.rule).toBe("spares_on_demand_room");
+    expect(whyHere(watched, "x").rule).toBe("spares_on_demand_room");
   });
 
   test("headroom stays free on every device", () => {
@@ -102,7 +109,7 @@ describe("where copies go", () => {
   });
 
   test("every place has its reason", () => {
-    const { assignments } = placed({
+    const placement = placed({
       neurons: [
         { name: "a", devices: [8000], loaded: [on("kept", 1000)] },
         { name: "b", devices: [6000] },
@@ -111,13 +118,18 @@ describe("where copies go", () => {
       models: [model("kept", 1000), model("moved", 5000), model("only", 900, { pins: ["b"] })],
     });
     expect(
-      assignments.map(({ modelId, status, movedFrom, reason }) => [modelId, status, movedFrom, reason.rule]),
+      placement.assignments.map((assignment) => [
+        assignment.modelId,
+        assignment.status,
+        assignment.movedFrom,
+        placement.explain(assignment).rule,
+      ]),
     ).toEqual([
       ["kept", "kept", null, "stays"],
       ["moved", "moved", "c", "most_free"],
       ["only", "new", null, "only_place"],
     ]);
-    expect(assignments[1]?.reason).toMatchObject({
+    expect(whyHere(placement, "moved")).toMatchObject({
       possible: 2,
       runnerUp: { neuron: "b", freeAfterMib: 100 },
       freeAfterMib: 2000,
@@ -135,7 +147,7 @@ describe("what moves, and for whom", () => {
     const placement = placed({ neurons, models: [model("small", 3000), model("large", 8000)] });
     expect(placesOf(placement)).toEqual(["large/0 new a:0", "small/0 moved b:0"]);
     expect(placement.displaced).toEqual([{ modelId: "small", neuron: "a", inFavourOf: "large" }]);
-    expect(placement.assignments.find(({ modelId }) => modelId === "small")?.reason.movedFor).toBe("large");
+    expect(whyHere(placement, "small").movedFor).toBe("large");
   });
 
   test("a copy of a higher class stays where it is", () => {

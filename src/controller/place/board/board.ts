@@ -111,6 +111,20 @@ export class Board {
     this.untouched[applicant] = wasUntouched;
   }
 
+  /** What is seen on the board while this copy is nowhere; afterwards all is as it was. */
+  without<Seen>(applicant: number, look: () => Seen): Seen {
+    const place = this.places[applicant];
+    if (place === undefined) return look();
+    const [untouched, rank] = [at(this.untouched, applicant), at(this.rank, applicant)];
+    this.lift(applicant);
+    try {
+      return look();
+    } finally {
+      this.putBack(applicant, place, untouched);
+      this.rank[applicant] = rank;
+    }
+  }
+
   evict(guest: number, inFavourOf: number): void {
     this.#guest(guest, 1, inFavourOf);
   }

@@ -39,7 +39,7 @@ export interface SuggestedCopy {
   readonly devices: readonly number[];
 }
 
-/** One declared copy and its place. */
+/** One declared copy and its place: plain data. `Placement.explain` says why it is there. */
 export interface Assignment {
   readonly modelId: string;
   /** 0 for the first copy of the model. */
@@ -57,6 +57,9 @@ export interface Assignment {
   /** The neuron it leaves; null unless `status` is "moved". */
   readonly movedFrom: string | null;
   readonly need: ModelNeed;
+}
+
+export interface ExplainedAssignment extends Assignment {
   readonly reason: WhyHere;
 }
 
@@ -141,6 +144,11 @@ export interface Placement {
   /** Copies that may be on neurons that do not answer. */
   readonly unknown: readonly UnknownCopy[];
   readonly gap: PlacementGap;
+  /**
+   * Why one of the assignments is where it is. Worked out when somebody asks, once for each: a fleet of thousands is
+   * placed far more often than it is read. Throws for a copy that is not placed there.
+   */
+  readonly explain: (assignment: Assignment) => WhyHere;
 }
 
 export type CheckName =

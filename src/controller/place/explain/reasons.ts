@@ -1,4 +1,6 @@
-import type { OnDemandRoom } from "../board/on-demand-room.ts";
+import { CortexError } from "../../../core/errors.ts";
+import { compareText } from "../../../core/order.ts";
+import { OnDemandRoom } from "../board/on-demand-room.ts";
 import { at, type Board } from "../board/board.ts";
 import {
   choiceOn,
@@ -10,43 +12,86 @@ import {
   type Style,
 } from "../board/choice.ts";
 import type { Place, ProblemModel } from "../board/problem.ts";
-import type { NeuronsRuledOut, WhyHere } from "../board/placement.ts";
+import type { Assignment, NeuronsRuledOut, WhyHere } from "../board/placement.ts";
 
-/** Why a copy is where it is: its place beside the next best one, with everything else where it is. */
-export function reasonFor(
-  board: Board,
-  applicant: number,
-  context: { readonly style: Style; readonly displaces: readonly string[]; readonly room: OnDemandRoom },
-): WhyHere {
-  const place = board.places[applicant];
-  if (place === undefined) throw new Error(`applicant ${applicant} has no place to explain`);
-  const isPresent = at(board.untouched, applicant) === 1;
-  const leftFor = at(board.copyLeftFor, applicant);
-  const movedFor = leftFor === -1 || isPresent ? null : board.modelOf(leftFor).id;
-  const freeNow = sumFree(board, place.devices);
-  if (isPresent) {
-    return {
-      rule: "stays",
-      possible: 1,
-      runnerUp: null,
-      freeAfterMib: freeNow,
-      ruledOut: null,
-      movedFor,
-      displaces: [],
-    };
+/**
+ * Why each copy of a finished placement is where it is: its place beside the next best one, with everything else where
+ * it is. Each answer is worked out when it is asked for, and once.
+ */
+export class Reasons {
+  readonly #board: Board;
+  readonly #style: Style;
+  readonly #models: ReadonlyMap<string, ProblemModel>;
+  readonly #known = new Map<number, WhyHere>();
+  #room: OnDemandRoom | undefined;
+
+  constructor(board: Board, style: Style) {
+    this.#board = board;
+    this.#style = style;
+    this.#models = new Map(board.problem.models.map((model) => [model.id, model]));
   }
-  const model = board.modelOf(applicant);
-  const rank = at(board.rank, applicant);
-  const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
-  board.lift(applicant);
-  context.room.refresh(place.neuron);
-  const room = context.style === "spread" ? context.room : undefined;
-  const compared = compare(board, { model, place, ordinal }, { style: context.style, room });
-  board.put(applicant, place);
-  context.room.refresh(place.neuron);
-  board.rank[applicant] = rank;
-  return { ...compared, movedFor, displaces: context.displaces };
+
+  of({ modelId, ordinal, neuron }: Pick<Assignment, "modelId" | "ordinal" | "neuron">): WhyHere {
+    const { applicants, neurons } = this.#board.problem;
+    const mine = this.#models.get(modelId)?.applicants;
+    const applicant = mine?.find((candidate) => applicants[candidate]?.ordinal === ordinal);
+    const place = applicant === undefined ? undefined : this.#board.places[applicant];
+    if (applicant === undefined || place === undefined || neurons[place.neuron]?.name !== neuron)
+      throw new CortexError("internal_error", `copy ${ordinal} of ${modelId} is not placed on ${neuron}`);
+    const known = this.#known.get(applicant) ?? this.#workOut(applicant, place);
+    this.#known.set(applicant, known);
+    return known;
+  }
+
+  #workOut(applicant: number, place: Place): WhyHere {
+    const board = this.#board;
+    const isPresent = at(board.untouched, applicant) === 1;
+    if (isPresent) {
+      return {
+        rule: "stays",
+        possible: 1,
+        runnerUp: null,
+        freeAfterMib: sumFree(board, place.devices),
+        ruledOut: null,
+        movedFor: null,
+        displaces: [],
+      };
+    }
+    const leftFor = at(board.copyLeftFor, applicant);
+    const movedFor = leftFor === -1 ? null : board.modelOf(leftFor).id;
+    return { ...this.#compared(applicant, place), movedFor, displaces: this.#displacedBy(applicant, place) };
+  }
+
+  #compared(applicant: number, place: Place): Comparison {
+    const board = this.#board;
+    const model = board.modelOf(applicant);
+    const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
+    const whole = (this.#room ??= new OnDemandRoom(board));
+    const room = this.#style === "spread" ? whole : undefined;
+    const compared = board.without(applicant, () => {
+      whole.refresh(place.neuron);
+      return compare(board, { model, place, ordinal }, { style: this.#style, room });
+    });
+    whole.refresh(place.neuron);
+    return compared;
+  }
+
+  /** Models that left this neuron for its sake. */
+  #displacedBy(applicant: number, { neuron }: Place): string[] {
+    const board = this.#board;
+    const copies = board.problem.applicants.flatMap(({ home }, other) =>
+      home?.place.neuron === neuron && at(board.copyLeftFor, other) === applicant
+        ? [board.modelOf(other).id]
+        : [],
+    );
+    const guests = board.problem.guests.flatMap(({ modelId, place }, guest) =>
+      place.neuron === neuron && at(board.guestLeftFor, guest) === applicant ? [modelId] : [],
+    );
+    return [...copies, ...guests].sort(compareText);
+  }
 }
+
+type Comparison = Pick<WhyHere, "rule" | "possible" | "runnerUp" | "freeAfterMib" | "ruledOut">;
 
 interface PlacedCopy {
   readonly model: ProblemModel;
@@ -54,11 +99,7 @@ interface PlacedCopy {
   readonly ordinal: number;
 }
 
-function compare(
-  board: Board,
-  copy: PlacedCopy,
-  options: ChoiceOptions,
-): Pick<WhyHere, "rule" | "possible" | "runnerUp" | "freeAfterMib" | "ruledOut"> {
+function compare(board: Board, copy: PlacedCopy, options: ChoiceOptions): Comparison {
   const { model, place } = copy;
   const { style } = options;
   const freeAfterMib = sumFree(board, place.devices) - model.mib;

@@ -90,10 +90,8 @@ function verdictOn(board: Board, subject: Subject): NeuronVerdict {
   const outdated = model.applicants.find(
     (applicant) => board.places[applicant]?.neuron === neuron && isOutdated(board, applicant),
   );
-  const home = outdated === undefined ? undefined : board.lift(outdated);
-  const isTaken = board.hosts(model, neuron);
-  const room = roomFor(board, model, neuron);
-  if (outdated !== undefined && home !== undefined) board.putBack(outdated, home, 1);
+  const look = () => ({ isTaken: board.hosts(model, neuron), room: roomFor(board, model, neuron) });
+  const { isTaken, room } = outdated === undefined ? look() : board.without(outdated, look);
   const checks = [...standing, copyCheck(isTaken), ...memoryChecks(model, room)];
   return { neuron: block.name, checks, shortMib: shortfall(model, { checks, room }) };
 }

@@ -10,7 +10,7 @@ import { adviceText, summaryOf } from "./refusals.ts";
 import type * as placement from "../board/placement.ts";
 
 /** Placement's findings as the plan document shows them: the same facts, and each rule and remedy in words. */
-export function planAssignment(assignment: placement.Assignment): PlanAssignment {
+export function planAssignment(assignment: placement.ExplainedAssignment): PlanAssignment {
   const { reason } = assignment;
   return {
     model_id: assignment.modelId,
@@ -24,7 +24,7 @@ export function planAssignment(assignment: placement.Assignment): PlanAssignment
   };
 }
 
-function ruleText({ neuron, reason, status }: placement.Assignment): string {
+function ruleText({ neuron, reason, status }: placement.ExplainedAssignment): string {
   const rule = RULE_TEXT[reason.rule](reason);
   const giveWay = reason.displaces.length === 1 ? "gives" : "give";
   const displaces =
