@@ -3,12 +3,12 @@ import type { Style } from "./board/choice.ts";
 import { compareCosts } from "./board/compare-costs.ts";
 import { exactSearch } from "./prove/exact-search.ts";
 import { gapOf, optimal } from "./prove/gap.ts";
-import type { PlacementProblem } from "./board/problem.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "./search/strategies.ts";
 import { replayedBoard } from "./search/replay.ts";
 import { costOf, tiersOf } from "./board/tiers.ts";
 import { suggestedBoard } from "./search/suggestion.ts";
 import type { PlacementGap, PlacementHint, SuggestedCopy } from "./board/placement.ts";
+import type { PlacementProblem } from "./board/problem.ts";
 
 export interface SearchResult {
   readonly board: Board;
@@ -94,12 +94,10 @@ const isGoodEnough = ({ percent }: PlacementGap): boolean =>
 /** All of them for most fleets. A large one is too slow for that, so what it lacks decides where to begin. */
 function strategiesFor(problem: PlacementProblem, isLarge: boolean): readonly Strategy[] {
   if (!isLarge) return STRATEGIES;
-  const { places, free } = new Board(problem);
+  const board = new Board(problem);
+  const { places, free } = board;
   const neededMib = places.reduce(
-    (total, place, applicant) =>
-      place === undefined
-        ? total + (problem.models[problem.applicants[applicant]?.model ?? -1]?.mib ?? 0)
-        : total,
+    (total, place, applicant) => (place === undefined ? total + board.modelOf(applicant).mib : total),
     0,
   );
   const load = neededMib / free.reduce((total, mib) => total + Math.max(0, mib), 1);

@@ -1,10 +1,10 @@
 import { by } from "../../core/order.ts";
 import type { UnknownCopy } from "../../protocol/plan-document.ts";
 import { desiredModels } from "../intent/desired-models.ts";
-import { silentNeurons } from "./board/problem.ts";
 import type { Placement, PlacementInput } from "./board/placement.ts";
 import { placeModels } from "./place-models.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
+import { silentNeurons } from "./board/silent-neurons.ts";
 
 /*
  * A copy that is not seen may be on a neuron that does not answer, serving all the while. It is loaded again where memory

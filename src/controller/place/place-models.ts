@@ -1,14 +1,7 @@
 import { compareText } from "../../core/order.ts";
 import type { UnknownCopy } from "../../protocol/plan-document.ts";
-import { at, type Board } from "./board/board.ts";
+import { newcomersOn, type Board } from "./board/board.ts";
 import { searchPlacement, type SearchResult } from "./best-placement.ts";
-import {
-  placementProblem,
-  silentNeurons,
-  type Place,
-  type PlacementProblem,
-  type ProblemModel,
-} from "./board/problem.ts";
 import { Reasons } from "./explain/reasons.ts";
 import { unplacedRow } from "./explain/refusals.ts";
 import type {
@@ -20,6 +13,10 @@ import type {
   UnplacedExplanation,
 } from "./board/placement.ts";
 import { explainUnplaced, type UnplacedQuestion } from "./explain/unplaced.ts";
+import { silentNeurons } from "./board/silent-neurons.ts";
+import { placementProblem } from "./board/build-problem.ts";
+import { at, itemAt, type ApplicantNo, type DeviceNo } from "./board/numbers.ts";
+import { shareAt, type Home, type Place, type PlacementProblem, type ProblemModel } from "./board/problem.ts";
 
 /*
  * Where declared copies go. Strictly in this order: hard constraints; what higher classes ask for; as few moves of
@@ -88,19 +85,19 @@ class Answer {
   }
 
   #assignment(
-    applicant: number,
+    applicant: ApplicantNo,
     { place, origins }: { readonly place: Place; readonly origins: string[] },
   ): Assignment {
     const model = this.#board.modelOf(applicant);
     const status = this.#statusOf(applicant, place);
-    const home = this.#problem.applicants[applicant]?.home ?? null;
+    const { home, ordinal } = itemAt(this.#problem.applicants, applicant);
     const leaves = home === null ? origins.shift() : home.copy.neuron.name;
     const moves = status === "moved" || (status === "new" && leaves !== undefined);
     return {
       modelId: model.id,
-      ordinal: this.#problem.applicants[applicant]?.ordinal ?? 0,
+      ordinal,
       neuron: this.#neuronName(place),
-      devices: place.devices.map((device) => this.#problem.devices[device]?.index ?? -1),
+      devices: place.devices.map((device) => this.#indexOf(device)),
       deviceMib: place.mib,
       status: moves ? "moved" : status,
       movedFrom: moves ? (leaves ?? null) : null,
@@ -108,8 +105,8 @@ class Answer {
     };
   }
 
-  #statusOf(applicant: number, place: Place): Assignment["status"] {
-    const home = this.#problem.applicants[applicant]?.home ?? null;
+  #statusOf(applicant: ApplicantNo, place: Place): Assignment["status"] {
+    const { home } = itemAt(this.#problem.applicants, applicant);
     if (home === null) return "new";
     if (at(this.#board.untouched, applicant) === 1) return home.current ? "kept" : "outdated";
     return place.neuron === home.place.neuron && !home.current ? "renewed" : "moved";
@@ -134,10 +131,7 @@ class Answer {
         modelId: this.#board.modelOf(applicant).id,
         neuron: this.#neuronName(place),
         shares: new Map(
-          place.devices.map((device, position) => [
-            this.#problem.devices[device]?.index ?? -1,
-            place.mib[position] ?? 0,
-          ]),
+          place.devices.map((device, position) => [this.#indexOf(device), shareAt(place, position)]),
         ),
       }));
   }
@@ -152,30 +146,27 @@ class Answer {
         {
           modelId: this.#board.modelOf(applicant).id,
           neuron: home.copy.neuron.name,
-          inFavourOf: this.#modelId(beneficiary),
+          inFavourOf: this.#board.modelOf(beneficiary).id,
         },
       ];
     });
   }
 
   /** The copy for which this one left its home: as the search noted it, else the largest that came there instead. */
-  #beneficiary(applicant: number, home: Place): number {
-    const noted = at(this.#board.copyLeftFor, applicant);
-    if (noted !== -1) return noted;
-    const { hosted, untouched } = this.#board;
-    const newcomers = (hosted[home.neuron] ?? [])
-      .filter((other) => at(untouched, other) === 0 && other !== applicant)
-      .filter((other) => this.#board.places[other]?.devices.some((device) => home.devices.includes(device)))
-      .toSorted(
-        (left, right) => this.#board.modelOf(right).mib - this.#board.modelOf(left).mib || left - right,
-      );
-    return newcomers[0] ?? applicant;
+  #beneficiary(applicant: ApplicantNo, home: Place): ApplicantNo {
+    return (
+      this.#board.copyLeftFor(applicant) ??
+      newcomersOn(this.#board, home).find((other) => other !== applicant) ??
+      applicant
+    );
   }
 
   #displacedGuests(): Departure[] {
     return this.#problem.guests.flatMap(({ modelId, place }, guest) => {
       if (at(this.#board.evicted, guest) === 0) return [];
-      const inFavourOf = this.#modelId(at(this.#board.guestLeftFor, guest));
+      const beneficiary = this.#board.guestLeftFor(guest);
+      // Nobody in particular, where a solver suggested the placement.
+      const inFavourOf = beneficiary === undefined ? "" : this.#board.modelOf(beneficiary).id;
       return [{ modelId, neuron: this.#neuronName(place), inFavourOf }];
     });
   }
@@ -183,19 +174,19 @@ class Answer {
   /** What found no place may still be on a neuron that does not answer; only the rest is known to be missing. */
   #explanations(): UnplacedExplanation[] {
     const { models, applicants } = this.#problem;
-    const unplaced = models.flatMap((model, number) => {
+    const homeOf = (applicant: ApplicantNo): Home | null => itemAt(applicants, applicant).home;
+    const unplaced = models.flatMap((model) => {
       const without = model.applicants.filter(
         (applicant) => this.#board.places[applicant] === undefined,
       ).length;
       const outdated = model.applicants.filter(
-        (applicant) =>
-          at(this.#board.untouched, applicant) === 1 && applicants[applicant]?.home?.current === false,
+        (applicant) => at(this.#board.untouched, applicant) === 1 && homeOf(applicant)?.current === false,
       ).length;
       // What was seen somewhere and lost its place is not in doubt: it is missing.
       const unseen = model.applicants.filter(
-        (applicant) => this.#board.places[applicant] === undefined && applicants[applicant]?.home === null,
+        (applicant) => this.#board.places[applicant] === undefined && homeOf(applicant) === null,
       ).length;
-      const missing = without - this.#claim(number, unseen);
+      const missing = without - this.#claim(model, unseen);
       return missing + outdated === 0 ? [] : [{ model, missing, outdated }];
     });
     const depths = this.#depths(unplaced.map(({ model }) => model));
@@ -225,9 +216,8 @@ class Answer {
     );
   }
 
-  #claim(number: number, missing: number): number {
-    const model = this.#problem.models[number];
-    if (model === undefined || missing === 0) return 0;
+  #claim(model: ProblemModel, missing: number): number {
+    if (missing === 0) return 0;
     const earlier = this.#unknown.get(model.id)?.replicas ?? 0;
     const neurons = silentNeurons(this.#problem.input, model.desired);
     const claims = Math.max(0, Math.min(missing, neurons.length - earlier));
@@ -236,10 +226,11 @@ class Answer {
   }
 
   #neuronName(place: Place): string {
-    return this.#problem.neurons[place.neuron]?.name ?? "";
+    return itemAt(this.#problem.neurons, place.neuron).name;
   }
 
-  #modelId(applicant: number): string {
-    return applicant === -1 ? "" : this.#board.modelOf(applicant).id;
+  /** As its neuron counts it. */
+  #indexOf(device: DeviceNo): number {
+    return itemAt(this.#problem.devices, device).index;
   }
 }

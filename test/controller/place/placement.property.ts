@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { compareCosts } from "../../../src/controller/place/board/compare-costs.ts";
 import { gapOf } from "../../../src/controller/place/prove/gap.ts";
 import { searchPlacement } from "../../../src/controller/place/best-placement.ts";
-import { placementProblem } from "../../../src/controller/place/board/problem.ts";
+import { placementProblem } from "../../../src/controller/place/board/build-problem.ts";
 import { runStrategy, STRATEGIES } from "../../../src/controller/place/search/strategies.ts";
 import { TIER, TIERS_PER_CLASS, tiersOf } from "../../../src/controller/place/board/tiers.ts";
 import type { Placement } from "../../../src/controller/place/board/placement.ts";

@@ -6,7 +6,8 @@ import { solveProgramme } from "../../../src/controller/place/io/solve-programme
 import { compareCosts } from "../../../src/controller/place/board/compare-costs.ts";
 import { wholeFleet } from "../../../src/controller/place/prove/neighbourhoods.ts";
 import { searchPlacement } from "../../../src/controller/place/best-placement.ts";
-import { placementProblem, type PlacementProblem } from "../../../src/controller/place/board/problem.ts";
+import { placementProblem } from "../../../src/controller/place/board/build-problem.ts";
+import type { PlacementProblem } from "../../../src/controller/place/board/problem.ts";
 import { PlacementProgramme } from "../../../src/controller/place/prove/integer-programme.ts";
 import { runStrategy, STRATEGIES, type Strategy } from "../../../src/controller/place/search/strategies.ts";
 import { tiersOf } from "../../../src/controller/place/board/tiers.ts";

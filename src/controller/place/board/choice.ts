@@ -1,7 +1,9 @@
-import { at, type Board } from "./board.ts";
+import { present } from "../../../core/present.ts";
+import type { Board } from "./board.ts";
 import type { OnDemandRoom } from "./on-demand-room.ts";
-import type { Place, ProblemModel, ProblemNeuron } from "./problem.ts";
 import { mixHashes } from "./stable-hash.ts";
+import { at, itemAt, next, type ApplicantNo, type DeviceNo, type NeuronNo } from "./numbers.ts";
+import type { Place, ProblemModel, ProblemNeuron, Prospect } from "./problem.ts";
 
 /** "spread": where most is free, so that models share as little as possible. "tight": where least is left over. */
 export type Style = "spread" | "tight";
@@ -20,97 +22,75 @@ export interface ChoiceOptions {
 }
 
 /** The best place that is free, on any neuron that may hold the copy. */
-export function bestChoice(board: Board, applicant: number, options: ChoiceOptions): Choice | undefined {
+export function bestChoice(board: Board, applicant: ApplicantNo, options: ChoiceOptions): Choice | undefined {
   const model = board.modelOf(applicant);
-  const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
+  const { ordinal } = itemAt(board.problem.applicants, applicant);
   // A model of unknown size takes what it takes: it is safest where most is free.
   const style = model.sizeKnown ? options.style : "spread";
-  const copy = { model, ordinal, style };
-  if (model.width === 1 && options.room?.isWatching !== true) return bestDevice(board, copy);
+  const order = new ChoiceOrder(board, { model, ordinal, style });
+  if (model.width === 1 && options.room?.isWatching !== true) return bestDevice(board, order);
   let best: Choice | undefined;
-  for (let neuron = 0; neuron < board.problem.neurons.length; neuron += 1) {
-    if (!isOpenTo(board, model, neuron) || !mayFit(board, model, neuron)) continue;
-    best = better(board, copy, [best, choiceOn(board, { model, neuron }, { ...options, style })]);
+  for (const neuron of board.problem.neurons.keys()) {
+    const prospect = { model, neuron };
+    if (!isOpenTo(board, prospect) || !mayFit(board, prospect)) continue;
+    best = order.better(best, choiceOn(board, prospect, { ...options, style }));
   }
   return best;
 }
 
-/** The one that is preferred, the earlier one when nothing tells them apart. */
-function better(
-  board: Board,
-  copy: Copy,
-  [best, choice]: readonly [Choice | undefined, Choice | undefined],
-): Choice | undefined {
-  if (best === undefined || choice === undefined) return best ?? choice;
-  return precedes(board, copy, [choice, best]) ? choice : best;
-}
-
-/** Whether a copy may come to this neuron as far as anything but memory is concerned. */
-const isOpenTo = (board: Board, model: ProblemModel, neuron: number): boolean =>
-  at(model.open, neuron) === 1 && !board.hosts(model, neuron);
-
-interface Copy {
-  readonly model: ProblemModel;
-  readonly ordinal: number;
-  readonly style: Style;
-}
-
 /** The same for a copy on one device, without looking at every device. */
-function bestDevice(board: Board, copy: Copy): Choice | undefined {
-  const { model, style } = copy;
+function bestDevice(board: Board, order: ChoiceOrder): Choice | undefined {
+  const { model, style } = order.preference;
   const { byFree } = board;
   const lowest = byFree.drawerFor(model.sizeKnown ? model.mib : 1);
   let best: Choice | undefined;
   for (let step = 0; step < byFree.count - lowest && best === undefined; step += 1) {
     const drawer = style === "tight" ? lowest + step : byFree.count - 1 - step;
     for (const device of byFree.devicesIn(drawer))
-      best = better(board, copy, [best, deviceChoice(board, model, device)]);
+      best = order.better(best, deviceChoice(board, model, device));
   }
   for (const neuron of model.preferred.keys()) {
-    if (isOpenTo(board, model, neuron))
-      best = better(board, copy, [best, choiceOn(board, { model, neuron }, { style })]);
+    const prospect = { model, neuron };
+    if (isOpenTo(board, prospect)) best = order.better(best, choiceOn(board, prospect, { style }));
   }
   return best;
 }
 
-function deviceChoice(board: Board, model: ProblemModel, device: number): Choice | undefined {
+/** Whether a copy may come to this neuron as far as anything but memory is concerned. */
+const isOpenTo = (board: Board, { model, neuron }: Prospect): boolean =>
+  at(model.open, neuron) === 1 && !board.hosts(model, neuron);
+
+function deviceChoice(board: Board, model: ProblemModel, device: DeviceNo): Choice | undefined {
   const freeAfterMib = at(board.free, device) - model.mib;
   if (freeAfterMib < (model.sizeKnown ? 0 : 1) || !isEligible(board, model, device)) return undefined;
-  const neuron = board.problem.devices[device]?.neuron ?? -1;
-  if (model.preferred.has(neuron) || !isOpenTo(board, model, neuron)) return undefined;
+  const { neuron } = itemAt(board.problem.devices, device);
+  if (model.preferred.has(neuron) || !isOpenTo(board, { model, neuron })) return undefined;
   return { place: { neuron, devices: [device], mib: [model.mib] }, freeAfterMib, costsRoomOf: 0 };
 }
 
 /** Cheap and never wrong in saying no. */
-const mayFit = (board: Board, model: ProblemModel, neuron: number): boolean =>
+const mayFit = (board: Board, { model, neuron }: Prospect): boolean =>
   at(board.largestFree, neuron) * model.width >= Math.max(1, model.mib) || model.mib === 0;
 
 /** The best place on this neuron, whatever else speaks against it. */
-export function choiceOn(
-  board: Board,
-  where: { readonly model: ProblemModel; readonly neuron: number },
-  options: ChoiceOptions,
-): Choice | undefined {
-  const { model, neuron } = where;
-  const devices = devicesOn(board, where, options.style);
+export function choiceOn(board: Board, prospect: Prospect, options: ChoiceOptions): Choice | undefined {
+  const { model, neuron } = prospect;
+  const devices = devicesOn(board, prospect, options.style);
   if (devices === undefined) return undefined;
   const place = { neuron, devices, mib: board.split(model, devices) };
   const freeAfterMib = sumFree(board, devices) - model.mib;
   return { place, freeAfterMib, costsRoomOf: options.room?.lostBy(place) ?? 0 };
 }
 
-function devicesOn(
-  board: Board,
-  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
-  style: Style,
-): readonly number[] | undefined {
+function devicesOn(board: Board, prospect: Prospect, style: Style): readonly DeviceNo[] | undefined {
+  const { model, neuron } = prospect;
   const preferred = model.preferred.get(neuron);
   if (preferred !== undefined && holds(board, model, preferred)) return preferred;
   if (model.width === 1) {
-    const device = oneDevice(board, { model, neuron }, style);
-    return device === -1 ? undefined : [device];
+    const device = oneDevice(board, prospect, style);
+    return device === undefined ? undefined : [device];
   }
-  const eligible = byMostFree(board, model, neuron);
+  const eligible = byMostFree(board, prospect);
   // Neighbours in this order leave the least over; the first window has the most.
   const last = style === "spread" ? 0 : eligible.length - model.width;
   for (let start = last; start >= 0; start -= 1) {
@@ -121,63 +101,61 @@ function devicesOn(
 }
 
 /** Eligible devices, most free first: an insertion sort, because there are a handful and it is done very often. */
-function byMostFree(board: Board, model: ProblemModel, neuron: number): number[] {
-  const { firstDevice, deviceCount } = board.problem.neurons[neuron] as ProblemNeuron;
-  const eligible: number[] = [];
-  for (let device = firstDevice; device < firstDevice + deviceCount; device += 1) {
+function byMostFree(board: Board, { model, neuron }: Prospect): DeviceNo[] {
+  const { firstDevice, deviceCount } = itemAt(board.problem.neurons, neuron);
+  const eligible: DeviceNo[] = [];
+  for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device)) {
     if (!isEligible(board, model, device)) continue;
     let position = eligible.length;
     eligible.push(device);
     for (
       ;
-      position > 0 && at(board.free, eligible[position - 1] as number) < at(board.free, device);
+      position > 0 && at(board.free, eligible[position - 1] as DeviceNo) < at(board.free, device);
       position -= 1
     )
-      eligible[position] = eligible[position - 1] as number;
+      eligible[position] = eligible[position - 1] as DeviceNo;
     eligible[position] = device;
   }
   return eligible;
 }
 
-function windowHolds(
-  board: Board,
-  model: ProblemModel,
-  { eligible, start }: { readonly eligible: readonly number[]; readonly start: number },
-): boolean {
+/** So many neighbours as a model is wide, from this position on. */
+interface DeviceWindow {
+  readonly eligible: readonly DeviceNo[];
+  readonly start: number;
+}
+
+function windowHolds(board: Board, model: ProblemModel, { eligible, start }: DeviceWindow): boolean {
   if (start + model.width > eligible.length) return false;
   let sum = 0;
   for (let position = start; position < start + model.width; position += 1) {
-    const free = at(board.free, eligible[position] as number);
+    const free = at(board.free, eligible[position] as DeviceNo);
     if (free <= 0) return false;
     sum += free;
   }
   return sum >= model.mib;
 }
 
-/** -1 when none will do. */
-function oneDevice(
-  board: Board,
-  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
-  style: Style,
-): number {
-  const { firstDevice, deviceCount } = board.problem.neurons[neuron] as ProblemNeuron;
+function oneDevice(board: Board, { model, neuron }: Prospect, style: Style): DeviceNo | undefined {
+  const { firstDevice, deviceCount } = itemAt(board.problem.neurons, neuron);
   const least = model.sizeKnown ? model.mib : 1;
-  let found = -1;
-  for (let device = firstDevice; device < firstDevice + deviceCount; device += 1) {
+  let found: DeviceNo | undefined;
+  for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device)) {
     const free = at(board.free, device);
     if (free < least || !isEligible(board, model, device)) continue;
     const isBetter =
-      found === -1 || (style === "spread" ? free > at(board.free, found) : free < at(board.free, found));
+      found === undefined ||
+      (style === "spread" ? free > at(board.free, found) : free < at(board.free, found));
     if (isBetter) found = device;
   }
   return found;
 }
 
-const isEligible = (board: Board, model: ProblemModel, device: number): boolean =>
-  model.floorMib === 0 || (board.problem.devices[device]?.totalMib ?? 0) >= model.floorMib;
+const isEligible = (board: Board, model: ProblemModel, device: DeviceNo): boolean =>
+  model.floorMib === 0 || itemAt(board.problem.devices, device).totalMib >= model.floorMib;
 
 /** Whether these devices, as many as the model wants, can take it now. */
-export function holds(board: Board, model: ProblemModel, devices: readonly number[]): boolean {
+export function holds(board: Board, model: ProblemModel, devices: readonly DeviceNo[]): boolean {
   if (devices.length !== model.width) return false;
   if (!devices.every((device) => isEligible(board, model, device))) return false;
   const lowest = Math.min(...devices.map((device) => at(board.free, device)));
@@ -186,13 +164,8 @@ export function holds(board: Board, model: ProblemModel, devices: readonly numbe
   return lowest >= 0 && sumFree(board, devices) >= model.mib;
 }
 
-export const sumFree = (board: Board, devices: readonly number[]): number =>
+export const sumFree = (board: Board, devices: readonly DeviceNo[]): number =>
   devices.reduce((total, device) => total + Math.max(0, at(board.free, device)), 0);
-
-/** The rules by which places are told apart, in their order. `undefined`: the rule sees no difference. */
-export function precedes(board: Board, copy: Copy, [left, right]: readonly [Choice, Choice]): boolean {
-  return decidingRule(board, copy, [left, right]).order < 0;
-}
 
 export type ChoiceRule =
   | "spares_on_demand_room"
@@ -202,33 +175,65 @@ export type ChoiceRule =
   | "fewest_models"
   | "tie_break";
 
-/** Which of two places is preferred (below 0: the left one), and by which rule. */
-export function decidingRule(
-  board: Board,
-  copy: Copy,
-  [left, right]: readonly [Choice, Choice],
-): { readonly rule: ChoiceRule; readonly order: number } {
-  const room = left.costsRoomOf - right.costsRoomOf;
-  if (room !== 0) return { rule: "spares_on_demand_room", order: room };
-  const free = left.freeAfterMib - right.freeAfterMib;
-  if (free !== 0) {
-    return copy.style === "spread"
-      ? { rule: "most_free", order: -free }
-      : { rule: "tightest_fit", order: free };
-  }
-  const [here, there] = [neuronOf(board, left), neuronOf(board, right)];
-  const weight = there.block.weight - here.block.weight;
-  if (weight !== 0) return { rule: "weight", order: weight };
-  const models = tenantsOf(board, left.place.neuron) - tenantsOf(board, right.place.neuron);
-  if (models !== 0) return { rule: "fewest_models", order: models };
-  const seed = copy.model.hash + copy.ordinal;
-  const hashes = mixHashes(seed, here.hash) - mixHashes(seed, there.hash);
-  const devices = (left.place.devices[0] ?? 0) - (right.place.devices[0] ?? 0);
-  return { rule: "tie_break", order: hashes === 0 ? devices : hashes };
+/** Whose places are told apart, and what is looked for. */
+export interface Preference {
+  readonly model: ProblemModel;
+  readonly ordinal: number;
+  readonly style: Style;
 }
 
-const neuronOf = (board: Board, choice: Choice): ProblemNeuron =>
-  board.problem.neurons[choice.place.neuron] as ProblemNeuron;
+/** Which of two places is preferred (below 0: the left one), and by which rule. */
+export interface Decision {
+  readonly rule: ChoiceRule;
+  readonly order: number;
+}
 
-const tenantsOf = (board: Board, neuron: number): number =>
-  (board.hosted[neuron]?.length ?? 0) + (board.guestsAt[neuron]?.length ?? 0);
+/** How the places that a copy could have are told apart, as the board stands. */
+export class ChoiceOrder {
+  readonly preference: Preference;
+  readonly #board: Board;
+
+  constructor(board: Board, preference: Preference) {
+    this.#board = board;
+    this.preference = preference;
+  }
+
+  /** The one that is preferred, the earlier one when nothing tells them apart. */
+  better(best: Choice | undefined, choice: Choice | undefined): Choice | undefined {
+    if (best === undefined || choice === undefined) return best ?? choice;
+    return this.precedes(choice, best) ? choice : best;
+  }
+
+  precedes(left: Choice, right: Choice): boolean {
+    return this.decide(left, right).order < 0;
+  }
+
+  /** By the rules in their order; the first that sees a difference decides. */
+  decide(left: Choice, right: Choice): Decision {
+    const { model, ordinal, style } = this.preference;
+    const room = left.costsRoomOf - right.costsRoomOf;
+    if (room !== 0) return { rule: "spares_on_demand_room", order: room };
+    const free = left.freeAfterMib - right.freeAfterMib;
+    if (free !== 0) {
+      return style === "spread" ? { rule: "most_free", order: -free } : { rule: "tightest_fit", order: free };
+    }
+    const [here, there] = [this.#neuronOf(left), this.#neuronOf(right)];
+    const weight = there.block.weight - here.block.weight;
+    if (weight !== 0) return { rule: "weight", order: weight };
+    const models = this.#tenantsOf(left.place.neuron) - this.#tenantsOf(right.place.neuron);
+    if (models !== 0) return { rule: "fewest_models", order: models };
+    const seed = model.hash + ordinal;
+    const hashes = mixHashes(seed, here.hash) - mixHashes(seed, there.hash);
+    return { rule: "tie_break", order: hashes === 0 ? firstDeviceOf(left) - firstDeviceOf(right) : hashes };
+  }
+
+  #neuronOf({ place }: Choice): ProblemNeuron {
+    return itemAt(this.#board.problem.neurons, place.neuron);
+  }
+
+  #tenantsOf(neuron: NeuronNo): number {
+    return itemAt(this.#board.hosted, neuron).length + itemAt(this.#board.guestsAt, neuron).length;
+  }
+}
+
+const firstDeviceOf = ({ place }: Choice): DeviceNo => present(place.devices[0], "the device of a place");

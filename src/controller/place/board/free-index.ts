@@ -1,7 +1,10 @@
+import { present } from "../../../core/present.ts";
+import type { DeviceNo } from "./numbers.ts";
+
 /** Devices by how much is free on them, in drawers of equal width: finds the tightest hole without looking at all. */
 export class FreeIndex {
   readonly #drawerMib: number;
-  readonly #drawers: number[][];
+  readonly #drawers: DeviceNo[][];
   /** By device: its drawer and its position there. */
   readonly #drawerOf: Int32Array;
   readonly #position: Int32Array;
@@ -12,7 +15,7 @@ export class FreeIndex {
     this.#drawers = Array.from({ length: DRAWERS + 1 }, () => []);
     this.#drawerOf = new Int32Array(freeMib.length).fill(-1);
     this.#position = new Int32Array(freeMib.length);
-    for (const [device, free] of freeMib.entries()) this.move(device, free);
+    for (const [device, free] of freeMib.entries()) this.move(device as DeviceNo, free);
   }
 
   get count(): number {
@@ -24,24 +27,24 @@ export class FreeIndex {
     return Math.min(DRAWERS, Math.max(0, Math.floor(freeMib / this.#drawerMib)));
   }
 
-  devicesIn(drawer: number): readonly number[] {
-    return this.#drawers[drawer] ?? [];
+  devicesIn(drawer: number): readonly DeviceNo[] {
+    return present(this.#drawers[drawer], "drawer", drawer);
   }
 
-  move(device: number, freeMib: number): void {
+  move(device: DeviceNo, freeMib: number): void {
     const to = this.drawerFor(freeMib);
     const from = this.#drawerOf[device] as number;
     if (from === to) return;
     if (from !== -1) this.#remove(device, from);
-    const drawer = this.#drawers[to] as number[];
+    const drawer = this.#drawers[to] as DeviceNo[];
     this.#drawerOf[device] = to;
     this.#position[device] = drawer.length;
     drawer.push(device);
   }
 
-  #remove(device: number, from: number): void {
-    const drawer = this.#drawers[from] as number[];
-    const last = drawer.pop() as number;
+  #remove(device: DeviceNo, from: number): void {
+    const drawer = this.#drawers[from] as DeviceNo[];
+    const last = drawer.pop() as DeviceNo;
     if (last === device) return;
     const position = this.#position[device] as number;
     drawer[position] = last;

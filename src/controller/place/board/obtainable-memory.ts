@@ -1,6 +1,7 @@
 import { compareText } from "../../../core/order.ts";
-import { at, type Board } from "./board.ts";
-import { devicesOf, type Place, type ProblemModel } from "./problem.ts";
+import type { Board } from "./board.ts";
+import { at, itemAt, type ApplicantNo, type DeviceNo, type NeuronNo } from "./numbers.ts";
+import { devicesOf, eligibleOn, shareAt, type Place, type ProblemModel, type Prospect } from "./problem.ts";
 
 /** Somebody who holds memory on a neuron. */
 export interface Holder {
@@ -8,8 +9,8 @@ export interface Holder {
   readonly priority: number;
   readonly place: Place;
   readonly kind: "copy" | "guest" | "protected" | "loaded_by_hand";
-  /** The applicant it is, for a declared copy. */
-  readonly applicant: number | undefined;
+  /** Its number, for a declared copy. */
+  readonly applicant: ApplicantNo | undefined;
 }
 
 /** What a neuron could give to a model if all gave way that would have to. */
@@ -25,19 +26,18 @@ export interface MemoryRoom {
 }
 
 /** Everybody on a neuron, the largest first. */
-export function holdersOn(board: Board, neuron: number): Holder[] {
+export function holdersOn(board: Board, neuron: NeuronNo): Holder[] {
   const { problem } = board;
-  const copies = (board.hosted[neuron] ?? []).flatMap((applicant): Holder[] => {
+  const copies = itemAt(board.hosted, neuron).flatMap((applicant): Holder[] => {
     const place = board.places[applicant];
     const { id: modelId, priority } = board.modelOf(applicant);
-    const isFixed = problem.applicants[applicant]?.movable === false;
+    const isFixed = !itemAt(problem.applicants, applicant).movable;
     const kind = isFixed ? ("protected" as const) : ("copy" as const);
     return place === undefined ? [] : [{ modelId, priority, place, kind, applicant }];
   });
-  const guests = (board.guestsAt[neuron] ?? []).flatMap((guest): Holder[] => {
-    const entry = problem.guests[guest];
-    if (entry === undefined || at(board.evicted, guest) === 1) return [];
-    return [{ ...entry, kind: "guest", applicant: undefined }];
+  const guests = itemAt(board.guestsAt, neuron).flatMap((guest): Holder[] => {
+    if (at(board.evicted, guest) === 1) return [];
+    return [{ ...itemAt(problem.guests, guest), kind: "guest", applicant: undefined }];
   });
   const fixed = problem.fixed
     .filter(({ place }) => place.neuron === neuron)
@@ -54,9 +54,10 @@ export const givesWay = (holder: Holder, priority: number): boolean =>
   (holder.kind === "guest" && holder.priority <= priority) ||
   (holder.kind === "copy" && holder.priority < priority);
 
-export function roomFor(board: Board, model: ProblemModel, neuron: number): MemoryRoom {
-  const obtainable = obtainableOn(board, model, neuron);
-  const devices = widestDevices(board, { model, neuron }, obtainable) ?? devicesOf(board.problem, neuron);
+export function roomFor(board: Board, prospect: Prospect): MemoryRoom {
+  const { model, neuron } = prospect;
+  const obtainable = obtainableOn(board, prospect);
+  const devices = widestDevices(board, prospect, obtainable) ?? devicesOf(board.problem, neuron);
   const staying = holdersOn(board, neuron)
     .filter((holder) => !givesWay(holder, model.priority))
     .map((holder) => ({ holder, mib: heldOn(holder, devices) }))
@@ -65,86 +66,89 @@ export function roomFor(board: Board, model: ProblemModel, neuron: number): Memo
       (left, right) => right.mib - left.mib || compareText(left.holder.modelId, right.holder.modelId),
     );
   return {
-    availableMib: obtainableMib(board, model, neuron),
-    capacityMib: capacityMib(board, model, neuron),
+    availableMib: obtainableMib(board, prospect),
+    capacityMib: capacityMib(board, prospect),
     staying,
     foreignMib: devices.reduce(
-      (total, device) => total + (board.problem.devices[device]?.foreignMib ?? 0),
+      (total, device) => total + itemAt(board.problem.devices, device).foreignMib,
       0,
     ),
   };
 }
 
-const heldOn = ({ place }: Holder, devices: readonly number[]): number =>
+const heldOn = ({ place }: Holder, devices: readonly DeviceNo[]): number =>
   place.devices.reduce(
-    (total, device, position) => total + (devices.includes(device) ? (place.mib[position] ?? 0) : 0),
+    (total, device, position) => total + (devices.includes(device) ? shareAt(place, position) : 0),
     0,
   );
 
-export const capacityMib = (board: Board, model: ProblemModel, neuron: number): number | null =>
-  widest(board, { model, neuron }, (device) => board.problem.devices[device]?.totalMib ?? 0);
+export const capacityMib = (board: Board, prospect: Prospect): number | null =>
+  widest(board, prospect, (device) => itemAt(board.problem.devices, device).totalMib);
 
 /** What is free on the best devices once all have left that give way. */
-export const obtainableMib = (board: Board, model: ProblemModel, neuron: number): number | null =>
-  widest(board, { model, neuron }, obtainableOn(board, model, neuron));
+export const obtainableMib = (board: Board, prospect: Prospect): number | null =>
+  widest(board, prospect, obtainableOn(board, prospect));
 
 /** For each device: what is free there once all have left that give way. */
-function obtainableOn(board: Board, model: ProblemModel, neuron: number): (device: number) => number {
+function obtainableOn(board: Board, { model, neuron }: Prospect): (device: DeviceNo) => number {
   const { problem } = board;
-  const returned = new Map<number, number>();
-  const giveBack = (place: Place): void => {
-    for (const [position, device] of place.devices.entries())
-      returned.set(device, (returned.get(device) ?? 0) + (place.mib[position] ?? 0));
-  };
-  for (const applicant of board.hosted[neuron] ?? []) {
+  const leaving: Place[] = [];
+  for (const applicant of itemAt(board.hosted, neuron)) {
     const place = board.places[applicant];
     const yields =
-      board.modelOf(applicant).priority < model.priority && problem.applicants[applicant]?.movable === true;
-    if (yields && place !== undefined) giveBack(place);
+      board.modelOf(applicant).priority < model.priority && itemAt(problem.applicants, applicant).movable;
+    if (yields && place !== undefined) leaving.push(place);
   }
-  for (const guest of board.guestsAt[neuron] ?? []) {
-    const entry = problem.guests[guest];
-    if (entry !== undefined && at(board.evicted, guest) === 0 && entry.priority <= model.priority)
-      giveBack(entry.place);
+  for (const guest of itemAt(board.guestsAt, neuron)) {
+    const { priority, place } = itemAt(problem.guests, guest);
+    if (at(board.evicted, guest) === 0 && priority <= model.priority) leaving.push(place);
+  }
+  return freeWithout(board, leaving);
+}
+
+/** For each device: what is free there once these places are free. */
+function freeWithout(board: Board, leaving: readonly Place[]): (device: DeviceNo) => number {
+  const returned = new Map<DeviceNo, number>();
+  for (const place of leaving) {
+    for (const [position, device] of place.devices.entries())
+      returned.set(device, (returned.get(device) ?? 0) + shareAt(place, position));
   }
   return (device) => Math.max(0, at(board.free, device) + (returned.get(device) ?? 0));
 }
 
 /** What is free on the best devices once some have left. */
-export function availableMib(
-  board: Board,
-  where: { readonly model: ProblemModel; readonly neuron: number },
-  going: readonly Holder[],
-): number | null {
-  const returned = new Map<number, number>();
-  for (const { place } of going) {
-    for (const [position, device] of place.devices.entries())
-      returned.set(device, (returned.get(device) ?? 0) + (place.mib[position] ?? 0));
-  }
-  return widest(board, where, (device) => Math.max(0, at(board.free, device) + (returned.get(device) ?? 0)));
-}
+export const availableMib = (board: Board, prospect: Prospect, going: readonly Holder[]): number | null =>
+  widest(
+    board,
+    prospect,
+    freeWithout(
+      board,
+      going.map(({ place }) => place),
+    ),
+  );
 
 /** The sum over as many eligible devices as the model wants, those with most first. */
-export function widest(
-  board: Board,
-  where: { readonly model: ProblemModel; readonly neuron: number },
-  mibOf: (device: number) => number,
-): number | null {
-  const devices = widestDevices(board, where, mibOf);
+export function widest(board: Board, prospect: Prospect, mibOf: (device: DeviceNo) => number): number | null {
+  const devices = widestDevices(board, prospect, mibOf);
   return devices === null ? null : devices.reduce((total, device) => total + mibOf(device), 0);
 }
 
 /** As many eligible devices as the model wants, those with most first; null when there are too few. */
 function widestDevices(
   board: Board,
-  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
-  mibOf: (device: number) => number,
-): readonly number[] | null {
-  const eligible = devicesOf(board.problem, neuron)
-    .filter((device) => (board.problem.devices[device]?.totalMib ?? 0) >= model.floorMib)
-    .toSorted((left, right) => mibOf(right) - mibOf(left) || left - right);
-  return eligible.length < model.width ? null : eligible.slice(0, model.width);
+  prospect: Prospect,
+  mibOf: (device: DeviceNo) => number,
+): readonly DeviceNo[] | null {
+  const { width } = prospect.model;
+  const eligible = eligibleOn(board.problem, prospect).sort(
+    (left, right) => mibOf(right) - mibOf(left) || left - right,
+  );
+  return eligible.length < width ? null : eligible.slice(0, width);
 }
+
+/** Whether so much on the best devices will do; null is what too few devices have. */
+export const isEnough = (mib: number | null, model: ProblemModel): boolean =>
+  mib !== null && mib >= leastMib(model);
 
 /** What a model needs at least on its devices together; something, even when its size is not known. */
 export const leastMib = (model: ProblemModel): number => (model.sizeKnown ? model.mib : 1);

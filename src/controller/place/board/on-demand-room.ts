@@ -1,6 +1,7 @@
 import { compareText } from "../../../core/order.ts";
-import { at, type Board } from "./board.ts";
-import type { Place, ProblemModel, ProblemNeuron } from "./problem.ts";
+import { shareOn, type Board } from "./board.ts";
+import { at, itemAt, next, type NeuronNo } from "./numbers.ts";
+import type { Place, ProblemModel } from "./problem.ts";
 
 /*
  * Room for models on demand. They have no copies to place, but a resident that takes the last place where one of
@@ -32,7 +33,7 @@ export class OnDemandRoom {
   }
 
   /** Looks again at a neuron whose residents have changed. */
-  refresh(neuron: number): void {
+  refresh(neuron: NeuronNo): void {
     for (const [number, kind] of this.#kinds.entries()) {
       const before = at(this.#fits[number] as Uint8Array, neuron);
       const now = this.#fitsOn(kind, neuron) ? 1 : 0;
@@ -58,14 +59,14 @@ export class OnDemandRoom {
     return this.#counts.reduce((total, count) => total + (count === 0 ? 1 : 0), 0);
   }
 
-  #fitsOn(kind: ProblemModel, neuron: number, taken?: Place): boolean {
+  #fitsOn(kind: ProblemModel, neuron: NeuronNo, taken?: Place): boolean {
     if (at(kind.open, neuron) === 0) return false;
-    const { firstDevice, deviceCount } = this.#board.problem.neurons[neuron] as ProblemNeuron;
+    const { devices, neurons } = this.#board.problem;
+    const { firstDevice, deviceCount } = itemAt(neurons, neuron);
     const free: number[] = [];
-    for (let device = firstDevice; device < firstDevice + deviceCount; device += 1) {
-      if ((this.#board.problem.devices[device]?.totalMib ?? 0) < kind.floorMib) continue;
-      const position = taken?.devices.indexOf(device) ?? -1;
-      free.push(at(this.#board.roomy, device) - (taken?.mib[position] ?? 0));
+    for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device)) {
+      if (itemAt(devices, device).totalMib < kind.floorMib) continue;
+      free.push(at(this.#board.roomy, device) - shareOn(taken, device));
     }
     if (free.length < kind.width) return false;
     const widest = free.sort((left, right) => right - left).slice(0, kind.width);

@@ -1,3 +1,4 @@
+import { present } from "../../../core/present.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "../../intent/desired-models.ts";
 import { eligibleDevices } from "../../observe/device-memory.ts";
@@ -29,6 +30,13 @@ const whenAnswering = <Answer>(
   { observed }: Question,
   answer: (neuron: ReachableNeuron) => Answer,
 ): Answer | undefined => (observed?.reachable === true ? answer(observed) : undefined);
+
+/** The same where the neuron is known to answer, since the rule has passed judgement. */
+const answered = <Answer>(
+  question: Question,
+  answer: (neuron: ReachableNeuron) => Answer,
+): NonNullable<Answer> =>
+  present(whenAnswering(question, answer), "the answer of neuron", question.block.name);
 
 const RULES: readonly Rule[] = [
   {
@@ -67,8 +75,8 @@ const RULES: readonly Rule[] = [
     detail: (question, ok) => {
       const { harness } = question.model.block;
       if (ok) return `offers harness "${harness}"`;
-      const offered = whenAnswering(question, ({ discovery }) => discovery.harnesses.join(", ")) ?? "";
-      return `harness = "${harness}", but it offers ${offered === "" ? "none" : offered}`;
+      const offered = answered(question, ({ discovery }) => discovery.harnesses);
+      return `harness = "${harness}", but it offers ${offered.length === 0 ? "none" : offered.join(", ")}`;
     },
   },
   {
@@ -78,7 +86,7 @@ const RULES: readonly Rule[] = [
     slack: (question) =>
       whenAnswering(question, ({ discovery }) => discovery.devices.length - question.model.need.minDevices) ??
       null,
-    detail: (question) => whenAnswering(question, (neuron) => deviceCountText(question.model, neuron)) ?? "",
+    detail: (question) => answered(question, (neuron) => deviceCountText(question.model, neuron)),
   },
   {
     check: "min_device_vram_mb",
@@ -88,8 +96,7 @@ const RULES: readonly Rule[] = [
         return eligibleDevices(neuron, question.model.need).length >= wanted;
       }),
     slack: (question) => whenAnswering(question, (neuron) => floorSlack(question.model, neuron)) ?? null,
-    detail: (question, ok) =>
-      whenAnswering(question, (neuron) => floorText(question.model, neuron, ok)) ?? "",
+    detail: (question, ok) => answered(question, (neuron) => floorText(question.model, neuron, ok)),
   },
 ];
 

@@ -1,6 +1,8 @@
 import { OnDemandRoom } from "./on-demand-room.ts";
-import { at, type Board } from "./board.ts";
-import type { Place, PlacementProblem } from "./problem.ts";
+import type { Board } from "./board.ts";
+import { present } from "../../../core/present.ts";
+import { at, itemAt, type ApplicantNo } from "./numbers.ts";
+import type { Home, Place, PlacementProblem } from "./problem.ts";
 
 /*
  * What makes one placement better than another, as figures to be compared one after another; smaller is better. The
@@ -31,19 +33,28 @@ export function classesOf(problem: PlacementProblem): number[] {
   return [...new Set(classes)].sort((left, right) => right - left);
 }
 
+/** Where the tiers of each class begin in a list of costs. */
+export function tierOffsets(problem: PlacementProblem): (priority: number) => number {
+  const offsets = new Map(classesOf(problem).map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
+  return (priority) => present(offsets.get(priority), "the tiers of class", priority);
+}
+
 /** All tiers of all classes, then the models on demand that fit nowhere any more. */
 export function costOf(board: Board): number[] {
   return [...tiersOf(board), new OnDemandRoom(board).missing()];
 }
 
+/** A cost of 0 in every tier of every class. */
+export const noCost = (problem: PlacementProblem): number[] =>
+  Array.from({ length: classesOf(problem).length * TIERS_PER_CLASS }, () => 0);
+
 export function tiersOf(board: Board): number[] {
   const { problem } = board;
-  const classes = classesOf(problem);
-  const offsets = new Map(classes.map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
-  const cost = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => 0);
+  const offsetOf = tierOffsets(problem);
+  const cost = noCost(problem);
   const add = (priority: number, tier: number, amount: number): void => {
-    const position = (offsets.get(priority) ?? 0) + tier;
-    cost[position] = (cost[position] ?? 0) + amount;
+    const position = offsetOf(priority) + tier;
+    cost[position] = (cost[position] as number) + amount;
   };
   for (const { applicants, priority } of problem.models) {
     const missing = applicants.filter((applicant) => board.places[applicant] === undefined);
@@ -67,8 +78,8 @@ export function tiersOf(board: Board): number[] {
 }
 
 /** What has become of a copy that was loaded; nothing to count for one that was not. */
-function fateOf(board: Board, applicant: number): { readonly tier: number; readonly amount: number } {
-  const home = board.problem.applicants[applicant]?.home ?? null;
+function fateOf(board: Board, applicant: ApplicantNo): { readonly tier: number; readonly amount: number } {
+  const { home } = itemAt(board.problem.applicants, applicant);
   if (home === null) return { tier: TIER.lost, amount: 0 };
   const place = board.places[applicant];
   if (place === undefined) return { tier: TIER.lost, amount: 1 };
@@ -77,7 +88,7 @@ function fateOf(board: Board, applicant: number): { readonly tier: number; reado
 }
 
 /** A renewal on its devices has to be loaded again anyway; any other change of place is a move. */
-export function moveCost(home: { readonly place: Place; readonly current: boolean }, place: Place): number {
+export function moveCost(home: Home, place: Pick<Place, "neuron" | "devices">): number {
   const isThere =
     place.neuron === home.place.neuron &&
     place.devices.every((device) => home.place.devices.includes(device));

@@ -1,16 +1,18 @@
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
 import {
   availableMib,
   givesWay,
+  isEnough,
   heldBy,
   holdersOn,
   leastMib,
   widest,
   type Holder,
 } from "../board/obtainable-memory.ts";
-import { devicesOf, type ProblemModel } from "../board/problem.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import type { Blocker } from "../board/placement.ts";
+import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
+import { devicesOf, type ProblemModel, type Prospect } from "../board/problem.ts";
 
 /**
  * The least that would have to leave for a copy to fit: on the neuron where that is least, first by class, then by
@@ -18,11 +20,11 @@ import type { Blocker } from "../board/placement.ts";
  */
 export function blockersOf(board: Board, model: ProblemModel): Blocker[] {
   let best:
-    | { readonly neuron: number; readonly leaving: readonly Holder[]; readonly cost: number[] }
+    | { readonly neuron: NeuronNo; readonly leaving: readonly Holder[]; readonly cost: number[] }
     | undefined;
   for (const neuron of model.open.keys()) {
     if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
-    const leaving = leastLeaving(board, model, neuron);
+    const leaving = leastLeaving(board, { model, neuron });
     if (leaving === undefined) continue;
     const cost = costOf(leaving);
     if (best === undefined || compareCosts(cost, best.cost) < 0) best = { neuron, leaving, cost };
@@ -35,7 +37,8 @@ export function blockersOf(board: Board, model: ProblemModel): Blocker[] {
 }
 
 /** Removes those who matter least until it fits, then spares all that need not go, those who matter most first. */
-function leastLeaving(board: Board, model: ProblemModel, neuron: number): Holder[] | undefined {
+function leastLeaving(board: Board, prospect: Prospect): Holder[] | undefined {
+  const { model, neuron } = prospect;
   const scopes =
     model.width === 1
       ? devicesOf(board.problem, neuron).map((device) => [device])
@@ -46,10 +49,7 @@ function leastLeaving(board: Board, model: ProblemModel, neuron: number): Holder
   );
   const options = scopes.flatMap((scope) => {
     const here = holders.filter(({ place }) => place.devices.some((device) => scope.includes(device)));
-    const leaving = leastOf(
-      here,
-      (going) => (availableMib(board, { model, neuron }, going) ?? -1) >= leastMib(model),
-    );
+    const leaving = leastOf(here, (going) => isEnough(availableMib(board, prospect, going), model));
     return leaving === undefined ? [] : [leaving];
   });
   return options.sort((left, right) => compareCosts(costOf(left), costOf(right)))[0];
@@ -83,13 +83,9 @@ function costOf(leaving: readonly Holder[]): number[] {
   return [Math.max(0, ...ranks), Math.max(0, ...classes), leaving.length, mib];
 }
 
-function blocker(
-  board: Board,
-  { model, neuron }: { readonly model: ProblemModel; readonly neuron: number },
-  holder: Holder,
-): Blocker {
+function blocker(board: Board, { model, neuron }: Prospect, holder: Holder): Blocker {
   return {
-    neuron: board.problem.neurons[neuron]?.name ?? "",
+    neuron: itemAt(board.problem.neurons, neuron).name,
     modelId: holder.modelId,
     mib: heldBy(holder),
     priority: holder.priority,
@@ -105,7 +101,7 @@ function becauseOf(holder: Holder, priority: number): Blocker["because"] {
 }
 
 /** The most that is free in one place for this copy elsewhere; null when it would fit there. */
-function largestHole(board: Board, applicant: number): number | null {
+function largestHole(board: Board, applicant: ApplicantNo): number | null {
   const model = board.modelOf(applicant);
   const home = board.places[applicant]?.neuron;
   let largest = 0;

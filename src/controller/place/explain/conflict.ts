@@ -1,9 +1,10 @@
 import { compareText } from "../../../core/order.ts";
 import type { Board } from "../board/board.ts";
 import { exactSearch } from "../prove/exact-search.ts";
-import type { PlacementProblem, ProblemModel } from "../board/problem.ts";
 import { runStrategy, STRATEGIES } from "../search/strategies.ts";
 import type { Conflict, FileLine } from "../board/placement.ts";
+import { at, byNo, flagsOf, itemAt, type ApplicantNo, type ModelNo } from "../board/numbers.ts";
+import type { Applicant, PlacementProblem, ProblemModel } from "../board/problem.ts";
 
 /*
  * Which declared models cannot be resident together: a deletion filter. From all models that may hold their place
@@ -47,10 +48,10 @@ export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
 }
 
 function describe(problem: PlacementProblem, wanted: readonly Wanted[]): Conflict {
-  const neurons = problem.neurons.filter((_, neuron) => wanted.some(({ model }) => model.open[neuron] === 1));
-  const rooms = problem.devices.filter(({ neuron }) =>
-    neurons.includes(problem.neurons[neuron] as (typeof neurons)[number]),
+  const neurons = problem.neurons.filter((_, neuron) =>
+    wanted.some(({ model }) => at(model.open, neuron) === 1),
   );
+  const rooms = problem.devices.filter(({ neuron }) => neurons.includes(itemAt(problem.neurons, neuron)));
   return {
     models: wanted.map(({ model, copies }) => ({ modelId: model.id, copies, mib: model.mib })),
     lines: linesThatMatter(problem, wanted),
@@ -75,53 +76,62 @@ function linesThatMatter(problem: PlacementProblem, wanted: readonly Wanted[]): 
     if (floor !== undefined) tryWithout(line("min_device_vram_mb"), only({ floorMib: 0 }));
     tryWithout(line("min_devices"), only({ width: model.width + 1 }));
   }
-  for (const [number, { block, name }] of problem.neurons.entries()) {
+  for (const [drained, { block, name }] of problem.neurons.entries()) {
     if (!block.drain) continue;
     const line: FileLine = { table: "neurons", id: name, key: "drain" };
-    tryWithout(line, (model) => ({ ...model, open: model.open.with(number, 1) }));
+    tryWithout(line, (model) => ({
+      ...model,
+      open: flagsOf(problem.neurons, (_, neuron) => neuron === drained || at(model.open, neuron) === 1),
+    }));
   }
   return lines;
 }
 
-const openWithoutPins = (problem: PlacementProblem, model: ProblemModel): Uint8Array =>
-  Uint8Array.from(problem.neurons, ({ block, observed }) => {
+const openWithoutPins = (problem: PlacementProblem, model: ProblemModel): ProblemModel["open"] =>
+  flagsOf(problem.neurons, ({ block, observed }) => {
     const isAble = observed.discovery.devices.length >= model.width && observed.health.status !== "draining";
-    return isAble && !block.drain && observed.discovery.harnesses.includes(model.desired.block.harness)
-      ? 1
-      : 0;
+    return isAble && !block.drain && observed.discovery.harnesses.includes(model.desired.block.harness);
   });
 
-const isWhole = (places: Board["places"]): boolean => places.every((place) => place !== undefined);
+const isWhole = ({ places }: Board): boolean => places.every((place) => place !== undefined);
 
 /** Whether these copies could all be resident on a fleet that holds nothing but what nobody may unload. */
 export function fitTogether(problem: PlacementProblem, wanted: readonly Wanted[]): boolean {
   if (isTooMuch(problem, wanted)) return false;
   const reduced = reducedProblem(problem, wanted);
   for (const strategy of STRATEGIES.slice(1, 3)) {
-    if (isWhole(runStrategy(reduced, strategy).places)) return true;
+    if (isWhole(runStrategy(reduced, strategy))) return true;
   }
   if (reduced.applicants.length > PROVABLE_COPIES) return false;
-  return isWhole(exactSearch(reduced, { nodes: PROOF_NODES }).board.places);
+  return isWhole(exactSearch(reduced, { nodes: PROOF_NODES }).board);
 }
 
 /** More than all the memory there is: no search is needed to see that. */
 function isTooMuch(problem: PlacementProblem, wanted: readonly Wanted[]): boolean {
   const needMib = wanted.reduce((total, { model, copies }) => total + model.mib * copies, 0);
   const haveMib = problem.devices.reduce((total, { neuron, roomMib }) => {
-    const isOpen = wanted.some(({ model }) => model.open[neuron] === 1);
+    const isOpen = wanted.some(({ model }) => at(model.open, neuron) === 1);
     return isOpen ? total + Math.max(0, roomMib) : total;
   }, 0);
   return needMib > haveMib;
 }
 
 function reducedProblem(problem: PlacementProblem, wanted: readonly Wanted[]): PlacementProblem {
-  const applicants: PlacementProblem["applicants"][number][] = [];
-  const models = wanted.map(({ model, copies }, number) => {
+  const applicants: Applicant[] = [];
+  const models = wanted.map(({ model, copies }, number): ProblemModel => {
     const mine = Array.from({ length: copies }, (_, ordinal) => {
-      applicants.push({ model: number, ordinal, home: null, movable: true });
-      return applicants.length - 1;
+      applicants.push({ model: number as ModelNo, ordinal, home: null, movable: true });
+      return (applicants.length - 1) as ApplicantNo;
     });
-    return { ...model, applicants: mine, preferred: new Map<number, readonly number[]>() };
+    return { ...model, applicants: mine, preferred: new Map() };
   });
-  return { ...problem, models, applicants, guests: [], onDemand: [], claimed: [], copiesOf: new Map() };
+  return {
+    ...problem,
+    models: byNo(models),
+    applicants: byNo(applicants),
+    guests: byNo([]),
+    onDemand: [],
+    claimed: [],
+    copiesOf: new Map(),
+  };
 }

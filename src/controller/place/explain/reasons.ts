@@ -1,18 +1,18 @@
 import { CortexError } from "../../../core/errors.ts";
 import { compareText } from "../../../core/order.ts";
 import { OnDemandRoom } from "../board/on-demand-room.ts";
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
 import {
   choiceOn,
-  decidingRule,
-  precedes,
+  ChoiceOrder,
   sumFree,
   type Choice,
   type ChoiceOptions,
   type Style,
 } from "../board/choice.ts";
-import type { Place, ProblemModel } from "../board/problem.ts";
 import type { Assignment, NeuronsRuledOut, WhyHere } from "../board/placement.ts";
+import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
+import type { Place, ProblemModel } from "../board/problem.ts";
 
 /**
  * Why each copy of a finished placement is where it is: its place beside the next best one, with everything else where
@@ -22,7 +22,7 @@ export class Reasons {
   readonly #board: Board;
   readonly #style: Style;
   readonly #models: ReadonlyMap<string, ProblemModel>;
-  readonly #known = new Map<number, WhyHere>();
+  readonly #known = new Map<ApplicantNo, WhyHere>();
   #room: OnDemandRoom | undefined;
 
   constructor(board: Board, style: Style) {
@@ -34,16 +34,16 @@ export class Reasons {
   of({ modelId, ordinal, neuron }: Pick<Assignment, "modelId" | "ordinal" | "neuron">): WhyHere {
     const { applicants, neurons } = this.#board.problem;
     const mine = this.#models.get(modelId)?.applicants;
-    const applicant = mine?.find((candidate) => applicants[candidate]?.ordinal === ordinal);
+    const applicant = mine?.find((candidate) => itemAt(applicants, candidate).ordinal === ordinal);
     const place = applicant === undefined ? undefined : this.#board.places[applicant];
-    if (applicant === undefined || place === undefined || neurons[place.neuron]?.name !== neuron)
+    if (applicant === undefined || place === undefined || itemAt(neurons, place.neuron).name !== neuron)
       throw new CortexError("internal_error", `copy ${ordinal} of ${modelId} is not placed on ${neuron}`);
     const known = this.#known.get(applicant) ?? this.#workOut(applicant, place);
     this.#known.set(applicant, known);
     return known;
   }
 
-  #workOut(applicant: number, place: Place): WhyHere {
+  #workOut(applicant: ApplicantNo, place: Place): WhyHere {
     const board = this.#board;
     const isPresent = at(board.untouched, applicant) === 1;
     if (isPresent) {
@@ -57,15 +57,15 @@ export class Reasons {
         displaces: [],
       };
     }
-    const leftFor = at(board.copyLeftFor, applicant);
-    const movedFor = leftFor === -1 ? null : board.modelOf(leftFor).id;
+    const leftFor = board.copyLeftFor(applicant);
+    const movedFor = leftFor === undefined ? null : board.modelOf(leftFor).id;
     return { ...this.#compared(applicant, place), movedFor, displaces: this.#displacedBy(applicant, place) };
   }
 
-  #compared(applicant: number, place: Place): Comparison {
+  #compared(applicant: ApplicantNo, place: Place): Comparison {
     const board = this.#board;
     const model = board.modelOf(applicant);
-    const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
+    const { ordinal } = itemAt(board.problem.applicants, applicant);
     const whole = (this.#room ??= new OnDemandRoom(board));
     const room = this.#style === "spread" ? whole : undefined;
     const compared = board.without(applicant, () => {
@@ -77,15 +77,15 @@ export class Reasons {
   }
 
   /** Models that left this neuron for its sake. */
-  #displacedBy(applicant: number, { neuron }: Place): string[] {
+  #displacedBy(applicant: ApplicantNo, { neuron }: Place): string[] {
     const board = this.#board;
     const copies = board.problem.applicants.flatMap(({ home }, other) =>
-      home?.place.neuron === neuron && at(board.copyLeftFor, other) === applicant
+      home?.place.neuron === neuron && board.copyLeftFor(other) === applicant
         ? [board.modelOf(other).id]
         : [],
     );
     const guests = board.problem.guests.flatMap(({ modelId, place }, guest) =>
-      place.neuron === neuron && at(board.guestLeftFor, guest) === applicant ? [modelId] : [],
+      place.neuron === neuron && board.guestLeftFor(guest) === applicant ? [modelId] : [],
     );
     return [...copies, ...guests].sort(compareText);
   }
@@ -101,23 +101,19 @@ interface PlacedCopy {
 
 function compare(board: Board, copy: PlacedCopy, options: ChoiceOptions): Comparison {
   const { model, place } = copy;
-  const { style } = options;
   const freeAfterMib = sumFree(board, place.devices) - model.mib;
   const { choices, ruledOut } = otherPlaces(board, copy, options);
   const possible = 1 + choices.length;
-  const next = choices.reduce<Choice | undefined>(
-    (best, choice) =>
-      best === undefined || precedes(board, { ...copy, style }, [choice, best]) ? choice : best,
-    undefined,
-  );
-  if (next === undefined) return { rule: "only_place", possible, runnerUp: null, freeAfterMib, ruledOut };
+  const order = new ChoiceOrder(board, { ...copy, style: options.style });
+  const second = choices.reduce<Choice | undefined>((best, choice) => order.better(best, choice), undefined);
+  if (second === undefined) return { rule: "only_place", possible, runnerUp: null, freeAfterMib, ruledOut };
   const here: Choice = { place, freeAfterMib, costsRoomOf: options.room?.lostBy(place) ?? 0 };
-  const decision = decidingRule(board, { ...copy, style }, [here, next]);
-  const neuron = board.problem.neurons[next.place.neuron]?.name ?? "";
+  const decision = order.decide(here, second);
+  const neuron = itemAt(board.problem.neurons, second.place.neuron).name;
   return {
     rule: decision.order <= 0 ? decision.rule : "joint_fit",
     possible,
-    runnerUp: { neuron, freeAfterMib: next.freeAfterMib },
+    runnerUp: { neuron, freeAfterMib: second.freeAfterMib },
     freeAfterMib,
     ruledOut,
   };

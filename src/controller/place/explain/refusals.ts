@@ -1,5 +1,6 @@
 import type { UnplacedCopy } from "../../../protocol/plan-document.ts";
 import type { Blocker, Conflict, NeuronVerdict, Remedy, UnplacedExplanation } from "../board/placement.ts";
+import { present } from "../../../core/present.ts";
 
 /** An explanation in short: one reason per neuron, and what would help most. */
 export function unplacedRow(explanation: UnplacedExplanation): UnplacedCopy {
@@ -133,7 +134,7 @@ const REMEDY_TEXT: Readonly<Record<Remedy["kind"], RemedyWords>> = {
   pinned_on: ({ neuron, to }, { modelId }) =>
     `allow ${neuron ?? "another neuron"}: \`pinned_on = ${to}\` in the block of ${modelId}`,
   drain: (remedy) =>
-    `end the drain: \`drain = false\` in the block of neuron ${remedy.line?.id ?? ""}${fitsOn(remedy)}`,
+    `end the drain: \`drain = false\` in the block of neuron ${present(remedy.line, "the line of a drain").id}${fitsOn(remedy)}`,
   residency_priority: (remedy, { modelId }) =>
     `raise \`residency_priority\` of ${modelId} to ${remedy.to} (now ${remedy.from ?? "100"})${fitsOn(remedy)}`,
   replicas: ({ to, from }, { modelId }) =>

@@ -1,8 +1,11 @@
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import { leastMib, obtainableMib } from "../board/obtainable-memory.ts";
-import { devicesOf, silentNeurons, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
 import type { Blocker, NeuronVerdict, Remedy } from "../board/placement.ts";
+import { silentNeurons } from "../board/silent-neurons.ts";
+import { present } from "../../../core/present.ts";
+import { at, flagsOf, itemAt, type NeuronNo } from "../board/numbers.ts";
+import { devicesOf, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
 
 /*
  * What could let a copy in, in terms of lines of the fleet files, judged one neuron at a time; remedy-trials then plans
@@ -35,15 +38,17 @@ const tomlList = (names: readonly string[]): string => `[${names.map((name) => `
 
 const line = (id: string, key: string): Remedy["line"] => ({ table: "models", id, key });
 
+interface Nearest {
+  readonly neuron: NeuronNo;
+  readonly slackMib: number;
+}
+
 /** The neuron with most to spare (or least lacking) for a variant of the model. */
-function closest(
-  board: Board,
-  model: ProblemModel,
-): { readonly neuron: number; readonly slackMib: number } | undefined {
-  let best: { readonly neuron: number; readonly slackMib: number } | undefined;
+function closest(board: Board, model: ProblemModel): Nearest | undefined {
+  let best: Nearest | undefined;
   for (const neuron of board.problem.neurons.keys()) {
     if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
-    const obtainable = obtainableMib(board, model, neuron);
+    const obtainable = obtainableMib(board, { model, neuron });
     if (obtainable === null) continue;
     const slackMib = obtainable - leastMib(model);
     if (best === undefined || slackMib > best.slackMib) best = { neuron, slackMib };
@@ -51,7 +56,7 @@ function closest(
   return best;
 }
 
-const nameOf = (board: Board, neuron: number): string => board.problem.neurons[neuron]?.name ?? "";
+const nameOf = (board: Board, neuron: NeuronNo): string => itemAt(board.problem.neurons, neuron).name;
 
 /** Tokens of context are given out in steps of this. */
 const CONTEXT_STEP = 256;
@@ -125,9 +130,9 @@ function floorRemedy(board: Board, model: ProblemModel): Remedy[] {
   const best = closest(board, variant);
   if (best === undefined || best.slackMib < 0) return [];
   const totals = devicesOf(board.problem, best.neuron).map(
-    (device) => board.problem.devices[device]?.totalMib ?? 0,
+    (device) => itemAt(board.problem.devices, device).totalMib,
   );
-  const floor = totals.sort((left, right) => right - left)[model.width - 1] ?? 0;
+  const floor = present(totals.sort((left, right) => right - left)[model.width - 1], "the narrowest device");
   return [
     {
       kind: "min_device_vram_mb",
@@ -171,8 +176,8 @@ function openFor(
   board: Board,
   model: Pick<ProblemModel, "desired" | "width" | "floorMib">,
   leniency: Leniency = {},
-): Uint8Array {
-  return Uint8Array.from(board.problem.neurons, (neuron) => (isOpen(model, neuron, leniency) ? 1 : 0));
+): ProblemModel["open"] {
+  return flagsOf(board.problem.neurons, (neuron) => isOpen(model, neuron, leniency));
 }
 
 function isOpen(

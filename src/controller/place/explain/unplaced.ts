@@ -1,11 +1,13 @@
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
 import { blockersOf } from "./blockers.ts";
 import { conflictOf } from "./conflict.ts";
-import { capacityMib, leastMib, widest } from "../board/obtainable-memory.ts";
-import { silentNeurons, type ProblemModel } from "../board/problem.ts";
+import { capacityMib, isEnough, widest } from "../board/obtainable-memory.ts";
 import { remediesFor } from "./remedies.ts";
 import type { UnplacedExplanation } from "../board/placement.ts";
 import { verdictsOn } from "./verdicts.ts";
+import { silentNeurons } from "../board/silent-neurons.ts";
+import { at, itemAt, type NeuronNo } from "../board/numbers.ts";
+import type { ProblemModel } from "../board/problem.ts";
 
 export interface UnplacedQuestion {
   readonly model: ProblemModel;
@@ -50,18 +52,19 @@ function layerOf(board: Board, model: ProblemModel): UnplacedExplanation["layer"
     (_, neuron) =>
       at(model.open, neuron) === 1 &&
       !model.closed.has(neuron) &&
-      (widest(board, { model, neuron }, (device) => problem.devices[device]?.roomMib ?? 0) ?? -1) >=
-        leastMib(model),
+      isEnough(
+        widest(board, { model, neuron }, (device) => itemAt(problem.devices, device).roomMib),
+        model,
+      ),
   ).length;
   return free >= replicas ? "joint" : "not_now";
 }
 
 /** Could hold the model if it were empty and in service. */
-function isCapable(board: Board, model: ProblemModel, neuron: number): boolean {
-  const { block, observed } = board.problem.neurons[neuron] ?? {};
+function isCapable(board: Board, model: ProblemModel, neuron: NeuronNo): boolean {
+  const { block, observed } = itemAt(board.problem.neurons, neuron);
   const { pinned_on: pins, harness } = model.desired.block;
-  if (block === undefined || observed === undefined) return false;
   if (pins.length > 0 && !pins.includes(block.name)) return false;
   if (!observed.discovery.harnesses.includes(harness)) return false;
-  return (capacityMib(board, model, neuron) ?? -1) >= leastMib(model);
+  return isEnough(capacityMib(board, { model, neuron }), model);
 }

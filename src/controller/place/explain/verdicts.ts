@@ -10,8 +10,10 @@ import {
   type Holder,
   type MemoryRoom,
 } from "../board/obtainable-memory.ts";
-import type { ProblemModel } from "../board/problem.ts";
 import type { Check, CheckName, NeuronVerdict } from "../board/placement.ts";
+import { present } from "../../../core/present.ts";
+import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
+import type { ProblemModel } from "../board/problem.ts";
 
 /** Of a larger fleet only the nearest misses are told in full. */
 const VERDICTS_KEPT = 50;
@@ -61,7 +63,10 @@ function sketchOf(board: Board, { model, block, neuron }: Subject) {
   const failing = standingFailures(model.desired, block, observed);
   if (neuron === undefined) return { failing, lacking: 0 };
   if (board.hosts(model, neuron)) failing.push("one_copy");
-  const [capacity, available] = [capacityMib(board, model, neuron), obtainableMib(board, model, neuron)];
+  const [capacity, available] = [
+    capacityMib(board, { model, neuron }),
+    obtainableMib(board, { model, neuron }),
+  ];
   if (capacity === null || available === null) return { failing, lacking: 0 };
   const least = leastMib(model);
   if (capacity < least) failing.push("capacity");
@@ -72,13 +77,13 @@ function sketchOf(board: Board, { model, block, neuron }: Subject) {
 const observedOf = (board: Board, { block, neuron }: Pick<Subject, "block" | "neuron">) =>
   neuron === undefined
     ? board.problem.input.observed.neurons.find(({ name }) => name === block.name)
-    : board.problem.neurons[neuron]?.observed;
+    : itemAt(board.problem.neurons, neuron).observed;
 
 interface Subject {
   readonly model: ProblemModel;
   readonly block: NeuronBlock;
   /** Undefined when the neuron does not answer. */
-  readonly neuron: number | undefined;
+  readonly neuron: NeuronNo | undefined;
 }
 
 function verdictOn(board: Board, subject: Subject): NeuronVerdict {
@@ -90,14 +95,14 @@ function verdictOn(board: Board, subject: Subject): NeuronVerdict {
   const outdated = model.applicants.find(
     (applicant) => board.places[applicant]?.neuron === neuron && isOutdated(board, applicant),
   );
-  const look = () => ({ isTaken: board.hosts(model, neuron), room: roomFor(board, model, neuron) });
+  const look = () => ({ isTaken: board.hosts(model, neuron), room: roomFor(board, { model, neuron }) });
   const { isTaken, room } = outdated === undefined ? look() : board.without(outdated, look);
   const checks = [...standing, copyCheck(isTaken), ...memoryChecks(model, room)];
   return { neuron: block.name, checks, shortMib: shortfall(model, { checks, room }) };
 }
 
-const isOutdated = (board: Board, applicant: number): boolean =>
-  board.untouched[applicant] === 1 && board.problem.applicants[applicant]?.home?.current === false;
+const isOutdated = (board: Board, applicant: ApplicantNo): boolean =>
+  at(board.untouched, applicant) === 1 && itemAt(board.problem.applicants, applicant).home?.current === false;
 
 const copyCheck = (isTaken: boolean): Check => ({
   check: "one_copy",
@@ -159,5 +164,5 @@ function shortfall(
   const failing = checks.filter(({ ok }) => !ok);
   if (failing.length === 0 || failing.some(({ check }) => !MEMORY_CHECKS.has(check))) return null;
   const isLarge = failing.some(({ check }) => check === "capacity");
-  return leastMib(model) - ((isLarge ? room.capacityMib : room.availableMib) ?? 0);
+  return leastMib(model) - present(isLarge ? room.capacityMib : room.availableMib, "the memory of a neuron");
 }

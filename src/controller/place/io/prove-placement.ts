@@ -2,7 +2,6 @@ import type { Board } from "../board/board.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import { choicesOf, neighbourhoods, wholeFleet } from "../prove/neighbourhoods.ts";
 import { searchPlacement } from "../best-placement.ts";
-import type { PlacementProblem } from "../board/problem.ts";
 import {
   PlacementProgramme,
   type Programme,
@@ -14,6 +13,7 @@ import { suggestedBoard, suggestionOf } from "../search/suggestion.ts";
 import { tiersOf } from "../board/tiers.ts";
 import type { PlacementHint, SuggestedCopy } from "../board/placement.ts";
 import type { SolveLimits } from "./solve-programme.ts";
+import type { PlacementProblem } from "../board/problem.ts";
 
 /** Whoever solves programmes, in a thread of its own. */
 export type SolveProgramme = (programme: Programme, limits: SolveLimits) => Promise<ProgrammeSolution>;

@@ -1,3 +1,5 @@
+import { CortexError } from "../../../core/errors.ts";
+
 /*
  * A small revised simplex method for linear programmes of the form
  *
@@ -66,11 +68,11 @@ export class BoundedSimplex {
   duals(): Float64Array {
     const duals = new Float64Array(this.#rowCount);
     for (const [position, column] of this.#basis.entries()) {
-      const cost = this.#columns[column]?.cost ?? 0;
+      const { cost } = this.#columns[column] as Column;
       if (cost === 0) continue;
       const offset = position * this.#rowCount;
       for (let row = 0; row < this.#rowCount; row += 1)
-        duals[row] = (duals[row] ?? 0) + cost * (this.#inverse[offset + row] ?? 0);
+        duals[row] = valueAt(duals, row) + cost * valueAt(this.#inverse, offset + row);
     }
     return duals;
   }
@@ -98,7 +100,7 @@ export class BoundedSimplex {
     const { step, leaving, leavesAtUpper } = this.#firstToBind(direction, { sign, upper: column.upper });
     if (step === Infinity) return Infinity;
     for (let position = 0; position < this.#rowCount; position += 1)
-      this.#values[position] = (this.#values[position] ?? 0) - sign * step * (direction[position] ?? 0);
+      this.#values[position] = valueAt(this.#values, position) - sign * step * valueAt(direction, position);
     if (leaving === -1) this.#atUpper[entering] = sign === 1;
     else
       this.#exchange({
@@ -142,7 +144,7 @@ export class BoundedSimplex {
     readonly step: number;
   }): void {
     const { entering, leaving, direction } = move;
-    const left = this.#basis[leaving] ?? -1;
+    const left = valueAt(this.#basis, leaving);
     this.#inBasis[left] = false;
     this.#atUpper[left] = move.leavesAtUpper;
     this.#inBasis[entering] = true;
@@ -150,17 +152,17 @@ export class BoundedSimplex {
     this.#basis[leaving] = entering;
     this.#values[leaving] = move.step;
     const size = this.#rowCount;
-    const pivot = direction[leaving] ?? 1;
+    const pivot = valueAt(direction, leaving);
     const pivotOffset = leaving * size;
     for (let row = 0; row < size; row += 1)
-      this.#inverse[pivotOffset + row] = (this.#inverse[pivotOffset + row] ?? 0) / pivot;
+      this.#inverse[pivotOffset + row] = valueAt(this.#inverse, pivotOffset + row) / pivot;
     for (let position = 0; position < size; position += 1) {
-      const factor = direction[position] ?? 0;
+      const factor = valueAt(direction, position);
       if (position === leaving || factor === 0) continue;
       const offset = position * size;
       for (let row = 0; row < size; row += 1)
         this.#inverse[offset + row] =
-          (this.#inverse[offset + row] ?? 0) - factor * (this.#inverse[pivotOffset + row] ?? 0);
+          valueAt(this.#inverse, offset + row) - factor * valueAt(this.#inverse, pivotOffset + row);
     }
   }
 
@@ -171,7 +173,7 @@ export class BoundedSimplex {
       const offset = position * this.#rowCount;
       let total = 0;
       for (const [entry, row] of column.rows.entries())
-        total += (this.#inverse[offset + row] ?? 0) * (column.values[entry] ?? 0);
+        total += valueAt(this.#inverse, offset + row) * valueAt(column.values, entry);
       result[position] = total;
     }
     return result;
@@ -180,6 +182,14 @@ export class BoundedSimplex {
 
 function dot(column: Column, duals: Float64Array): number {
   let total = 0;
-  for (const [entry, row] of column.rows.entries()) total += (column.values[entry] ?? 0) * (duals[row] ?? 0);
+  for (const [entry, row] of column.rows.entries())
+    total += valueAt(column.values, entry) * valueAt(duals, row);
   return total;
+}
+
+/** Rows and columns are counted here, so a value that is not there is a defect: a bound worked out without it is wrong. */
+function valueAt(values: Float64Array | readonly number[], index: number): number {
+  const value = values[index];
+  if (value === undefined) throw new CortexError("internal_error", `the programme has no value ${index}`);
+  return value;
 }

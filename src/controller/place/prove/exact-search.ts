@@ -1,16 +1,25 @@
-import { at, Board } from "../board/board.ts";
+import { Board, newcomersOn } from "../board/board.ts";
 import { holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
+import { replayedBoard } from "../search/replay.ts";
+import { moveCost, noCost, TIER, tierOffsets, tiersOf } from "../board/tiers.ts";
+import { present } from "../../../core/present.ts";
+import {
+  at,
+  itemAt,
+  type ApplicantNo,
+  type DeviceNo,
+  type GuestNo,
+  type NeuronNo,
+} from "../board/numbers.ts";
 import {
   combinations,
   devicesOf,
-  type Applicant,
+  type Home,
   type Place,
   type PlacementProblem,
   type ProblemModel,
 } from "../board/problem.ts";
-import { replayedBoard } from "../search/replay.ts";
-import { classesOf, moveCost, TIER, tiersOf, TIERS_PER_CLASS } from "../board/tiers.ts";
 
 /*
  * Branch and bound over every way to place every copy, for fleets small enough. Copies that may stay as they are
@@ -48,7 +57,7 @@ export function exactSearch(problem: PlacementProblem, options: ExactOptions): E
 function emptyBoard(problem: PlacementProblem): Board {
   const board = new Board(problem);
   for (const applicant of problem.applicants.keys()) board.lift(applicant);
-  for (const guest of problem.guests.keys()) board.evict(guest, -1);
+  for (const guest of problem.guests.keys()) board.evict(guest, undefined);
   return board;
 }
 
@@ -57,12 +66,12 @@ class ExactSearch {
   readonly #board: Board;
   readonly #order: readonly Question[];
   readonly #cost: number[];
-  readonly #tierOf: ReadonlyMap<number, number>;
-  readonly #rankOf: ReadonlyMap<number, number>;
+  readonly #offsetOf: (priority: number) => number;
+  readonly #depthOf: ReadonlyMap<ApplicantNo, number>;
   /** 1 for devices that somebody would miss: they are like no other. */
   readonly #special: Uint8Array;
   /** Sets of devices by neuron and width. */
-  readonly #sets = new Map<number, readonly (readonly number[])[]>();
+  readonly #sets = new Map<number, readonly (readonly DeviceNo[])[]>();
   #nodesLeft: number;
   /** False once a placement turned out to be worse in the order of its loads than on the board. */
   #isFaithful = true;
@@ -73,15 +82,14 @@ class ExactSearch {
     this.#problem = problem;
     this.#board = emptyBoard(problem);
     this.#nodesLeft = nodes;
-    const classes = classesOf(problem);
-    this.#tierOf = new Map(classes.map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
-    this.#cost = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => 0);
+    this.#offsetOf = tierOffsets(problem);
+    this.#cost = noCost(problem);
     this.#best = incumbent ?? new Board(problem);
     this.#bestCost = tiersOf(this.#best);
     this.#order = [...problem.applicants.keys()]
       .flatMap((applicant) => this.#questionsOf(applicant))
       .sort((left, right) => this.#byOrder(left, right));
-    this.#rankOf = new Map(this.#order.map(({ applicant }, rank) => [applicant, rank]));
+    this.#depthOf = new Map(this.#order.map(({ applicant }, depth) => [applicant, depth]));
     this.#special = specialDevices(problem);
   }
 
@@ -90,8 +98,8 @@ class ExactSearch {
     return { board: this.#best, isProved: this.#nodesLeft > 0 && this.#isFaithful };
   }
 
-  #questionsOf(applicant: number): Question[] {
-    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
+  #questionsOf(applicant: ApplicantNo): Question[] {
+    const { home, movable } = itemAt(this.#problem.applicants, applicant);
     const isSpread = this.#board.modelOf(applicant).width > 1;
     if (home === null) return [{ applicant, asks: "place", order: isSpread ? 3 : 1 }];
     // A copy that must stay where it is has its memory before anybody else is given any.
@@ -107,7 +115,7 @@ class ExactSearch {
   #byOrder(left: Question, right: Question): number {
     const [first, second] = [this.#board.modelOf(left.applicant), this.#board.modelOf(right.applicant)];
     const isAway = ({ applicant }: Question): number =>
-      this.#problem.applicants[applicant]?.home === null ? 1 : 0;
+      itemAt(this.#problem.applicants, applicant).home === null ? 1 : 0;
     return (
       left.order - right.order ||
       second.priority - first.priority ||
@@ -129,9 +137,9 @@ class ExactSearch {
   }
 
   /** Stays as it is, or is asked for its place later on; a protected copy with the declared settings stays. */
-  #branchOnStaying(depth: number, applicant: number): void {
-    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
-    if (home !== null) this.#tryHome(depth, { applicant, home });
+  #branchOnStaying(depth: number, applicant: ApplicantNo): void {
+    const { home, movable } = itemAt(this.#problem.applicants, applicant);
+    if (home !== null) this.#tryHome(depth, applicant, home);
     if (movable || home?.current !== true) this.#descend(depth + 1);
   }
 
@@ -140,10 +148,10 @@ class ExactSearch {
       this.#descend(depth + 1);
       return;
     }
-    const { home, movable } = this.#problem.applicants[applicant] as Applicant;
-    if (home !== null && asks === "stay or place") this.#tryHome(depth, { applicant, home });
+    const { home, movable } = itemAt(this.#problem.applicants, applicant);
+    if (home !== null && asks === "stay or place") this.#tryHome(depth, applicant, home);
     for (const place of this.#options(this.#board.modelOf(applicant), home?.place))
-      this.#tryPlace(depth, { applicant, place });
+      this.#tryPlace(depth, applicant, place);
     if (home === null || movable) this.#tryNothing(depth, applicant);
   }
 
@@ -155,31 +163,27 @@ class ExactSearch {
       if (asks === "stay" || this.#mayFit(applicant)) continue;
       cost ??= [...this.#cost];
       const tier = this.#tier(applicant) + TIER.missing;
-      cost[tier] = (cost[tier] ?? 0) + 1;
+      cost[tier] = (cost[tier] as number) + 1;
     }
     return cost !== undefined && compareCosts(cost, this.#bestCost) >= 0;
   }
 
-  #mayFit(applicant: number): boolean {
-    const { home } = this.#problem.applicants[applicant] ?? { home: null };
+  #mayFit(applicant: ApplicantNo): boolean {
+    const { home } = itemAt(this.#problem.applicants, applicant);
     if (home !== null) return true;
     const model = this.#board.modelOf(applicant);
     const least = Math.max(1, model.mib);
-    for (let neuron = 0; neuron < model.open.length; neuron += 1) {
+    for (const neuron of model.open.keys()) {
       const isOpen = at(model.open, neuron) === 1;
       if (isOpen && at(this.#board.largestFree, neuron) * model.width >= least) return true;
     }
     return false;
   }
 
-  #tryHome(
-    depth: number,
-    { applicant, home }: { readonly applicant: number; readonly home: { place: Place; current: boolean } },
-  ): void {
+  #tryHome(depth: number, applicant: ApplicantNo, home: Home): void {
     const { place } = home;
-    const fits = place.devices.every((device, at_) => at(this.#board.free, device) >= (place.mib[at_] ?? 0));
-    const isForced = this.#problem.applicants[applicant]?.movable === false;
-    if ((!fits && !isForced) || this.#board.hosts(this.#board.modelOf(applicant), place.neuron)) return;
+    const mayStay = this.#board.hasFree(place) || !itemAt(this.#problem.applicants, applicant).movable;
+    if (!mayStay || this.#board.hosts(this.#board.modelOf(applicant), place.neuron)) return;
     const tier = this.#tier(applicant) + TIER.outdated;
     const outdated = home.current ? 0 : 1;
     this.#add(tier, outdated);
@@ -189,11 +193,8 @@ class ExactSearch {
     this.#add(tier, -outdated);
   }
 
-  #tryPlace(
-    depth: number,
-    { applicant, place }: { readonly applicant: number; readonly place: Place },
-  ): void {
-    const home = this.#problem.applicants[applicant]?.home ?? null;
+  #tryPlace(depth: number, applicant: ApplicantNo, place: Place): void {
+    const { home } = itemAt(this.#problem.applicants, applicant);
     const moved = home === null ? 0 : moveCost(home, place);
     const tier = this.#tier(applicant) + TIER.moved;
     this.#add(tier, moved);
@@ -203,14 +204,15 @@ class ExactSearch {
     this.#add(tier, -moved);
   }
 
-  #tryNothing(depth: number, applicant: number): void {
+  #tryNothing(depth: number, applicant: ApplicantNo): void {
     const tier = this.#tier(applicant);
     const model = this.#board.modelOf(applicant);
-    const lost = this.#problem.applicants[applicant]?.home === null ? 0 : 1;
+    const lost = itemAt(this.#problem.applicants, applicant).home === null ? 0 : 1;
     const others = model.applicants.filter((other) => other !== applicant);
-    const rank = this.#rankOf.get(applicant) ?? 0;
+    const depthOf = (other: ApplicantNo): number =>
+      present(this.#depthOf.get(other), "the question of applicant", other);
     // The last of its copies to be decided: then the model is without any.
-    const isLast = others.every((other) => (this.#rankOf.get(other) ?? 0) < rank);
+    const isLast = others.every((other) => depthOf(other) < depthOf(applicant));
     const without = isLast && others.every((other) => this.#board.places[other] === undefined) ? 1 : 0;
     this.#add(tier + TIER.lost, lost);
     this.#add(tier + TIER.without, without);
@@ -221,19 +223,19 @@ class ExactSearch {
     this.#add(tier + TIER.missing, -1);
   }
 
-  #tier(applicant: number): number {
-    return this.#tierOf.get(this.#board.modelOf(applicant).priority) ?? 0;
+  #tier(applicant: ApplicantNo): number {
+    return this.#offsetOf(this.#board.modelOf(applicant).priority);
   }
 
   #add(tier: number, amount: number): void {
-    this.#cost[tier] = (this.#cost[tier] ?? 0) + amount;
+    this.#cost[tier] = (this.#cost[tier] as number) + amount;
   }
 
   #options(model: ProblemModel, home: Place | undefined): Place[] {
     const places: Place[] = [];
     for (const neuron of this.#problem.neurons.keys()) {
       if (at(model.open, neuron) === 0 || this.#board.hosts(model, neuron)) continue;
-      for (const devices of this.#deviceSets(model, neuron)) {
+      for (const devices of this.#deviceSets(model.width, neuron)) {
         if (holds(this.#board, model, devices))
           places.push({ neuron, devices, mib: this.#board.split(model, devices) });
       }
@@ -245,8 +247,8 @@ class ExactSearch {
   }
 
   /** Every set of that many devices, sets that differ only in which of two alike devices they name but once. */
-  #deviceSets(model: ProblemModel, neuron: number): readonly (readonly number[])[] {
-    const sets = this.#setsOf(neuron, model.width);
+  #deviceSets(width: number, neuron: NeuronNo): readonly (readonly DeviceNo[])[] {
+    const sets = this.#setsOf(neuron, width);
     if (sets.length < 2) return sets;
     const seen = new Set<string>();
     return sets.filter((devices) => {
@@ -257,7 +259,7 @@ class ExactSearch {
     });
   }
 
-  #setsOf(neuron: number, width: number): readonly (readonly number[])[] {
+  #setsOf(neuron: NeuronNo, width: number): readonly (readonly DeviceNo[])[] {
     const key = neuron * WIDTHS + width;
     const known = this.#sets.get(key);
     if (known !== undefined) return known;
@@ -267,9 +269,9 @@ class ExactSearch {
   }
 
   /** Devices that nothing tells apart look the same; a device that somebody would miss is like no other. */
-  #likeness(device: number): string {
+  #likeness(device: DeviceNo): string {
     if (at(this.#special, device) === 1) return `device ${device}`;
-    return `${at(this.#board.free, device)}/${this.#problem.devices[device]?.totalMib ?? 0}`;
+    return `${at(this.#board.free, device)}/${itemAt(this.#problem.devices, device).totalMib}`;
   }
 
   /** All copies are decided: guests stay where they still fit. */
@@ -280,11 +282,11 @@ class ExactSearch {
       return stays;
     });
     if (!this.#keepIfBetter() && readmitted.length > 0) {
-      for (const guest of readmitted) this.#board.evict(guest, -1);
+      for (const guest of readmitted) this.#board.evict(guest, undefined);
       this.#keepIfBetter();
       return;
     }
-    for (const guest of readmitted) this.#board.evict(guest, -1);
+    for (const guest of readmitted) this.#board.evict(guest, undefined);
   }
 
   #keepIfBetter(): boolean {
@@ -299,28 +301,23 @@ class ExactSearch {
     return true;
   }
 
-  #guestsByRank(): number[] {
-    const guestOf = (guest: number) => this.#problem.guests[guest];
-    return [...this.#problem.guests.keys()].sort(
-      (left, right) =>
-        (guestOf(right)?.priority ?? 0) - (guestOf(left)?.priority ?? 0) ||
-        (guestOf(right)?.lastUsedMs ?? 0) - (guestOf(left)?.lastUsedMs ?? 0) ||
-        left - right,
-    );
+  /** Those that matter most first. */
+  #guestsByRank(): GuestNo[] {
+    const { guests } = this.#problem;
+    return [...guests.keys()].sort((left, right) => {
+      const [first, second] = [itemAt(guests, left), itemAt(guests, right)];
+      return second.priority - first.priority || second.lastUsedMs - first.lastUsedMs || left - right;
+    });
   }
 
-  #mayStay(guest: number): boolean {
-    const place = this.#problem.guests[guest]?.place;
-    if (place === undefined) return false;
-    return place.devices.every(
-      (device, position) => at(this.#board.free, device) >= (place.mib[position] ?? 0),
-    );
+  #mayStay(guest: GuestNo): boolean {
+    return this.#board.hasFree(itemAt(this.#problem.guests, guest).place);
   }
 }
 
 /** What is decided at one depth of the search. */
 interface Question {
-  readonly applicant: number;
+  readonly applicant: ApplicantNo;
   readonly asks: "stay" | "place" | "stay or place";
   /** 0: who must stay. 1: copies on one device. 2: which wide ones stay. 3: where the other wide ones go. */
   readonly order: number;
@@ -337,17 +334,10 @@ function specialDevices(problem: PlacementProblem): Uint8Array {
 /** Another board with the same placement on which every guest that left did so for somebody. */
 function withBeneficiaries(board: Board): Board {
   const clone = board.clone();
-  for (const guest of board.problem.guests.keys())
-    if (at(board.evicted, guest) === 1) clone.guestLeftFor[guest] = newcomerAt(board, guest);
+  for (const [guest, { place }] of board.problem.guests.entries()) {
+    if (at(board.evicted, guest) === 0) continue;
+    const [largest] = newcomersOn(board, place);
+    clone.noteGuestLeftFor(guest, largest);
+  }
   return clone;
-}
-
-/** The largest newcomer on the devices that a guest had. */
-function newcomerAt(board: Board, guest: number): number {
-  const place = board.problem.guests[guest]?.place;
-  const newcomers = (board.hosted[place?.neuron ?? -1] ?? [])
-    .filter((applicant) => at(board.untouched, applicant) === 0)
-    .filter((applicant) => board.places[applicant]?.devices.some((device) => place?.devices.includes(device)))
-    .toSorted((left, right) => board.modelOf(right).mib - board.modelOf(left).mib || left - right);
-  return newcomers[0] ?? -1;
 }

@@ -1,6 +1,7 @@
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
 import { packingBound, type WantedItems } from "./pattern-bound.ts";
 import type { PlacementGap } from "../board/placement.ts";
+import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
 
 /*
  * How far a placement can be from the best one. The tiers are compared in their order, so the question is put class by
@@ -51,7 +52,7 @@ export const optimal = (placed: number, engine: string): PlacementGap => ({
 class Prefix {
   readonly #board: Board;
   readonly #priority: number;
-  readonly #applicants: readonly number[];
+  readonly #applicants: readonly ApplicantNo[];
 
   constructor(board: Board, priority: number) {
     this.#board = board;
@@ -76,7 +77,7 @@ class Prefix {
     return { value, bound: Math.min(wanted, Math.max(value, bound)) };
   }
 
-  #count(applicants: readonly number[], counts: PlacementGap["counts"]): number {
+  #count(applicants: readonly ApplicantNo[], counts: PlacementGap["counts"]): number {
     if (counts === "models")
       return new Set(applicants.map((applicant) => this.#board.modelOf(applicant))).size;
     return counts === "copies"
@@ -89,7 +90,7 @@ class Prefix {
    * number is known and not which copies they are, so all that may be among them are worth as much.
    */
   #worthOf(
-    applicant: number,
+    applicant: ApplicantNo,
     counts: PlacementGap["counts"],
   ): { readonly worth: number; readonly excess: number } {
     const isFirst = this.#isFirst(applicant);
@@ -103,28 +104,28 @@ class Prefix {
     return { worth: own, excess: 0 };
   }
 
-  #countsAs(applicant: number, counts: PlacementGap["counts"]): 0 | 1 {
+  #countsAs(applicant: ApplicantNo, counts: PlacementGap["counts"]): 0 | 1 {
     if (counts === "copies") return 1;
     return (counts === "models" ? this.#isFirst(applicant) : this.#isLoaded(applicant)) ? 1 : 0;
   }
 
-  #item(applicant: number, worth: number): WantedItems {
+  #item(applicant: ApplicantNo, worth: number): WantedItems {
     const { mib, width, openCount } = this.#board.modelOf(applicant);
     const isPossible = openCount > 0 || this.#isLoaded(applicant);
     return { mib, width, count: isPossible ? 1 : 0, worth };
   }
 
   /** The copy by which its model counts as served: one that has a place, if any. */
-  #isFirst(applicant: number): boolean {
+  #isFirst(applicant: ApplicantNo): boolean {
     const { applicants } = this.#board.modelOf(applicant);
     return applicant === (applicants.find((other) => this.#isPlaced(other)) ?? applicants[0]);
   }
 
-  #isLoaded(applicant: number): boolean {
-    return this.#board.problem.applicants[applicant]?.home !== null;
+  #isLoaded(applicant: ApplicantNo): boolean {
+    return itemAt(this.#board.problem.applicants, applicant).home !== null;
   }
 
-  #isPlaced(applicant: number): boolean {
+  #isPlaced(applicant: ApplicantNo): boolean {
     return this.#board.places[applicant] !== undefined;
   }
 }
@@ -134,7 +135,7 @@ function roomsOf(board: Board): number[] {
   const { models, devices, neurons, applicants } = board.problem;
   const usable = new Uint8Array(neurons.length);
   for (const open of new Set(models.map((model) => model.open)))
-    for (const neuron of usable.keys()) if (at(open, neuron) === 1) usable[neuron] = 1;
+    for (const neuron of neurons.keys()) if (at(open, neuron) === 1) usable[neuron] = 1;
   for (const { home } of applicants) if (home !== null) usable[home.place.neuron] = 1;
   return devices.filter(({ neuron }) => at(usable, neuron) === 1).map(({ roomMib }) => roomMib);
 }

@@ -1,8 +1,17 @@
-import { at, shareOn, type Board } from "../board/board.ts";
-import { combinations, devicesOf, type Applicant, type Place, type ProblemModel } from "../board/problem.ts";
+import { shareOn, type Board } from "../board/board.ts";
 import { suggestionOf } from "../search/suggestion.ts";
-import { classesOf, moveCost, TIER, TIERS_PER_CLASS } from "../board/tiers.ts";
+import { moveCost, noCost, TIER, tierOffsets } from "../board/tiers.ts";
 import type { SuggestedCopy } from "../board/placement.ts";
+import { present } from "../../../core/present.ts";
+import {
+  at,
+  itemAt,
+  type ApplicantNo,
+  type DeviceNo,
+  type GuestNo,
+  type NeuronNo,
+} from "../board/numbers.ts";
+import { combinations, devicesOf, eligibleOn, shareAt, type ProblemModel } from "../board/problem.ts";
 
 /*
  * Placement as a mixed integer programme, for a solver. One variable says for each copy and each place it could have
@@ -48,20 +57,37 @@ export interface ProgrammeSolution {
 }
 
 export interface Scope {
-  readonly applicants: ReadonlySet<number>;
-  readonly neurons: ReadonlySet<number>;
+  readonly applicants: ReadonlySet<ApplicantNo>;
+  readonly neurons: ReadonlySet<NeuronNo>;
 }
 
 /** A place that a copy could have, and the column that says so. */
 interface Option {
-  readonly applicant: number;
+  readonly applicant: ApplicantNo;
   readonly column: number;
-  readonly neuron: number;
-  readonly devices: readonly number[];
+  readonly neuron: NeuronNo;
+  readonly devices: readonly DeviceNo[];
   /** The copy stays exactly as it is loaded. */
   readonly stays: boolean;
   /** Fixed shares; null where the solver divides. */
   readonly mib: readonly number[] | null;
+}
+
+/** The column of what a spread copy takes from a device. */
+interface ShareColumn {
+  readonly device: DeviceNo;
+  readonly column: number;
+}
+
+interface TierOfClass {
+  readonly priority: number;
+  readonly tier: number;
+}
+
+/** What choosing a place adds to a tier. */
+interface TierWorth {
+  readonly tier: number;
+  readonly value: number;
 }
 
 export class PlacementProgramme {
@@ -71,10 +97,10 @@ export class PlacementProgramme {
   readonly #options: Option[] = [];
   readonly #rows: ProgrammeRow[] = [];
   readonly #upper: number[] = [];
-  readonly #guests = new Map<number, number>();
+  readonly #guests = new Map<GuestNo, number>();
   readonly #without = new Map<ProblemModel, number>();
   /** Columns of what a spread copy takes from each device. */
-  readonly #shares = new Map<Option, readonly (readonly [device: number, column: number])[]>();
+  readonly #shares = new Map<Option, readonly ShareColumn[]>();
 
   constructor(board: Board, scope: Scope) {
     this.#board = board;
@@ -106,7 +132,7 @@ export class PlacementProgramme {
       );
       if (option === undefined) return null;
       start[option.column] = 1;
-      for (const [device, column] of this.#shares.get(option) ?? []) start[column] = shareOn(place, device);
+      for (const { device, column } of this.#shares.get(option) ?? []) start[column] = shareOn(place, device);
     }
     for (const [guest, column] of this.#guests) start[column] = at(evicted, guest);
     for (const [model, column] of this.#without)
@@ -117,7 +143,9 @@ export class PlacementProgramme {
   /** Where the solution has the copies of the scope, and all others where they are. */
   suggestion({ columns }: ProgrammeSolution): SuggestedCopy[] {
     const { places } = this.#board;
-    const chosen = this.#options.filter(({ column }) => (columns?.[column] ?? 0) > 0.5);
+    const isChosen = ({ column }: Option): boolean =>
+      columns !== null && present(columns[column], "the value of column", column) > 0.5;
+    const chosen = this.#options.filter(isChosen);
     const rest = [...places.entries()].flatMap(([applicant, place]) =>
       place === undefined || this.#scope.applicants.has(applicant) ? [] : [{ ...place, applicant }],
     );
@@ -129,32 +157,25 @@ export class PlacementProgramme {
     return this.#upper.length - 1;
   }
 
-  #addOptions(applicant: number): void {
-    const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
+  #addOptions(applicant: ApplicantNo): void {
+    const { home, movable } = itemAt(this.#board.problem.applicants, applicant);
     if (home !== null) this.#option(applicant, { ...home.place, stays: true });
     if (home !== null && !movable && home.current) return;
     const model = this.#board.modelOf(applicant);
     for (const neuron of this.#scope.neurons) {
       if (at(model.open, neuron) === 0 || this.#isTaken(model, neuron)) continue;
       const mib = model.width === 1 ? [Math.max(model.mib, model.sizeKnown ? 0 : 1)] : null;
-      for (const devices of combinations(this.#eligible(model, neuron), model.width))
+      for (const devices of combinations(eligibleOn(this.#board.problem, { model, neuron }), model.width))
         this.#option(applicant, { neuron, devices, mib, stays: false });
     }
   }
 
-  #eligible(model: ProblemModel, neuron: number): number[] {
-    const { problem } = this.#board;
-    return devicesOf(problem, neuron).filter(
-      (device) => (problem.devices[device]?.totalMib ?? 0) >= model.floorMib,
-    );
-  }
-
-  #option(applicant: number, option: Omit<Option, "applicant" | "column">): void {
+  #option(applicant: ApplicantNo, option: Omit<Option, "applicant" | "column">): void {
     this.#options.push({ applicant, column: this.#column(1), ...option });
   }
 
   /** By a copy that is no part of the scope, or that nobody manages. */
-  #isTaken(model: ProblemModel, neuron: number): boolean {
+  #isTaken(model: ProblemModel, neuron: NeuronNo): boolean {
     if (model.closed.has(neuron)) return true;
     return model.applicants.some(
       (other) => !this.#scope.applicants.has(other) && this.#board.places[other]?.neuron === neuron,
@@ -172,15 +193,15 @@ export class PlacementProgramme {
   /** One place for each copy, one copy of a model on each neuron, and when a model is without any. */
   #addCopyRows(): void {
     for (const [applicant, options] of Map.groupBy(this.#options, (option) => option.applicant)) {
-      const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
+      const { home, movable } = itemAt(this.#board.problem.applicants, applicant);
       const isHeld = home !== null && !movable;
       this.#row(options.map(columnOf), { lower: isHeld ? 1 : 0, upper: 1 });
     }
     const byModel = Map.groupBy(this.#options, ({ applicant }) => this.#board.modelOf(applicant));
     for (const [model, options] of byModel) {
-      const neurons = model.applicants.length > 1 ? Map.groupBy(options, ({ neuron }) => neuron) : new Map();
-      for (const there of neurons.values())
-        this.#row((there as Option[]).map(columnOf), { lower: 0, upper: 1 });
+      if (model.applicants.length < 2) continue;
+      for (const there of Map.groupBy(options, ({ neuron }) => neuron).values())
+        this.#row(there.map(columnOf), { lower: 0, upper: 1 });
     }
     for (const [model, column] of this.#without) {
       const options = byModel.get(model) ?? [];
@@ -190,17 +211,17 @@ export class PlacementProgramme {
 
   /** What is promised on a device is there. */
   #addDeviceRows(): void {
-    const held = new Map<number, { readonly column: number; readonly mib: number }[]>();
-    const hold = (device: number, column: number, mib: number): void => {
+    const held = new Map<DeviceNo, { readonly column: number; readonly mib: number }[]>();
+    const hold = (device: DeviceNo, column: number, mib: number): void => {
       const there = held.get(device);
       if (there === undefined) held.set(device, [{ column, mib }]);
       else there.push({ column, mib });
     };
     for (const option of this.#options) {
       for (const [position, device] of option.devices.entries()) {
-        if (option.mib !== null) hold(device, option.column, option.mib[position] ?? 0);
+        if (option.mib !== null) hold(device, option.column, shareAt({ mib: option.mib }, position));
       }
-      if (option.mib === null) for (const [device, column] of this.#divide(option)) hold(device, column, 1);
+      if (option.mib === null) for (const { device, column } of this.#divide(option)) hold(device, column, 1);
     }
     for (const neuron of this.#scope.neurons) {
       for (const device of devicesOf(this.#board.problem, neuron)) {
@@ -214,30 +235,30 @@ export class PlacementProgramme {
   }
 
   /** A share of at least 1 MiB on each device, all of them together as much as the model needs. */
-  #divide(option: Option): [device: number, column: number][] {
+  #divide(option: Option): ShareColumn[] {
     const { column, applicant, devices } = option;
     const mib = Math.max(1, this.#board.modelOf(applicant).mib);
-    const shares = devices.map((device) => [device, this.#column(mib)] as [number, number]);
+    const shares = devices.map((device) => ({ device, column: this.#column(mib) }));
     this.#rows.push({
-      columns: [...shares.map(([, share]) => share), column],
+      columns: [...shares.map(columnOf), column],
       values: [...shares.map(() => 1), -mib],
       lower: 0,
       upper: 0,
     });
-    for (const [, share] of shares)
-      this.#rows.push({ columns: [share, column], values: [1, -1], lower: 0, upper: Infinity });
+    for (const share of shares)
+      this.#rows.push({ columns: [share.column, column], values: [1, -1], lower: 0, upper: Infinity });
     this.#shares.set(option, shares);
     return shares;
   }
 
   /** What is free without the copies of the scope, guests in place; and what each guest gives back. */
-  #roomOn(device: number): { roomMib: number; returns: { column: number; mib: number }[] } {
+  #roomOn(device: DeviceNo): { roomMib: number; returns: { column: number; mib: number }[] } {
     const { free, places, problem, evicted } = this.#board;
     let roomMib = at(free, device);
     for (const applicant of this.#scope.applicants) roomMib += shareOn(places[applicant], device);
     const returns: { column: number; mib: number }[] = [];
     for (const [guest, column] of this.#guests) {
-      const mib = shareOn(problem.guests[guest]?.place, device);
+      const mib = shareOn(itemAt(problem.guests, guest).place, device);
       if (mib === 0) continue;
       if (at(evicted, guest) === 1) roomMib -= mib;
       returns.push({ column, mib });
@@ -251,8 +272,8 @@ export class PlacementProgramme {
     return { roomMib: Math.max(roomMib, forcedMib), returns };
   }
 
-  #isHeld(applicant: number): boolean {
-    const { home, movable } = this.#board.problem.applicants[applicant] as Applicant;
+  #isHeld(applicant: ApplicantNo): boolean {
+    const { home, movable } = itemAt(this.#board.problem.applicants, applicant);
     return home !== null && !movable;
   }
 
@@ -261,52 +282,52 @@ export class PlacementProgramme {
   }
 
   #objectives(): Objective[] {
-    const classes = classesOf(this.#board.problem);
-    const terms = Array.from({ length: classes.length * TIERS_PER_CLASS }, () => new Map<number, number>());
-    const constants = terms.map(() => 0);
-    const rankOf = new Map(classes.map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
-    const add = (
-      where: { readonly priority: number; readonly tier: number },
-      column: number,
-      value: number,
-    ) => {
-      const position = (rankOf.get(where.priority) ?? 0) + where.tier;
-      if (column === -1) constants[position] = (constants[position] ?? 0) + value;
-      else terms[position]?.set(column, (terms[position]?.get(column) ?? 0) + value);
+    const { problem } = this.#board;
+    const constants = noCost(problem);
+    const terms = constants.map(() => new Map<number, number>());
+    const offsetOf = tierOffsets(problem);
+    const positionOf = (priority: number, tier: number): number => offsetOf(priority) + tier;
+    const count = (priority: number, tier: number): void => {
+      const position = positionOf(priority, tier);
+      constants[position] = (constants[position] as number) + 1;
+    };
+    const add = ({ priority, tier }: TierOfClass, column: number, value: number): void => {
+      const term = present(terms[positionOf(priority, tier)], "a tier");
+      term.set(column, (term.get(column) ?? 0) + value);
     };
     for (const applicant of this.#scope.applicants) {
       const { priority } = this.#board.modelOf(applicant);
-      add({ priority, tier: TIER.missing }, -1, 1);
-      if (this.#board.problem.applicants[applicant]?.home !== null) add({ priority, tier: TIER.lost }, -1, 1);
+      count(priority, TIER.missing);
+      if (itemAt(this.#board.problem.applicants, applicant).home !== null) count(priority, TIER.lost);
     }
     for (const option of this.#options) {
       const { priority } = this.#board.modelOf(option.applicant);
-      for (const [tier, value] of this.#worthOf(option)) add({ priority, tier }, option.column, value);
+      for (const { tier, value } of this.#worthOf(option)) add({ priority, tier }, option.column, value);
     }
     for (const [{ priority }, column] of this.#without) add({ priority, tier: TIER.without }, column, 1);
     for (const [guest, column] of this.#guests) {
-      const { priority, place } = this.#board.problem.guests[guest] ?? { priority: 0, place: undefined };
+      const { priority, place } = itemAt(this.#board.problem.guests, guest);
       add({ priority, tier: TIER.guests }, column, 1);
-      add({ priority, tier: TIER.guestMib }, column, sum(place?.mib ?? []));
+      add({ priority, tier: TIER.guestMib }, column, sum(place.mib));
     }
     return terms.map((term, position) => ({
       columns: [...term.keys()],
       values: [...term.values()],
-      constant: constants[position] ?? 0,
+      constant: present(constants[position], "the constant of a tier"),
     }));
   }
 
   /** What choosing a place adds to each tier. */
-  #worthOf({ applicant, neuron, devices, mib, stays }: Option): [tier: number, value: number][] {
-    const home = this.#board.problem.applicants[applicant]?.home ?? null;
-    const placed: [number, number][] = [[TIER.missing, -1]];
+  #worthOf({ applicant, neuron, devices, stays }: Option): TierWorth[] {
+    const { home } = itemAt(this.#board.problem.applicants, applicant);
+    const placed: TierWorth[] = [{ tier: TIER.missing, value: -1 }];
     if (home === null) return placed;
-    placed.push([TIER.lost, -1]);
-    if (stays) placed.push([TIER.outdated, home.current ? 0 : 1]);
-    else placed.push([TIER.moved, moveCost(home, { neuron, devices, mib: mib ?? [] } satisfies Place)]);
+    placed.push({ tier: TIER.lost, value: -1 });
+    if (stays) placed.push({ tier: TIER.outdated, value: home.current ? 0 : 1 });
+    else placed.push({ tier: TIER.moved, value: moveCost(home, { neuron, devices }) });
     return placed;
   }
 }
 
-const columnOf = ({ column }: Option): number => column;
+const columnOf = ({ column }: { readonly column: number }): number => column;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -1,7 +1,9 @@
-import { at, type Board } from "../board/board.ts";
-import type { PlacementProblem } from "../board/problem.ts";
+import type { Board } from "../board/board.ts";
 import type { Scope } from "./integer-programme.ts";
 import { stableHash } from "../board/stable-hash.ts";
+import { present } from "../../../core/present.ts";
+import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
+import type { PlacementProblem } from "../board/problem.ts";
 
 /*
  * Parts of a large placement in which a copy without a place might find one. A part is made of a few neurons that may
@@ -25,7 +27,8 @@ export function choicesOf({ applicants, models, neurons }: PlacementProblem): nu
     ]),
   );
   return applicants.reduce(
-    (total, { model }) => total + (countOf.get(models[model]?.open ?? new Uint8Array()) ?? 0),
+    (total, { model }) =>
+      total + present(countOf.get(itemAt(models, model).open), "the count of a model's choices"),
     0,
   );
 }
@@ -41,7 +44,7 @@ export function neighbourhoods(
   return missing.slice(0, options.most).flatMap((applicant) => {
     const neurons = neuronsFor(board, applicant, options.round);
     if (neurons.size === 0) return [];
-    const there = [...neurons].flatMap((neuron) => board.hosted[neuron] ?? []);
+    const there = [...neurons].flatMap((neuron) => itemAt(board.hosted, neuron));
     const coming = missing
       .filter((other) => [...neurons].some((neuron) => at(board.modelOf(other).open, neuron) === 1))
       .slice(0, COPIES_TO_COME);
@@ -49,24 +52,24 @@ export function neighbourhoods(
   });
 }
 
-function neuronsFor(board: Board, applicant: number, round: number): Set<number> {
+function neuronsFor(board: Board, applicant: ApplicantNo, round: number): Set<NeuronNo> {
   const model = board.modelOf(applicant);
   const { neurons } = board.problem;
   const open = [...neurons.keys()].filter(
     (neuron) => at(model.open, neuron) === 1 && !board.hosts(model, neuron),
   );
-  const freeOn = (neuron: number): number => at(board.largestFree, neuron);
-  const drawOf = (neuron: number): number =>
-    stableHash(`${round} ${applicant} ${neurons[neuron]?.name ?? ""}`);
+  const freeOn = (neuron: NeuronNo): number => at(board.largestFree, neuron);
+  const drawOf = (neuron: NeuronNo): number =>
+    stableHash(`${round} ${applicant} ${itemAt(neurons, neuron).name}`);
   const roomiest = open.toSorted((left, right) => freeOn(right) - freeOn(left) || left - right);
   const drawn = open.toSorted((left, right) => drawOf(left) - drawOf(right) || left - right);
-  const chosen = new Set<number>();
+  const chosen = new Set<NeuronNo>();
   let devices = 0;
   // One of each list alternately, as long as there is room for another neuron.
   for (const [position] of open.entries()) {
     for (const neuron of [roomiest[position], drawn[position]]) {
       if (neuron === undefined || chosen.has(neuron)) continue;
-      const count = neurons[neuron]?.deviceCount ?? 0;
+      const count = itemAt(neurons, neuron).deviceCount;
       if (chosen.size > 0 && devices + count > DEVICES_IN_PART) return chosen;
       chosen.add(neuron);
       devices += count;

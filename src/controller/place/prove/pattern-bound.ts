@@ -1,3 +1,4 @@
+import { present } from "../../../core/present.ts";
 import { BoundedSimplex } from "./bounded-simplex.ts";
 
 /*
@@ -108,8 +109,8 @@ class PatternProgramme {
     for (let round = 0; round < ROUNDS_AT_MOST; round += 1) {
       simplex.solve(PIVOTS_PER_ROUND);
       const duals = simplex.duals();
-      const prices = kinds.map((_, number) => Math.max(0, duals[number] ?? 0));
-      const perUnit = Math.max(0, duals[fluidRow] ?? 0);
+      const prices = kinds.map((_, number) => Math.max(0, present(duals[number], "a price")));
+      const perUnit = Math.max(0, present(duals[fluidRow], "a price"));
       const knapsack = this.#knapsack(prices, perUnit);
       const bound = this.#lagrange(prices, { perUnit, knapsack });
       const gained = best - bound;
@@ -129,7 +130,7 @@ class PatternProgramme {
     let entered = false;
     for (const [number, { units }] of this.#devices.entries()) {
       const row = this.#kinds.length + number;
-      if ((knapsack.value[units] ?? 0) <= (duals[row] ?? 0) + 1e-7) continue;
+      if (worthOf(knapsack, units) <= present(duals[row], "a price") + 1e-7) continue;
       const { counts, left } = this.#pattern(knapsack, units);
       const used = [...counts].filter(([, count]) => count > 0);
       simplex.addColumn({
@@ -148,11 +149,11 @@ class PatternProgramme {
     { perUnit, knapsack }: { readonly perUnit: number; readonly knapsack: Knapsack },
   ): number {
     const beyondPrice = this.#kinds.reduce((total, { count, worth, isWide, units }, number) => {
-      const price = isWide ? perUnit * units : (prices[number] ?? 0);
+      const price = isWide ? perUnit * units : present(prices[number], "a price");
       return total + count * Math.max(0, worth - price);
     }, 0);
     return this.#devices.reduce(
-      (total, { units, count }) => total + count * (knapsack.value[units] ?? 0),
+      (total, { units, count }) => total + count * worthOf(knapsack, units),
       beyondPrice,
     );
   }
@@ -163,7 +164,7 @@ class PatternProgramme {
     const gains = new Float64Array(this.#capacityUnits + 1);
     const steps: Step[] = [];
     for (const [kind, { units, count, isWide }] of this.#kinds.entries()) {
-      const gain = (prices[kind] ?? 0) - perUnit * units;
+      const gain = present(prices[kind], "a price") - perUnit * units;
       if (isWide || gain <= 1e-12) continue;
       let rest = Math.min(count, Math.floor(this.#capacityUnits / units));
       for (let bundle = 1; rest > 0; bundle *= 2) {
@@ -193,6 +194,9 @@ interface Knapsack {
   readonly value: Float64Array;
   readonly steps: readonly Step[];
 }
+
+const worthOf = ({ value }: Knapsack, units: number): number =>
+  present(value[units], "the worth of a device");
 
 interface Step {
   readonly kind: number;
@@ -229,11 +233,12 @@ function kindsOf(items: readonly WantedItems[], unitMib: number): Kind[] {
     return Array.from({ length: Math.ceil(sizes.length / perKind) }, (_, number) => {
       const merged = sizes.slice(number * perKind, (number + 1) * perKind);
       const members = merged.flatMap(([, same]) => same);
+      const first = present(members[0], "a copy of a kind");
       return {
-        units: merged[0]?.[0] ?? 0,
+        units: present(merged[0], "a kind of copy")[0],
         count: members.reduce((total, { count }) => total + count, 0),
-        worth: members[0]?.worth ?? 0,
-        isWide: (members[0]?.width ?? 1) > 1,
+        worth: first.worth,
+        isWide: first.width > 1,
       };
     });
   });
@@ -246,7 +251,7 @@ function deviceKindsOf(rooms: readonly number[], unitMib: number): DeviceKind[] 
   return Array.from({ length: Math.ceil(sizes.length / perKind) }, (_, number) => {
     const merged = sizes.slice(number * perKind, (number + 1) * perKind);
     return {
-      units: merged.at(-1)?.[0] ?? 0,
+      units: present(merged.at(-1), "a kind of device")[0],
       count: merged.reduce((total, [, same]) => total + same.length, 0),
     };
   });

@@ -1,6 +1,7 @@
-import { at, shareOn, windowsOn, type Board } from "../board/board.ts";
+import { shareOn, windowsOn, type Board } from "../board/board.ts";
 import { bestChoice, holds, sumFree } from "../board/choice.ts";
 import { Journal } from "./journal.ts";
+import { at, itemAt, type ApplicantNo, type DeviceNo, type NeuronNo } from "../board/numbers.ts";
 import type { Place, ProblemModel } from "../board/problem.ts";
 
 /*
@@ -34,7 +35,7 @@ export class Chains {
   }
 
   /** Makes room by moving others on; everybody keeps a place, or nothing changes. */
-  placeByChain(applicant: number): boolean {
+  placeByChain(applicant: ApplicantNo): boolean {
     this.#stepsForCopy = 0;
     const model = this.#board.modelOf(applicant);
     const key = `${model.width} ${model.floorMib} ${model.priority} ${model.desired.block.pinned_on.join(" ")}`;
@@ -47,7 +48,7 @@ export class Chains {
     return false;
   }
 
-  #chainFor(applicant: number, mayMovePresent: boolean): boolean {
+  #chainFor(applicant: ApplicantNo, mayMovePresent: boolean): boolean {
     const model = this.#board.modelOf(applicant);
     if (!model.sizeKnown) return false;
     for (const place of this.#tightestTargets(model)) {
@@ -70,11 +71,11 @@ export class Chains {
     const reach = this.#largestHole() * MOVES_PER_DEVICE;
     const targets: Target[] = [];
     this.#stepsLeft -= 1;
-    for (let neuron = 0; neuron < model.open.length; neuron += 1) {
+    for (const neuron of model.open.keys()) {
       if (at(model.open, neuron) === 0) continue;
       if (model.mib - at(board.largestFree, neuron) * model.width > reach) continue;
       if (board.hosts(model, neuron)) continue;
-      for (const devices of windowsOn(board, model, neuron)) {
+      for (const devices of windowsOn(board, { model, neuron })) {
         const lackMib = model.mib - sumFree(board, devices);
         if (lackMib <= reach) keepLeast(targets, { neuron, devices, lackMib });
       }
@@ -98,7 +99,7 @@ export class Chains {
     return true;
   }
 
-  #moveOneOff(device: number, chain: Chain): boolean {
+  #moveOneOff(device: DeviceNo, chain: Chain): boolean {
     const hole = this.#largestHole();
     for (const resident of this.#movable(device, chain)) {
       this.#stepsForCopy += 1;
@@ -115,7 +116,7 @@ export class Chains {
   }
 
   /** To a hole that takes it, else to a place where others move on as well. */
-  #moveOn(resident: number, chain: Chain): boolean {
+  #moveOn(resident: ApplicantNo, chain: Chain): boolean {
     const choice = bestChoice(this.#board, resident, { style: "tight" });
     if (choice !== undefined) {
       this.#journal.put(resident, choice.place);
@@ -133,14 +134,14 @@ export class Chains {
   }
 
   /** Those whose going is enough, smallest first; then the others, largest first. */
-  #movable(device: number, chain: Chain): number[] {
+  #movable(device: DeviceNo, chain: Chain): ApplicantNo[] {
     const board = this.#board;
-    const { neuron } = board.problem.devices[device] ?? { neuron: -1 };
+    const { neuron } = itemAt(board.problem.devices, device);
     const priority = board.modelOf(chain.root).priority;
     const lack = -at(board.free, device);
-    const shareOf = (applicant: number): number => shareOn(board.places[applicant], device);
-    const isPresent = (applicant: number): number => at(board.untouched, applicant);
-    return (board.hosted[neuron] ?? [])
+    const shareOf = (applicant: ApplicantNo): number => shareOn(board.places[applicant], device);
+    const isPresent = (applicant: ApplicantNo): number => at(board.untouched, applicant);
+    return itemAt(board.hosted, neuron)
       .filter((applicant) => shareOf(applicant) > 0 && !chain.path.includes(applicant))
       .filter(
         (applicant) => isPresent(applicant) === 0 || this.#mayMove(applicant, chain.mayMovePresent, priority),
@@ -152,13 +153,13 @@ export class Chains {
       });
   }
 
-  #mayMove(applicant: number, mayMovePresent: boolean, priority: number): boolean {
-    const isMovable = this.#board.problem.applicants[applicant]?.movable === true;
+  #mayMove(applicant: ApplicantNo, mayMovePresent: boolean, priority: number): boolean {
+    const isMovable = itemAt(this.#board.problem.applicants, applicant).movable;
     return mayMovePresent && isMovable && this.#board.modelOf(applicant).priority <= priority;
   }
 
   /** A wide copy was split while its devices were over-promised; now the split is what the neuron would make. */
-  #isSplitAsLoaded(applicant: number): boolean {
+  #isSplitAsLoaded(applicant: ApplicantNo): boolean {
     const board = this.#board;
     const model = board.modelOf(applicant);
     const place = board.places[applicant];
@@ -173,22 +174,22 @@ export class Chains {
 
 interface Chain {
   /** The copy for whose sake others move. */
-  readonly root: number;
+  readonly root: ApplicantNo;
   readonly mayMovePresent: boolean;
   readonly depth: number;
-  readonly path: readonly number[];
+  readonly path: readonly ApplicantNo[];
 }
 
 interface Target {
-  readonly neuron: number;
-  readonly devices: readonly number[];
+  readonly neuron: NeuronNo;
+  readonly devices: readonly DeviceNo[];
   readonly lackMib: number;
 }
 
 /** Inserts in order of lack, then of devices, and forgets what is beyond the number that will be tried. */
 function keepLeast(targets: Target[], target: Target): void {
   let position = targets.length;
-  while (position > 0 && (targets[position - 1]?.lackMib ?? 0) > target.lackMib) position -= 1;
+  while (position > 0 && (targets[position - 1] as Target).lackMib > target.lackMib) position -= 1;
   if (position >= TARGETS_PER_COPY) return;
   targets.splice(position, 0, target);
   if (targets.length > TARGETS_PER_COPY) targets.pop();

@@ -1,7 +1,15 @@
-import { at, shareOn, windowsOn, type Board } from "../board/board.ts";
+import { shareOn, windowsOn, type Board } from "../board/board.ts";
 import { choiceOn, type Choice } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import { Journal } from "./journal.ts";
+import {
+  at,
+  itemAt,
+  type ApplicantNo,
+  type DeviceNo,
+  type GuestNo,
+  type NeuronNo,
+} from "../board/numbers.ts";
 import { devicesOf, type Guest, type ProblemModel } from "../board/problem.ts";
 
 /*
@@ -21,7 +29,7 @@ export class Evictions {
   }
 
   /** Asks guests to leave; false when that does not help. */
-  placeBesideGuests(applicant: number, onlyNeuron?: number): boolean {
+  placeBesideGuests(applicant: ApplicantNo, onlyNeuron?: NeuronNo): boolean {
     let best: GuestOffer | undefined;
     for (const neuron of this.#neuronsFor(this.#board.modelOf(applicant))) {
       if (onlyNeuron !== undefined && neuron !== onlyNeuron) continue;
@@ -33,14 +41,14 @@ export class Evictions {
     return true;
   }
 
-  #withoutGuests(applicant: number, neuron: number): GuestOffer | undefined {
+  #withoutGuests(applicant: ApplicantNo, neuron: NeuronNo): GuestOffer | undefined {
     const board = this.#board;
     const model = board.modelOf(applicant);
     // Nobody is asked to leave for a model that may turn out to be small.
     if (!model.sizeKnown) return undefined;
     const guests = this.#evictable(neuron, model.priority);
     if (guests.length === 0) return undefined;
-    const left: number[] = [];
+    const left: GuestNo[] = [];
     const fits = (): Choice | undefined => choiceOn(board, { model, neuron }, { style: "spread" });
     for (const guest of guests) {
       if (fits() !== undefined) break;
@@ -56,10 +64,10 @@ export class Evictions {
   }
 
   #spareGuests(
-    left: readonly number[],
-    { applicant, fits }: { readonly applicant: number; readonly fits: () => Choice | undefined },
-  ): number[] {
-    const needed: number[] = [];
+    left: readonly GuestNo[],
+    { applicant, fits }: { readonly applicant: ApplicantNo; readonly fits: () => Choice | undefined },
+  ): GuestNo[] {
+    const needed: GuestNo[] = [];
     for (const guest of left.toReversed()) {
       this.#board.readmit(guest);
       if (fits() !== undefined) continue;
@@ -69,14 +77,14 @@ export class Evictions {
     return needed.toReversed();
   }
 
-  #guestMib(guest: number): number {
-    return (this.#board.problem.guests[guest]?.place.mib ?? []).reduce((total, mib) => total + mib, 0);
+  #guestMib(guest: GuestNo): number {
+    return itemAt(this.#board.problem.guests, guest).place.mib.reduce((total, mib) => total + mib, 0);
   }
 
-  #evictable(neuron: number, priority: number): number[] {
-    const guestOf = (number: number): Guest => this.#board.problem.guests[number] as Guest;
-    return (this.#board.guestsAt[neuron] ?? [])
-      .filter((number) => at(this.#board.evicted, number) === 0 && guestOf(number).priority <= priority)
+  #evictable(neuron: NeuronNo, priority: number): GuestNo[] {
+    const guestOf = (guest: GuestNo): Guest => itemAt(this.#board.problem.guests, guest);
+    return itemAt(this.#board.guestsAt, neuron)
+      .filter((guest) => at(this.#board.evicted, guest) === 0 && guestOf(guest).priority <= priority)
       .toSorted((left, right) => {
         const [first, second] = [guestOf(left), guestOf(right)];
         return first.priority - second.priority || first.lastUsedMs - second.lastUsedMs || left - right;
@@ -84,13 +92,15 @@ export class Evictions {
   }
 
   /** Takes the place of residents of a lower class; returns who had to leave, or undefined when that does not help. */
-  placeByClass(applicant: number): readonly number[] | undefined {
+  placeByClass(applicant: ApplicantNo): readonly ApplicantNo[] | undefined {
     const model = this.#board.modelOf(applicant);
     if (!model.sizeKnown || model.priority === this.#lowestClass) return undefined;
     let best: Eviction | undefined;
     for (const neuron of this.#neuronsFor(model)) {
       const scopes =
-        model.width === 1 ? windowsOn(this.#board, model, neuron) : [devicesOf(this.#board.problem, neuron)];
+        model.width === 1
+          ? windowsOn(this.#board, { model, neuron })
+          : [devicesOf(this.#board.problem, neuron)];
       for (const scope of scopes) {
         const offer = this.#displacing(applicant, { neuron, scope });
         if (offer !== undefined && (best === undefined || compareCosts(offer.cost, best.cost) < 0))
@@ -102,18 +112,15 @@ export class Evictions {
     return best.victims;
   }
 
-  #carryOut(applicant: number, { guests, victims, choice }: Eviction): void {
+  #carryOut(applicant: ApplicantNo, { guests, victims, choice }: Eviction): void {
     for (const guest of guests) this.#board.evict(guest, applicant);
-    for (const victim of victims) {
-      if (at(this.#board.untouched, victim) === 1) this.#board.copyLeftFor[victim] = applicant;
-      this.#board.lift(victim);
-    }
+    for (const victim of victims) this.#board.liftFor(victim, applicant);
     this.#board.put(applicant, choice.place);
   }
 
   #displacing(
-    applicant: number,
-    { neuron, scope }: { readonly neuron: number; readonly scope: readonly number[] },
+    applicant: ApplicantNo,
+    { neuron, scope }: { readonly neuron: NeuronNo; readonly scope: readonly DeviceNo[] },
   ): Eviction | undefined {
     const board = this.#board;
     const model = board.modelOf(applicant);
@@ -146,10 +153,10 @@ export class Evictions {
 
   /** Lifts one after the other until it fits, and puts back whoever turns out not to be needed. */
   #leastOf(
-    victims: readonly number[],
-    { applicant, fits }: { readonly applicant: number; readonly fits: () => Choice | undefined },
-  ): number[] | undefined {
-    const taken: number[] = [];
+    victims: readonly ApplicantNo[],
+    { applicant, fits }: { readonly applicant: ApplicantNo; readonly fits: () => Choice | undefined },
+  ): ApplicantNo[] | undefined {
+    const taken: ApplicantNo[] = [];
     for (const victim of victims) {
       if (fits() !== undefined) break;
       this.#journal.lift(victim, applicant);
@@ -158,8 +165,8 @@ export class Evictions {
     return fits() === undefined || taken.length === 0 ? undefined : this.#spare(taken, fits);
   }
 
-  #spare(taken: readonly number[], fits: () => Choice | undefined): number[] {
-    const needed: number[] = [];
+  #spare(taken: readonly ApplicantNo[], fits: () => Choice | undefined): ApplicantNo[] {
+    const needed: ApplicantNo[] = [];
     for (const victim of taken.toReversed()) {
       const mark = this.#journal.mark();
       this.#journal.restore(victim);
@@ -171,15 +178,15 @@ export class Evictions {
   }
 
   #displaceable(
-    neuron: number,
-    { scope, priority }: { readonly scope: readonly number[]; readonly priority: number },
-  ): number[] {
+    neuron: NeuronNo,
+    { scope, priority }: { readonly scope: readonly DeviceNo[]; readonly priority: number },
+  ): ApplicantNo[] {
     const board = this.#board;
-    return (board.hosted[neuron] ?? [])
+    return itemAt(board.hosted, neuron)
       .filter((applicant) => board.modelOf(applicant).priority < priority)
       .filter(
         (applicant) =>
-          at(board.untouched, applicant) === 0 || board.problem.applicants[applicant]?.movable === true,
+          at(board.untouched, applicant) === 0 || itemAt(board.problem.applicants, applicant).movable,
       )
       .filter((applicant) => scope.some((device) => shareOn(board.places[applicant], device) > 0))
       .toSorted(
@@ -191,7 +198,7 @@ export class Evictions {
       );
   }
 
-  #costOf(victims: readonly number[], guests: readonly number[]): number[] {
+  #costOf(victims: readonly ApplicantNo[], guests: readonly GuestNo[]): number[] {
     const models = victims.map((victim) => this.#board.modelOf(victim));
     const classes = models.map(({ priority }) => priority);
     const present = victims.filter((victim) => at(this.#board.untouched, victim) === 1).length;
@@ -199,14 +206,14 @@ export class Evictions {
     return [Math.max(0, ...classes), victims.length, present, guests.length, heldMib];
   }
 
-  *#neuronsFor(model: ProblemModel): Generator<number> {
-    for (let neuron = 0; neuron < model.open.length; neuron += 1)
+  *#neuronsFor(model: ProblemModel): Generator<NeuronNo> {
+    for (const neuron of model.open.keys())
       if (at(model.open, neuron) === 1 && !this.#board.hosts(model, neuron)) yield neuron;
   }
 }
 
 interface GuestOffer {
-  readonly guests: readonly number[];
+  readonly guests: readonly GuestNo[];
   readonly choice: Choice;
   readonly cost: number;
 }
@@ -219,8 +226,8 @@ function cheaperOffer(best: GuestOffer | undefined, offer: GuestOffer | undefine
 }
 
 interface Eviction {
-  readonly victims: readonly number[];
-  readonly guests: readonly number[];
+  readonly victims: readonly ApplicantNo[];
+  readonly guests: readonly GuestNo[];
   readonly choice: Choice;
   readonly cost: readonly number[];
 }

@@ -1,12 +1,13 @@
-import { at, type Board } from "../board/board.ts";
+import type { Board } from "../board/board.ts";
+import { at, type ApplicantNo } from "../board/numbers.ts";
 import type { Place } from "../board/problem.ts";
 
 interface Entry {
   readonly kind: "put" | "lift";
-  readonly applicant: number;
+  readonly applicant: ApplicantNo;
   readonly place: Place;
   readonly untouched: number;
-  readonly leftFor: number;
+  readonly leftFor: ApplicantNo | undefined;
 }
 
 /** What a search has tried on a board, so that it can be taken back. */
@@ -22,26 +23,25 @@ export class Journal {
     return this.#entries.length;
   }
 
-  put(applicant: number, place: Place): void {
-    const leftFor = at(this.#board.copyLeftFor, applicant);
+  put(applicant: ApplicantNo, place: Place): void {
+    const leftFor = this.#board.copyLeftFor(applicant);
     this.#board.put(applicant, place);
     this.#entries.push({ kind: "put", applicant, place, untouched: 0, leftFor });
   }
 
   /** Takes a copy off its place for the sake of another one. */
-  lift(applicant: number, inFavourOf: number): void {
+  lift(applicant: ApplicantNo, inFavourOf: ApplicantNo): void {
     const board = this.#board;
     const place = board.places[applicant];
     if (place === undefined) return;
     const untouched = at(board.untouched, applicant);
-    const leftFor = at(board.copyLeftFor, applicant);
-    board.lift(applicant);
-    if (untouched === 1) board.copyLeftFor[applicant] = inFavourOf;
+    const leftFor = board.copyLeftFor(applicant);
+    board.liftFor(applicant, inFavourOf);
     this.#entries.push({ kind: "lift", applicant, place, untouched, leftFor });
   }
 
   /** Puts a lifted copy back where it was; taking that back lifts it again. */
-  restore(applicant: number): void {
+  restore(applicant: ApplicantNo): void {
     const entry = this.#entries.findLast((candidate) => candidate.applicant === applicant);
     if (entry?.kind !== "lift") return;
     this.#board.putBack(applicant, entry.place, entry.untouched);
@@ -54,7 +54,7 @@ export class Journal {
       if (entry === undefined) return;
       if (entry.kind === "put") this.#board.lift(entry.applicant);
       else this.#board.putBack(entry.applicant, entry.place, entry.untouched);
-      this.#board.copyLeftFor[entry.applicant] = entry.leftFor;
+      this.#board.noteCopyLeftFor(entry.applicant, entry.leftFor);
     }
   }
 

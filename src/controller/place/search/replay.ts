@@ -1,5 +1,7 @@
-import { at, Board, isSamePlace } from "../board/board.ts";
+import { Board, isSamePlace } from "../board/board.ts";
 import { bestChoice, holds } from "../board/choice.ts";
+import { present } from "../../../core/present.ts";
+import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
 import type { Place } from "../board/problem.ts";
 
 /*
@@ -18,9 +20,9 @@ export function replayedBoard(found: Board): Board {
   if (isUnchanged && !arrivals.some(({ applicant }) => found.modelOf(applicant).width > 1)) return found;
   const board = new Board(found.problem);
   for (const guest of board.problem.guests.keys())
-    if (at(found.evicted, guest) === 1) board.evict(guest, at(found.guestLeftFor, guest));
+    if (at(found.evicted, guest) === 1) board.evict(guest, found.guestLeftFor(guest));
   for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
-  board.copyLeftFor.set(found.copyLeftFor);
+  board.adoptBeneficiaries(found);
   for (let waiting = arrivals; waiting.length > 0;) {
     const still = waiting.filter(({ applicant, place }) => !arrives(board, applicant, place as Place));
     const [first] = still;
@@ -34,7 +36,7 @@ const isSpread = (board: Board, { applicant }: Wanted): number =>
   Math.min(1, board.modelOf(applicant).width - 1);
 
 interface Wanted {
-  readonly applicant: number;
+  readonly applicant: ApplicantNo;
   readonly place: Place | undefined;
   /** When the place was given away. */
   readonly rank: number;
@@ -53,7 +55,7 @@ function wantedPlaces(found: Board): Wanted[] {
       .modelOf(applicant)
       .applicants.find((other) => wanted[other]?.place?.neuron === home.place.neuron);
     if (successor === undefined) continue;
-    const [mine, theirs] = [wanted[applicant] as Wanted, wanted[successor] as Wanted];
+    const [mine, theirs] = [present(wanted[applicant], "a copy"), present(wanted[successor], "a copy")];
     wanted[applicant] = { ...theirs, applicant };
     wanted[successor] = { ...mine, applicant: successor };
   }
@@ -61,21 +63,21 @@ function wantedPlaces(found: Board): Wanted[] {
 }
 
 /** Whether the copy is there already, and stays exactly as it is loaded. */
-function stays(found: Board, applicant: number, place: Place): boolean {
+function stays(found: Board, applicant: ApplicantNo, place: Place): boolean {
   if (found.places[applicant] === place) return at(found.untouched, applicant) === 1;
-  const home = found.problem.applicants[applicant]?.home ?? null;
+  const home = itemAt(found.problem.applicants, applicant).home;
   return home !== null && home.current && isSamePlace(home.place, place);
 }
 
 /** Whether the copy leaves its home first: only one that is renewed on its devices is there until it is loaded again. */
-function leavesFirst(found: Board, applicant: number, place: Place | undefined): boolean {
-  const home = found.problem.applicants[applicant]?.home ?? null;
+function leavesFirst(found: Board, applicant: ApplicantNo, place: Place | undefined): boolean {
+  const home = itemAt(found.problem.applicants, applicant).home;
   if (home === null || (place !== undefined && stays(found, applicant, place))) return false;
   return place === undefined || home.current || !isSamePlace(home.place, place);
 }
 
 /** False, and nothing changed, while there is no room at its place. */
-function arrives(board: Board, applicant: number, { neuron, devices }: Place): boolean {
+function arrives(board: Board, applicant: ApplicantNo, { neuron, devices }: Place): boolean {
   const model = board.modelOf(applicant);
   const old = board.lift(applicant);
   const fits = !board.hosts(model, neuron) && holds(board, model, devices);
@@ -84,7 +86,7 @@ function arrives(board: Board, applicant: number, { neuron, devices }: Place): b
   return fits;
 }
 
-function arriveElsewhere(board: Board, applicant: number): void {
+function arriveElsewhere(board: Board, applicant: ApplicantNo): void {
   const old = board.lift(applicant);
   const choice = bestChoice(board, applicant, { style: "tight" });
   if (choice !== undefined) board.put(applicant, choice.place);

@@ -1,12 +1,13 @@
 import { OnDemandRoom } from "../board/on-demand-room.ts";
-import { at, Board } from "../board/board.ts";
+import { Board } from "../board/board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "../board/choice.ts";
 import { Chains } from "./chains.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import { replayedBoard } from "./replay.ts";
 import { tiersOf } from "../board/tiers.ts";
-import type { Place, PlacementProblem } from "../board/problem.ts";
 import { Evictions } from "./evictions.ts";
+import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
+import type { PlacementProblem } from "../board/problem.ts";
 
 /*
  * One pass over all copies, class by class. Copies that may stay do stay: they are on the board before anything is
@@ -83,7 +84,8 @@ class Pass {
   run(): void {
     if (this.#strategy.joint) this.#placeAll(this.#open());
     for (const priority of this.#classes()) {
-      const inClass = (applicant: number): boolean => this.board.modelOf(applicant).priority === priority;
+      const inClass = (applicant: ApplicantNo): boolean =>
+        this.board.modelOf(applicant).priority === priority;
       for (const isInRank of this.#ranks()) {
         this.#placeAll(this.#open().filter((applicant) => inClass(applicant) && isInRank(applicant)));
         this.#repairAll(this.#open().filter((applicant) => inClass(applicant) && isInRank(applicant)));
@@ -114,14 +116,15 @@ class Pass {
   }
 
   /** Where not all will fit, every model gets its first copy before any gets its second. */
-  #ranks(): readonly ((applicant: number) => boolean)[] {
+  #ranks(): readonly ((applicant: ApplicantNo) => boolean)[] {
     if (this.#strategy.fill === ALL) return [() => true];
-    const isFirst = (applicant: number): boolean => this.board.problem.applicants[applicant]?.ordinal === 0;
+    const isFirst = (applicant: ApplicantNo): boolean =>
+      itemAt(this.board.problem.applicants, applicant).ordinal === 0;
     return [isFirst, (applicant) => !isFirst(applicant)];
   }
 
   /** Copies without a place, and those that run with old settings. */
-  #open(): number[] {
+  #open(): ApplicantNo[] {
     const { applicants } = this.board.problem;
     return applicants.flatMap(({ home }, applicant) => {
       const isOutdated = at(this.board.untouched, applicant) === 1 && home?.current === false;
@@ -129,31 +132,31 @@ class Pass {
     });
   }
 
-  #placeAll(open: readonly number[]): void {
+  #placeAll(open: readonly ApplicantNo[]): void {
     for (const applicant of this.#sorted(open)) {
       if (this.board.places[applicant] !== undefined) this.#renew(applicant, false);
       else this.#place(applicant);
     }
   }
 
-  #place(applicant: number): boolean {
+  #place(applicant: ApplicantNo): boolean {
     const choice = bestChoice(this.board, applicant, this.#options);
     if (choice === undefined) return this.#seen(applicant, this.#evictions.placeBesideGuests(applicant));
     return this.#take(applicant, choice);
   }
 
-  #take(applicant: number, choice: Choice): boolean {
+  #take(applicant: ApplicantNo, choice: Choice): boolean {
     this.board.put(applicant, choice.place);
     return this.#seen(applicant, true);
   }
 
-  #seen(applicant: number, isPlaced: boolean): boolean {
+  #seen(applicant: ApplicantNo, isPlaced: boolean): boolean {
     const neuron = this.board.places[applicant]?.neuron;
     if (isPlaced && neuron !== undefined) this.#options.room?.refresh(neuron);
     return isPlaced;
   }
 
-  #repairAll(open: readonly number[]): void {
+  #repairAll(open: readonly ApplicantNo[]): void {
     for (const applicant of this.#sorted(open).slice(0, REPAIRS_PER_CLASS)) {
       if (this.board.places[applicant] !== undefined) this.#renew(applicant, true);
       else this.#repairOne(applicant);
@@ -162,7 +165,7 @@ class Pass {
     for (const neuron of this.board.problem.neurons.keys()) this.#options.room.refresh(neuron);
   }
 
-  #repairOne(applicant: number): boolean {
+  #repairOne(applicant: ApplicantNo): boolean {
     if (this.#place(applicant) || this.#chains.placeByChain(applicant)) return true;
     const victims = this.#evictions.placeByClass(applicant);
     if (victims === undefined) return false;
@@ -171,7 +174,7 @@ class Pass {
   }
 
   /** New settings in the old place if they fit there, else elsewhere, else the old copy stays as it is. */
-  #renew(applicant: number, mayDisturb: boolean): void {
+  #renew(applicant: ApplicantNo, mayDisturb: boolean): void {
     const { board } = this;
     const home = board.lift(applicant);
     if (home === undefined) return;
@@ -185,21 +188,19 @@ class Pass {
     board.putBack(applicant, home, 1);
   }
 
-  #sorted(applicants: readonly number[]): number[] {
+  #sorted(applicants: readonly ApplicantNo[]): ApplicantNo[] {
     const late = this.#standingBack(applicants);
-    const keys = new Map(
-      applicants.map((applicant) => [applicant, this.#rankOf(applicant, late.has(applicant))]),
-    );
-    return applicants.toSorted(
-      (left, right) => compareCosts(keys.get(left) ?? [], keys.get(right) ?? []) || left - right,
-    );
+    return applicants
+      .map((applicant) => ({ applicant, rank: this.#rankOf(applicant, late.has(applicant)) }))
+      .sort((left, right) => compareCosts(left.rank, right.rank) || left.applicant - right.applicant)
+      .map(({ applicant }) => applicant);
   }
 
   /** When a copy is placed: figures to be compared one after another, the smallest first. */
-  #rankOf(applicant: number, isLate: boolean): readonly number[] {
+  #rankOf(applicant: ApplicantNo, isLate: boolean): readonly number[] {
     const { board } = this;
     const { priority, width, mib, openCount } = board.modelOf(applicant);
-    const ordinal = board.problem.applicants[applicant]?.ordinal ?? 0;
+    const { ordinal } = itemAt(board.problem.applicants, applicant);
     const head = [
       this.#strategy.joint ? 0 : -priority,
       board.places[applicant] === undefined ? 0 : -1,
@@ -214,12 +215,12 @@ class Pass {
   }
 
   /** The largest copies, as many as it takes for the others to fit into what is free. */
-  #standingBack(applicants: readonly number[]): ReadonlySet<number> {
+  #standingBack(applicants: readonly ApplicantNo[]): ReadonlySet<number> {
     if (this.#strategy.fill === ALL) return new Set();
     const { board } = this;
     const freeMib = board.free.reduce((total, free) => total + Math.max(0, free), 0);
     let left = freeMib * this.#strategy.fill;
-    const late = new Set<number>();
+    const late = new Set<ApplicantNo>();
     const smallestFirst = applicants.toSorted(
       (one, other) => board.modelOf(one).mib - board.modelOf(other).mib || one - other,
     );
@@ -238,28 +239,15 @@ function goHome(board: Board): void {
     if (home === null || !home.current || place === undefined || at(board.untouched, applicant) === 1)
       continue;
     board.lift(applicant);
-    if (fitsAsItWas(board, applicant, home.place)) {
-      board.stay(applicant, home.place);
-      board.copyLeftFor[applicant] = -1;
-    } else {
-      board.put(applicant, place);
-    }
+    const mayStay = !board.hosts(board.modelOf(applicant), home.place.neuron) && board.hasFree(home.place);
+    if (mayStay) board.stay(applicant, home.place);
+    else board.put(applicant, place);
   }
-}
-
-function fitsAsItWas(board: Board, applicant: number, home: Place): boolean {
-  const model = board.modelOf(applicant);
-  if (board.hosts(model, home.neuron)) return false;
-  return home.devices.every((device, position) => at(board.free, device) >= (home.mib[position] ?? 0));
 }
 
 /** Guests that were asked to leave in vain stay. */
 export function readmitGuests(board: Board): void {
   for (const [guest, { place }] of board.problem.guests.entries()) {
-    if (at(board.evicted, guest) === 0) continue;
-    const fits = place.devices.every(
-      (device, position) => at(board.free, device) >= (place.mib[position] ?? 0),
-    );
-    if (fits) board.readmit(guest);
+    if (at(board.evicted, guest) === 1 && board.hasFree(place)) board.readmit(guest);
   }
 }

@@ -1,9 +1,10 @@
-import { at, Board, isSamePlace } from "../board/board.ts";
+import { Board, isSamePlace } from "../board/board.ts";
 import { holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
-import type { Place, PlacementProblem, ProblemModel } from "../board/problem.ts";
 import { readmitGuests } from "./strategies.ts";
 import type { SuggestedCopy } from "../board/placement.ts";
+import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
+import { deviceNo, type Place, type PlacementProblem, type ProblemModel } from "../board/problem.ts";
 
 /**
  * The board on which copies are where somebody else would have them: copies that are there already stay, the others
@@ -13,7 +14,7 @@ import type { SuggestedCopy } from "../board/placement.ts";
 export function suggestedBoard(problem: PlacementProblem, copies: readonly SuggestedCopy[]): Board {
   const board = new Board(problem);
   const wanted = wantedPlaces(problem, copies);
-  for (const guest of problem.guests.keys()) board.evict(guest, -1);
+  for (const guest of problem.guests.keys()) board.evict(guest, undefined);
   const arriving = problem.models.flatMap((model) => arrivalsOf(board, model, wanted.get(model.id) ?? []));
   arriving.sort((left, right) => compareCosts(orderOf(board, left), orderOf(board, right)));
   for (const { applicant, place } of arriving) {
@@ -29,18 +30,18 @@ export function suggestedBoard(problem: PlacementProblem, copies: readonly Sugge
 /** Copies and their places, as neurons and devices are called. */
 export function suggestionOf(
   board: Board,
-  copies: readonly ({ readonly applicant: number } & Pick<Place, "neuron" | "devices">)[],
+  copies: readonly ({ readonly applicant: ApplicantNo } & Pick<Place, "neuron" | "devices">)[],
 ): SuggestedCopy[] {
   const { neurons, devices: all } = board.problem;
   return copies.map(({ applicant, neuron, devices }) => ({
     modelId: board.modelOf(applicant).id,
-    neuron: neurons[neuron]?.name ?? "",
-    devices: devices.map((device) => all[device]?.index ?? -1),
+    neuron: itemAt(neurons, neuron).name,
+    devices: devices.map((device) => itemAt(all, device).index),
   }));
 }
 
 interface Arriving {
-  readonly applicant: number;
+  readonly applicant: ApplicantNo;
   readonly place: Omit<Place, "mib">;
 }
 
@@ -51,14 +52,15 @@ function wantedPlaces(
   const numbers = new Map(problem.neurons.map(({ name }, number) => [name, number]));
   const places = copies.flatMap(({ modelId, neuron: name, devices }) => {
     const neuron = numbers.get(name);
-    const block = neuron === undefined ? undefined : problem.neurons[neuron];
-    if (neuron === undefined || block === undefined) return [];
-    const first = block.firstDevice;
+    if (neuron === undefined) return [];
+    const { firstDevice, observed } = itemAt(problem.neurons, neuron);
     const positions = devices.map((index) =>
-      block.observed.discovery.devices.findIndex((device) => device.index === index),
+      observed.discovery.devices.findIndex((device) => device.index === index),
     );
     if (positions.includes(-1)) return [];
-    return [{ modelId, place: { neuron, devices: positions.map((position) => first + position) } }];
+    return [
+      { modelId, place: { neuron, devices: positions.map((position) => deviceNo(firstDevice, position)) } },
+    ];
   });
   return new Map(
     [...Map.groupBy(places, ({ modelId }) => modelId)].map(([id, rows]) => [
@@ -71,10 +73,10 @@ function wantedPlaces(
 /** Leaves copies that are where they should be, takes off the others, and says where the others are to come. */
 function arrivalsOf(board: Board, model: ProblemModel, wanted: readonly Arriving["place"][]): Arriving[] {
   const open = [...wanted];
-  const away: number[] = [];
+  const away: ApplicantNo[] = [];
   const arriving: Arriving[] = [];
   for (const applicant of model.applicants) {
-    const { home, movable } = board.problem.applicants[applicant] ?? { home: null, movable: true };
+    const { home, movable } = itemAt(board.problem.applicants, applicant);
     const position = open.findIndex((place) => home !== null && isSamePlace(home.place, place));
     if (home?.current === true && (!movable || position !== -1)) {
       if (position !== -1) open.splice(position, 1);

@@ -13,7 +13,7 @@ import { reachableNeurons, type ObservedFleet } from "../../observe/observed-fle
 import { planFleet, type PlanInput, type PlanSource } from "../plan-fleet.ts";
 import { formerlyProtected } from "../../intent/io/read-former-protection.ts";
 import { desiredModels } from "../../intent/desired-models.ts";
-import { placementProblem } from "../../place/board/problem.ts";
+import { placementProblem } from "../../place/board/build-problem.ts";
 import type { PlacementHint } from "../../place/board/placement.ts";
 import { judgeCopies } from "../../intent/present-copies.ts";
 import { startHighsSolver } from "../../place/io/highs-solver.ts";
