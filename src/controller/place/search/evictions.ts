@@ -63,10 +63,7 @@ export class Evictions {
     return { guests: needed, choice, cost };
   }
 
-  #spareGuests(
-    left: readonly GuestNo[],
-    { applicant, fits }: { readonly applicant: ApplicantNo; readonly fits: () => Choice | undefined },
-  ): GuestNo[] {
+  #spareGuests(left: readonly GuestNo[], { applicant, fits }: Attempt): GuestNo[] {
     const needed: GuestNo[] = [];
     for (const guest of left.toReversed()) {
       this.#board.readmit(guest);
@@ -118,13 +115,10 @@ export class Evictions {
     this.#board.put(applicant, choice.place);
   }
 
-  #displacing(
-    applicant: ApplicantNo,
-    { neuron, scope }: { readonly neuron: NeuronNo; readonly scope: readonly DeviceNo[] },
-  ): Eviction | undefined {
+  #displacing(applicant: ApplicantNo, { neuron, scope }: Corner): Eviction | undefined {
     const board = this.#board;
     const model = board.modelOf(applicant);
-    const victims = this.#displaceable(neuron, { scope, priority: model.priority });
+    const victims = this.#displaceable({ neuron, scope }, model.priority);
     if (victims.length === 0) return undefined;
     const guests = this.#evictable(neuron, model.priority);
     for (const guest of guests) board.evict(guest, applicant);
@@ -152,10 +146,7 @@ export class Evictions {
   }
 
   /** Lifts one after the other until it fits, and puts back whoever turns out not to be needed. */
-  #leastOf(
-    victims: readonly ApplicantNo[],
-    { applicant, fits }: { readonly applicant: ApplicantNo; readonly fits: () => Choice | undefined },
-  ): ApplicantNo[] | undefined {
+  #leastOf(victims: readonly ApplicantNo[], { applicant, fits }: Attempt): ApplicantNo[] | undefined {
     const taken: ApplicantNo[] = [];
     for (const victim of victims) {
       if (fits() !== undefined) break;
@@ -177,10 +168,7 @@ export class Evictions {
     return needed.toReversed();
   }
 
-  #displaceable(
-    neuron: NeuronNo,
-    { scope, priority }: { readonly scope: readonly DeviceNo[]; readonly priority: number },
-  ): ApplicantNo[] {
+  #displaceable({ neuron, scope }: Corner, priority: number): ApplicantNo[] {
     const board = this.#board;
     return itemAt(board.hosted, neuron)
       .filter((applicant) => board.modelOf(applicant).priority < priority)
@@ -210,6 +198,18 @@ export class Evictions {
     for (const neuron of model.open.keys())
       if (at(model.open, neuron) === 1 && !this.#board.hosts(model, neuron)) yield neuron;
   }
+}
+
+/** For whom room is made, and the place that there is for it once there is enough. */
+interface Attempt {
+  readonly applicant: ApplicantNo;
+  readonly fits: () => Choice | undefined;
+}
+
+/** Devices of a neuron on which somebody may have to leave. */
+interface Corner {
+  readonly neuron: NeuronNo;
+  readonly scope: readonly DeviceNo[];
 }
 
 interface GuestOffer {

@@ -14,7 +14,9 @@ import type { Place } from "../board/problem.ts";
 export function replayedBoard(found: Board): Board {
   const wanted = wantedPlaces(found);
   const arrivals = wanted
-    .filter(({ applicant, place }) => place !== undefined && !stays(found, applicant, place))
+    .flatMap(({ applicant, place, rank }) =>
+      place === undefined || stays(found, applicant, place) ? [] : [{ applicant, place, rank }],
+    )
     .sort((left, right) => isSpread(found, left) - isSpread(found, right) || left.rank - right.rank);
   const isUnchanged = wanted.every(({ applicant, place }) => found.places[applicant] === place);
   if (isUnchanged && !arrivals.some(({ applicant }) => found.modelOf(applicant).width > 1)) return found;
@@ -24,7 +26,7 @@ export function replayedBoard(found: Board): Board {
   for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
   board.adoptBeneficiaries(found);
   for (let waiting = arrivals; waiting.length > 0;) {
-    const still = waiting.filter(({ applicant, place }) => !arrives(board, applicant, place as Place));
+    const still = waiting.filter(({ applicant, place }) => !arrives(board, applicant, place));
     const [first] = still;
     if (still.length === waiting.length && first !== undefined) arriveElsewhere(board, first.applicant);
     waiting = still.length === waiting.length ? still.slice(1) : still;
@@ -32,7 +34,7 @@ export function replayedBoard(found: Board): Board {
   return board;
 }
 
-const isSpread = (board: Board, { applicant }: Wanted): number =>
+const isSpread = (board: Board, { applicant }: Pick<Wanted, "applicant">): number =>
   Math.min(1, board.modelOf(applicant).width - 1);
 
 interface Wanted {
