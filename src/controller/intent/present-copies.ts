@@ -14,11 +14,23 @@ export interface PresentCopy {
   readonly model: DesiredModel | undefined;
 }
 
+/** Why a copy has to go. */
+export interface Leaving {
+  /** The model is to be served all the same, so another copy takes over; false for a copy too many, or of no block. */
+  readonly stillWanted: boolean;
+  readonly reason: PlanReason;
+  readonly detail: string;
+}
+
 /** What the fleet files say about a loaded model. */
 export type Standing =
+  /** It counts as one of the declared copies; `current`: in the declared settings. */
   | { readonly kind: "kept"; readonly model: DesiredModel; readonly current: boolean }
+  /** `replicas = 0`: nobody declares it resident, and it may stay while memory allows. */
   | { readonly kind: "on_demand"; readonly model: DesiredModel }
-  | { readonly kind: "leaves"; readonly reason: PlanReason; readonly detail: string }
+  /** cortex loaded it, and it is not to stay. */
+  | ({ readonly kind: "leaves" } & Leaving)
+  /** It would have to leave, but a person loaded it. */
   | { readonly kind: "left_alone"; readonly reason: string }
   /** On its way out already: neither a copy nor in the way. */
   | { readonly kind: "ending" };
@@ -53,7 +65,7 @@ export function judgeCopies(
     const replicas = copy.model?.block.replicas ?? 0;
     const others = replicas === 1 ? "another copy stays" : `${replicas} other copies stay`;
     const detail = `replicas = ${replicas}, and ${others}`;
-    return { ...copy, standing: leave(copy, "replicas_lowered", detail) };
+    return { ...copy, standing: leave(copy, { stillWanted: false, reason: "replicas_lowered", detail }) };
   });
 }
 
@@ -79,12 +91,19 @@ const isCurrent = (copy: JudgedCopy): boolean => copy.standing.kind === "kept" &
 function standingOf(copy: PresentCopy, neuron: NeuronBlock | undefined): Standing {
   const { resident, model } = copy;
   if (resident.status === "unloading") return { kind: "ending" };
-  if (model === undefined) return leave(copy, "loaded_not_declared", "no [[models]] block declares it");
-  if (neuron?.drain === true) return leave(copy, "neuron_drained", `${copy.neuron.name} has drain = true`);
+  if (model === undefined) {
+    const detail = "no [[models]] block declares it";
+    return leave(copy, { stillWanted: false, reason: "loaded_not_declared", detail });
+  }
+  if (neuron?.drain === true) {
+    const detail = `${copy.neuron.name} has drain = true`;
+    return leave(copy, { stillWanted: true, reason: "neuron_drained", detail });
+  }
   const current = resident.spec_hash === model.specHash;
   if (model.block.replicas === 0) {
     if (current) return { kind: "on_demand", model };
-    return leave(copy, "spec_changed", "its settings changed; the next request loads it with the new ones");
+    const detail = "its settings changed; the next request loads it with the new ones";
+    return leave(copy, { stillWanted: true, reason: "spec_changed", detail });
   }
   const misplaced = misplacement(copy, model);
   return misplaced ?? { kind: "kept", model, current };
@@ -93,17 +112,19 @@ function standingOf(copy: PresentCopy, neuron: NeuronBlock | undefined): Standin
 function misplacement(copy: PresentCopy, model: DesiredModel): Standing | undefined {
   const { pinned_on: pins } = model.block;
   if (pins.length > 0 && !pins.includes(copy.neuron.name)) {
-    return leave(copy, "pin_changed", `pinned_on = [${pins.map((pin) => `"${pin}"`).join(", ")}]`);
+    const detail = `pinned_on = [${pins.map((pin) => `"${pin}"`).join(", ")}]`;
+    return leave(copy, { stillWanted: true, reason: "pin_changed", detail });
   }
   const eligible = eligibleDevices(copy.neuron, model.need).map((device) => device.index);
   const stands = copy.resident.devices.every((index) => eligible.includes(index));
   if (stands && eligible.length >= model.need.minDevices) return undefined;
   const wanted = `${model.need.minDevices} device(s) of ${model.need.minDeviceVramMb} MB or more`;
-  return leave(copy, "requirements_changed", `the block asks for ${wanted}`);
+  const detail = `the block asks for ${wanted}`;
+  return leave(copy, { stillWanted: true, reason: "requirements_changed", detail });
 }
 
 /** What a person loaded by hand is left to that person, whatever the files say. */
-function leave(copy: PresentCopy, reason: PlanReason, detail: string): Standing {
-  if (loadedByCortex(copy.resident)) return { kind: "leaves", reason, detail };
-  return { kind: "left_alone", reason: `loaded by hand (${detail})` };
+function leave(copy: PresentCopy, leaving: Leaving): Standing {
+  if (loadedByCortex(copy.resident)) return { kind: "leaves", ...leaving };
+  return { kind: "left_alone", reason: `loaded by hand (${leaving.detail})` };
 }

@@ -22,4 +22,8 @@ export function liveRequests(
 
 /** One figure to compare copies by: who is asked more is missed more. */
 export const useOf = (requests: LiveRequests | null): number =>
-  requests === null ? 0 : requests.in_flight + requests.queued + (requests.per_minute ?? 0);
+  busyRequests(requests) + (requests?.per_minute ?? 0);
+
+/** Requests that have to end before the copy is gone; none where nothing is said of any. */
+export const busyRequests = (requests: LiveRequests | null): number =>
+  requests === null ? 0 : requests.in_flight + requests.queued;

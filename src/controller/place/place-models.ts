@@ -115,7 +115,7 @@ class Answer {
   /** Neurons from which a copy of the model has to go although it is still wanted. */
   #originsOf(modelId: string): string[] {
     return (this.#problem.copiesOf.get(modelId) ?? [])
-      .filter(({ standing }) => standing.kind === "leaves" && standing.reason !== "replicas_lowered")
+      .filter(({ standing }) => standing.kind === "leaves" && standing.stillWanted)
       .map(({ neuron }) => neuron.name)
       .toSorted(compareText);
   }

@@ -1,13 +1,13 @@
 import type { FootprintSource, LiveRequests, PlanReason } from "../../protocol/plan-document.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import { residentShares, sharesTotal, type Shares } from "../observe/device-memory.ts";
-import { liveRequests, useOf } from "../observe/live-use.ts";
+import { busyRequests, liveRequests, useOf } from "../observe/live-use.ts";
 import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
 import type { ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Arrival, Placement } from "../place/board/placement.ts";
 import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
-import type { JudgedCopy } from "../intent/present-copies.ts";
-import type { Draft, DraftChange } from "../schedule/draft.ts";
+import type { JudgedCopy, Leaving } from "../intent/present-copies.ts";
+import { identify, type Draft, type DraftChange, type Role } from "../schedule/draft.ts";
 
 const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
   protected: "its last one had protect = true",
@@ -65,29 +65,31 @@ class FleetDiff {
   }
 
   run(): PlanDiff {
-    const departing: { copy: JudgedCopy; reason: PlanReason; detail: string }[] = [];
+    const departing: { copy: JudgedCopy; leaving: Leaving }[] = [];
     for (const copy of this.#input.copies) {
-      const departure = this.#judge(copy);
-      if (departure !== undefined) departing.push({ copy, ...departure });
+      const leaving = this.#judge(copy);
+      if (leaving !== undefined) departing.push({ copy, leaving });
     }
     const moved = new Map<string, string[]>();
     for (const { copy } of departing) {
       const from = moved.get(copy.resident.id) ?? [];
       moved.set(copy.resident.id, [...from, copy.neuron.name]);
     }
-    for (const { copy, reason, detail } of departing) this.#unload(copy, reason, detail);
+    for (const { copy, leaving } of departing) this.#unload(copy, leaving);
     for (const arrival of this.#arrivals.values()) this.#load(arrival, moved.get(arrival.modelId) ?? []);
     return { drafts: this.#drafts, unchanged: this.#unchanged, stay: this.#stay };
   }
 
   /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
-  #judge(copy: JudgedCopy): { reason: PlanReason; detail: string } | undefined {
+  #judge(copy: JudgedCopy): Leaving | undefined {
     const { placement } = this.#input;
     const { resident, neuron, standing } = copy;
     const key = copyKey(resident.id, neuron.name);
     const displaced = placement.displaced.find((row) => copyKey(row.modelId, row.neuron) === key);
-    if (displaced !== undefined)
-      return { reason: "makes_room", detail: `makes room for ${displaced.inFavourOf}` };
+    if (displaced !== undefined) {
+      const detail = `makes room for ${displaced.inFavourOf}`;
+      return { stillWanted: true, reason: "makes_room", detail };
+    }
     if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);
     if (standing.kind !== "kept") return undefined;
     if (standing.current) {
@@ -101,14 +103,11 @@ class FleetDiff {
       this.#replace(copy, arrival, standing.model);
       return undefined;
     }
-    return { reason: "spec_changed", detail: "its settings changed" };
+    return { stillWanted: true, reason: "spec_changed", detail: "its settings changed" };
   }
 
   /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
-  #judgeLeaving(
-    copy: JudgedCopy,
-    standing: { readonly reason: PlanReason; readonly detail: string },
-  ): { reason: PlanReason; detail: string } | undefined {
+  #judgeLeaving(copy: JudgedCopy, leaving: Leaving): Leaving | undefined {
     const key = copyKey(copy.resident.id, copy.neuron.name);
     const room = this.#arrivals.get(key)?.shares;
     const held = this.#sharesOf(copy);
@@ -116,9 +115,9 @@ class FleetDiff {
       room !== undefined &&
       sameDevices(room, copy.resident.devices) &&
       [...held].every(([index, share]) => share <= (room.get(index) ?? 0)) &&
-      standing.reason === "replicas_lowered" &&
+      !leaving.stillWanted &&
       copy.resident.spec_hash === copy.model?.specHash;
-    if (!stays) return { reason: standing.reason, detail: standing.detail };
+    if (!stays) return leaving;
     this.#arrivals.delete(key);
     this.#stay.add(key);
     this.#unchanged += 1;
@@ -138,11 +137,13 @@ class FleetDiff {
     return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
   }
 
-  #unload(copy: JudgedCopy, reason: PlanReason, detail: string): void {
+  #unload(copy: JudgedCopy, { stillWanted, reason, detail }: Leaving): void {
+    const role = stillWanted ? "hands_over" : "leaves_for_good";
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
     const formerly = this.#formerProtection(copy);
     this.#drafts.push({
+      role,
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
       takes: new Map(),
@@ -151,7 +152,7 @@ class FleetDiff {
       use: useOf(requests),
       lastUsedMs: resident.last_used_ms ?? 0,
       change: {
-        ...row({ kind: "unload", modelId: resident.id, neuron: neuron.name }),
+        ...identify({ role, modelId: resident.id, neuron: neuron.name }),
         actions: ["unload"],
         action_reason: reason,
         detail: formerly === undefined ? detail : `${detail}, and ${formerly}`,
@@ -160,7 +161,7 @@ class FleetDiff {
         vram_before_mb: resident.vram_used_mb,
         vram_after_mb: 0,
         vram_source: resident.vram_measured ? "measured" : "declared",
-        duration: predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)),
+        duration: predictUnload(busyRequests(requests)),
         spec: null,
       },
     });
@@ -173,16 +174,13 @@ class FleetDiff {
       (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
     );
     const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
-    const reason =
-      isOutdated && here.standing.kind !== "ending"
-        ? "spec_changed"
-        : movedFrom.length > 0
-          ? "moved"
-          : "declared_not_loaded";
+    const isRenewed = isOutdated && here.standing.kind !== "ending";
+    const role = isRenewed || movedFrom.length > 0 ? "comes_back" : "adds";
+    const reason = isRenewed ? "spec_changed" : role === "comes_back" ? "moved" : "declared_not_loaded";
     const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
     const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
     const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
-    this.#drafts.push({ ...loadDraft(place, { reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
+    this.#drafts.push({ ...loadDraft(place, { role, reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
   }
 
   /** Copies that are seen, and silent neurons on which there may be more. */
@@ -201,12 +199,14 @@ class FleetDiff {
   #replace(copy: JudgedCopy, arrival: Arrival, model: DesiredModel): void {
     const requests = this.#requests(copy);
     const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
+    const role = "renews";
     const load = loadDraft(place, {
+      role,
       reason: "spec_changed",
       detail: `its settings changed${sizeRemark(model)}`,
     });
     const { secs, source, confidence } = load.change.duration;
-    const unloadSecs = predictUnload((requests?.in_flight ?? 0) + (requests?.queued ?? 0)).secs ?? 0;
+    const unloadSecs = predictUnload(busyRequests(requests)).secs ?? 0;
     this.#drafts.push({
       ...load,
       frees: this.#sharesOf(copy),
@@ -215,7 +215,6 @@ class FleetDiff {
       lastUsedMs: copy.resident.last_used_ms ?? 0,
       change: {
         ...load.change,
-        ...row({ kind: "replace", modelId: arrival.modelId, neuron: arrival.neuron }),
         actions: ["unload", "load"],
         protected: model.block.protect,
         vram_before_mb: copy.resident.vram_used_mb,
@@ -235,11 +234,12 @@ interface LoadPlace {
 /** A row that loads the model as declared. */
 export function loadDraft(
   { model, neuron, shares, history }: LoadPlace,
-  why: { readonly reason: PlanReason; readonly detail: string },
+  why: { readonly role: Role; readonly reason: PlanReason; readonly detail: string },
 ): Draft {
   const placed = perDevice(shares);
   const vramMb = model.need.footprintMb;
   return {
+    role: why.role,
     priority: model.priority,
     frees: new Map(),
     takes: shares,
@@ -248,7 +248,7 @@ export function loadDraft(
     use: 0,
     lastUsedMs: 0,
     change: {
-      ...row({ kind: "load", modelId: model.block.id, neuron }),
+      ...identify({ role: why.role, modelId: model.block.id, neuron }),
       actions: ["load"],
       action_reason: why.reason,
       detail: why.detail,
@@ -269,15 +269,6 @@ const measuredSize = ({
   need: { footprintMb = 0 },
 }: DesiredModel): { readonly vram_mb?: number } =>
   footprint.source === "measured" && footprintMb > 0 ? { vram_mb: footprintMb } : {};
-
-function row(of: { readonly kind: DraftChange["kind"]; readonly modelId: string; readonly neuron: string }) {
-  return {
-    id: `${of.kind} ${copyKey(of.modelId, of.neuron)}`,
-    model_id: of.modelId,
-    neuron: of.neuron,
-    kind: of.kind,
-  };
-}
 
 const footprintSource = (source: FootprintSource | "similar"): FootprintSource =>
   source === "similar" ? "estimated" : source;

@@ -2,8 +2,8 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import { eligibleDevices } from "../observe/device-memory.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
-import { copyKey, loadDraft } from "./diff.ts";
-import type { Draft, ParkingOption } from "../schedule/draft.ts";
+import { loadDraft } from "./diff.ts";
+import { identify, type Draft, type ParkingOption } from "../schedule/draft.ts";
 import { loadHistory, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
 
 /**
@@ -62,6 +62,7 @@ function parkingOption(
 }
 
 const PARKED = {
+  role: "parks",
   reason: "parked",
   detail: "serves from here until its own place is free, so that nothing is down meanwhile",
 } as const;
@@ -74,12 +75,12 @@ function parkedDrafts(
   const load = loadDraft({ model, neuron: at.neuron, shares, history: at.history }, PARKED);
   const unload: Draft = {
     ...load,
+    role: "ends_parking",
     frees: shares,
     takes: new Map(),
     change: {
       ...load.change,
-      id: `unload ${copyKey(model.block.id, at.neuron)}`,
-      kind: "unload",
+      ...identify({ role: "ends_parking", modelId: model.block.id, neuron: at.neuron }),
       actions: ["unload"],
       action_reason: "parking_ended",
       detail: "it serves from its own place again",

@@ -17,12 +17,13 @@ export function planRows(
 ): PlanChange[] {
   const neurons = new Map(reachableNeurons(context.observed).map((neuron) => [neuron.name, neuron]));
   return steps.map(({ draft, dependsOn, interruption }) => {
-    const { change } = draft;
+    const { change, role } = draft;
     const downtime = context.forecast.downtimes.get(change.id) ?? null;
     // A downtime says so itself.
     const interrupted = downtime === null && interruption !== undefined ? `; ${interruption}` : "";
     const neuron = neurons.get(change.neuron);
-    const takesDown = change.kind !== "load" && change.action_reason !== "parking_ended";
+    // A copy that this plan parks does not exist yet, so nobody uses it.
+    const takesDown = change.kind !== "load" && role !== "ends_parking";
     const requests =
       takesDown && neuron !== undefined ? liveRequests(context.observed, neuron, change.model_id) : null;
     return {

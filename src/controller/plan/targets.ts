@@ -1,8 +1,9 @@
-import type { PlanReason } from "../../protocol/plan-document.ts";
 import {
   isUnload,
+  sameModel,
   type DeferredDraft,
   type FreeMemory,
+  type Role,
   type ScheduledStep,
   type TransitionSchedule,
 } from "../schedule/draft.ts";
@@ -48,21 +49,14 @@ function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): 
 
 /** A copy that gives way comes back somewhere, and one that was parked goes home. */
 function bringsBack(step: ScheduledStep, later: ScheduledStep): boolean {
-  const { change } = step.draft;
-  const { model_id: modelId, kind, action_reason: reason } = later.draft.change;
-  const leaves = change.kind === "unload" && !LEAVES_FOR_GOOD.has(change.action_reason);
-  const isParked = change.action_reason === "parked";
-  if (modelId !== change.model_id || !(leaves || isParked)) return false;
-  if (kind === "load") return COMES_BACK.has(reason);
-  return reason === "parking_ended" || (isParked && kind === "unload" && !LEAVES_FOR_GOOD.has(reason));
+  return sameModel(step.draft, later.draft) && (BRINGS_BACK[step.draft.role]?.has(later.draft.role) ?? false);
 }
 
-const COMES_BACK: ReadonlySet<PlanReason> = new Set(["moved", "spec_changed"]);
-const LEAVES_FOR_GOOD: ReadonlySet<PlanReason> = new Set([
-  "loaded_not_declared",
-  "replicas_lowered",
-  "parking_ended",
-]);
+/** By the role of what takes a copy down or parks one: the roles of what belongs to it. */
+const BRINGS_BACK: Readonly<Partial<Record<Role, ReadonlySet<Role>>>> = {
+  hands_over: new Set(["comes_back", "ends_parking"]),
+  parks: new Set(["comes_back", "ends_parking", "hands_over"]),
+};
 
 const CROWDED_OUT =
   "without the changes outside of the targets, memory is split so that it does not fit; plan without --target";

@@ -8,8 +8,39 @@ export type DraftChange = Omit<
   "depends_on" | "wave" | "downtime" | "download_bytes" | "requests" | "caused_by"
 >;
 
+/**
+ * What a change means for its model: who waits for whom, who comes back, what ends a parking. It is set where the
+ * change is drafted; the reason of a change is for people, and decides nothing.
+ */
+export type Role =
+  /** Loads a copy that was nowhere before. */
+  | "adds"
+  /** Loads a copy that leaves its place or left it: on another neuron, or on its own with other devices or settings. */
+  | "comes_back"
+  /** Replaces a copy where it stands: old settings out, new ones in. */
+  | "renews"
+  /** Unloads a copy that is still wanted: once another one serves, if memory allows. */
+  | "hands_over"
+  /** Unloads a copy that is wanted no more, and that none takes over from. */
+  | "leaves_for_good"
+  /** Loads a copy that serves only while its model moves. */
+  | "parks"
+  /** Unloads the parked copy, once its model serves from its own place. */
+  | "ends_parking";
+
+const KINDS: Readonly<Record<Role, DraftChange["kind"]>> = {
+  adds: "load",
+  comes_back: "load",
+  renews: "replace",
+  hands_over: "unload",
+  leaves_for_good: "unload",
+  parks: "load",
+  ends_parking: "unload",
+};
+
 /** A change that is wanted, with what decides about its turn. */
 export interface Draft {
+  readonly role: Role;
   readonly change: DraftChange;
   /** Residency class of the model. */
   readonly priority: number;
@@ -74,7 +105,16 @@ export const sameModel = (left: Draft, right: Draft): boolean =>
 export const sameNeuron = (left: Draft, right: Draft): boolean => left.change.neuron === right.change.neuron;
 
 /** The end of a parked copy that this plan loads itself. */
-export const endsParking = ({ change }: Draft): boolean => change.action_reason === "parking_ended";
+export const endsParking = ({ role }: Draft): boolean => role === "ends_parking";
+
+/** Its copy may leave only once another one serves. */
+export const needsSuccessor = ({ role }: Draft): boolean => role === "hands_over" || role === "ends_parking";
+
+/** What a change is called, and what it does, by its role. */
+export function identify(of: { readonly role: Role; readonly modelId: string; readonly neuron: string }) {
+  const kind = KINDS[of.role];
+  return { id: `${kind} ${of.modelId}@${of.neuron}`, model_id: of.modelId, neuron: of.neuron, kind };
+}
 
 /** A model cannot be loaded twice on a neuron: its new copy waits for the old one even if both would fit. */
 export const takesDown = (unload: Draft, load: Draft): boolean =>

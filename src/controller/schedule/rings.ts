@@ -1,5 +1,5 @@
 import { compareText } from "../../core/order.ts";
-import { byId, isReplace, isUnload, sameModel, type Draft, type ParkingOption } from "./draft.ts";
+import { byId, identify, isReplace, isUnload, sameModel, type Draft, type ParkingOption } from "./draft.ts";
 import type { TransitionMemory } from "./memory.ts";
 
 /** What lets a transition go on in which every change waits for another. */
@@ -133,17 +133,17 @@ function rivalsOf(draft: Draft, { pending, waits }: Deadlock): string {
 
 function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: Draft } {
   const { change } = replace;
-  const place = `${change.model_id}@${change.neuron}`;
+  const { model_id: modelId, neuron } = change;
   const freed = [...replace.frees].toSorted(([left], [right]) => left - right);
   return {
     unload: {
       ...replace,
+      role: "hands_over",
       takes: new Map(),
       sizeKnown: true,
       change: {
         ...change,
-        id: `unload ${place}`,
-        kind: "unload",
+        ...identify({ role: "hands_over", modelId, neuron }),
         actions: ["unload"],
         devices: freed.map(([device]) => device),
         device_vram_mb: freed.map(([, mb]) => mb),
@@ -154,11 +154,11 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
     },
     load: {
       ...replace,
+      role: "comes_back",
       frees: new Map(),
       change: {
         ...change,
-        id: `load ${place}`,
-        kind: "load",
+        ...identify({ role: "comes_back", modelId, neuron }),
         actions: ["load"],
         vram_before_mb: 0,
         protected: false,

@@ -7,6 +7,7 @@ import {
   isReplace,
   isSpread,
   isUnload,
+  needsSuccessor,
   sameModel,
   sameNeuron,
   takesDown,
@@ -45,9 +46,6 @@ export interface TransitionInput {
 }
 
 export const scheduleTransition = (input: TransitionInput): TransitionSchedule => new Scheduler(input).run();
-
-/** Departures that no copy takes over from. */
-const WITHOUT_SUCCESSOR: ReadonlySet<string> = new Set(["replicas_lowered", "loaded_not_declared"]);
 
 class Scheduler {
   readonly #input: TransitionInput;
@@ -126,12 +124,12 @@ class Scheduler {
   #emit({ draft: wanted, dependsOn, startSecs }: Candidate): void {
     const draft = this.#memory.settled(wanted);
     const { id, neuron, model_id: modelId, duration } = draft.change;
-    const needsSuccessor = this.#needsSuccessor(wanted);
+    const awaitsSuccessor = this.#awaitsSuccessor(wanted);
     this.#pending.remove(wanted);
     const endSecs = startSecs + (duration.secs ?? 0);
     this.#timeline.laneEnd.set(neuron, endSecs);
     this.#timeline.stepEnd.set(id, endSecs);
-    if (needsSuccessor) for (const arrival of dependsOn) this.#relied.add(arrival);
+    if (awaitsSuccessor) for (const arrival of dependsOn) this.#relied.add(arrival);
     this.#memory.carryOut(draft);
     const interruption = this.#interruptions.get(id);
     const step = { draft, dependsOn: [...new Set(dependsOn)].toSorted(), interruption };
@@ -184,14 +182,14 @@ class Scheduler {
   }
 
   #departureReadiness(draft: Draft, mode: Mode): string[] | undefined {
-    if (!this.#needsSuccessor(draft)) return this.#surplusReadiness(draft, mode);
+    if (!this.#awaitsSuccessor(draft)) return this.#surplusReadiness(draft, mode);
     const steps = this.#stepsFor(draft);
     const arrived = steps.find((step) => this.#succeeds(step.draft, draft));
     if (arrived !== undefined) return [idOf(arrived)];
     if (endsParking(draft)) return undefined;
     // More copies leave than come: the surplus has nothing to wait for.
     const others = this.#pending.ofModel(draft.change.model_id);
-    const leaving = others.filter((other) => this.#needsSuccessor(other));
+    const leaving = others.filter((other) => this.#awaitsSuccessor(other));
     const coming = others.filter((other) => this.#succeeds(other, draft));
     return leaving.length > coming.length ? this.#surplusReadiness(draft, mode) : undefined;
   }
@@ -224,13 +222,8 @@ class Scheduler {
     );
   }
 
-  #needsSuccessor(draft: Draft): boolean {
-    return (
-      isUnload(draft) &&
-      !WITHOUT_SUCCESSOR.has(draft.change.action_reason) &&
-      !this.#interruptions.has(draft.change.id) &&
-      !this.#isInPlace(draft)
-    );
+  #awaitsSuccessor(draft: Draft): boolean {
+    return needsSuccessor(draft) && !this.#interruptions.has(draft.change.id) && !this.#isInPlace(draft);
   }
 
   #isInPlace(draft: Draft): boolean {
@@ -329,7 +322,7 @@ const byTurn = (left: Candidate, right: Candidate): number =>
 
 /** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has had its turn. */
 const reluctance = ({ draft, dependsOn }: Candidate): number =>
-  isUnload(draft) && dependsOn.length === 0 && !WITHOUT_SUCCESSOR.has(draft.change.action_reason) ? 1 : 0;
+  needsSuccessor(draft) && dependsOn.length === 0 ? 1 : 0;
 
 const idOf = ({ draft }: ScheduledStep): string => draft.change.id;
 

@@ -3,6 +3,12 @@ import type { ModelSpec } from "../../protocol/neuron-api.ts";
 import type { DeclaredModel, PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, Findings, takesCopyDown } from "./findings.ts";
 
+/*
+ * A rule about the document: a row with the reason `parking_ended` takes down the copy that a row of the same plan with
+ * the reason `parked` loads on the same neuron. Nothing else in a saved plan says so, which is why the reason is read
+ * here; the planner itself decides by the role of a change and never by its reason.
+ */
+
 /** What the fleet files allow: pins, drains, device requirements, settings, protection. */
 export function verifyRules(plan: PlanDocument): Findings {
   const found = new Findings();
