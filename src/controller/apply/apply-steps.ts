@@ -7,7 +7,17 @@ import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
  * the one before it left); neurons run side by side, up to a bound. A step that fails ends the rest of its neuron and
  * whatever waits for it elsewhere, and nothing else.
  */
-export type StepState = "waiting" | "running" | "done" | "failed" | "skipped";
+export type StepState =
+  /** Neither started nor given up. */
+  | "waiting"
+  /** Started, and not reported back yet. */
+  | "running"
+  /** Its neuron is as the change wants it. */
+  | "done"
+  /** Its neuron refused it, or it broke off. */
+  | "failed"
+  /** Given up before it was started. */
+  | "skipped";
 
 export interface ApplyState {
   readonly changes: readonly PlanChange[];
@@ -17,16 +27,22 @@ export interface ApplyState {
 }
 
 export type ApplyStepEvent =
-  | { readonly type: "apply-begun" }
-  | { readonly type: "step-succeeded"; readonly step: string }
-  | { readonly type: "step-failed"; readonly step: string }
+  /** Nobody has stopped the apply: the first steps may start. */
+  | { readonly kind: "apply-begun" }
+  /** The neuron is as the step wants it. */
+  | { readonly kind: "step-succeeded"; readonly step: string }
+  /** The neuron refused the step, or it broke off. */
+  | { readonly kind: "step-failed"; readonly step: string }
   /** The step was given up before anything was sent. */
-  | { readonly type: "step-withdrawn"; readonly step: string; readonly reason: string }
-  | { readonly type: "stop-requested" };
+  | { readonly kind: "step-withdrawn"; readonly step: string; readonly reason: string }
+  /** What runs is finished, and nothing more is started. */
+  | { readonly kind: "stop-requested" };
 
 export type ApplyEffect =
-  | { readonly type: "start"; readonly change: PlanChange }
-  | { readonly type: "skip"; readonly change: PlanChange; readonly reason: string };
+  /** Carry the change out, and report back. */
+  | { readonly kind: "start-step"; readonly change: PlanChange }
+  /** Tell that the change will not be carried out; nothing is reported back. */
+  | { readonly kind: "skip-step"; readonly change: PlanChange; readonly reason: string };
 
 export interface ApplyOptions {
   /** Most steps under way at once; each is on another neuron. */
@@ -51,7 +67,11 @@ export function beginApply(
   if (options.allowProtected) return { state, effects: [] };
   const effects: ApplyEffect[] = plan.changes
     .filter((change) => change.protected && change.kind !== "load")
-    .map((change) => ({ type: "skip", change, reason: "protect = true; --allow-protected takes it down" }));
+    .map((change) => ({
+      kind: "skip-step",
+      change,
+      reason: "protect = true; --allow-protected takes it down",
+    }));
   return { state: mark(state, effects), effects };
 }
 
@@ -60,7 +80,7 @@ export function stepApply(
   event: ApplyStepEvent,
 ): { state: ApplyState; effects: ApplyEffect[] } {
   const noted = note(state, event);
-  const skips = hopeless(noted, event.type === "step-withdrawn" ? event : undefined);
+  const skips = hopeless(noted, event.kind === "step-withdrawn" ? event : undefined);
   const afterSkips = mark(noted, skips);
   const starts = startable(afterSkips);
   return { state: mark(afterSkips, starts), effects: [...skips, ...starts] };
@@ -71,7 +91,7 @@ export const applyIsOver = (state: ApplyState): boolean =>
   Object.values(state.steps).every((step) => step !== "waiting" && step !== "running");
 
 function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
-  switch (event.type) {
+  switch (event.kind) {
     case "apply-begun":
     case "step-withdrawn":
       return state;
@@ -88,7 +108,8 @@ function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
 
 function mark(state: ApplyState, effects: readonly ApplyEffect[]): ApplyState {
   const steps = { ...state.steps };
-  for (const effect of effects) steps[effect.change.id] = effect.type === "start" ? "running" : "skipped";
+  for (const effect of effects)
+    steps[effect.change.id] = effect.kind === "start-step" ? "running" : "skipped";
   return { ...state, steps };
 }
 
@@ -104,7 +125,7 @@ function hopeless(
     if (steps[change.id] !== "waiting" && !isWithdrawn) continue;
     const reason = isWithdrawn ? withdrawn.reason : reasonNotToStart({ ...state, steps }, change);
     if (reason === undefined) continue;
-    skips.push({ type: "skip", change, reason });
+    skips.push({ kind: "skip-step", change, reason });
     steps = { ...steps, [change.id]: "skipped" };
   }
   return skips;
@@ -131,7 +152,7 @@ function startable(state: ApplyState): ApplyEffect[] {
     // The first waiting step of a neuron holds back the later ones, whether it can start or not.
     busy.add(change.neuron);
     if (change.depends_on.every((id) => state.steps[id] === "done" || state.steps[id] === undefined)) {
-      effects.push({ type: "start", change });
+      effects.push({ kind: "start-step", change });
     }
   }
   return effects;

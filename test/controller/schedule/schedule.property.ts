@@ -97,21 +97,21 @@ function applyAtRandom(document: PlanDocument, observed: ObservedFleet, run: Run
   let state: ApplyState = begun.state;
   const running: PlanChange[] = [];
   const follow = (effects: readonly ApplyEffect[]): void => {
-    for (const effect of effects) if (effect.type === "start") running.push(effect.change);
+    for (const effect of effects) if (effect.kind === "start-step") running.push(effect.change);
   };
   const send = (event: Parameters<typeof stepApply>[1]): void => {
     const next = stepApply(state, event);
     state = next.state;
     follow(next.effects);
   };
-  send({ type: "apply-begun" });
+  send({ kind: "apply-begun" });
   for (let turn = 0; !applyIsOver(state); turn += 1) {
     const dice = run.dice[turn % run.dice.length] ?? 0;
     const [change] = running.splice(dice % Math.max(1, running.length), 1);
     if (change === undefined) throw new Error("nothing runs, and the apply is not over");
     const fails = run.failOneIn > 0 && dice % run.failOneIn === 0;
     if (!fails) fleet.carryOut(change);
-    send({ type: fails ? "step-failed" : "step-succeeded", step: change.id });
+    send({ kind: fails ? "step-failed" : "step-succeeded", step: change.id });
   }
   return fleet;
 }

@@ -38,7 +38,11 @@ const CALL_TIMEOUT_MS = 15_000;
  */
 export async function applyPlan(plan: PlanDocument, deps: ApplyDeps): Promise<ApplyResult> {
   checkBeforeApply(plan, deps);
-  return new PlanRun(plan, deps).run();
+  const { state, effects } = beginApply(plan, {
+    parallelism: deps.parallelism ?? DEFAULT_PARALLELISM,
+    allowProtected: deps.allowProtected ?? false,
+  });
+  return new PlanRun(plan, deps, state).run(effects);
 }
 
 class PlanRun {
@@ -49,24 +53,19 @@ class PlanRun {
   readonly #failed: { step: string; error: StepError }[] = [];
   readonly #notStarted: { step: string; reason: string }[] = [];
   readonly #over = Promise.withResolvers<void>();
-  readonly #startedMs: number;
   #state: ApplyState;
 
-  constructor(plan: PlanDocument, deps: ApplyDeps) {
+  constructor(plan: PlanDocument, deps: ApplyDeps, state: ApplyState) {
     this.#plan = plan;
     this.#deps = deps;
-    this.#startedMs = deps.clock.monotonicMs();
-    const { state, effects } = beginApply(plan, {
-      parallelism: deps.parallelism ?? DEFAULT_PARALLELISM,
-      allowProtected: deps.allowProtected ?? false,
-    });
     this.#state = state;
-    this.#carryOut(effects);
   }
 
-  async run(): Promise<ApplyResult> {
-    const stop = (): void => this.#dispatch({ type: "stop-requested" });
-    this.#dispatch({ type: this.#deps.signal?.aborted === true ? "stop-requested" : "apply-begun" });
+  async run(first: readonly ApplyEffect[]): Promise<ApplyResult> {
+    const startedMs = this.#deps.clock.monotonicMs();
+    this.#carryOut(first);
+    const stop = (): void => this.#dispatch({ kind: "stop-requested" });
+    this.#dispatch({ kind: this.#deps.signal?.aborted === true ? "stop-requested" : "apply-begun" });
     this.#deps.signal?.addEventListener("abort", stop);
     await this.#over.promise;
     this.#deps.signal?.removeEventListener("abort", stop);
@@ -75,7 +74,7 @@ class PlanRun {
       failed: this.#failed,
       not_started: this.#notStarted,
       interrupted: this.#state.stopping,
-      duration_ms: this.#elapsedSince(this.#startedMs),
+      duration_ms: this.#elapsedSince(startedMs),
     };
   }
 
@@ -88,7 +87,7 @@ class PlanRun {
 
   #carryOut(effects: readonly ApplyEffect[]): void {
     for (const effect of effects) {
-      if (effect.type === "start") void this.#runStep(effect.change);
+      if (effect.kind === "start-step") void this.#runStep(effect.change);
       else {
         this.#notStarted.push({ step: effect.change.id, reason: effect.reason });
         this.#deps.onEvent({ type: "step-skipped", step: effect.change.id, reason: effect.reason });
@@ -106,10 +105,10 @@ class PlanRun {
       this.#applied.push({ step, duration_ms: durationMs });
       const predicted_secs = change.duration.secs;
       this.#deps.onEvent({ type: "step-done", step, duration_ms: durationMs, predicted_secs });
-      this.#dispatch({ type: "step-succeeded", step });
+      this.#dispatch({ kind: "step-succeeded", step });
     } catch (thrown) {
       if (thrown instanceof StepWithdrawn) {
-        this.#dispatch({ type: "step-withdrawn", step, reason: thrown.message });
+        this.#dispatch({ kind: "step-withdrawn", step, reason: thrown.message });
         return;
       }
       const { code, message, next } = toCortexError(thrown);
@@ -117,7 +116,7 @@ class PlanRun {
       this.#failed.push({ step, error });
       const duration_ms = this.#elapsedSince(startedMs);
       this.#deps.onEvent({ type: "step-failed", step, error, duration_ms });
-      this.#dispatch({ type: "step-failed", step });
+      this.#dispatch({ kind: "step-failed", step });
     }
   }
 
