@@ -123,6 +123,15 @@ module.exports = {
       { path: CONTROLLER, pathNot: `${CONTROLLER}(verify|apply)/` },
       { path: `${CONTROLLER}verify/` },
     ),
+    rule(
+      "one-encoder-of-plans",
+      "the planner has its own words; what writes the plan document down is plan/encode-*",
+      {
+        path: `${CONTROLLER}(observe|intent|schedule|place|plan)/`,
+        pathNot: `/io/|${CONTROLLER}plan/(encode-[a-z]+|plan-fleet)\\.ts$`,
+      },
+      { path: "^src/protocol/plan-(document|outlook)\\.ts$" },
+    ),
     rule("not-to-unresolvable", "an import must exist", {}, { couldNotResolve: true }),
   ],
   options: {

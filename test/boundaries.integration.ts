@@ -160,6 +160,8 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["verifier-shares-no-code", "src/controller/verify/check-anything.ts", "src/controller/observe/leaf.ts"],
   ["verifier-shares-no-code", "src/controller/verify/memory.ts", "src/core/leaf.ts"],
   ["nobody-plans-with-the-verifier", "src/controller/plan/c.ts", "src/controller/verify/leaf.ts"],
+  ["one-encoder-of-plans", "src/controller/schedule/b.ts", "src/protocol/plan-document.ts"],
+  ["one-encoder-of-plans", "src/controller/plan/encoder.ts", "src/protocol/plan-outlook.ts"],
   ["not-to-unresolvable", "src/core/c.ts", "src/core/gone.ts"],
 ];
 
@@ -195,6 +197,7 @@ test("what the rules allow passes", async () => {
       "node:crypto",
     ],
     "src/controller/plan/io/make-plan.ts": ["src/repository/io/d.ts", "src/controller/place/io/solve.ts"],
+    "src/controller/plan/encode-plan.ts": ["src/protocol/plan-document.ts"],
     "src/controller/place/io/solve.ts": ["highs"],
     "src/controller/place/place-models.ts": ["src/controller/place/explain/a.ts"],
     "src/controller/apply/io/apply.ts": ["src/controller/verify/verify-plan.ts"],

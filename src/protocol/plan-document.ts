@@ -35,11 +35,9 @@ export const planReasonSchema = z.enum([
   /** The parked copy has done its work. */
   "parking_ended",
 ]);
-export type PlanReason = z.infer<typeof planReasonSchema>;
 
 /** Where the memory figure of a change comes from; "metadata": the file's header; "estimated": a copy with other settings. */
 export const footprintSourceSchema = z.enum(["measured", "metadata", "declared", "estimated", "unknown"]);
-export type FootprintSource = z.infer<typeof footprintSourceSchema>;
 
 /** How long a change takes, and how well that is known. Seconds are null when nothing allows a guess. */
 export const planDurationSchema = z.object({
@@ -68,7 +66,6 @@ export const planDowntimeSchema = z.object({
   /** In words: what forbids loading the successor first. */
   reason: z.string(),
 });
-export type PlanDowntime = z.infer<typeof planDowntimeSchema>;
 
 /** What the copy that a change takes down was doing when the fleet was observed. */
 export const liveRequestsSchema = z.object({
@@ -77,7 +74,6 @@ export const liveRequestsSchema = z.object({
   /** By the gateway's counters; null when it was not asked or did not answer. */
   per_minute: z.number().nonnegative().nullable(),
 });
-export type LiveRequests = z.infer<typeof liveRequestsSchema>;
 
 /** One row. `actions` are carried out in order: a replace is unload then load. */
 export const planChangeSchema = z.object({
@@ -126,7 +122,6 @@ export const unplacedCopySchema = z.object({
   /** What would help most. */
   hint: z.string(),
 });
-export type UnplacedCopy = z.infer<typeof unplacedCopySchema>;
 
 /** One question that was put to a neuron; every one is asked, whatever the earlier ones answered. */
 export const placementCheckSchema = z.object({
@@ -146,7 +141,6 @@ export const neuronVerdictSchema = z.object({
   /** What is lacking, when memory is the only thing lacking. */
   short_mb: z.int().nonnegative().nullable(),
 });
-export type PlacementVerdict = z.infer<typeof neuronVerdictSchema>;
 
 /** A line of the fleet files. */
 export const fleetLineSchema = z.object({ table: z.string(), id: z.string(), key: z.string() });
@@ -202,7 +196,6 @@ export const unknownCopySchema = z.object({
   replicas: z.int().positive(),
   neurons: z.array(z.string()),
 });
-export type UnknownCopy = z.infer<typeof unknownCopySchema>;
 
 /** A wanted change that this plan leaves out, because carrying it out now would do more harm than waiting. */
 export const deferredChangeSchema = z.object({ id: z.string(), model_id: z.string(), reason: z.string() });
@@ -288,7 +281,6 @@ export const placementGapSchema = z.object({
   /** What proved it: `heuristic` (every copy has a place), `heuristic + pattern bound`, `exact search`, or `highs`. */
   engine: z.string(),
 });
-export type PlacementGap = z.infer<typeof placementGapSchema>;
 
 export const assignmentSchema = z.object({
   model_id: z.string(),

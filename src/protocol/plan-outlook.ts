@@ -15,7 +15,6 @@ export const planScheduleSchema = z.object({
   /** Neurons changed at once, as predicted; each neuron loads one model at a time. */
   parallelism: z.int().positive(),
 });
-export type PlanSchedule = z.infer<typeof planScheduleSchema>;
 
 /** What is left when one neuron dies after the plan: everything is placed again without it. */
 export const survivalSchema = z.object({
@@ -35,7 +34,6 @@ export const survivalSchema = z.object({
     .nullable(),
   remark: z.string().nullable(),
 });
-export type Survival = z.infer<typeof survivalSchema>;
 
 /** How much of what is loaded goes without coming back elsewhere; above the limit apply refuses without `--max-unload`. */
 export const unloadGuardSchema = z.object({

@@ -5,8 +5,9 @@ import type {
   ReachableNeuron,
   UnreachableNeuron,
 } from "../../src/controller/observe/observed-fleet.ts";
-import { planFleet, type PlanInput } from "../../src/controller/plan/plan-fleet.ts";
-import { fleetAfter } from "../../src/controller/plan/simulate.ts";
+import { planFleet } from "../../src/controller/plan/plan-fleet.ts";
+import type { PlanInput } from "../../src/controller/plan/plan-input.ts";
+import { fleetAfter, type FleetChange } from "../../src/controller/plan/simulate.ts";
 import { modelSpecFromBlock } from "../../src/protocol/model-spec.ts";
 import type { LoadOrigin, ModelSpec, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import type { PlanChange, PlanDocument } from "../../src/protocol/plan-document.ts";
@@ -161,7 +162,16 @@ export const rowsOf = (document: PlanDocument): string[] =>
 
 /** The fleet after a plan, if neurons do exactly what they are told and memory is what the plan said. */
 export const afterPlan = (observed: ObservedFleet, document: PlanDocument): ObservedFleet =>
-  fleetAfter(observed, document.changes);
+  fleetAfter(observed, document.changes.map(changeOf));
+
+/** A row of the document in the planner's words. */
+const changeOf = (row: PlanChange): FleetChange => ({
+  ...row,
+  modelId: row.model_id,
+  deviceMib: row.device_vram_mb,
+  afterMib: row.vram_after_mb,
+  sizeSource: row.vram_source === "estimated" ? "similar" : row.vram_source,
+});
 
 /** What a neuron holds after one change. */
 export function residentsAfter(models: readonly ResidentModel[], change: PlanChange): ResidentModel[] {

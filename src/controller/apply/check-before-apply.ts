@@ -28,7 +28,7 @@ export function checkBeforeApply(
   }
   const guard = plan.unload_guard;
   const limit = options.maxUnloadPercent ?? guard.limit_percent;
-  if (!exceedsLimit(guard, limit)) return;
+  if (!exceedsLimit({ copiesLost: guard.copies_lost, percent: guard.percent }, limit)) return;
   const message = `the plan takes away ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %), and ${limit} % is the limit`;
   throw new CortexError("mass_unload", message, {
     details: { ...guard },

@@ -1,10 +1,9 @@
 import { DEFAULT_RESIDENCY_PRIORITY, type Fleet, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
-import type { FootprintSource } from "../../protocol/plan-document.ts";
 import type { ModelSpec, ResidentModel } from "../../protocol/neuron-api.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
-import type { Need } from "../observe/device-memory.ts";
-import { knownSizes, modelNeed, type KnownSizes, type ModelNeed, type NeedSource } from "./model-needs.ts";
+import type { DeviceFloor } from "../observe/device-memory.ts";
+import { knownSizes, modelNeed, type KnownSizes, type ModelNeed } from "./model-needs.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
 /** A model block together with what follows from it. */
@@ -13,9 +12,8 @@ export interface DesiredModel {
   readonly spec: ModelSpec;
   readonly specHash: string;
   readonly priority: number;
-  readonly footprint: { readonly vramMb: number | undefined; readonly source: FootprintSource };
-  readonly known: ModelNeed;
-  readonly need: Need;
+  readonly need: ModelNeed;
+  readonly floor: DeviceFloor;
 }
 
 /** By id. */
@@ -24,32 +22,16 @@ export function desiredModels(fleet: Fleet, observed: ObservedFleet): ReadonlyMa
   return new Map(fleet.models.map((block) => [block.id, desiredModel(block, known)]));
 }
 
-/** The plan document knows no difference between what a header and what a similar copy lets expect. */
-const FOOTPRINT_SOURCE: Readonly<Record<NeedSource, FootprintSource>> = {
-  measured: "measured",
-  metadata: "estimated",
-  declared: "declared",
-  similar: "estimated",
-  unknown: "unknown",
-};
-
 function desiredModel(block: ModelBlock, sizes: KnownSizes): DesiredModel {
   const spec = modelSpecFromBlock(block);
   const hash = specHash(spec);
-  const known = modelNeed(block, hash, sizes);
   return {
     block,
     spec,
     specHash: hash,
     priority: block.residency_priority ?? DEFAULT_RESIDENCY_PRIORITY,
-    footprint: { vramMb: known.mib, source: FOOTPRINT_SOURCE[known.source] },
-    known,
-    need: {
-      modelId: block.id,
-      footprintMb: known.mib,
-      minDevices: block.min_devices,
-      minDeviceVramMb: block.min_device_vram_mb ?? 0,
-    },
+    need: modelNeed(block, hash, sizes),
+    floor: { minDevices: block.min_devices, minDeviceMib: block.min_device_vram_mb ?? 0 },
   };
 }
 

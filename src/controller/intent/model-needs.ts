@@ -1,14 +1,13 @@
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { ModelFact, ResidentModel } from "../../protocol/neuron-api.ts";
+import type { SizeSource } from "../observe/device-memory.ts";
 import type { ReachableNeuron } from "../observe/observed-fleet.ts";
 
-/** Where a figure of memory comes from, best first. "similar": a loaded copy of the model with other settings. */
-export type NeedSource = "measured" | "metadata" | "declared" | "similar" | "unknown";
-
+/** The memory of one copy, and how well it is known. */
 export interface ModelNeed {
   /** Undefined when nothing tells: the model is then placed where anything is free. */
   readonly mib: number | undefined;
-  readonly source: NeedSource;
+  readonly source: SizeSource;
   readonly confidence: "high" | "medium" | "low" | "none";
   /** Bytes of cache per token of context, all slots together; known from the file's header only. */
   readonly cacheBytesPerToken: number | undefined;
@@ -29,7 +28,7 @@ export function knownSizes(neurons: readonly ReachableNeuron[]): KnownSizes {
   };
 }
 
-const CONFIDENCE: Readonly<Record<NeedSource, ModelNeed["confidence"]>> = {
+const CONFIDENCE: Readonly<Record<SizeSource, ModelNeed["confidence"]>> = {
   measured: "high",
   metadata: "medium",
   declared: "medium",
@@ -51,7 +50,7 @@ export function modelNeed(block: ModelBlock, specHash: string, known: KnownSizes
   ];
   const metadata = facts.filter((fact) => fact.source === "metadata").map((fact) => fact.vram_mb);
   const declared = block.vram_mb === undefined ? [] : [block.vram_mb];
-  const candidates: readonly (readonly [NeedSource, readonly number[]])[] = [
+  const candidates: readonly (readonly [SizeSource, readonly number[]])[] = [
     ["measured", measured],
     ["metadata", metadata],
     ["declared", declared],

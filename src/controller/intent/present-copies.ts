@@ -1,6 +1,6 @@
 import { compareText } from "../../core/order.ts";
+import { present } from "../../core/present.ts";
 import type { Fleet, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
-import type { PlanReason } from "../../protocol/plan-document.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { loadedByCortex, type DesiredModel } from "./desired-models.ts";
 import { eligibleDevices } from "../observe/device-memory.ts";
@@ -14,11 +14,26 @@ export interface PresentCopy {
   readonly model: DesiredModel | undefined;
 }
 
+/** What of the fleet files a copy does not meet: for people. */
+export type LeavingReason =
+  /** No block declares its model. */
+  | "loaded_not_declared"
+  /** More copies are loaded than declared. */
+  | "replicas_lowered"
+  /** Loaded with other settings than declared. */
+  | "spec_changed"
+  /** `pinned_on` does not name its neuron. */
+  | "pin_changed"
+  /** Its devices do not meet min_devices or min_device_vram_mb. */
+  | "requirements_changed"
+  /** `drain = true`. */
+  | "neuron_drained";
+
 /** Why a copy has to go. */
 export interface Leaving {
   /** The model is to be served all the same, so another copy takes over; false for a copy too many, or of no block. */
   readonly stillWanted: boolean;
-  readonly reason: PlanReason;
+  readonly reason: LeavingReason;
   readonly detail: string;
 }
 
@@ -62,7 +77,7 @@ export function judgeCopies(
   );
   return judged.map((copy) => {
     if (!surplus.has(copy)) return copy;
-    const replicas = copy.model?.block.replicas ?? 0;
+    const { replicas } = present(copy.model, "the block of", copy.resident.id).block;
     const others = replicas === 1 ? "another copy stays" : `${replicas} other copies stay`;
     const detail = `replicas = ${replicas}, and ${others}`;
     return { ...copy, standing: leave(copy, { stillWanted: false, reason: "replicas_lowered", detail }) };
@@ -115,10 +130,11 @@ function misplacement(copy: PresentCopy, model: DesiredModel): Standing | undefi
     const detail = `pinned_on = [${pins.map((pin) => `"${pin}"`).join(", ")}]`;
     return leave(copy, { stillWanted: true, reason: "pin_changed", detail });
   }
-  const eligible = eligibleDevices(copy.neuron, model.need).map((device) => device.index);
+  const eligible = eligibleDevices(copy.neuron, model.floor).map((device) => device.index);
   const stands = copy.resident.devices.every((index) => eligible.includes(index));
-  if (stands && eligible.length >= model.need.minDevices) return undefined;
-  const wanted = `${model.need.minDevices} device(s) of ${model.need.minDeviceVramMb} MB or more`;
+  const { minDevices, minDeviceMib } = model.floor;
+  if (stands && eligible.length >= minDevices) return undefined;
+  const wanted = `${minDevices} device(s) of ${minDeviceMib} MB or more`;
   const detail = `the block asks for ${wanted}`;
   return leave(copy, { stillWanted: true, reason: "requirements_changed", detail });
 }

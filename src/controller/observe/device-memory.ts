@@ -1,16 +1,22 @@
 import { compareText } from "../../core/order.ts";
+import { present } from "../../core/present.ts";
 import type { Device, ResidentModel } from "../../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 
 /** Device index to MiB. */
 export type Shares = ReadonlyMap<number, number>;
 
-export interface Need {
-  readonly modelId: string;
-  /** Undefined until the model was declared or measured: then any free memory will do. */
-  readonly footprintMb: number | undefined;
+/**
+ * Where a figure of memory comes from, best first. "metadata": the header of the model's file; "similar": a loaded copy
+ * of the model with other settings.
+ */
+export type SizeSource = "measured" | "metadata" | "declared" | "similar" | "unknown";
+
+/** The least that a neuron must have for a model, whatever is on it. */
+export interface DeviceFloor {
   readonly minDevices: number;
-  readonly minDeviceVramMb: number;
+  /** Of each of these devices. */
+  readonly minDeviceMib: number;
 }
 
 const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
@@ -38,7 +44,9 @@ export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Sha
 
 function statedSplit({ devices, device_vram_mb: stated }: ResidentModel): Shares | undefined {
   if (stated?.length !== devices.length) return undefined;
-  return new Map(devices.map((index, position) => [index, stated[position] ?? 0]));
+  return new Map(
+    devices.map((index, position) => [index, present(stated[position], "the memory on device", index)]),
+  );
 }
 
 /** What the driver reports as used beyond the neuron's own models. */
@@ -55,8 +63,8 @@ export function foreignMemory(neuron: ReachableNeuron): Shares {
 }
 
 /** Devices that meet the block's floor, whatever is on them now. */
-export const eligibleDevices = (neuron: ReachableNeuron, need: Need): Device[] =>
-  neuron.discovery.devices.filter((device) => device.vram_total_mb >= need.minDeviceVramMb);
+export const eligibleDevices = (neuron: ReachableNeuron, { minDeviceMib }: DeviceFloor): Device[] =>
+  neuron.discovery.devices.filter((device) => device.vram_total_mb >= minDeviceMib);
 
 /** Whole MiB that add up to `total`; a share never exceeds its weight while the weights cover the total. */
 export function splitByWeight(total: number, indices: readonly number[], weights: readonly number[]): Shares {
@@ -64,7 +72,7 @@ export function splitByWeight(total: number, indices: readonly number[], weights
   const shares = new Map<number, number>();
   let remaining = total;
   for (const [position, index] of indices.entries()) {
-    const weight = weights[position] ?? 0;
+    const weight = present(weights[position], "the weight of device", index);
     const even = total / indices.length;
     const share = Math.min(remaining, Math.ceil(weightSum === 0 ? even : (total * weight) / weightSum));
     shares.set(index, share);

@@ -42,5 +42,8 @@ export interface ObservedFleet {
   readonly traffic?: ObservedTraffic;
 }
 
+/** Names a copy: a neuron holds at most one of a model. */
+export const copyKey = (modelId: string, neuron: string): string => `${modelId}@${neuron}`;
+
 export const reachableNeurons = (observed: ObservedFleet): ReachableNeuron[] =>
   observed.neurons.filter((neuron) => neuron.reachable);

@@ -1,7 +1,6 @@
 import { by } from "../../core/order.ts";
-import type { UnknownCopy } from "../../protocol/plan-document.ts";
 import { desiredModels } from "../intent/desired-models.ts";
-import type { Placement, PlacementInput } from "./board/placement.ts";
+import type { Placement, PlacementInput, UnknownCopies } from "./board/placement.ts";
 import { placeModels } from "./place-models.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
 import { silentNeurons } from "./board/silent-neurons.ts";
@@ -14,7 +13,7 @@ import { silentNeurons } from "./board/silent-neurons.ts";
 export function placeWithoutDoubt(input: PlacementInput): Placement {
   let current = input;
   let placement = placeModels(input);
-  let withheld: readonly UnknownCopy[] = [];
+  let withheld: readonly UnknownCopies[] = [];
   // Each round withholds a copy more, so there is a last one.
   for (;;) {
     const more = doubtfulCopies(current, placement, withheld);
@@ -29,27 +28,27 @@ export function placeWithoutDoubt(input: PlacementInput): Placement {
 function doubtfulCopies(
   input: PlacementInput,
   placement: Placement,
-  withheld: readonly UnknownCopy[],
-): UnknownCopy[] {
+  withheld: readonly UnknownCopies[],
+): UnknownCopies[] {
   const beneficiaries = new Set(placement.displaced.map(({ inFavourOf }) => inFavourOf));
   return [...beneficiaries].flatMap((modelId) => {
     const model = input.desired.get(modelId);
     if (model === undefined) return [];
     const neurons = silentNeurons(input, model);
     const claimed = [...placement.unknown, ...withheld]
-      .filter((row) => row.model_id === modelId)
+      .filter((row) => row.modelId === modelId)
       .reduce((total, row) => total + row.replicas, 0);
     const fresh = placement.assignments.filter(
       (copy) => copy.modelId === modelId && copy.status === "new",
     ).length;
     const replicas = Math.min(fresh, neurons.length - claimed);
-    return replicas > 0 ? [{ model_id: modelId, replicas, neurons }] : [];
+    return replicas > 0 ? [{ modelId, replicas, neurons }] : [];
   });
 }
 
 /** The same question with fewer copies wanted. */
-function withFewer(input: PlacementInput, copies: readonly UnknownCopy[]): PlacementInput {
-  const fewer = new Map(copies.map(({ model_id, replicas }) => [model_id, replicas]));
+function withFewer(input: PlacementInput, copies: readonly UnknownCopies[]): PlacementInput {
+  const fewer = new Map(copies.map(({ modelId, replicas }) => [modelId, replicas]));
   const models = input.fleet.models.map((block) => ({
     ...block,
     replicas: block.replicas - (fewer.get(block.id) ?? 0),
@@ -60,11 +59,11 @@ function withFewer(input: PlacementInput, copies: readonly UnknownCopy[]): Place
 }
 
 /** One row for each model. */
-function joinUnknown(...lists: readonly (readonly UnknownCopy[])[]): UnknownCopy[] {
-  const rows = new Map<string, UnknownCopy>();
+function joinUnknown(...lists: readonly (readonly UnknownCopies[])[]): UnknownCopies[] {
+  const rows = new Map<string, UnknownCopies>();
   for (const row of lists.flat()) {
-    const earlier = rows.get(row.model_id)?.replicas ?? 0;
-    rows.set(row.model_id, { ...row, replicas: earlier + row.replicas });
+    const earlier = rows.get(row.modelId)?.replicas ?? 0;
+    rows.set(row.modelId, { ...row, replicas: earlier + row.replicas });
   }
-  return [...rows.values()].toSorted(by(({ model_id }) => model_id));
+  return [...rows.values()].toSorted(by(({ modelId }) => modelId));
 }

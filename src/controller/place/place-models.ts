@@ -1,15 +1,14 @@
 import { compareText } from "../../core/order.ts";
-import type { UnknownCopy } from "../../protocol/plan-document.ts";
 import { newcomersOn, type Board } from "./board/board.ts";
 import { searchPlacement, type SearchResult } from "./best-placement.ts";
 import { Reasons } from "./explain/reasons.ts";
-import { unplacedRow } from "./explain/refusals.ts";
 import type {
   Arrival,
   Assignment,
   Departure,
   Placement,
   PlacementInput,
+  UnknownCopies,
   UnplacedExplanation,
 } from "./board/placement.ts";
 import { explainUnplaced, type UnplacedQuestion } from "./explain/unplaced.ts";
@@ -41,13 +40,13 @@ class Answer {
   readonly #problem: PlacementProblem;
   readonly #board: Board;
   readonly #found: SearchResult;
-  readonly #unknown: Map<string, UnknownCopy>;
+  readonly #unknown: Map<string, UnknownCopies>;
 
   constructor(problem: PlacementProblem, found: SearchResult) {
     this.#problem = problem;
     this.#board = found.board;
     this.#found = found;
-    this.#unknown = new Map(problem.claimed.map((row) => [row.model_id, row]));
+    this.#unknown = new Map(problem.claimed.map((row) => [row.modelId, row]));
   }
 
   placement(): Placement {
@@ -65,9 +64,8 @@ class Answer {
       outdated: assignments
         .filter(({ status }) => status === "outdated")
         .map(({ modelId, neuron }) => ({ modelId, neuron })),
-      unplaced: explanations.map(unplacedRow),
       explanations,
-      unknown: [...this.#unknown.values()].sort((left, right) => compareText(left.model_id, right.model_id)),
+      unknown: [...this.#unknown.values()].sort((left, right) => compareText(left.modelId, right.modelId)),
       gap: this.#found.gap,
       explain: (assignment) => reasons.of(assignment),
     };
@@ -101,7 +99,7 @@ class Answer {
       deviceMib: place.mib,
       status: moves ? "moved" : status,
       movedFrom: moves ? (leaves ?? null) : null,
-      need: model.desired.known,
+      need: model.desired.need,
     };
   }
 
@@ -221,7 +219,7 @@ class Answer {
     const earlier = this.#unknown.get(model.id)?.replicas ?? 0;
     const neurons = silentNeurons(this.#problem.input, model.desired);
     const claims = Math.max(0, Math.min(missing, neurons.length - earlier));
-    if (claims > 0) this.#unknown.set(model.id, { model_id: model.id, replicas: earlier + claims, neurons });
+    if (claims > 0) this.#unknown.set(model.id, { modelId: model.id, replicas: earlier + claims, neurons });
     return claims;
   }
 

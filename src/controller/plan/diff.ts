@@ -1,13 +1,13 @@
-import type { FootprintSource, LiveRequests, PlanReason } from "../../protocol/plan-document.ts";
+import { present } from "../../core/present.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import { residentShares, sharesTotal, type Shares } from "../observe/device-memory.ts";
-import { busyRequests, liveRequests, useOf } from "../observe/live-use.ts";
+import { busyRequests, liveRequests, useOf, type LiveRequests } from "../observe/live-use.ts";
 import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
-import type { ObservedFleet } from "../observe/observed-fleet.ts";
+import { copyKey, type ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Arrival, Placement } from "../place/board/placement.ts";
 import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
-import type { JudgedCopy, Leaving } from "../intent/present-copies.ts";
-import { identify, type Draft, type DraftChange, type Role } from "../schedule/draft.ts";
+import type { JudgedCopy } from "../intent/present-copies.ts";
+import { identify, type Change, type ChangeReason, type Draft, type Role } from "../schedule/draft.ts";
 
 const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
   protected: "its last one had protect = true",
@@ -36,12 +36,17 @@ export interface PlanDiff {
 /** Everything that differs between what is loaded and where placement wants it, in no order yet. */
 export const diffPlacement = (input: DiffInput): PlanDiff => new FleetDiff(input).run();
 
-export const copyKey = (modelId: string, neuron: string): string => `${modelId}@${neuron}`;
+/** Why a copy leaves its place, and whether another is to serve in its stead. */
+interface Departing {
+  readonly stillWanted: boolean;
+  readonly reason: ChangeReason;
+  readonly detail: string;
+}
 
 class FleetDiff {
   readonly #input: DiffInput;
   readonly #arrivals: Map<string, Arrival>;
-  readonly #turns: ReadonlyMap<Arrival, number>;
+  readonly #ranks: ReadonlyMap<Arrival, number>;
   readonly #shares: ReadonlyMap<string, Shares>;
   readonly #history: LoadHistory;
   readonly #drafts: Draft[] = [];
@@ -54,7 +59,7 @@ class FleetDiff {
     this.#arrivals = new Map(
       input.placement.arrivals.map((arrival) => [copyKey(arrival.modelId, arrival.neuron), arrival]),
     );
-    this.#turns = new Map(input.placement.arrivals.map((arrival, turn) => [arrival, turn]));
+    this.#ranks = new Map(input.placement.arrivals.map((arrival, rank) => [arrival, rank]));
     this.#shares = new Map(
       input.observed.neurons.flatMap((neuron) =>
         neuron.reachable
@@ -65,7 +70,7 @@ class FleetDiff {
   }
 
   run(): PlanDiff {
-    const departing: { copy: JudgedCopy; leaving: Leaving }[] = [];
+    const departing: { copy: JudgedCopy; leaving: Departing }[] = [];
     for (const copy of this.#input.copies) {
       const leaving = this.#judge(copy);
       if (leaving !== undefined) departing.push({ copy, leaving });
@@ -81,7 +86,7 @@ class FleetDiff {
   }
 
   /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
-  #judge(copy: JudgedCopy): Leaving | undefined {
+  #judge(copy: JudgedCopy): Departing | undefined {
     const { placement } = this.#input;
     const { resident, neuron, standing } = copy;
     const key = copyKey(resident.id, neuron.name);
@@ -107,7 +112,7 @@ class FleetDiff {
   }
 
   /** A surplus copy whose neuron is given a copy after all simply stays, where the placement has room for it as it is. */
-  #judgeLeaving(copy: JudgedCopy, leaving: Leaving): Leaving | undefined {
+  #judgeLeaving(copy: JudgedCopy, leaving: Departing): Departing | undefined {
     const key = copyKey(copy.resident.id, copy.neuron.name);
     const room = this.#arrivals.get(key)?.shares;
     const held = this.#sharesOf(copy);
@@ -125,7 +130,16 @@ class FleetDiff {
   }
 
   #sharesOf(copy: JudgedCopy): Shares {
-    return this.#shares.get(copyKey(copy.resident.id, copy.neuron.name)) ?? new Map();
+    const key = copyKey(copy.resident.id, copy.neuron.name);
+    return present(this.#shares.get(key), "the memory of", key);
+  }
+
+  #rankOf(arrival: Arrival): number {
+    return present(this.#ranks.get(arrival), "the rank of", arrival.modelId);
+  }
+
+  #desired(modelId: string): DesiredModel {
+    return present(this.#input.desired.get(modelId), "the block of", modelId);
   }
 
   #formerProtection({ model, resident }: JudgedCopy): string | undefined {
@@ -137,7 +151,7 @@ class FleetDiff {
     return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
   }
 
-  #unload(copy: JudgedCopy, { stillWanted, reason, detail }: Leaving): void {
+  #unload(copy: JudgedCopy, { stillWanted, reason, detail }: Departing): void {
     const role = stillWanted ? "hands_over" : "leaves_for_good";
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
@@ -147,20 +161,19 @@ class FleetDiff {
       priority: model?.priority ?? 0,
       frees: this.#sharesOf(copy),
       takes: new Map(),
-      turn: 0,
+      rank: 0,
       sizeKnown: true,
       use: useOf(requests),
       lastUsedMs: resident.last_used_ms ?? 0,
       change: {
         ...identify({ role, modelId: resident.id, neuron: neuron.name }),
-        actions: ["unload"],
-        action_reason: reason,
+        reason,
         detail: formerly === undefined ? detail : `${detail}, and ${formerly}`,
-        protected: formerly !== undefined || model?.block.protect === true,
+        isProtected: formerly !== undefined || model?.block.protect === true,
         ...perDevice(this.#sharesOf(copy)),
-        vram_before_mb: resident.vram_used_mb,
-        vram_after_mb: 0,
-        vram_source: resident.vram_measured ? "measured" : "declared",
+        beforeMib: resident.vram_used_mb,
+        afterMib: 0,
+        sizeSource: resident.vram_measured ? "measured" : "declared",
         duration: predictUnload(busyRequests(requests)),
         spec: null,
       },
@@ -168,8 +181,7 @@ class FleetDiff {
   }
 
   #load(arrival: Arrival, movedFrom: readonly string[]): void {
-    const model = this.#input.desired.get(arrival.modelId);
-    if (model === undefined) return;
+    const model = this.#desired(arrival.modelId);
     const here = this.#input.copies.find(
       (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
     );
@@ -180,7 +192,7 @@ class FleetDiff {
     const elsewhere = movedFrom.filter((neuron) => neuron !== arrival.neuron);
     const detail = loadDetail(model, reason, { movedFrom: elsewhere, ...this.#knownCopies(model) });
     const place = { model, neuron: arrival.neuron, shares: arrival.shares, history: this.#history };
-    this.#drafts.push({ ...loadDraft(place, { role, reason, detail }), turn: this.#turns.get(arrival) ?? 0 });
+    this.#drafts.push({ ...loadDraft(place, { role, reason, detail }), rank: this.#rankOf(arrival) });
   }
 
   /** Copies that are seen, and silent neurons on which there may be more. */
@@ -210,21 +222,20 @@ class FleetDiff {
     this.#drafts.push({
       ...load,
       frees: this.#sharesOf(copy),
-      turn: this.#turns.get(arrival) ?? 0,
+      rank: this.#rankOf(arrival),
       use: useOf(requests),
       lastUsedMs: copy.resident.last_used_ms ?? 0,
       change: {
         ...load.change,
-        actions: ["unload", "load"],
-        protected: model.block.protect,
-        vram_before_mb: copy.resident.vram_used_mb,
+        isProtected: model.block.protect,
+        beforeMib: copy.resident.vram_used_mb,
         duration: { secs: secs === null ? null : secs + unloadSecs, source, confidence },
       },
     });
   }
 }
 
-interface LoadPlace {
+export interface LoadPlace {
   readonly model: DesiredModel;
   readonly neuron: string;
   readonly shares: Shares;
@@ -234,48 +245,41 @@ interface LoadPlace {
 /** A row that loads the model as declared. */
 export function loadDraft(
   { model, neuron, shares, history }: LoadPlace,
-  why: { readonly role: Role; readonly reason: PlanReason; readonly detail: string },
+  why: { readonly role: Role; readonly reason: ChangeReason; readonly detail: string },
 ): Draft {
   const placed = perDevice(shares);
-  const vramMb = model.need.footprintMb;
+  const { mib, source } = model.need;
   return {
     role: why.role,
     priority: model.priority,
     frees: new Map(),
     takes: shares,
-    turn: 0,
-    sizeKnown: vramMb !== undefined,
+    rank: 0,
+    sizeKnown: mib !== undefined,
     use: 0,
     lastUsedMs: 0,
     change: {
       ...identify({ role: why.role, modelId: model.block.id, neuron }),
-      actions: ["load"],
-      action_reason: why.reason,
+      reason: why.reason,
       detail: why.detail,
-      protected: false,
+      isProtected: false,
       ...placed,
-      vram_before_mb: 0,
-      vram_after_mb: sharesTotal(shares),
-      vram_source: footprintSource(model.footprint.source),
-      duration: predictLoad({ modelId: model.block.id, specHash: model.specHash, neuron, vramMb }, history),
-      spec: { ...model.spec, devices: placed.devices, ...measuredSize(model) },
+      beforeMib: 0,
+      afterMib: sharesTotal(shares),
+      sizeSource: source,
+      duration: predictLoad({ modelId: model.block.id, specHash: model.specHash, neuron, mib }, history),
+      spec: { ...model.spec, devices: [...placed.devices], ...measuredSize(model) },
     },
   };
 }
 
 /** The neuron reserves what it is told; what was measured counts here, and so it must count there. */
-const measuredSize = ({
-  footprint,
-  need: { footprintMb = 0 },
-}: DesiredModel): { readonly vram_mb?: number } =>
-  footprint.source === "measured" && footprintMb > 0 ? { vram_mb: footprintMb } : {};
+const measuredSize = ({ need: { mib, source } }: DesiredModel): { readonly vram_mb?: number } =>
+  source === "measured" && mib !== undefined && mib > 0 ? { vram_mb: mib } : {};
 
-const footprintSource = (source: FootprintSource | "similar"): FootprintSource =>
-  source === "similar" ? "estimated" : source;
-
-function perDevice(shares: Shares): Pick<DraftChange, "devices" | "device_vram_mb"> {
-  const devices = [...shares.keys()].toSorted((left, right) => left - right);
-  return { devices, device_vram_mb: devices.map((index) => shares.get(index) ?? 0) };
+function perDevice(shares: Shares): Pick<Change, "devices" | "deviceMib"> {
+  const ascending = [...shares].toSorted(([left], [right]) => left - right);
+  return { devices: ascending.map(([index]) => index), deviceMib: ascending.map(([, mib]) => mib) };
 }
 
 interface LoadFacts {
@@ -284,7 +288,7 @@ interface LoadFacts {
   readonly silent: readonly string[];
 }
 
-function loadDetail(model: DesiredModel, reason: PlanReason, facts: LoadFacts): string {
+function loadDetail(model: DesiredModel, reason: ChangeReason, facts: LoadFacts): string {
   return (
     (reason === "moved"
       ? movedText(facts.movedFrom)
@@ -315,7 +319,7 @@ function missingText(replicas: number, { loaded, silent }: LoadFacts): string {
 }
 
 const sizeRemark = (model: DesiredModel): string =>
-  model.footprint.source === "unknown" ? "; its size is known after the first load (no vram_mb)" : "";
+  model.need.source === "unknown" ? "; its size is known after the first load (no vram_mb)" : "";
 
 function sameDevices(shares: Shares, devices: readonly number[]): boolean {
   return shares.size === devices.length && devices.every((index) => shares.has(index));

@@ -2,7 +2,7 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import { eligibleDevices } from "../observe/device-memory.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
-import { loadDraft } from "./diff.ts";
+import { loadDraft, type LoadPlace } from "./diff.ts";
 import { identify, type Draft, type ParkingOption } from "../schedule/draft.ts";
 import { loadHistory, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
 
@@ -19,7 +19,7 @@ export function parkingOptions(
   },
 ): ReadonlyMap<string, ParkingOption> {
   const moving = new Set(
-    drafts.filter(({ change }) => change.kind === "unload").map(({ change }) => change.model_id),
+    drafts.filter(({ change }) => change.kind === "unload").map(({ change }) => change.modelId),
   );
   const history = loadHistory(context.observed);
   const options = new Map<string, ParkingOption>();
@@ -39,8 +39,8 @@ function parkingOption(
     history,
   }: { readonly fleet: Fleet; readonly observed: ObservedFleet; readonly history: LoadHistory },
 ): ParkingOption | undefined {
-  const { footprintMb, minDevices } = model.need;
-  if (footprintMb === undefined || minDevices !== 1 || model.block.replicas === 0) return undefined;
+  const { mib } = model.need;
+  if (mib === undefined || model.floor.minDevices !== 1 || model.block.replicas === 0) return undefined;
   const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
   const { pinned_on: pins, harness } = model.block;
   const places = reachableNeurons(observed)
@@ -53,12 +53,11 @@ function parkingOption(
     )
     .map((neuron) => ({
       neuron: neuron.name,
-      devices: eligibleDevices(neuron, model.need).map((device) => device.index),
+      devices: eligibleDevices(neuron, model.floor).map((device) => device.index),
     }));
   const draftsOn = ({ neuron, device }: { readonly neuron: string; readonly device: number }) =>
-    parkedDrafts(model, { neuron, device, history });
-  const { duration } = loadDraft({ model, neuron: "", shares: new Map(), history }, PARKED).change;
-  return { footprintMb, duration, places, draftsOn };
+    parkedDrafts({ model, neuron, shares: new Map([[device, mib]]), history });
+  return { mib, places, draftsOn };
 }
 
 const PARKED = {
@@ -67,27 +66,22 @@ const PARKED = {
   detail: "serves from here until its own place is free, so that nothing is down meanwhile",
 } as const;
 
-function parkedDrafts(
-  model: DesiredModel,
-  at: { readonly neuron: string; readonly device: number; readonly history: LoadHistory },
-): { readonly load: Draft; readonly unload: Draft } {
-  const shares = new Map([[at.device, model.need.footprintMb ?? 0]]);
-  const load = loadDraft({ model, neuron: at.neuron, shares, history: at.history }, PARKED);
+function parkedDrafts(at: LoadPlace): { readonly load: Draft; readonly unload: Draft } {
+  const load = loadDraft(at, PARKED);
   const unload: Draft = {
     ...load,
     role: "ends_parking",
-    frees: shares,
+    frees: at.shares,
     takes: new Map(),
     change: {
       ...load.change,
-      ...identify({ role: "ends_parking", modelId: model.block.id, neuron: at.neuron }),
-      actions: ["unload"],
-      action_reason: "parking_ended",
+      ...identify({ role: "ends_parking", modelId: load.change.modelId, neuron: at.neuron }),
+      reason: "parking_ended",
       detail: "it serves from its own place again",
       // A copy that this plan put here needs nobody's consent to leave.
-      protected: false,
-      vram_before_mb: load.change.vram_after_mb,
-      vram_after_mb: 0,
+      isProtected: false,
+      beforeMib: load.change.afterMib,
+      afterMib: 0,
       duration: predictUnload(0),
       spec: null,
     },

@@ -4,7 +4,7 @@ import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
 import type { ModelFact } from "../../protocol/neuron-api.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
 import type { ObservedFleet } from "../observe/observed-fleet.ts";
-import { unplacedRow } from "../place/explain/refusals.ts";
+import { copiesShort } from "../place/explain/refusals.ts";
 import type { Placement, Remedy, UnplacedExplanation } from "../place/board/placement.ts";
 import { planRounds } from "./rounds.ts";
 
@@ -18,7 +18,7 @@ import { planRounds } from "./rounds.ts";
 const WORK_PER_PLAN = 15_000;
 
 /** As far as a trial says. */
-type Outcome = Pick<Placement, "unplaced" | "assignments">;
+type Outcome = Pick<Placement, "explanations" | "assignments">;
 
 export class RemedyTrials {
   readonly #fleet: Fleet;
@@ -35,11 +35,10 @@ export class RemedyTrials {
 
   /** The same placement, with those remedies only that were seen to help or could not be tried. */
   proven<Found extends Placement>(placement: Found): Found {
-    const explanations = this.explained(placement.explanations, placement);
-    return { ...placement, explanations, unplaced: explanations.map(unplacedRow) };
+    return { ...placement, explanations: this.explained(placement.explanations, placement) };
   }
 
-  /** The first remedy of each model has its turn before the second of any. */
+  /** The first remedy of each model is tried before the second of any. */
   explained(explanations: readonly UnplacedExplanation[], before: Outcome): UnplacedExplanation[] {
     const results = new Map<Remedy, Remedy | undefined>();
     const longest = Math.max(0, ...explanations.map(({ remedies }) => remedies.length));
@@ -66,9 +65,9 @@ export class RemedyTrials {
     const had = placesOf(before, modelId);
     const gained = placesOf(after, modelId).filter((neuron) => !had.includes(neuron));
     const isThere = remedy.neuron === null || gained.length === 0 || gained.includes(remedy.neuron);
-    const losers = after.unplaced
-      .filter((row) => row.model_id !== modelId && row.missing_replicas > missingOf(before, row.model_id))
-      .map((row) => row.model_id);
+    const losers = after.explanations
+      .filter((row) => row.modelId !== modelId && copiesShort(row) > missingOf(before, row.modelId))
+      .map((row) => row.modelId);
     return {
       ...remedy,
       tried: true,
@@ -78,8 +77,10 @@ export class RemedyTrials {
   }
 }
 
-const missingOf = ({ unplaced }: Outcome, modelId: string): number =>
-  unplaced.find((row) => row.model_id === modelId)?.missing_replicas ?? 0;
+function missingOf({ explanations }: Outcome, modelId: string): number {
+  const unplaced = explanations.find((row) => row.modelId === modelId);
+  return unplaced === undefined ? 0 : copiesShort(unplaced);
+}
 
 const placesOf = ({ assignments }: Outcome, modelId: string): string[] =>
   assignments.filter((copy) => copy.modelId === modelId).map(({ neuron }) => neuron);

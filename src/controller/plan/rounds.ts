@@ -1,10 +1,12 @@
+import { present } from "../../core/present.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
-import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
 import type { Assignment, Placement, PlacementOptions, WhyHere } from "../place/board/placement.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
-import { copyKey, diffPlacement } from "./diff.ts";
+import { diffPlacement } from "./diff.ts";
+import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
 import { judgeCopies, type JudgedCopy } from "../intent/present-copies.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
@@ -68,8 +70,8 @@ export function planRounds(
 
 function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {
   const { deferred } = transition;
-  const { unplaced, outdated, unknown } = placement;
-  const isOpen = unplaced.length + outdated.length + unknown.length + deferred.length > 0;
+  const { explanations, outdated, unknown } = placement;
+  const isOpen = explanations.length + outdated.length + unknown.length + deferred.length > 0;
   return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
 }
 
@@ -81,7 +83,7 @@ const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): O
 
 /** Copies that are declared and will not be there as declared. */
 const openCopies = ({ placement, transition }: PlanRounds): number =>
-  placement.explanations.reduce((total, { missing, outdated }) => total + missing + outdated, 0) +
+  placement.explanations.reduce((total, unplaced) => total + copiesShort(unplaced), 0) +
   placement.unknown.reduce((total, { replicas }) => total + replicas, 0) +
   transition.deferred.length;
 
@@ -134,9 +136,9 @@ function following(
   const known = new Set(earlier.map(({ draft }) => draft.change.id));
   if (later.some(({ draft }) => known.has(draft.change.id))) return [];
   return later.map((step) => {
-    const { neuron, model_id } = step.draft.change;
+    const { neuron, modelId } = step.draft.change;
     const before = earlier
-      .filter(({ draft: { change } }) => change.neuron === neuron || change.model_id === model_id)
+      .filter(({ draft: { change } }) => change.neuron === neuron || change.modelId === modelId)
       .map(({ draft }) => draft.change.id);
     return { ...step, dependsOn: [...new Set([...before, ...step.dependsOn])].toSorted() };
   });
@@ -171,7 +173,11 @@ export function freeMemory(observed: ObservedFleet): FreeMemory {
     reachableNeurons(observed).map((neuron) => {
       const used = memoryInUse(neuron);
       const free = neuron.discovery.devices.map(
-        (device) => [device.index, device.vram_total_mb - (used.get(device.index) ?? 0)] as const,
+        (device) =>
+          [
+            device.index,
+            device.vram_total_mb - present(used.get(device.index), "the memory of device", device.index),
+          ] as const,
       );
       return [neuron.name, new Map(free)];
     }),

@@ -1,10 +1,26 @@
+import { present } from "../../core/present.ts";
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
-import type { PlanChange } from "../../protocol/plan-document.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
-import { liveRequests } from "../observe/live-use.ts";
+import { liveRequests, type LiveRequests } from "../observe/live-use.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
-import type { ScheduledStep } from "../schedule/draft.ts";
-import type { Forecast } from "../schedule/forecast.ts";
+import type { Change, ScheduledStep } from "../schedule/draft.ts";
+import type { Downtime, Forecast } from "../schedule/forecast.ts";
+
+/** A change with its place in the plan and what it costs. */
+export interface PlanRow extends Change {
+  /** Ids of rows that must have succeeded before this one starts. */
+  readonly dependsOn: readonly string[];
+  /** Rows of one wave have nothing to wait for among each other; 1 is the first. */
+  readonly wave: number;
+  /** Null when the model keeps serving all the while. */
+  readonly downtime: Downtime | null;
+  /** Fetched from elsewhere before the load; null when that is not known. */
+  readonly downloadBytes: number | null;
+  /** Of the copy that is taken down; null when none is, or when its neuron does not say. */
+  readonly requests: LiveRequests | null;
+  /** Whether the branch causes the change or the base would make it too; null when there is no base. */
+  readonly causedBy: "branch" | "pending" | null;
+}
 
 /** The steps of a transition as rows of the plan. */
 export function planRows(
@@ -14,33 +30,31 @@ export function planRows(
     readonly observed: ObservedFleet;
     readonly desired: ReadonlyMap<string, DesiredModel>;
   },
-): PlanChange[] {
+): PlanRow[] {
   const neurons = new Map(reachableNeurons(context.observed).map((neuron) => [neuron.name, neuron]));
   return steps.map(({ draft, dependsOn, interruption }) => {
     const { change, role } = draft;
     const downtime = context.forecast.downtimes.get(change.id) ?? null;
     // A downtime says so itself.
     const interrupted = downtime === null && interruption !== undefined ? `; ${interruption}` : "";
-    const neuron = neurons.get(change.neuron);
+    const neuron = present(neurons.get(change.neuron), "the neuron", change.neuron);
     // A copy that this plan parks does not exist yet, so nobody uses it.
     const takesDown = change.kind !== "load" && role !== "ends_parking";
-    const requests =
-      takesDown && neuron !== undefined ? liveRequests(context.observed, neuron, change.model_id) : null;
     return {
       ...change,
       detail: change.detail + interrupted,
-      depends_on: [...dependsOn],
-      wave: context.forecast.waves.get(change.id) ?? 1,
+      dependsOn,
+      wave: present(context.forecast.waves.get(change.id), "the wave of", change.id),
       downtime,
-      download_bytes: downloadBytes(change.kind, context.desired.get(change.model_id)?.block),
-      requests,
-      caused_by: null,
+      downloadBytes: downloadBytes(change.kind, context.desired.get(change.modelId)?.block),
+      requests: takesDown ? liveRequests(context.observed, neuron, change.modelId) : null,
+      causedBy: null,
     };
   });
 }
 
 /** Neurons load files that they have; how much a remote source weighs is known to nobody yet. */
-function downloadBytes(kind: PlanChange["kind"], block: ModelBlock | undefined): number | null {
+function downloadBytes(kind: Change["kind"], block: ModelBlock | undefined): number | null {
   if (kind === "unload") return 0;
   const source = block?.source;
   return source !== undefined && /^(?:hf|https?):/.test(source) ? null : 0;

@@ -1,8 +1,9 @@
-import type { PlanChange } from "../../protocol/plan-document.ts";
+import { present } from "../../core/present.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
 import type { ModelSpec, ResidentModel } from "../../protocol/neuron-api.ts";
 import { foreignMemory, residentShares, type Shares } from "../observe/device-memory.ts";
-import type { ObservedFleet, ReachableNeuron } from "../observe/observed-fleet.ts";
+import { copyKey, type ObservedFleet, type ReachableNeuron } from "../observe/observed-fleet.ts";
+import type { Change } from "../schedule/draft.ts";
 
 /*
  * A model of the fleet that changes are carried out on, on paper. Memory of a neuron depends on the order of that
@@ -19,11 +20,11 @@ export interface MemoryStep {
 }
 
 export interface DeviceMemory {
-  readonly totalMb: number;
+  readonly totalMib: number;
   /** In use when nothing has happened yet, models and other processes together. */
-  readonly beforeMb: number;
-  readonly peakMb: number;
-  readonly afterMb: number;
+  readonly beforeMib: number;
+  readonly peakMib: number;
+  readonly afterMib: number;
 }
 
 /** A step that would take more than the device has. */
@@ -31,8 +32,8 @@ export interface Overrun {
   readonly step: string;
   readonly neuron: string;
   readonly device: number;
-  readonly usedMb: number;
-  readonly totalMb: number;
+  readonly usedMib: number;
+  readonly totalMib: number;
 }
 
 export interface Simulation {
@@ -60,47 +61,39 @@ export function simulateSteps(observed: ObservedFleet, steps: readonly MemorySte
     devices.set(
       neuron.name,
       new Map(
-        neuron.discovery.devices.map(({ index, vram_total_mb: totalMb }) => {
-          const beforeMb = used.get(index) ?? 0;
-          return [index, { totalMb, beforeMb, peakMb: beforeMb, afterMb: beforeMb }];
+        neuron.discovery.devices.map(({ index, vram_total_mb: totalMib }) => {
+          const beforeMib = present(used.get(index), "the memory of device", index);
+          return [index, { totalMib, beforeMib, peakMib: beforeMib, afterMib: beforeMib }];
         }),
       ),
     );
   }
   const overruns = steps.flatMap((step) => {
-    const memory = devices.get(step.neuron) ?? new Map<number, DeviceMemory>();
+    const memory = present(devices.get(step.neuron), "the memory of neuron", step.neuron);
     const touched = new Set([...step.frees.keys(), ...step.takes.keys()]);
     return [...touched].flatMap((index) => carryOut(step, index, memory));
   });
   return { devices, overruns };
 }
 
-const NO_DEVICE: DeviceMemory = { totalMb: 0, beforeMb: 0, peakMb: 0, afterMb: 0 };
+const NO_DEVICE: DeviceMemory = { totalMib: 0, beforeMib: 0, peakMib: 0, afterMib: 0 };
 
 function carryOut(step: MemoryStep, index: number, memory: Map<number, DeviceMemory>): Overrun[] {
   const device = memory.get(index) ?? NO_DEVICE;
-  const { totalMb } = device;
-  const takesMb = step.takes.get(index) ?? 0;
-  const usedMb = Math.max(0, device.afterMb - (step.frees.get(index) ?? 0)) + takesMb;
+  const { totalMib } = device;
+  const takesMib = step.takes.get(index) ?? 0;
+  const usedMib = Math.max(0, device.afterMib - (step.frees.get(index) ?? 0)) + takesMib;
   if (device !== NO_DEVICE) {
-    memory.set(index, { ...device, afterMb: usedMb, peakMb: Math.max(device.peakMb, usedMb) });
+    memory.set(index, { ...device, afterMib: usedMib, peakMib: Math.max(device.peakMib, usedMib) });
   }
-  const isOver = device === NO_DEVICE || (takesMb > 0 && usedMb > totalMb);
-  return isOver ? [{ step: step.id, neuron: step.neuron, device: index, usedMb, totalMb }] : [];
+  const isOver = device === NO_DEVICE || (takesMib > 0 && usedMib > totalMib);
+  return isOver ? [{ step: step.id, neuron: step.neuron, device: index, usedMib, totalMib }] : [];
 }
 
 /** What a change is, as far as the state of the fleet depends on it. */
 export type FleetChange = Pick<
-  PlanChange,
-  | "id"
-  | "model_id"
-  | "neuron"
-  | "kind"
-  | "devices"
-  | "device_vram_mb"
-  | "vram_after_mb"
-  | "vram_source"
-  | "spec"
+  Change,
+  "id" | "modelId" | "neuron" | "kind" | "devices" | "deviceMib" | "afterMib" | "sizeSource" | "spec"
 >;
 
 /** The memory a row frees and takes, read from the row and from what is loaded there. */
@@ -108,19 +101,23 @@ export function memoryStepsOf(observed: ObservedFleet, changes: readonly FleetCh
   const held = new Map<string, Shares>();
   for (const neuron of observed.neurons) {
     if (!neuron.reachable) continue;
-    for (const [modelId, shares] of residentShares(neuron)) held.set(`${modelId}@${neuron.name}`, shares);
+    for (const [modelId, shares] of residentShares(neuron)) held.set(copyKey(modelId, neuron.name), shares);
   }
   return changes.map((change) => {
-    const key = `${change.model_id}@${change.neuron}`;
-    const frees = change.kind === "load" ? new Map<number, number>() : (held.get(key) ?? new Map());
-    const takes = change.kind === "unload" ? new Map<number, number>() : sharesOf(change);
+    const key = copyKey(change.modelId, change.neuron);
+    const frees = change.kind === "load" ? NOTHING : present(held.get(key), "the copy", key);
+    const takes = change.kind === "unload" ? NOTHING : sharesOf(change);
     held.set(key, takes);
     return { id: change.id, neuron: change.neuron, frees, takes };
   });
 }
 
-const sharesOf = (change: FleetChange): Shares =>
-  new Map(change.devices.map((index, position) => [index, change.device_vram_mb[position] ?? 0]));
+const NOTHING: Shares = new Map();
+
+const sharesOf = ({ devices, deviceMib }: FleetChange): Shares =>
+  new Map(
+    devices.map((index, position) => [index, present(deviceMib[position], "the memory on device", index)]),
+  );
 
 /** The fleet once every change is carried out, if each model takes what the plan says. */
 export function fleetAfter(observed: ObservedFleet, changes: readonly FleetChange[]): ObservedFleet {
@@ -132,9 +129,9 @@ export function fleetAfter(observed: ObservedFleet, changes: readonly FleetChang
     const models = mine.reduce<readonly ResidentModel[]>(residentsAfter, withShares(neuron, staying));
     const readings = neuron.health.devices.map((reading) => {
       const memory = devices.get(neuron.name)?.get(reading.index);
-      const usedMb = memory?.afterMb ?? reading.vram_used_mb;
-      const freeMb = Math.max(0, (memory?.totalMb ?? usedMb) - usedMb);
-      return { ...reading, vram_used_mb: usedMb, vram_free_mb: freeMb };
+      const usedMib = memory?.afterMib ?? reading.vram_used_mb;
+      const freeMib = Math.max(0, (memory?.totalMib ?? usedMib) - usedMib);
+      return { ...reading, vram_used_mb: usedMib, vram_free_mb: freeMib };
     });
     const generation = neuron.generation + mine.length;
     return { ...neuron, models, generation, health: { ...neuron.health, devices: readings } };
@@ -147,25 +144,27 @@ function withShares(neuron: ReachableNeuron, models: readonly ResidentModel[]): 
   const shares = residentShares(neuron);
   return models.map((model) => ({
     ...model,
-    device_vram_mb: model.devices.map((index) => shares.get(model.id)?.get(index) ?? 0),
+    device_vram_mb: model.devices.map((index) =>
+      present(shares.get(model.id)?.get(index), "the memory on device", index),
+    ),
   }));
 }
 
 function residentsAfter(models: readonly ResidentModel[], change: FleetChange): readonly ResidentModel[] {
-  const others = models.filter((model) => model.id !== change.model_id);
+  const others = models.filter((model) => model.id !== change.modelId);
   if (change.kind === "unload" || change.spec === null) return others;
   return [...others, loadedModel(change, change.spec)];
 }
 
 const loadedModel = (change: FleetChange, spec: ModelSpec): ResidentModel => ({
-  id: change.model_id,
+  id: change.modelId,
   harness: spec.harness,
   status: "loaded",
   spec_hash: specHash(spec),
-  devices: change.devices,
-  vram_used_mb: change.vram_after_mb,
-  vram_measured: change.vram_source !== "unknown",
-  device_vram_mb: change.device_vram_mb,
+  devices: [...change.devices],
+  vram_used_mb: change.afterMib,
+  vram_measured: change.sizeSource !== "unknown",
+  device_vram_mb: [...change.deviceMib],
   capabilities: [],
   limit: null,
   parallel: spec.parallel,

@@ -1,9 +1,25 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import type { Survival } from "../../protocol/plan-outlook.ts";
 import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
+
+export interface Survival {
+  /** Null: not computed, see `remark`. */
+  readonly neurons: readonly Death[] | null;
+  readonly remark: string | null;
+}
+
+/** What the death of one neuron would cost. */
+interface Death {
+  readonly neuron: string;
+  /** Declared models of which no copy is left and none can be placed. */
+  readonly lost: readonly string[];
+  /** Declared models that keep fewer copies than declared. */
+  readonly reduced: readonly string[];
+  /** Models that are down until they are loaded again elsewhere. */
+  readonly reloaded: readonly string[];
+}
 
 /** Neurons times declared copies up to which every neuron's death is played through. */
 const LARGEST_GAME = 20_000;
@@ -33,7 +49,7 @@ interface Game {
   readonly whole: ReadonlyMap<string, PlacedCopies>;
 }
 
-function deathOf(name: string, game: Game): NonNullable<Survival["neurons"]>[number] {
+function deathOf(name: string, game: Game): Death {
   const fleet = { ...game.fleet, neurons: game.fleet.neurons.filter((block) => block.name !== name) };
   const rest = { ...game.after, neurons: game.after.neurons.filter((neuron) => neuron.name !== name) };
   const placed = copiesPlaced(fleet, rest, game.desired);
@@ -68,7 +84,7 @@ function copiesPlaced(
   const copies = judgeCopies(fleet, observed, desired);
   const placement = placeWithoutDoubt({ fleet, observed, desired, copies, options: { explain: false } });
   const known = Map.groupBy(placement.assignments, ({ modelId }) => modelId);
-  const unknown = new Map(placement.unknown.map(({ model_id, replicas }) => [model_id, replicas]));
+  const unknown = new Map(placement.unknown.map(({ modelId, replicas }) => [modelId, replicas]));
   return new Map(
     fleet.models.map(({ id }) => [id, { known: known.get(id)?.length ?? 0, unknown: unknown.get(id) ?? 0 }]),
   );

@@ -1,3 +1,4 @@
+import { present } from "../../core/present.ts";
 import {
   isUnload,
   sameModel,
@@ -22,7 +23,7 @@ export function confineToTargets(
   if (targets.length === 0) return { steps, deferred, outside: 0 };
   const inside = neededBy(steps, targets);
   const split = splitAnew(inside, free);
-  const own = deferred.filter(({ draft }) => targets.includes(draft.change.model_id));
+  const own = deferred.filter(({ draft }) => targets.includes(draft.change.modelId));
   return {
     steps: split.steps,
     deferred: [...own, ...split.deferred],
@@ -33,16 +34,14 @@ export function confineToTargets(
 function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): ScheduledStep[] {
   const byId = new Map(steps.map((step) => [step.draft.change.id, step]));
   const kept = new Set<string>();
-  const open: ScheduledStep[] = steps.filter(({ draft }) => targets.includes(draft.change.model_id));
+  const open: ScheduledStep[] = steps.filter(({ draft }) => targets.includes(draft.change.modelId));
   const places = new Map(steps.map((step, place) => [step, place]));
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     if (kept.has(step.draft.change.id)) continue;
     kept.add(step.draft.change.id);
-    open.push(...steps.slice((places.get(step) ?? 0) + 1).filter((later) => bringsBack(step, later)));
-    for (const id of step.dependsOn) {
-      const needed = byId.get(id);
-      if (needed !== undefined) open.push(needed);
-    }
+    const place = present(places.get(step), "the place of", step.draft.change.id);
+    open.push(...steps.slice(place + 1).filter((later) => bringsBack(step, later)));
+    open.push(...step.dependsOn.map((id) => present(byId.get(id), "the step", id)));
   }
   return steps.filter(({ draft }) => kept.has(draft.change.id));
 }
@@ -67,7 +66,7 @@ function splitAnew(steps: readonly ScheduledStep[], free: FreeMemory): Transitio
   const deferred: DeferredDraft[] = [];
   const missing = new Set<string>();
   for (const step of steps) {
-    const draft = memory.settled(step.draft);
+    const draft = memory.splitNow(step.draft);
     const lacksRoom = !isUnload(draft) && memory.lacking(draft).length > 0;
     if (lacksRoom || step.dependsOn.some((id) => missing.has(id))) {
       missing.add(draft.change.id);

@@ -1,29 +1,37 @@
-import type { PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
+import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import type { Change } from "../schedule/draft.ts";
+
+/** What a plan takes away of what is loaded, beside the limit of the fleet files. */
+export interface UnloadGuard {
+  readonly copiesLoaded: number;
+  readonly copiesLost: number;
+  /** Rounded up. */
+  readonly percent: number;
+  readonly limitPercent: number;
+  readonly exceeded: boolean;
+}
 
 /** How much of what is loaded a plan takes away without putting it back elsewhere. */
 export function unloadGuard(
-  neurons: readonly PlanNeuron[],
-  changes: readonly PlanChange[],
+  observed: ObservedFleet,
+  changes: readonly Change[],
   limitPercent: number,
-): PlanDocument["unload_guard"] {
-  const present = neurons.flatMap(({ models }) => models.filter(({ status }) => status !== "unloading"));
-  const balance = Map.groupBy(changes, ({ model_id: modelId }) => modelId);
-  const lost = [...new Set(present.map(({ model_id: modelId }) => modelId))].reduce(
-    (total, modelId) => total + lostBy(balance.get(modelId) ?? []),
+): UnloadGuard {
+  const loaded = reachableNeurons(observed).flatMap(({ models }) =>
+    models.filter(({ status }) => status !== "unloading"),
+  );
+  const byModel = Map.groupBy(changes, ({ modelId }) => modelId);
+  const copiesLost = [...new Set(loaded.map(({ id }) => id))].reduce(
+    (total, modelId) => total + lostBy(byModel.get(modelId) ?? []),
     0,
   );
-  const percent = present.length === 0 ? 0 : Math.ceil((100 * lost) / present.length);
-  const facts = { copies_lost: lost, percent };
-  return {
-    copies_loaded: present.length,
-    ...facts,
-    limit_percent: limitPercent,
-    exceeded: exceedsLimit(facts, limitPercent),
-  };
+  const percent = loaded.length === 0 ? 0 : Math.ceil((100 * copiesLost) / loaded.length);
+  const exceeded = exceedsLimit({ copiesLost, percent }, limitPercent);
+  return { copiesLoaded: loaded.length, copiesLost, percent, limitPercent, exceeded };
 }
 
 /** Copies fewer in the end than there were; a replacement comes back. */
-const lostBy = (changes: readonly PlanChange[]): number =>
+const lostBy = (changes: readonly Change[]): number =>
   Math.max(
     0,
     changes.reduce((lost, { kind }) => lost + Number(kind === "unload") - Number(kind === "load"), 0),
@@ -31,6 +39,6 @@ const lostBy = (changes: readonly PlanChange[]): number =>
 
 /** One copy alone is no mass, unless nothing at all may be lost. */
 export const exceedsLimit = (
-  { copies_lost: lost, percent }: Pick<PlanDocument["unload_guard"], "copies_lost" | "percent">,
+  { copiesLost, percent }: Pick<UnloadGuard, "copiesLost" | "percent">,
   limitPercent: number,
-): boolean => percent > limitPercent && (lost > 1 || limitPercent === 0);
+): boolean => percent > limitPercent && (copiesLost > 1 || limitPercent === 0);

@@ -2,15 +2,18 @@ import { by } from "../../core/order.ts";
 import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
-import type { PlanDocument } from "../../protocol/plan-document.ts";
 import type { WhyNeuron, WhyReport } from "../../protocol/why-report.ts";
 import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
 import { reachableNeurons } from "../observe/observed-fleet.ts";
 import { standingChecks } from "../place/board/standing-checks.ts";
-import { adviceText, summaryOf } from "../place/explain/refusals.ts";
+import { adviceText, copiesShort, summaryOf } from "../place/explain/refusals.ts";
+import { ruleText } from "../place/explain/words.ts";
 import type { Placement, UnplacedExplanation } from "../place/board/placement.ts";
-import { planFleet, type PlanInput } from "./plan-fleet.ts";
+import { drawPlan } from "./draw-plan.ts";
+import { encodeAssignment } from "./encode-placement.ts";
+import type { FleetPlan } from "./fleet-plan.ts";
+import type { PlanInput } from "./plan-input.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
 
@@ -33,7 +36,7 @@ export function whyModel(input: PlanInput, question: WhyQuestion): WhyReport {
   const { fleet, observed } = input;
   const { modelId } = question;
   checkNames(input, question);
-  const plan = planFleet(input);
+  const plan = drawPlan(input);
   const model = desiredModels(fleet, observed).get(modelId);
   const asked = fleet.neurons
     .filter(({ name }) => question.neuron === undefined || name === question.neuron)
@@ -41,25 +44,24 @@ export function whyModel(input: PlanInput, question: WhyQuestion): WhyReport {
   const mayPlay = asked.length <= MOST_GAMES;
   const games =
     model === undefined ? [] : asked.map((block) => askNeuron({ input, plan, model, block, mayPlay }));
-  const unplaced = plan.unplaced.find((copy) => copy.model_id === modelId);
-  const copies = plan.assignments.filter((assignment) => assignment.model_id === modelId);
-  const silent = plan.unknown.find((copy) => copy.model_id === modelId)?.neurons ?? [];
-  const facts = { copies: copies.length, missing: unplaced?.missing_replicas ?? 0, model, unplaced };
+  const unplaced = plan.unplaced.find((copy) => copy.modelId === modelId);
+  const copies = plan.assignments.filter((assignment) => assignment.modelId === modelId);
+  const silent = plan.unknown.find((copy) => copy.modelId === modelId)?.neurons ?? [];
+  const missing = unplaced === undefined ? 0 : copiesShort(unplaced);
+  const facts = { copies: copies.length, missing, model, unplaced };
   return {
     model_id: modelId,
     declared: model === undefined ? null : declaredFacts(model),
     summary: summary(facts, silent),
-    copies,
+    copies: copies.map(encodeAssignment),
     others: otherCopies(
       plan,
       modelId,
       copies.map(({ neuron }) => neuron),
     ),
-    missing: facts.missing,
+    missing,
     unknown_on: silent,
-    changes: plan.changes
-      .filter((change) => change.model_id === modelId)
-      .map(({ id, detail }) => ({ id, detail })),
+    changes: plan.rows.filter((row) => row.modelId === modelId).map(({ id, detail }) => ({ id, detail })),
     neurons: games.map(({ answer }) => answer),
     remedies: remediesOf(unplaced, question.neuron === undefined ? [] : games),
   };
@@ -67,10 +69,10 @@ export function whyModel(input: PlanInput, question: WhyQuestion): WhyReport {
 
 /** Those of the missing copy; for a copy that is placed, those that would let it onto the neuron in question. */
 function remediesOf(
-  unplaced: PlanDocument["unplaced"][number] | undefined,
+  unplaced: UnplacedExplanation | undefined,
   games: readonly { readonly remedies: readonly string[] }[],
 ): string[] {
-  const remedies = unplaced?.remedies.map(({ text }) => text) ?? [];
+  const remedies = unplaced?.remedies.map((remedy) => adviceText(remedy, unplaced)) ?? [];
   return remedies.length > 0 ? remedies : games.flatMap((game) => game.remedies);
 }
 
@@ -96,15 +98,15 @@ const declaredFacts = ({
   block,
   priority,
   need,
-  known,
+  floor,
 }: DesiredModel): NonNullable<WhyReport["declared"]> => ({
   replicas: block.replicas,
   residency_priority: priority,
   pinned_on: block.pinned_on,
-  min_devices: need.minDevices,
-  min_device_vram_mb: need.minDeviceVramMb,
-  need_mb: known.mib ?? null,
-  need_source: known.source,
+  min_devices: floor.minDevices,
+  min_device_vram_mb: floor.minDeviceMib,
+  need_mb: need.mib ?? null,
+  need_source: need.source,
 });
 
 function summary(
@@ -112,7 +114,7 @@ function summary(
     readonly copies: number;
     readonly missing: number;
     readonly model: DesiredModel | undefined;
-    readonly unplaced: PlanDocument["unplaced"][number] | undefined;
+    readonly unplaced: UnplacedExplanation | undefined;
   },
   silent: readonly string[],
 ): string {
@@ -121,7 +123,7 @@ function summary(
   const { replicas } = model.block;
   if (replicas === 0) return "replicas = 0: it is loaded when a request asks for it, and leaves by policy";
   const parts = [placedText(copies, replicas)];
-  if (missing > 0 && unplaced !== undefined) parts.push(`${missing} missing: ${unplaced.summary}`);
+  if (missing > 0 && unplaced !== undefined) parts.push(`${missing} missing: ${summaryOf(unplaced)}`);
   const unknown = replicas - copies - missing;
   if (silent.length > 0 && unknown > 0)
     parts.push(
@@ -139,22 +141,23 @@ function placedText(copies: number, replicas: number): string {
 }
 
 /** Copies that are loaded and have no place in the plan: they leave, or belong to somebody else. */
-function otherCopies(plan: PlanDocument, modelId: string, placed: readonly string[]): WhyReport["others"] {
-  return plan.neurons
+function otherCopies(plan: FleetPlan, modelId: string, placed: readonly string[]): WhyReport["others"] {
+  return reachableNeurons(plan.observed)
     .filter((neuron) => !placed.includes(neuron.name))
-    .filter((neuron) => neuron.models.some((model) => model.model_id === modelId))
+    .filter((neuron) => neuron.models.some((model) => model.id === modelId))
+    .toSorted(by(({ name }) => name))
     .map(({ name: neuron }) => {
-      const isHere = (row: { readonly model_id: string; readonly neuron: string }): boolean =>
-        row.model_id === modelId && row.neuron === neuron;
-      const leaves = plan.changes.find((change) => isHere(change) && change.kind === "unload");
-      const alone = plan.left_alone.find(isHere);
+      const isHere = (row: { readonly modelId: string; readonly neuron: string }): boolean =>
+        row.modelId === modelId && row.neuron === neuron;
+      const leaves = plan.rows.find((row) => isHere(row) && row.kind === "unload");
+      const alone = plan.leftAlone.find(isHere);
       return { neuron, detail: leaves?.detail ?? alone?.reason ?? "loaded on demand" };
     });
 }
 
 interface Game {
   readonly input: PlanInput;
-  readonly plan: PlanDocument;
+  readonly plan: FleetPlan;
   readonly model: DesiredModel;
   readonly block: NeuronBlock;
   /** False: only what can be told without placing anything. */
@@ -164,11 +167,12 @@ interface Game {
 function askNeuron(game: Game): { readonly answer: WhyNeuron; readonly remedies: readonly string[] } {
   const { input, plan, model, block } = game;
   const neuron = block.name;
-  const held = plan.assignments.find((copy) => copy.model_id === model.block.id && copy.neuron === neuron);
+  const held = plan.assignments.find((copy) => copy.modelId === model.block.id && copy.neuron === neuron);
   const seen = input.observed.neurons.find(({ name }) => name === neuron);
   const standing = standingChecks(model, block, seen).map((check) => ({ ...check }));
   const base = { neuron, checks: standing, displaces: [] };
-  if (held !== undefined) return { answer: { ...base, verdict: "holds", detail: held.reason }, remedies: [] };
+  if (held !== undefined)
+    return { answer: { ...base, verdict: "holds", detail: ruleText(held) }, remedies: [] };
   const failing = standing.filter(({ ok }) => !ok);
   const words = failing.map(({ detail }) => detail).join("; ");
   const isOnlyPin = failing.every(({ check }) => check === "pinned_on");

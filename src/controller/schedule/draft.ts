@@ -1,12 +1,58 @@
 import { compareText } from "../../core/order.ts";
-import type { PlanChange, PlanDuration } from "../../protocol/plan-document.ts";
-import type { Shares } from "../observe/device-memory.ts";
+import type { ModelSpec } from "../../protocol/neuron-api.ts";
+import type { Shares, SizeSource } from "../observe/device-memory.ts";
+import { copyKey } from "../observe/observed-fleet.ts";
+import type { Duration } from "./load-duration.ts";
 
-/** What a row of the plan says before it is known when it happens and what it costs. */
-export type DraftChange = Omit<
-  PlanChange,
-  "depends_on" | "wave" | "downtime" | "download_bytes" | "requests" | "caused_by"
->;
+/** Why a change is wanted, by name: for people. What follows from it is in the role. */
+export type ChangeReason =
+  /** A declared copy is missing. */
+  | "declared_not_loaded"
+  /** A copy that another neuron can no longer hold comes here. */
+  | "moved"
+  /** cortex loaded it, and no block declares it. */
+  | "loaded_not_declared"
+  /** More copies are loaded than declared. */
+  | "replicas_lowered"
+  /** Loaded with other settings than declared. */
+  | "spec_changed"
+  /** `pinned_on` no longer names the neuron. */
+  | "pin_changed"
+  /** The devices no longer meet min_devices or min_device_vram_mb. */
+  | "requirements_changed"
+  /** `drain = true`. */
+  | "neuron_drained"
+  /** Gives way to a model of the same or a higher class. */
+  | "makes_room"
+  /** A copy that serves only while its model moves: memory on both sides is full. */
+  | "parked"
+  /** The parked copy has done its work. */
+  | "parking_ended";
+
+/** What is done to one copy, before it is known when it happens and what it costs. */
+export interface Change {
+  /** Unique in a plan: `load Qwen/Qwen3-8B@beast`. */
+  readonly id: string;
+  readonly modelId: string;
+  readonly neuron: string;
+  /** A replacement is an unload, then a load. */
+  readonly kind: "load" | "unload" | "replace";
+  readonly reason: ChangeReason;
+  /** The reason in words. */
+  readonly detail: string;
+  /** The copy that is taken down has `protect = true`, or may have had it. */
+  readonly isProtected: boolean;
+  /** Ascending device indices; `deviceMib` in the same order: what is taken there (an unload: freed). */
+  readonly devices: readonly number[];
+  readonly deviceMib: readonly number[];
+  readonly beforeMib: number;
+  readonly afterMib: number;
+  /** Of the copy that is loaded, or of the one that leaves when nothing is loaded. */
+  readonly sizeSource: SizeSource;
+  readonly duration: Duration;
+  /** What to load; null for an unload. */
+  readonly spec: ModelSpec | null;
+}
 
 /**
  * What a change means for its model: who waits for whom, who comes back, what ends a parking. It is set where the
@@ -28,7 +74,7 @@ export type Role =
   /** Unloads the parked copy, once its model serves from its own place. */
   | "ends_parking";
 
-const KINDS: Readonly<Record<Role, DraftChange["kind"]>> = {
+const KINDS: Readonly<Record<Role, Change["kind"]>> = {
   adds: "load",
   comes_back: "load",
   renews: "replace",
@@ -38,17 +84,17 @@ const KINDS: Readonly<Record<Role, DraftChange["kind"]>> = {
   ends_parking: "unload",
 };
 
-/** A change that is wanted, with what decides about its turn. */
+/** A change that is wanted, with what decides when it can happen. */
 export interface Draft {
   readonly role: Role;
-  readonly change: DraftChange;
+  readonly change: Change;
   /** Residency class of the model. */
   readonly priority: number;
   /** MiB per device that the change frees, and that it takes. Over several devices: as placement thinks it will. */
   readonly frees: Shares;
   readonly takes: Shares;
   /** For what takes memory: the place in the order in which placement filled the devices. */
-  readonly turn: number;
+  readonly rank: number;
   /** False when what it takes is a guess: it then waits for everything that leaves its devices. */
   readonly sizeKnown: boolean;
   /** Requests that the copy works on, that wait for it, and that come in a minute. */
@@ -58,8 +104,7 @@ export interface Draft {
 
 /** Where a model could stand for a while: neurons and devices that its block allows, whatever is on them now. */
 export interface ParkingOption {
-  readonly footprintMb: number;
-  readonly duration: PlanDuration;
+  readonly mib: number;
   readonly places: readonly { readonly neuron: string; readonly devices: readonly number[] }[];
   /** The row of the parked copy, and of its end; filled in by whoever knows rows. */
   readonly draftsOn: (place: { readonly neuron: string; readonly device: number }) => {
@@ -99,8 +144,7 @@ export const isReplace = ({ change }: Draft): boolean => change.kind === "replac
 /** The engine spreads such a model in proportion to what is free when it is loaded. */
 export const isSpread = ({ takes, sizeKnown }: Draft): boolean => sizeKnown && takes.size > 1;
 
-export const sameModel = (left: Draft, right: Draft): boolean =>
-  left.change.model_id === right.change.model_id;
+export const sameModel = (left: Draft, right: Draft): boolean => left.change.modelId === right.change.modelId;
 
 export const sameNeuron = (left: Draft, right: Draft): boolean => left.change.neuron === right.change.neuron;
 
@@ -113,7 +157,8 @@ export const needsSuccessor = ({ role }: Draft): boolean => role === "hands_over
 /** What a change is called, and what it does, by its role. */
 export function identify(of: { readonly role: Role; readonly modelId: string; readonly neuron: string }) {
   const kind = KINDS[of.role];
-  return { id: `${kind} ${of.modelId}@${of.neuron}`, model_id: of.modelId, neuron: of.neuron, kind };
+  const { modelId, neuron } = of;
+  return { id: `${kind} ${copyKey(modelId, neuron)}`, modelId, neuron, kind };
 }
 
 /** A model cannot be loaded twice on a neuron: its new copy waits for the old one even if both would fit. */

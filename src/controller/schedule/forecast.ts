@@ -1,7 +1,6 @@
-import type { PlanDowntime } from "../../protocol/plan-document.ts";
-import type { PlanSchedule } from "../../protocol/plan-outlook.ts";
-import type { Draft, ScheduledStep } from "./draft.ts";
-import { isLoad, isReplace } from "./draft.ts";
+import { present } from "../../core/present.ts";
+import { isLoad, isReplace, type Draft, type ScheduledStep } from "./draft.ts";
+import type { Duration } from "./load-duration.ts";
 
 /*
  * When each step starts and ends, if every step takes as long as predicted. A neuron does one thing at a time (two
@@ -16,7 +15,7 @@ export interface Timeline {
 }
 
 export function earliestStart(timeline: Timeline, draft: Draft, dependsOn: readonly string[]): number {
-  const ends = dependsOn.map((id) => timeline.stepEnd.get(id) ?? 0);
+  const ends = dependsOn.map((id) => present(timeline.stepEnd.get(id), "the end of step", id));
   return Math.max(timeline.laneEnd.get(draft.change.neuron) ?? 0, ...ends);
 }
 
@@ -29,10 +28,35 @@ interface TimedStep {
   readonly heldBy: string | undefined;
 }
 
+/** A time without a ready copy of the model. */
+export interface Downtime {
+  /** Null when it cannot be predicted, or does not end. */
+  readonly secs: number | null;
+  /** False: no later change of this plan brings a copy back. */
+  readonly ends: boolean;
+  /** In words: what forbids loading the successor first. */
+  readonly reason: string;
+}
+
+/** How long all steps take together. */
+export interface Outlook {
+  /** With neurons side by side; null when no step can be predicted. */
+  readonly predictedSecs: number | null;
+  /** Steps whose duration is not in that figure. */
+  readonly unpredictedSteps: number;
+  /** The least confidence among the steps of the critical path. */
+  readonly confidence: Duration["confidence"];
+  /** Ids of the steps that make the duration what it is, in order. */
+  readonly criticalPath: readonly string[];
+  readonly waves: number;
+  /** Neurons changed at once, as predicted; each neuron loads one model at a time. */
+  readonly parallelism: number;
+}
+
 export interface Forecast {
   readonly waves: ReadonlyMap<string, number>;
-  readonly downtimes: ReadonlyMap<string, PlanDowntime>;
-  readonly schedule: PlanSchedule;
+  readonly downtimes: ReadonlyMap<string, Downtime>;
+  readonly outlook: Outlook;
 }
 
 export interface ForecastInput {
@@ -50,7 +74,7 @@ export function forecast(input: ForecastInput): Forecast {
   return {
     waves: new Map(timed.map(({ step, wave }) => [idOf(step), wave])),
     downtimes: downtimes(timed, input),
-    schedule: summarize(timed, input.parallelism),
+    outlook: summarize(timed, input.parallelism),
   };
 }
 
@@ -63,9 +87,9 @@ function timeSteps(steps: readonly ScheduledStep[], parallelism: number): TimedS
   for (const step of steps) {
     const { change } = step.draft;
     const slot = earliestSlot(slots);
-    const before = [lastOnNeuron.get(change.neuron), ...step.dependsOn.map((id) => timed.get(id))].filter(
-      (earlier) => earlier !== undefined,
-    );
+    const last = lastOnNeuron.get(change.neuron);
+    const before = step.dependsOn.map((id) => present(timed.get(id), "the step before", id));
+    if (last !== undefined) before.unshift(last);
     const holder = latest([...before, slots[slot]].filter((earlier) => earlier !== undefined));
     const startSecs = holder?.endSecs ?? 0;
     const entry: TimedStep = {
@@ -99,7 +123,7 @@ function earliestSlot(slots: readonly (TimedStep | undefined)[]): number {
 
 const CONFIDENCE = ["none", "low", "medium", "high"] as const;
 
-function summarize(timed: readonly TimedStep[], parallelism: number): PlanSchedule {
+function summarize(timed: readonly TimedStep[], parallelism: number): Outlook {
   const byId = new Map(timed.map((entry) => [idOf(entry.step), entry]));
   const last = latest(timed);
   const path: TimedStep[] = [];
@@ -109,10 +133,10 @@ function summarize(timed: readonly TimedStep[], parallelism: number): PlanSchedu
   const unpredicted = timed.filter(({ step }) => step.draft.change.duration.secs === null).length;
   const ranks = path.map(({ step }) => CONFIDENCE.indexOf(step.draft.change.duration.confidence));
   return {
-    predicted_secs: timed.length > 0 && unpredicted === timed.length ? null : roundSecs(last?.endSecs ?? 0),
-    unpredicted_steps: unpredicted,
-    confidence: timed.length === 0 ? "high" : (CONFIDENCE[Math.min(...ranks)] ?? "none"),
-    critical_path: path.map(({ step }) => idOf(step)),
+    predictedSecs: timed.length > 0 && unpredicted === timed.length ? null : roundSecs(last?.endSecs ?? 0),
+    unpredictedSteps: unpredicted,
+    confidence: timed.length === 0 ? "high" : present(CONFIDENCE[Math.min(...ranks)], "the confidence"),
+    criticalPath: path.map(({ step }) => idOf(step)),
     waves: Math.max(0, ...timed.map(({ wave }) => wave)),
     parallelism,
   };
@@ -127,13 +151,13 @@ interface ServingSpan {
   toOrder: number;
 }
 
-function downtimes(timed: readonly TimedStep[], input: ForecastInput): Map<string, PlanDowntime> {
+function downtimes(timed: readonly TimedStep[], input: ForecastInput): Map<string, Downtime> {
   const spans = servingSpans(timed, input.serving);
-  const found = new Map<string, PlanDowntime>();
+  const found = new Map<string, Downtime>();
   for (const [order, { step, startSecs }] of timed.entries()) {
     const { change } = step.draft;
-    if (isLoad(step.draft) || !input.declared.has(change.model_id)) continue;
-    const others = spans.get(change.model_id) ?? [];
+    if (isLoad(step.draft) || !input.declared.has(change.modelId)) continue;
+    const others = spans.get(change.modelId) ?? [];
     const serves = others.some(
       (span) =>
         span.fromSecs <= startSecs &&
@@ -169,7 +193,7 @@ function servingSpans(
     const { change } = step.draft;
     if (!isLoad(step.draft)) {
       const span = spans
-        .get(change.model_id)
+        .get(change.modelId)
         ?.find(({ neuron, toOrder }) => neuron === change.neuron && toOrder === Number.POSITIVE_INFINITY);
       if (span !== undefined) {
         span.toSecs = startSecs;
@@ -178,7 +202,7 @@ function servingSpans(
     }
     if (change.kind !== "unload") {
       const fromKnown = change.duration.secs !== null;
-      open(change.model_id, { neuron: change.neuron, fromSecs: endSecs, fromKnown, ...forever });
+      open(change.modelId, { neuron: change.neuron, fromSecs: endSecs, fromKnown, ...forever });
     }
   }
   return spans;

@@ -1,6 +1,21 @@
-import type { PlanDuration } from "../../protocol/plan-document.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+
+/** How long a change takes, and how well that is known. */
+export interface Duration {
+  /** Null when nothing allows a guess. */
+  readonly secs: number | null;
+  readonly source: /** A load of the same model with the same settings. */
+    | "measured"
+    /** The same model with other settings, by size. */
+    | "scaled"
+    /** MiB per second of other loads on this neuron. */
+    | "neuron_rate"
+    /** A rate that most disks reach. */
+    | "default_rate"
+    | "unknown";
+  readonly confidence: "high" | "medium" | "low" | "none";
+}
 
 /** What a load is about, as far as its duration depends on it. */
 export interface LoadFacts {
@@ -8,7 +23,7 @@ export interface LoadFacts {
   readonly specHash: string;
   readonly neuron: string;
   /** Undefined when its size is not known. */
-  readonly vramMb: number | undefined;
+  readonly mib: number | undefined;
 }
 
 /** A solid-state disk that is not the newest, and the time that every load takes beside reading. */
@@ -18,7 +33,7 @@ const FIXED_SECS = 3;
 const TELLING_MIB = 512;
 const TELLING_MS = 1000;
 
-const UNKNOWN: PlanDuration = { secs: null, source: "unknown", confidence: "none" };
+const UNKNOWN: Duration = { secs: null, source: "unknown", confidence: "none" };
 
 interface TimedLoad {
   readonly neuron: string;
@@ -45,7 +60,7 @@ export function loadHistory(observed: ObservedFleet): LoadHistory {
 }
 
 /** How long a load takes: by loads of the same model, else by size and what the neuron's disk did before. */
-export function predictLoad(facts: LoadFacts, history: LoadHistory): PlanDuration {
+export function predictLoad(facts: LoadFacts, history: LoadHistory): Duration {
   return (
     sameModelLoad(facts, history.ofModel.get(facts.modelId) ?? []) ??
     neuronRate(facts, history.onNeuron.get(facts.neuron) ?? []) ??
@@ -55,12 +70,12 @@ export function predictLoad(facts: LoadFacts, history: LoadHistory): PlanDuratio
 }
 
 /** An idle copy leaves within a second; a busy one may take as long as its requests do. */
-export function predictUnload(busyRequests: number): PlanDuration {
+export function predictUnload(busyRequests: number): Duration {
   return { secs: busyRequests === 0 ? 1 : 10, source: "default_rate", confidence: "low" };
 }
 
 /** The slowest that was seen: a prediction that is met is worth more than one that flatters. */
-function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): PlanDuration | undefined {
+function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): Duration | undefined {
   const asDeclared = same.filter(({ model }) => model.spec_hash === facts.specHash);
   const here = asDeclared.filter(({ neuron }) => neuron === facts.neuron);
   const exact = here.length > 0 ? here : asDeclared;
@@ -68,25 +83,25 @@ function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): PlanDurati
     const confidence = here.length > 0 ? "high" : "medium";
     return { secs: slowest(exact.map(({ secs }) => secs)), source: "measured", confidence };
   }
-  const { vramMb } = facts;
-  if (vramMb === undefined) return undefined;
+  const { mib } = facts;
+  if (mib === undefined) return undefined;
   const telling = same.filter(isTelling);
   if (telling.length === 0) return undefined;
-  const scaled = telling.map(({ secs, model }) => (secs * vramMb) / model.vram_used_mb);
+  const scaled = telling.map(({ secs, model }) => (secs * mib) / model.vram_used_mb);
   return { secs: slowest(scaled), source: "scaled", confidence: "low" };
 }
 
-function neuronRate(facts: LoadFacts, loads: readonly TimedLoad[]): PlanDuration | undefined {
+function neuronRate(facts: LoadFacts, loads: readonly TimedLoad[]): Duration | undefined {
   const telling = loads.filter(isTelling);
-  if (telling.length === 0 || facts.vramMb === undefined) return undefined;
-  const mib = telling.reduce((total, { model }) => total + model.vram_used_mb, 0);
+  if (telling.length === 0 || facts.mib === undefined) return undefined;
+  const loadedMib = telling.reduce((total, { model }) => total + model.vram_used_mb, 0);
   const secs = telling.reduce((total, load) => total + load.secs, 0);
-  return { secs: round((facts.vramMb * secs) / mib), source: "neuron_rate", confidence: "low" };
+  return { secs: round((facts.mib * secs) / loadedMib), source: "neuron_rate", confidence: "low" };
 }
 
-function defaultRate({ vramMb }: LoadFacts): PlanDuration | undefined {
-  if (vramMb === undefined) return undefined;
-  const secs = round(FIXED_SECS + vramMb / DEFAULT_MIB_PER_SEC);
+function defaultRate({ mib }: LoadFacts): Duration | undefined {
+  if (mib === undefined) return undefined;
+  const secs = round(FIXED_SECS + mib / DEFAULT_MIB_PER_SEC);
   return { secs, source: "default_rate", confidence: "low" };
 }
 

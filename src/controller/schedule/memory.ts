@@ -1,3 +1,4 @@
+import { present } from "../../core/present.ts";
 import { sharesTotal, splitByWeight, type Shares } from "../observe/device-memory.ts";
 import { isSpread, isUnload, type Draft, type FreeMemory } from "./draft.ts";
 
@@ -14,8 +15,12 @@ export class TransitionMemory {
     this.#free = new Map([...free].map(([neuron, shares]) => [neuron, new Map(shares)]));
   }
 
-  freeMb(neuron: string, device: number): number {
-    return this.#free.get(neuron)?.get(device) ?? 0;
+  freeMib(neuron: string, device: number): number {
+    return present(this.#freeOn(neuron).get(device), "the memory of device", device);
+  }
+
+  #freeOn(neuron: string): Map<number, number> {
+    return present(this.#free.get(neuron), "the memory of neuron", neuron);
   }
 
   /**
@@ -25,32 +30,33 @@ export class TransitionMemory {
   lacking(draft: Draft, returned = NOTHING): number[] {
     const roomOn = (device: number): number => this.#roomOn(draft, device, returned);
     if (!isSpread(draft))
-      return [...draft.takes].flatMap(([device, mb]) => (mb > roomOn(device) ? [device] : []));
+      return [...draft.takes].flatMap(([device, mib]) => (mib > roomOn(device) ? [device] : []));
     const rooms = [...draft.takes.keys()].map((device) => Math.max(0, roomOn(device)));
     const fits =
-      rooms.every((mb) => mb > 0) && rooms.reduce((sum, mb) => sum + mb, 0) >= sharesTotal(draft.takes);
+      rooms.every((mib) => mib > 0) && rooms.reduce((sum, mib) => sum + mib, 0) >= sharesTotal(draft.takes);
     return fits ? [] : [...draft.takes.keys()];
   }
 
   /** The draft with the split that the neuron would make if it were carried out now. */
-  settled(draft: Draft): Draft {
+  splitNow(draft: Draft): Draft {
     if (!isSpread(draft) || this.lacking(draft).length > 0) return draft;
     const { devices } = draft.change;
     const rooms = devices.map((device) => Math.max(0, this.#roomOn(draft, device, NOTHING)));
     const takes = splitByWeight(sharesTotal(draft.takes), devices, rooms);
-    const change = { ...draft.change, device_vram_mb: devices.map((device) => share(takes, device)) };
+    const change = { ...draft.change, deviceMib: devices.map((device) => share(takes, device)) };
     return { ...draft, takes, change };
   }
 
   #roomOn({ change, frees }: Draft, device: number, returned: Shares): number {
-    return this.freeMb(change.neuron, device) + share(frees, device) + share(returned, device);
+    return this.freeMib(change.neuron, device) + share(frees, device) + share(returned, device);
   }
 
   carryOut(draft: Draft): void {
-    const free = this.#free.get(draft.change.neuron);
-    for (const [device, mb] of draft.frees) free?.set(device, (free.get(device) ?? 0) + mb);
-    for (const [device, mb] of draft.takes) free?.set(device, (free.get(device) ?? 0) - mb);
     const { neuron } = draft.change;
+    const free = this.#freeOn(neuron);
+    // A copy may stand on a device that the neuron no longer lists: what it frees there is nobody's.
+    for (const [device, mib] of draft.frees) free.set(device, (free.get(device) ?? 0) + mib);
+    for (const [device, mib] of draft.takes) free.set(device, this.freeMib(neuron, device) - mib);
     this.#done.set(neuron, [...(this.#done.get(neuron) ?? []), draft]);
   }
 
@@ -76,13 +82,13 @@ export class TransitionMemory {
     draft: Draft,
     past: { readonly earlier: readonly Draft[]; readonly certain: readonly Draft[] },
   ): boolean {
-    const free = this.#initial.get(draft.change.neuron) ?? new Map<number, number>();
-    return [...draft.takes].every(([device, mb]) => {
+    const free = present(this.#initial.get(draft.change.neuron), "the memory of neuron", draft.change.neuron);
+    return [...draft.takes].every(([device, mib]) => {
       const change = past.earlier.reduce(
         (total, done) => total + freedAtLeast(done, device, past.certain.includes(done)),
-        (free.get(device) ?? 0) + (draft.frees.get(device) ?? 0),
+        present(free.get(device), "the memory of device", device) + share(draft.frees, device),
       );
-      return mb <= change;
+      return mib <= change;
     });
   }
 }
@@ -94,4 +100,5 @@ function freedAtLeast(done: Draft, device: number, certain: boolean): number {
   return isUnload(done) ? 0 : Math.min(0, gain);
 }
 
+/** A device on which nothing is held is not listed. */
 const share = (shares: Shares, device: number): number => shares.get(device) ?? 0;

@@ -1,6 +1,6 @@
 import { byId, type Draft } from "./draft.ts";
 
-/** Changes that have not had their turn, found by neuron and by model; both lists are in order of id. */
+/** Changes that are not decided yet, found by neuron and by model; both lists are in order of id. */
 export class PendingChanges {
   readonly #byNeuron = new Map<string, Draft[]>();
   readonly #byModel = new Map<string, Draft[]>();
@@ -34,21 +34,21 @@ export class PendingChanges {
     for (const draft of drafts) {
       this.#insert(draft);
       this.#byNeuron.get(draft.change.neuron)?.sort(byId);
-      this.#byModel.get(draft.change.model_id)?.sort(byId);
+      this.#byModel.get(draft.change.modelId)?.sort(byId);
     }
   }
 
   remove(draft: Draft): void {
     this.#size -= 1;
     drop(this.#byNeuron, draft.change.neuron, draft);
-    drop(this.#byModel, draft.change.model_id, draft);
+    drop(this.#byModel, draft.change.modelId, draft);
   }
 
   #insert(draft: Draft): void {
     this.#size += 1;
-    const { neuron, model_id } = draft.change;
+    const { neuron, modelId } = draft.change;
     this.#byNeuron.set(neuron, [...(this.#byNeuron.get(neuron) ?? []), draft]);
-    this.#byModel.set(model_id, [...(this.#byModel.get(model_id) ?? []), draft]);
+    this.#byModel.set(modelId, [...(this.#byModel.get(modelId) ?? []), draft]);
   }
 }
 

@@ -4,7 +4,9 @@ import type { TransitionMemory } from "./memory.ts";
 
 /** What lets a transition go on in which every change waits for another. */
 export type Relief =
+  /** A copy stands on a third neuron for a while. */
   | { readonly kind: "park"; readonly load: Draft; readonly unload: Draft }
+  /** A copy leaves before its successor is ready. */
   | { readonly kind: "break"; readonly departure: Draft; readonly reason: string }
   /** A replacement that needs its neighbours' memory gives its own back first. */
   | {
@@ -14,6 +16,7 @@ export type Relief =
       readonly load: Draft;
       readonly reason: string;
     }
+  /** Nothing helps: what is left is left to another plan. `retry`: no ring holds it. */
   | { readonly kind: "defer"; readonly reason: string; readonly retry: boolean };
 
 export interface Deadlock {
@@ -54,15 +57,13 @@ function isOnRing(start: Draft, waits: Deadlock["waits"]): boolean {
 /** The smallest copy whose leaving lets another change start, on the emptiest device that its block allows. */
 function parking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undefined {
   const candidates = onRings.flatMap((draft) => {
-    const option = deadlock.parking.get(draft.change.model_id);
-    if (option === undefined || !isUnload(draft) || deadlock.isParked(draft.change.model_id)) return [];
+    const option = deadlock.parking.get(draft.change.modelId);
+    if (option === undefined || !isUnload(draft) || deadlock.isParked(draft.change.modelId)) return [];
     return isUnlockedBy(draft, deadlock) ? [{ draft, option }] : [];
   });
-  candidates.sort(
-    (left, right) => left.option.footprintMb - right.option.footprintMb || byId(left.draft, right.draft),
-  );
+  candidates.sort((left, right) => left.option.mib - right.option.mib || byId(left.draft, right.draft));
   for (const { draft, option } of candidates) {
-    const place = parkingPlace(draft.change.model_id, option, deadlock);
+    const place = parkingPlace(draft.change.modelId, option, deadlock);
     if (place !== undefined) return { kind: "park", ...option.draftsOn(place) };
   }
   return undefined;
@@ -86,12 +87,12 @@ function parkingPlace(
   const places = option.places
     .filter(({ neuron }) => !deadlock.isTaken(modelId, neuron))
     .flatMap(({ neuron, devices }) =>
-      devices.map((device) => ({ neuron, device, freeMb: deadlock.memory.freeMb(neuron, device) })),
+      devices.map((device) => ({ neuron, device, freeMib: deadlock.memory.freeMib(neuron, device) })),
     )
-    .filter(({ freeMb }) => freeMb >= option.footprintMb);
+    .filter(({ freeMib }) => freeMib >= option.mib);
   const [best] = places.sort(
     (left, right) =>
-      right.freeMb - left.freeMb || compareText(left.neuron, right.neuron) || left.device - right.device,
+      right.freeMib - left.freeMib || compareText(left.neuron, right.neuron) || left.device - right.device,
   );
   return best;
 }
@@ -99,11 +100,11 @@ function parkingPlace(
 /** The copy of the lowest class that is used least; a protected copy never leaves before its successor is ready. */
 function breaking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undefined {
   const candidates = onRings.filter(
-    (draft) => (isUnload(draft) && !draft.change.protected) || isReplace(draft),
+    (draft) => (isUnload(draft) && !draft.change.isProtected) || isReplace(draft),
   );
   const [least] = candidates.sort(
     (left, right) =>
-      Number(left.change.protected) - Number(right.change.protected) ||
+      Number(left.change.isProtected) - Number(right.change.isProtected) ||
       left.priority - right.priority ||
       left.use - right.use ||
       left.lastUsedMs - right.lastUsedMs ||
@@ -118,22 +119,22 @@ function breaking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undef
 
 /** What it would take to keep the copy serving; nothing where parking would not help or is not done. */
 function parkingPrice(draft: Draft, deadlock: Deadlock): string {
-  const option = deadlock.parking.get(draft.change.model_id);
+  const option = deadlock.parking.get(draft.change.modelId);
   if (option === undefined || !isUnload(draft) || !isUnlockedBy(draft, deadlock)) return "";
-  return ` (${option.footprintMb} MB free on a device of a third neuron that its block allows would avoid it)`;
+  return ` (${option.mib} MB free on a device of a third neuron that its block allows would avoid it)`;
 }
 
 /** The models that wait for the memory of this one. */
 function rivalsOf(draft: Draft, { pending, waits }: Deadlock): string {
   const rivals = pending
     .filter((other) => !sameModel(other, draft) && (waits.get(other) ?? []).includes(draft))
-    .map(({ change }) => change.model_id);
+    .map(({ change }) => change.modelId);
   return rivals.length === 0 ? "" : ` for ${[...new Set(rivals)].toSorted().join(" and ")}`;
 }
 
 function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: Draft } {
   const { change } = replace;
-  const { model_id: modelId, neuron } = change;
+  const { modelId, neuron } = change;
   const freed = [...replace.frees].toSorted(([left], [right]) => left - right);
   return {
     unload: {
@@ -144,10 +145,9 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
       change: {
         ...change,
         ...identify({ role: "hands_over", modelId, neuron }),
-        actions: ["unload"],
         devices: freed.map(([device]) => device),
-        device_vram_mb: freed.map(([, mb]) => mb),
-        vram_after_mb: 0,
+        deviceMib: freed.map(([, mib]) => mib),
+        afterMib: 0,
         duration: { secs: 1, source: "default_rate", confidence: "low" },
         spec: null,
       },
@@ -159,9 +159,8 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
       change: {
         ...change,
         ...identify({ role: "comes_back", modelId, neuron }),
-        actions: ["load"],
-        vram_before_mb: 0,
-        protected: false,
+        beforeMib: 0,
+        isProtected: false,
       },
     },
   };
@@ -169,7 +168,7 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
 
 function deferralReason(onRings: readonly Draft[]): string {
   if (onRings.length === 0) return "its memory is still in use, and nothing in this plan frees it";
-  const held = onRings.filter((draft) => draft.change.protected).map(({ change }) => change.model_id);
+  const held = onRings.filter((draft) => draft.change.isProtected).map(({ change }) => change.modelId);
   const names = [...new Set(held)].toSorted().join(", ");
   return `${names} would have to leave before a successor is ready, and protect = true forbids that; give a device room to park it, or end the protection`;
 }

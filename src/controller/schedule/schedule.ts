@@ -1,4 +1,5 @@
 import { sharesTotal } from "../observe/device-memory.ts";
+import { copyKey } from "../observe/observed-fleet.ts";
 import { earliestStart, type Timeline } from "./forecast.ts";
 import {
   byId,
@@ -26,7 +27,7 @@ import { chooseRelief, type Relief } from "./rings.ts";
  * its successor is ready (make before break), and a load may need the memory of what leaves first (break before
  * make). Memory is physics, so it wins.
  *
- * The scheduler plays the transition on paper. At each turn it asks every change that is left whether it could start
+ * The scheduler plays the transition on paper. Again and again it asks every change that is left whether it could start
  * now: a load when every device has the memory, a departure when a copy that takes over is ready, a replacement when
  * the new size fits beside everything else and no other copy of the model is being replaced. Of those that can, the one that
  * could start earliest goes first, and a copy that leaves without a successor goes last. Since each was admitted against the memory that all earlier ones leave, no device
@@ -94,14 +95,14 @@ class Scheduler {
 
   #next(): Candidate | undefined {
     for (const neuron of this.#stale) {
-      const best = this.#candidatesOn(neuron, "strict").sort(byTurn)[0];
+      const best = this.#candidatesOn(neuron, "strict").sort(byPrecedence)[0];
       if (best === undefined) this.#best.delete(neuron);
       else this.#best.set(neuron, best);
     }
     this.#stale.clear();
     let first: Candidate | undefined;
     for (const candidate of this.#best.values())
-      if (first === undefined || byTurn(candidate, first) < 0) first = candidate;
+      if (first === undefined || byPrecedence(candidate, first) < 0) first = candidate;
     return first;
   }
 
@@ -109,7 +110,7 @@ class Scheduler {
   #nextWithoutWishes(): Candidate | undefined {
     return [...this.#pending.neurons()]
       .flatMap((neuron) => this.#candidatesOn(neuron, "lenient"))
-      .sort(byTurn)[0];
+      .sort(byPrecedence)[0];
   }
 
   #candidatesOn(neuron: string, mode: Mode): Candidate[] {
@@ -122,8 +123,8 @@ class Scheduler {
   }
 
   #emit({ draft: wanted, dependsOn, startSecs }: Candidate): void {
-    const draft = this.#memory.settled(wanted);
-    const { id, neuron, model_id: modelId, duration } = draft.change;
+    const draft = this.#memory.splitNow(wanted);
+    const { id, neuron, modelId, duration } = draft.change;
     const awaitsSuccessor = this.#awaitsSuccessor(wanted);
     this.#pending.remove(wanted);
     const endSecs = startSecs + (duration.secs ?? 0);
@@ -141,18 +142,18 @@ class Scheduler {
   /** What concerns the draft's neuron or its model must be judged again. */
   #touch(draft: Draft): void {
     this.#stale.add(draft.change.neuron);
-    for (const other of this.#pending.ofModel(draft.change.model_id)) this.#stale.add(other.change.neuron);
+    for (const other of this.#pending.ofModel(draft.change.modelId)) this.#stale.add(other.change.neuron);
   }
 
   /**
-   * Before its turn on devices that a spread model shares: how such a model is split, and so what it leaves to others,
+   * Before its rank on devices that a spread model shares: how such a model is split, and so what it leaves to others,
    * follows from what is free when it is loaded. In the order of placement everybody finds the room that was meant.
    */
   #isHasty(draft: Draft): boolean {
     if (draft.takes.size === 0) return false;
     return this.#pending.onNeuron(draft.change.neuron).some((other) => {
       if (other === draft || takesDown(other, draft) || !(isSpread(draft) || isSpread(other))) return false;
-      const takesEarlier = other.turn < draft.turn && touches(other.takes, draft.takes);
+      const takesEarlier = other.rank < draft.rank && touches(other.takes, draft.takes);
       return takesEarlier || (isSpread(draft) && isUnload(other) && frees(other, draft.takes.keys()));
     });
   }
@@ -177,7 +178,7 @@ class Scheduler {
   #inPlaceReadiness(draft: Draft, mode: Mode): string[] | undefined {
     if (isReplace(draft) && this.#lacksRoom(draft)) return undefined;
     const comes = (other: Draft): boolean => isLoad(other) && !sameNeuron(other, draft);
-    if (mode === "strict" && this.#pending.ofModel(draft.change.model_id).some(comes)) return undefined;
+    if (mode === "strict" && this.#pending.ofModel(draft.change.modelId).some(comes)) return undefined;
     return [...this.#earlierElsewhere(draft).map(idOf), ...this.#neededBy(draft)];
   }
 
@@ -188,7 +189,7 @@ class Scheduler {
     if (arrived !== undefined) return [idOf(arrived)];
     if (endsParking(draft)) return undefined;
     // More copies leave than come: the surplus has nothing to wait for.
-    const others = this.#pending.ofModel(draft.change.model_id);
+    const others = this.#pending.ofModel(draft.change.modelId);
     const leaving = others.filter((other) => this.#awaitsSuccessor(other));
     const coming = others.filter((other) => this.#succeeds(other, draft));
     return leaving.length > coming.length ? this.#surplusReadiness(draft, mode) : undefined;
@@ -198,7 +199,7 @@ class Scheduler {
   #surplusReadiness(draft: Draft, mode: Mode): string[] | undefined {
     const isReplaced = (other: Draft): boolean =>
       other !== draft && !sameNeuron(other, draft) && this.#isInPlace(other);
-    if (mode === "strict" && this.#pending.ofModel(draft.change.model_id).some(isReplaced)) return undefined;
+    if (mode === "strict" && this.#pending.ofModel(draft.change.modelId).some(isReplaced)) return undefined;
     return this.#earlierElsewhere(draft)
       .filter((step) => !isUnload(step.draft))
       .map(idOf);
@@ -209,7 +210,7 @@ class Scheduler {
   }
 
   #stepsFor(draft: Draft): readonly ScheduledStep[] {
-    return this.#stepsOfModel.get(draft.change.model_id) ?? [];
+    return this.#stepsOfModel.get(draft.change.modelId) ?? [];
   }
 
   #succeeds(arrival: Draft, departure: Draft): boolean {
@@ -228,12 +229,12 @@ class Scheduler {
 
   #isInPlace(draft: Draft): boolean {
     return (
-      isReplace(draft) || this.#pending.ofModel(draft.change.model_id).some((load) => takesDown(draft, load))
+      isReplace(draft) || this.#pending.ofModel(draft.change.modelId).some((load) => takesDown(draft, load))
     );
   }
 
   #neededBy(draft: Draft): string[] {
-    return this.#memory.neededBy(this.#memory.settled(draft));
+    return this.#memory.neededBy(this.#memory.splitNow(draft));
   }
 
   #lacksRoom(draft: Draft): boolean {
@@ -255,7 +256,7 @@ class Scheduler {
   /** What a change that cannot start waits for. */
   #waits(draft: Draft): Draft[] {
     if (isUnload(draft))
-      return this.#pending.ofModel(draft.change.model_id).filter((other) => this.#succeeds(other, draft));
+      return this.#pending.ofModel(draft.change.modelId).filter((other) => this.#succeeds(other, draft));
     const lacking = this.#memory.lacking(draft);
     const room = this.#pending
       .onNeuron(draft.change.neuron)
@@ -278,7 +279,7 @@ class Scheduler {
   #isTaken(modelId: string, neuron: string): boolean {
     const isThere = ({ draft }: ScheduledStep): boolean => draft.change.neuron === neuron;
     return (
-      this.#input.present.has(`${modelId}@${neuron}`) ||
+      this.#input.present.has(copyKey(modelId, neuron)) ||
       this.#pending.ofModel(modelId).some(({ change }) => change.neuron === neuron) ||
       (this.#stepsOfModel.get(modelId) ?? []).some(isThere)
     );
@@ -286,7 +287,7 @@ class Scheduler {
 
   #apply(relief: Exclude<Relief, { readonly kind: "defer" }>): void {
     if (relief.kind === "park") {
-      this.#parked.add(relief.load.change.model_id);
+      this.#parked.add(relief.load.change.modelId);
       this.#pending.add(relief.load, relief.unload);
       this.#touch(relief.load);
     } else if (relief.kind === "split") {
@@ -312,7 +313,7 @@ interface Candidate {
   readonly startSecs: number;
 }
 
-const byTurn = (left: Candidate, right: Candidate): number =>
+const byPrecedence = (left: Candidate, right: Candidate): number =>
   Number(left.isHasty) - Number(right.isHasty) ||
   reluctance(left) - reluctance(right) ||
   left.startSecs - right.startSecs ||
@@ -320,13 +321,13 @@ const byTurn = (left: Candidate, right: Candidate): number =>
   right.draft.priority - left.draft.priority ||
   byId(left.draft, right.draft);
 
-/** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has had its turn. */
+/** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has gone. */
 const reluctance = ({ draft, dependsOn }: Candidate): number =>
   needsSuccessor(draft) && dependsOn.length === 0 ? 1 : 0;
 
 const idOf = ({ draft }: ScheduledStep): string => draft.change.id;
 
-const placeOf = ({ change }: Draft): string => `${change.model_id}@${change.neuron}`;
+const placeOf = ({ change }: Draft): string => copyKey(change.modelId, change.neuron);
 
 const frees = (other: Draft, devices: Iterable<number>): boolean =>
   [...devices].some((device) => other.frees.has(device));

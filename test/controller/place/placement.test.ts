@@ -377,7 +377,7 @@ describe("neurons that do not answer", () => {
       neuron.name === "b" ? silentNeuron("b") : neuron,
     );
     const placement = placeModels(worldOf(world.fleet, { ...world.observed, neurons }));
-    expect(placement.unknown).toEqual([{ model_id: "x", replicas: 1, neurons: ["b"] }]);
+    expect(placement.unknown).toEqual([{ modelId: "x", replicas: 1, neurons: ["b"] }]);
     expect(explained(placement, "x")).toMatchObject({ missing: 1, layer: "never" });
     expect(explained(placement, "x").remedies.map(({ kind }) => kind)).toContain("neuron_back");
   });
@@ -386,6 +386,6 @@ describe("neurons that do not answer", () => {
 test("without explanations there is a placement all the same", () => {
   const sketch = { neurons: [{ name: "a", devices: [1000] }], models: [model("x", 4000)] };
   const placement = placed(sketch, { explain: false });
-  expect(placement.unplaced.map(({ model_id }) => model_id)).toEqual(["x"]);
+  expect(placement.explanations.map(({ modelId }) => modelId)).toEqual(["x"]);
   expect(placement.explanations[0]).toMatchObject({ brief: true, remedies: [] });
 });

@@ -1,11 +1,10 @@
 import { compareText } from "../../../core/order.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
-import type { UnknownCopy } from "../../../protocol/plan-document.ts";
 import { loadedByCortex, type DesiredModel } from "../../intent/desired-models.ts";
 import type { JudgedCopy } from "../../intent/present-copies.ts";
 import { foreignMemory, residentShares, type Shares } from "../../observe/device-memory.ts";
 import { reachableNeurons } from "../../observe/observed-fleet.ts";
-import type { PlacementInput } from "./placement.ts";
+import type { PlacementInput, UnknownCopies } from "./placement.ts";
 import { allowedNames, silentBlocks } from "./silent-neurons.ts";
 import { stableHash } from "./stable-hash.ts";
 import { standingFailure } from "./standing-checks.ts";
@@ -47,7 +46,7 @@ class ProblemBuilder {
   readonly #openSets = new Map<string, OpenSet>();
   readonly #silent: readonly NeuronBlock[];
   readonly #applicants: Applicant[] = [];
-  readonly #claimed: UnknownCopy[] = [];
+  readonly #claimed: UnknownCopies[] = [];
 
   constructor(input: PlacementInput) {
     this.#input = input;
@@ -66,7 +65,7 @@ class ProblemBuilder {
       .filter(({ block }) => block.replicas > 0)
       .map((desired, number) => this.#model(desired, number as ModelNo));
     const onDemand = sorted
-      .filter(({ block, need }) => block.replicas === 0 && need.footprintMb !== undefined)
+      .filter(({ block, need }) => block.replicas === 0 && need.mib !== undefined)
       .map((desired) => this.#outline(desired));
     const fixed = this.#fixedTenants();
     return {
@@ -97,9 +96,9 @@ class ProblemBuilder {
       desired,
       priority: desired.priority,
       width,
-      mib: desired.need.footprintMb ?? 0,
-      sizeKnown: desired.need.footprintMb !== undefined,
-      floorMib: desired.need.minDeviceVramMb,
+      mib: desired.need.mib ?? 0,
+      sizeKnown: desired.need.mib !== undefined,
+      floorMib: desired.floor.minDeviceMib,
       open,
       openCount,
       hash: stableHash(id),
@@ -143,7 +142,7 @@ class ProblemBuilder {
   #claim(desired: DesiredModel, missing: number): number {
     const neurons = allowedNames(this.#silent, desired);
     const claims = Math.min(Math.max(0, missing), neurons.length);
-    if (claims > 0) this.#claimed.push({ model_id: desired.block.id, replicas: claims, neurons });
+    if (claims > 0) this.#claimed.push({ modelId: desired.block.id, replicas: claims, neurons });
     return claims;
   }
 

@@ -1,5 +1,4 @@
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
-import type { UnknownCopy, UnplacedCopy } from "../../../protocol/plan-document.ts";
 import type { DesiredModel } from "../../intent/desired-models.ts";
 import type { Shares } from "../../observe/device-memory.ts";
 import type { ModelNeed } from "../../intent/model-needs.ts";
@@ -61,6 +60,13 @@ export interface Assignment {
 
 export interface ExplainedAssignment extends Assignment {
   readonly reason: WhyHere;
+}
+
+/** Copies that may be on neurons which do not answer: neither loaded again nor counted as missing. */
+export interface UnknownCopies {
+  readonly modelId: string;
+  readonly replicas: number;
+  readonly neurons: readonly string[];
 }
 
 /** Why a copy is where it is: the first rule that told its place from the next best one. */
@@ -138,11 +144,10 @@ export interface Placement {
   readonly displaced: readonly Departure[];
   /** Copies with outdated settings that stay as they are, because the new settings fit nowhere. */
   readonly outdated: readonly { readonly modelId: string; readonly neuron: string }[];
-  /** As the plan document shows it; drawn from `explanations`. */
-  readonly unplaced: readonly UnplacedCopy[];
+  /** One for each model that lacks a copy. */
   readonly explanations: readonly UnplacedExplanation[];
   /** Copies that may be on neurons that do not answer. */
-  readonly unknown: readonly UnknownCopy[];
+  readonly unknown: readonly UnknownCopies[];
   readonly gap: PlacementGap;
   /**
    * Why one of the assignments is where it is. Worked out when somebody asks, once for each: a fleet of thousands is

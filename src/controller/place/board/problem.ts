@@ -1,10 +1,9 @@
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
-import type { UnknownCopy } from "../../../protocol/plan-document.ts";
 import { present } from "../../../core/present.ts";
 import type { DesiredModel } from "../../intent/desired-models.ts";
 import type { JudgedCopy } from "../../intent/present-copies.ts";
 import type { ReachableNeuron } from "../../observe/observed-fleet.ts";
-import type { PlacementInput } from "./placement.ts";
+import type { PlacementInput, UnknownCopies } from "./placement.ts";
 import {
   itemAt,
   type ApplicantNo,
@@ -122,7 +121,7 @@ export interface PlacementProblem {
   /** Everything that is loaded, by model. */
   readonly copiesOf: ReadonlyMap<string, readonly JudgedCopy[]>;
   /** Copies that may be on silent neurons and are therefore no applicants. */
-  readonly claimed: readonly UnknownCopy[];
+  readonly claimed: readonly UnknownCopies[];
 }
 
 /** What a place holds on the device at this position of its devices. */

@@ -82,18 +82,20 @@ const RULES: readonly Rule[] = [
   {
     check: "min_devices",
     passes: (question) =>
-      whenAnswering(question, ({ discovery }) => discovery.devices.length >= question.model.need.minDevices),
+      whenAnswering(question, ({ discovery }) => discovery.devices.length >= question.model.floor.minDevices),
     slack: (question) =>
-      whenAnswering(question, ({ discovery }) => discovery.devices.length - question.model.need.minDevices) ??
-      null,
+      whenAnswering(
+        question,
+        ({ discovery }) => discovery.devices.length - question.model.floor.minDevices,
+      ) ?? null,
     detail: (question) => answered(question, (neuron) => deviceCountText(question.model, neuron)),
   },
   {
     check: "min_device_vram_mb",
     passes: (question) =>
       whenAnswering(question, (neuron) => {
-        const wanted = Math.min(question.model.need.minDevices, neuron.discovery.devices.length);
-        return eligibleDevices(neuron, question.model.need).length >= wanted;
+        const wanted = Math.min(question.model.floor.minDevices, neuron.discovery.devices.length);
+        return eligibleDevices(neuron, question.model.floor).length >= wanted;
       }),
     slack: (question) => whenAnswering(question, (neuron) => floorSlack(question.model, neuron)) ?? null,
     detail: (question, ok) => answered(question, (neuron) => floorText(question.model, neuron, ok)),
@@ -102,7 +104,7 @@ const RULES: readonly Rule[] = [
 
 function deviceCountText(model: DesiredModel, neuron: ReachableNeuron): string {
   const { devices, cuda_unavailable_reason: why } = neuron.discovery;
-  const { minDevices } = model.need;
+  const { minDevices } = model.floor;
   if (devices.length >= minDevices) return `min_devices = ${minDevices}, and it has ${devices.length}`;
   const found = `min_devices = ${minDevices}, but it has ${devices.length}`;
   return why === null ? found : `${found} (${why})`;
@@ -110,22 +112,21 @@ function deviceCountText(model: DesiredModel, neuron: ReachableNeuron): string {
 
 /** How far the last of the wanted devices is above the floor. */
 function floorSlack(model: DesiredModel, neuron: ReachableNeuron): number | null {
-  const { minDevices, minDeviceVramMb } = model.need;
+  const { minDevices, minDeviceMib } = model.floor;
   const totals = neuron.discovery.devices.map((device) => device.vram_total_mb).sort((a, b) => b - a);
   const decisive = totals[Math.min(minDevices, totals.length) - 1];
-  return decisive === undefined ? null : decisive - minDeviceVramMb;
+  return decisive === undefined ? null : decisive - minDeviceMib;
 }
 
 function floorText(model: DesiredModel, neuron: ReachableNeuron, ok: boolean): string {
-  const { minDevices, minDeviceVramMb } = model.need;
-  if (minDeviceVramMb === 0) return "no floor";
+  const { minDevices, minDeviceMib } = model.floor;
+  if (minDeviceMib === 0) return "no floor";
   const { devices } = neuron.discovery;
-  const eligible = eligibleDevices(neuron, model.need).length;
-  if (ok)
-    return `min_device_vram_mb = ${minDeviceVramMb}, and ${eligible} of its ${devices.length} have that`;
+  const eligible = eligibleDevices(neuron, model.floor).length;
+  if (ok) return `min_device_vram_mb = ${minDeviceMib}, and ${eligible} of its ${devices.length} have that`;
   const largestMb = Math.max(0, ...devices.map((device) => device.vram_total_mb));
   return (
-    `min_device_vram_mb = ${minDeviceVramMb} on ${minDevices} device(s), but ${eligible} of its ` +
+    `min_device_vram_mb = ${minDeviceMib} on ${minDevices} device(s), but ${eligible} of its ` +
     `${devices.length} have that; the largest has ${largestMb} MB`
   );
 }

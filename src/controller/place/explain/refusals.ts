@@ -1,21 +1,17 @@
-import type { UnplacedCopy } from "../../../protocol/plan-document.ts";
 import type { Blocker, Conflict, NeuronVerdict, Remedy, UnplacedExplanation } from "../board/placement.ts";
 import { present } from "../../../core/present.ts";
 
-/** An explanation in short: one reason per neuron, and what would help most. */
-export function unplacedRow(explanation: UnplacedExplanation): UnplacedCopy {
-  const { modelId, missing, outdated } = explanation;
-  const remark = outdated > 0 ? "the running copy keeps its old settings; " : "";
-  return {
-    model_id: modelId,
-    missing_replicas: missing + outdated,
-    refusals: explanation.verdicts.map((verdict) => ({ neuron: verdict.neuron, reason: reasonOf(verdict) })),
-    hint: remark + hintOf(explanation),
-  };
+/** Copies of the model that are not there as declared: nowhere, or with old settings. */
+export const copiesShort = ({ missing, outdated }: UnplacedExplanation): number => missing + outdated;
+
+/** What would help most. */
+export function adviceOf(explanation: UnplacedExplanation): string {
+  const remark = explanation.outdated > 0 ? "the running copy keeps its old settings; " : "";
+  return remark + hintOf(explanation);
 }
 
 /** The first check that fails. */
-const reasonOf = ({ checks }: NeuronVerdict): string =>
+export const reasonOf = ({ checks }: NeuronVerdict): string =>
   checks.find(({ ok }) => !ok)?.detail ?? "would hold it, were it not needed for others";
 
 function hintOf(explanation: UnplacedExplanation): string {

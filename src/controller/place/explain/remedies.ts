@@ -64,7 +64,7 @@ const SHORTEST_CONTEXT = 1024;
 
 function contextRemedy(board: Board, model: ProblemModel): Remedy[] {
   const { context } = model.desired.block;
-  const { cacheBytesPerToken } = model.desired.known;
+  const { cacheBytesPerToken } = model.desired.need;
   const best = closest(board, model);
   if (context === undefined || cacheBytesPerToken === undefined || best === undefined) return [];
   const tooMany = Math.ceil((-best.slackMib * MIB_BYTES) / cacheBytesPerToken);
@@ -86,7 +86,7 @@ const BELIEVABLE_SHARE = 0.8;
 
 function footprintRemedy(board: Board, model: ProblemModel): Remedy[] {
   const best = closest(board, model);
-  if (model.desired.known.source !== "declared" || best === undefined) return [];
+  if (model.desired.need.source !== "declared" || best === undefined) return [];
   const fitting = model.mib + best.slackMib;
   if (fitting < model.mib * BELIEVABLE_SHARE || fitting >= model.mib) return [];
   return [

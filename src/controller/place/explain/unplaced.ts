@@ -20,7 +20,7 @@ export interface UnplacedQuestion {
 /** Why a copy has no place, in three layers, and what would give it one. */
 export function explainUnplaced(board: Board, question: UnplacedQuestion): UnplacedExplanation {
   const { model, missing, outdated } = question;
-  const common = { modelId: model.id, missing, outdated, need: model.desired.known };
+  const common = { modelId: model.id, missing, outdated, need: model.desired.need };
   const layer = layerOf(board, model);
   if (question.depth === "brief") {
     const empty = { verdicts: [], failures: {}, nearest: null, blockers: [], conflict: null, remedies: [] };

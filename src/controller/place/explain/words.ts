@@ -1,30 +1,8 @@
 import { formatMib } from "../../../core/quantities.ts";
-import type {
-  ExplainedUnplaced,
-  PlanAssignment,
-  PlacementGap,
-  PlacementVerdict,
-  UnplacedCopy,
-} from "../../../protocol/plan-document.ts";
-import { adviceText, summaryOf } from "./refusals.ts";
-import type * as placement from "../board/placement.ts";
+import type { ExplainedAssignment, NeuronsRuledOut, WhyHere } from "../board/placement.ts";
 
-/** Placement's findings as the plan document shows them: the same facts, and each rule and remedy in words. */
-export function planAssignment(assignment: placement.ExplainedAssignment): PlanAssignment {
-  const { reason } = assignment;
-  return {
-    model_id: assignment.modelId,
-    neuron: assignment.neuron,
-    devices: [...assignment.devices],
-    device_vram_mb: [...assignment.deviceMib],
-    status: assignment.status,
-    moved_from: assignment.movedFrom,
-    rule: reason.rule,
-    reason: ruleText(assignment),
-  };
-}
-
-function ruleText({ neuron, reason, status }: placement.ExplainedAssignment): string {
+/** Why a copy is where it is: the rule that told its place from the next best one, in words and numbers. */
+export function ruleText({ neuron, reason, status }: ExplainedAssignment): string {
   const rule = RULE_TEXT[reason.rule](reason);
   const giveWay = reason.displaces.length === 1 ? "gives" : "give";
   const displaces =
@@ -34,10 +12,10 @@ function ruleText({ neuron, reason, status }: placement.ExplainedAssignment): st
   return `${stays.replace("{neuron}", neuron)}${displaces}${moved}`;
 }
 
-const runnerUp = ({ runnerUp: next }: placement.WhyHere): string =>
+const runnerUp = ({ runnerUp: next }: WhyHere): string =>
   next === null ? "" : `; next best: ${next.neuron} with ${formatMib(next.freeAfterMib)} left`;
 
-const RULE_TEXT: Readonly<Record<placement.WhyHere["rule"], (why: placement.WhyHere) => string>> = {
+const RULE_TEXT: Readonly<Record<WhyHere["rule"], (why: WhyHere) => string>> = {
   stays: () => "it is loaded, and what may stay stays",
   only_place: ({ ruledOut }) => onlyPlaceText(ruledOut),
   spares_on_demand_room: (why) => `least room for models on demand is lost${runnerUp(why)}`,
@@ -53,7 +31,7 @@ const RULE_TEXT: Readonly<Record<placement.WhyHere["rule"], (why: placement.WhyH
 };
 
 /** "the only place: 1 other neuron holds a copy already, 2 have no room". */
-function onlyPlaceText(ruledOut: placement.NeuronsRuledOut | null): string {
+function onlyPlaceText(ruledOut: NeuronsRuledOut | null): string {
   if (ruledOut === null) return "the only place";
   const { silent, unqualified, holdsCopy, noRoom } = ruledOut;
   const reasons = [
@@ -73,68 +51,4 @@ function onlyPlaceText(ruledOut: placement.NeuronsRuledOut | null): string {
     `the only place: ${first?.count ?? 0} ${others} ${first?.verb ?? ""}`,
     ...rest.map(({ count, verb }) => `${count} ${verb}`),
   ].join(", ");
-}
-
-export const planGap = (gap: placement.PlacementGap): PlacementGap => ({
-  status: gap.kind,
-  gap_percent: gap.percent,
-  counts: gap.counts,
-  placed: gap.placed,
-  bound: gap.bound,
-  engine: gap.engine,
-});
-
-/** Each unplaced copy with what placement found out about it. */
-export function explainUnplaced(result: placement.Placement): ExplainedUnplaced[] {
-  const explanations = new Map(result.explanations.map((found) => [found.modelId, found]));
-  return result.unplaced.map((copy) => explained(copy, explanations.get(copy.model_id)));
-}
-
-function explained(copy: UnplacedCopy, found: placement.UnplacedExplanation | undefined): ExplainedUnplaced {
-  if (found === undefined) {
-    const nothing = { verdicts: [], need_mb: null, blockers: [], conflict: null, remedies: [] };
-    return { ...copy, layer: null, summary: copy.hint, ...nothing };
-  }
-  return {
-    ...copy,
-    layer: found.layer,
-    summary: summaryOf(found),
-    verdicts: found.verdicts.map(planVerdict),
-    need_mb: found.need.mib ?? null,
-    blockers: found.blockers.map(({ neuron, modelId, mib, because }) => ({
-      neuron,
-      model_id: modelId,
-      vram_mb: mib,
-      because,
-    })),
-    conflict: planConflict(found.conflict),
-    remedies: found.remedies.map((remedy) => ({
-      text: adviceText(remedy, found),
-      kind: remedy.kind,
-      line: remedy.line === null ? null : { ...remedy.line },
-      from: remedy.from,
-      to: remedy.to,
-      neuron: remedy.neuron,
-      tried: remedy.tried ?? false,
-      costs: [...(remedy.costs ?? [])],
-    })),
-  };
-}
-
-export const planVerdict = ({ neuron, checks, shortMib }: placement.NeuronVerdict): PlacementVerdict => ({
-  neuron,
-  checks: checks.map((check) => ({ ...check })),
-  short_mb: shortMib,
-});
-
-function planConflict(conflict: placement.Conflict | null): ExplainedUnplaced["conflict"] {
-  if (conflict === null) return null;
-  const { models, lines, needMib, haveMib, neurons } = conflict;
-  return {
-    models: models.map(({ modelId, copies, mib }) => ({ model_id: modelId, copies, vram_mb: mib })),
-    lines: lines.map((line) => ({ ...line })),
-    need_mb: needMib,
-    have_mb: haveMib,
-    neurons: [...neurons],
-  };
 }

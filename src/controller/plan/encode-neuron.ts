@@ -1,5 +1,6 @@
+import { present } from "../../core/present.ts";
 import type { NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
-import type { PlanNeuron } from "../../protocol/plan-document.ts";
+import type { PlanDocument } from "../../protocol/plan-document.ts";
 import { residentShares } from "../observe/device-memory.ts";
 import { withoutCredentials } from "../observe/fleet-snapshots.ts";
 import { factsDigest, neuronFacts } from "../observe/neuron-facts.ts";
@@ -7,11 +8,11 @@ import type { ObservedNeuron } from "../observe/observed-fleet.ts";
 import type { Simulation } from "./simulate.ts";
 
 /** A neuron as the plan saw it, and what the plan does to its memory. */
-export function planNeuron(
+export function encodeNeuron(
   neuron: ObservedNeuron,
   block: NeuronBlock | undefined,
   simulation: Simulation,
-): PlanNeuron {
+): PlanDocument["neurons"][number] {
   const { name } = neuron;
   const endpoint = withoutCredentials(neuron.endpoint);
   const drain = block?.drain ?? false;
@@ -50,12 +51,19 @@ export function planNeuron(
       status: model.status,
       origin: model.origin,
       devices: [...model.devices],
-      device_vram_mb: model.devices.map((index) => shares.get(model.model_id)?.get(index) ?? 0),
+      device_vram_mb: model.devices.map((index) =>
+        present(shares.get(model.model_id)?.get(index), "the memory on device", index),
+      ),
     })),
     disk_free_bytes: neuron.discovery.disk_free_bytes,
     devices: facts.devices.map((device) => {
-      const { beforeMb = 0, peakMb = 0, afterMb = 0 } = memory?.get(device.index) ?? {};
-      return { ...device, vram_before_mb: beforeMb, vram_peak_mb: peakMb, vram_after_mb: afterMb };
+      const used = present(memory?.get(device.index), "the memory of device", device.index);
+      return {
+        ...device,
+        vram_before_mb: used.beforeMib,
+        vram_peak_mb: used.peakMib,
+        vram_after_mb: used.afterMib,
+      };
     }),
   };
 }
