@@ -2,7 +2,13 @@ import { present } from "../../core/present.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import { residentShares, sharesTotal, type Shares } from "../observe/device-memory.ts";
 import { busyRequests, liveRequests, useOf, type LiveRequests } from "../observe/live-use.ts";
-import { loadHistory, predictLoad, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
+import {
+  loadHistory,
+  predictLoad,
+  predictUnload,
+  unloadSecs,
+  type LoadHistory,
+} from "../schedule/load-duration.ts";
 import { copyKey, type ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Arrival, Placement } from "../place/board/placement.ts";
 import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
@@ -218,7 +224,6 @@ class FleetDiff {
       detail: `its settings changed${sizeRemark(model)}`,
     });
     const { secs, source, confidence } = load.change.duration;
-    const unloadSecs = predictUnload(busyRequests(requests)).secs ?? 0;
     this.#drafts.push({
       ...load,
       frees: this.#sharesOf(copy),
@@ -229,7 +234,11 @@ class FleetDiff {
         ...load.change,
         isProtected: model.block.protect,
         beforeMib: copy.resident.vram_used_mb,
-        duration: { secs: secs === null ? null : secs + unloadSecs, source, confidence },
+        duration: {
+          secs: secs === null ? null : secs + unloadSecs(busyRequests(requests)),
+          source,
+          confidence,
+        },
       },
     });
   }

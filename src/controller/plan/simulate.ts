@@ -48,7 +48,8 @@ export function memoryInUse(neuron: ReachableNeuron): Map<number, number> {
   const shares = residentShares(neuron);
   for (const model of neuron.models) {
     if (model.status === "unloading") continue;
-    for (const [index, share] of shares.get(model.id) ?? []) used.set(index, (used.get(index) ?? 0) + share);
+    for (const [index, share] of present(shares.get(model.id), "the memory of", model.id))
+      used.set(index, (used.get(index) ?? 0) + share);
   }
   return used;
 }

@@ -1,19 +1,24 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
+/** What lets a duration be guessed. */
+type DurationSource =
+  /** A load of the same model with the same settings. */
+  | "measured"
+  /** The same model with other settings, by size. */
+  | "scaled"
+  /** MiB per second of other loads on this neuron. */
+  | "neuron_rate"
+  /** A rate that most disks reach. */
+  | "default_rate"
+  /** Nothing. */
+  | "unknown";
+
 /** How long a change takes, and how well that is known. */
 export interface Duration {
   /** Null when nothing allows a guess. */
   readonly secs: number | null;
-  readonly source: /** A load of the same model with the same settings. */
-    | "measured"
-    /** The same model with other settings, by size. */
-    | "scaled"
-    /** MiB per second of other loads on this neuron. */
-    | "neuron_rate"
-    /** A rate that most disks reach. */
-    | "default_rate"
-    | "unknown";
+  readonly source: DurationSource;
   readonly confidence: "high" | "medium" | "low" | "none";
 }
 
@@ -70,9 +75,13 @@ export function predictLoad(facts: LoadFacts, history: LoadHistory): Duration {
 }
 
 /** An idle copy leaves within a second; a busy one may take as long as its requests do. */
-export function predictUnload(busyRequests: number): Duration {
-  return { secs: busyRequests === 0 ? 1 : 10, source: "default_rate", confidence: "low" };
-}
+export const unloadSecs = (busyRequests: number): number => (busyRequests === 0 ? 1 : 10);
+
+export const predictUnload = (busyRequests: number): Duration => ({
+  secs: unloadSecs(busyRequests),
+  source: "default_rate",
+  confidence: "low",
+});
 
 /** The slowest that was seen: a prediction that is met is worth more than one that flatters. */
 function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): Duration | undefined {

@@ -1,5 +1,7 @@
 import { compareText } from "../../core/order.ts";
+import { present } from "../../core/present.ts";
 import { byId, identify, isReplace, isUnload, sameModel, type Draft, type ParkingOption } from "./draft.ts";
+import { predictUnload } from "./load-duration.ts";
 import type { TransitionMemory } from "./memory.ts";
 
 /** What lets a transition go on in which every change waits for another. */
@@ -41,15 +43,18 @@ export function chooseRelief(deadlock: Deadlock): Relief {
   );
 }
 
+const waitsOf = (draft: Draft, waits: Deadlock["waits"]): readonly Draft[] =>
+  present(waits.get(draft), "what is waited for by", draft.change.id);
+
 /** Whether following the waits leads back to where they began. */
 function isOnRing(start: Draft, waits: Deadlock["waits"]): boolean {
   const seen = new Set<Draft>();
-  const open = [...(waits.get(start) ?? [])];
+  const open = [...waitsOf(start, waits)];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (at === start) return true;
     if (seen.has(at)) continue;
     seen.add(at);
-    open.push(...(waits.get(at) ?? []));
+    open.push(...waitsOf(at, waits));
   }
   return false;
 }
@@ -73,7 +78,7 @@ function parking(onRings: readonly Draft[], deadlock: Deadlock): Relief | undefi
 function isUnlockedBy(departure: Draft, deadlock: Deadlock): boolean {
   return deadlock.pending.some(
     (draft) =>
-      (deadlock.waits.get(draft) ?? []).includes(departure) &&
+      waitsOf(draft, deadlock.waits).includes(departure) &&
       !isUnload(draft) &&
       deadlock.memory.lacking(draft, departure.frees).length === 0,
   );
@@ -127,7 +132,7 @@ function parkingPrice(draft: Draft, deadlock: Deadlock): string {
 /** The models that wait for the memory of this one. */
 function rivalsOf(draft: Draft, { pending, waits }: Deadlock): string {
   const rivals = pending
-    .filter((other) => !sameModel(other, draft) && (waits.get(other) ?? []).includes(draft))
+    .filter((other) => !sameModel(other, draft) && waitsOf(other, waits).includes(draft))
     .map(({ change }) => change.modelId);
   return rivals.length === 0 ? "" : ` for ${[...new Set(rivals)].toSorted().join(" and ")}`;
 }
@@ -148,7 +153,7 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
         devices: freed.map(([device]) => device),
         deviceMib: freed.map(([, mib]) => mib),
         afterMib: 0,
-        duration: { secs: 1, source: "default_rate", confidence: "low" },
+        duration: predictUnload(0),
         spec: null,
       },
     },
