@@ -1,8 +1,8 @@
 import { by } from "../core/order.ts";
 import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
-import type { ModelInLoad } from "./cold-load.ts";
-import type { FleetIndex } from "./fleet-index.ts";
-import { healthyNeurons, type FleetView, type NeuronView } from "./fleet-view.ts";
+import type { ModelInLoad } from "./loading/cold-load.ts";
+import type { FleetIndex } from "./view/fleet-index.ts";
+import { healthyNeurons, type FleetView, type NeuronView } from "./view/fleet-view.ts";
 
 export interface StatusSources {
   readonly fleet: FleetIndex;

@@ -2,9 +2,9 @@ import { by } from "../core/order.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { ModelEntry } from "../protocol/gateway-api.ts";
 import type { ResidentModel } from "../protocol/neuron-api.ts";
-import type { FleetIndex } from "./fleet-index.ts";
-import { healthyNeurons, type FleetView } from "./fleet-view.ts";
-import { feasibilityOf } from "./load-feasibility.ts";
+import type { FleetIndex } from "./view/fleet-index.ts";
+import { healthyNeurons, type FleetView } from "./view/fleet-view.ts";
+import { feasibilityOf } from "./routing/load-feasibility.ts";
 
 interface Replica {
   readonly node: string;

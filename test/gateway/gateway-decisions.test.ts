@@ -3,7 +3,7 @@ import {
   clientResponseHeaders,
   isUsableRequestId,
   upstreamRequestHeaders,
-} from "../../src/gateway/header-policy.ts";
+} from "../../src/gateway/relay/header-policy.ts";
 import { readRequestFacts } from "../../src/gateway/request-facts.ts";
 import { FULL_RETRY_BUDGET, retryVerdict } from "../../src/gateway/retry-policy.ts";
 

@@ -1,11 +1,11 @@
-import { indexFleet, type FleetIndex } from "../../src/gateway/fleet-index.ts";
+import { indexFleet, type FleetIndex } from "../../src/gateway/view/fleet-index.ts";
 import {
   applyFleetEvent,
   initialFleetView,
   type FleetEvent,
   type FleetView,
-} from "../../src/gateway/fleet-view.ts";
-import type { RoutingFacts } from "../../src/gateway/route-request.ts";
+} from "../../src/gateway/view/fleet-view.ts";
+import type { RoutingFacts } from "../../src/gateway/routing/route-request.ts";
 import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import type { Device, Discovery, ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { residentModel, TEST_DEVICE } from "../support/neuron/fake-neuron.ts";

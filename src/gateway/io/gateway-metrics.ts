@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { ModelInLoad } from "../cold-load.ts";
-import type { FleetView } from "../fleet-view.ts";
+import type { ModelInLoad } from "../loading/cold-load.ts";
+import type { FleetView } from "../view/fleet-view.ts";
 
 /** Label of requests for models that nobody declared: a client must not be able to make new series. */
 export const UNKNOWN_MODEL = "unknown";

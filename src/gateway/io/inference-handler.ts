@@ -2,20 +2,20 @@ import type { Clock } from "../../core/clock.ts";
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { rewriteTopLevelModel } from "../alias-rewrite.ts";
-import type { FleetIndex } from "../fleet-index.ts";
+import { rewriteTopLevelModel } from "../relay/alias-rewrite.ts";
+import type { FleetIndex } from "../view/fleet-index.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
-import { upstreamRequestHeaders } from "../header-policy.ts";
+import { upstreamRequestHeaders } from "../relay/header-policy.ts";
 import { FULL_RETRY_BUDGET, retryVerdict, type AttemptFailure, type RetryBudget } from "../retry-policy.ts";
-import { decide, knownModelId, type Decision } from "../route-request.ts";
+import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
 import type { ActiveRequests } from "./active-requests.ts";
-import type { ColdLoads } from "./cold-load-loop.ts";
+import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
+import { sleptThrough } from "../../core/interruptible-sleep.ts";
 import { refusedToken, type NeuronClient } from "./neuron-client.ts";
-import type { NeuronPoller } from "./neuron-poller.ts";
-import { relayRequest, type HeldAnswer, type RelayResult } from "./relay-stream.ts";
+import type { NeuronPoller } from "../view/io/neuron-poller.ts";
+import { relayRequest, type HeldAnswer, type RelayResult } from "../relay/io/relay-stream.ts";
 
 export interface InferenceDeps {
   readonly clock: Clock;

@@ -18,7 +18,7 @@ import {
   type LoadRequest,
   type ModelsResponse,
 } from "../../protocol/neuron-api.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../../core/deadline.ts";
 
 /** Control answers are small; a neuron that sends more than this is not one. */
 const MAX_CONTROL_BYTES = 8 * 1024 * 1024;

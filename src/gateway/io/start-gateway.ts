@@ -6,7 +6,7 @@ import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import { indexFleet } from "../fleet-index.ts";
+import { indexFleet } from "../view/fleet-index.ts";
 import {
   DEFAULT_MAX_WAITERS_PER_MODEL,
   timingsOf,
@@ -14,12 +14,12 @@ import {
   type GatewayTimings,
 } from "../gateway-config.ts";
 import { ActiveRequests } from "./active-requests.ts";
-import { startColdLoads, type EndedLoad } from "./cold-load-loop.ts";
+import { startColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
 import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { createGatewayServer } from "./gateway-server.ts";
-import { withinGrace } from "./interruptible-sleep.ts";
+import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "./neuron-client.ts";
-import { startNeuronPoller } from "./neuron-poller.ts";
+import { startNeuronPoller } from "../view/io/neuron-poller.ts";
 
 export interface GatewayDeps {
   readonly clock: Clock;

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { comment, endOfLastEvent, EventFramer, MAX_HELD_BYTES } from "../../src/gateway/sse-framing.ts";
+import {
+  comment,
+  endOfLastEvent,
+  EventFramer,
+  MAX_HELD_BYTES,
+} from "../../../src/gateway/relay/sse-framing.ts";
 
 test.each([
   ["", 0],

@@ -1,4 +1,4 @@
-import { CortexError } from "../core/errors.ts";
+import { CortexError } from "../../core/errors.ts";
 
 /**
  * Puts another model id into a request body without touching any other byte: numbers keep their digits, strings

@@ -1,7 +1,7 @@
-import { compareText } from "../core/order.ts";
-import type { ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
-import type { Device } from "../protocol/neuron-api.ts";
-import type { NeuronView } from "./fleet-view.ts";
+import { compareText } from "../../core/order.ts";
+import type { ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
+import type { Device } from "../../protocol/neuron-api.ts";
+import type { NeuronView } from "../view/fleet-view.ts";
 
 export type Feasibility =
   | { readonly kind: "feasible" }

@@ -1,4 +1,4 @@
-import { HOP_BY_HOP_HEADERS } from "../protocol/hop-by-hop-headers.ts";
+import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
 
 /**
  * Which headers cross the gateway. Towards a neuron only the listed ones do: a client's credentials may sit in any

@@ -1,5 +1,5 @@
-import { compareText } from "../core/order.ts";
-import type { Fleet, ModelBlock, NeuronBlock } from "../fleet/schema/fleet-schema.ts";
+import { compareText } from "../../core/order.ts";
+import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 
 /** The fleet files arranged for look-up on every request; made once per set of files. */
 export interface FleetIndex {

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
-import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
-import { errorEnvelopeSchema } from "../../protocol/error-envelope.ts";
+import { CortexError, errorKind, isErrorCode } from "../../../core/errors.ts";
+import { errorEnvelopeSchema } from "../../../protocol/error-envelope.ts";
 import { clientResponseHeaders } from "../header-policy.ts";
 import { EventFramer, firstErrorOf, isOnlyComments } from "../sse-framing.ts";
 import type { ClientResponse } from "./client-response.ts";
-import { failureCode, type NeuronClient, type RelayCall } from "./neuron-client.ts";
+import { failureCode, type NeuronClient, type RelayCall } from "../../io/neuron-client.ts";
 
 /** Largest error answer that is read before it is passed on; a longer one is passed on as it comes. */
 const MAX_ERROR_BYTES = 64 * 1024;

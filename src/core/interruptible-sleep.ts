@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Sleeps; true when the time has passed, false when the signal aborted first. Never rejects. */
 export async function sleptThrough(clock: Clock, durationMs: number, signal: AbortSignal): Promise<boolean> {

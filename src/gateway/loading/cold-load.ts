@@ -1,6 +1,6 @@
-import { assertNever } from "../core/assert-never.ts";
-import { CortexError } from "../core/errors.ts";
-import type { JobState } from "../protocol/neuron-api.ts";
+import { assertNever } from "../../core/assert-never.ts";
+import { CortexError } from "../../core/errors.ts";
+import type { JobState } from "../../protocol/neuron-api.ts";
 
 /**
  * Single-flight loads, as a reducer. One load per model is in progress, however many requests wait for it. A load

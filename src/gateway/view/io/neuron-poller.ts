@@ -1,5 +1,5 @@
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../platform/logger.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Logger } from "../../../platform/logger.ts";
 import type { FleetIndex } from "../fleet-index.ts";
 import {
   applyFleetEvent,
@@ -8,8 +8,8 @@ import {
   type FleetEvent,
   type FleetView,
 } from "../fleet-view.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
-import type { NeuronClient } from "./neuron-client.ts";
+import { sleptThrough } from "../../../core/interruptible-sleep.ts";
+import type { NeuronClient } from "../../io/neuron-client.ts";
 
 export interface NeuronPollerDeps {
   readonly clock: Clock;

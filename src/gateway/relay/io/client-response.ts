@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import type { CortexError } from "../../core/errors.ts";
-import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import type { CortexError } from "../../../core/errors.ts";
+import { toErrorResponse } from "../../../protocol/error-envelope.ts";
 import { comment, errorEvent } from "../sse-framing.ts";
 
 const EVENT_STREAM_HEADERS = {

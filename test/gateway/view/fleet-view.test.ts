@@ -6,9 +6,9 @@ import {
   replicaLoad,
   type FleetView,
   type NeuronView,
-} from "../../src/gateway/fleet-view.ts";
-import { residentModel } from "../support/neuron/fake-neuron.ts";
-import { answerOf, missOf } from "./view-builder.ts";
+} from "../../../src/gateway/view/fleet-view.ts";
+import { residentModel } from "../../support/neuron/fake-neuron.ts";
+import { answerOf, missOf } from "../view-builder.ts";
 
 const neuronOf = (view: FleetView): NeuronView => {
   const neuron = view.neurons.get("a");

@@ -1,13 +1,13 @@
-import type { Clock } from "../../core/clock.ts";
-import { CortexError, isErrorCode, toCortexError } from "../../core/errors.ts";
-import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
-import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
-import type { Job } from "../../protocol/neuron-api.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { CortexError, isErrorCode, toCortexError } from "../../../core/errors.ts";
+import type { ModelBlock } from "../../../fleet/schema/fleet-schema.ts";
+import { modelSpecFromBlock } from "../../../protocol/model-spec.ts";
+import type { Job } from "../../../protocol/neuron-api.ts";
 import type { ColdLoadEffect, ColdLoadEvent, LoadOutcome } from "../cold-load.ts";
-import type { FleetIndex } from "../fleet-index.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
-import type { NeuronClient } from "./neuron-client.ts";
-import type { NeuronPoller } from "./neuron-poller.ts";
+import type { FleetIndex } from "../../view/fleet-index.ts";
+import { sleptThrough } from "../../../core/interruptible-sleep.ts";
+import type { NeuronClient } from "../../io/neuron-client.ts";
+import type { NeuronPoller } from "../../view/io/neuron-poller.ts";
 
 /** Looks at a job that may fail in a row before the neuron counts as gone. */
 const JOB_MISSES_UNTIL_UNREACHABLE = 3;

@@ -1,4 +1,4 @@
-import type { Logger } from "../../platform/logger.ts";
+import type { Logger } from "../../../platform/logger.ts";
 import {
   initialColdLoadState,
   reduceColdLoad,
@@ -8,7 +8,7 @@ import {
   type ModelInLoad,
   type WaitSettlement,
 } from "../cold-load.ts";
-import { sleptThrough, withinGrace } from "./interruptible-sleep.ts";
+import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
 import { followOwnLoad, watchForeignLoad, type LoadTaskDeps, type LoadTaskEffect } from "./load-task.ts";
 
 export interface ColdLoadDeps extends LoadTaskDeps {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { assertNever } from "../../src/core/assert-never.ts";
-import { CortexError } from "../../src/core/errors.ts";
+import { assertNever } from "../../../src/core/assert-never.ts";
+import { CortexError } from "../../../src/core/errors.ts";
 import {
   initialColdLoadState,
   reduceColdLoad,
@@ -9,7 +9,7 @@ import {
   type ColdLoadEvent,
   type ColdLoadState,
   type LoadOutcome,
-} from "../../src/gateway/cold-load.ts";
+} from "../../../src/gateway/loading/cold-load.ts";
 
 const arrival = (
   waiterId: string,

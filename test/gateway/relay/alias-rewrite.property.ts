@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CortexError } from "../../src/core/errors.ts";
-import { rewriteTopLevelModel } from "../../src/gateway/alias-rewrite.ts";
+import { CortexError } from "../../../src/core/errors.ts";
+import { rewriteTopLevelModel } from "../../../src/gateway/relay/alias-rewrite.ts";
 
 const rewritten = (body: string, modelId: string): string =>
   rewriteTopLevelModel(Buffer.from(body), modelId).toString("utf8");

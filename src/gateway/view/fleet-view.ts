@@ -1,5 +1,11 @@
-import type { Discovery, Health, ModelLoad, ModelsResponse, ResidentModel } from "../protocol/neuron-api.ts";
-import type { NeuronHealthState } from "../protocol/gateway-api.ts";
+import type {
+  Discovery,
+  Health,
+  ModelLoad,
+  ModelsResponse,
+  ResidentModel,
+} from "../../protocol/neuron-api.ts";
+import type { NeuronHealthState } from "../../protocol/gateway-api.ts";
 
 /** Polls missed in a row until a neuron that was healthy counts as unhealthy. */
 export const MISSES_UNTIL_UNHEALTHY = 3;

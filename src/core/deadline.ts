@@ -1,5 +1,5 @@
-import type { Clock } from "../../core/clock.ts";
-import { CortexError } from "../../core/errors.ts";
+import type { Clock } from "./clock.ts";
+import { CortexError } from "./errors.ts";
 import { sleptThrough } from "./interruptible-sleep.ts";
 
 export interface DeadlineOptions {

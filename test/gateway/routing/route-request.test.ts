@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { decide, type Decision } from "../../src/gateway/route-request.ts";
-import { residentModel } from "../support/neuron/fake-neuron.ts";
-import { factsOf, indexOf, viewOf } from "./view-builder.ts";
+import { decide, type Decision } from "../../../src/gateway/routing/route-request.ts";
+import { residentModel } from "../../support/neuron/fake-neuron.ts";
+import { factsOf, indexOf, viewOf } from "../view-builder.ts";
 
 const THREE = { a: {}, b: {}, c: {} };
 const MODEL = { id: "org/m" };

@@ -1,8 +1,8 @@
-import { CortexError, isErrorCode } from "../core/errors.ts";
-import { nearest } from "../core/nearest.ts";
-import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
-import { resolveAlias, type FleetIndex } from "./fleet-index.ts";
-import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "./fleet-view.ts";
+import { CortexError, isErrorCode } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import { resolveAlias, type FleetIndex } from "../view/fleet-index.ts";
+import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
 import { byPreference, feasibilityOf, loadCandidate, type LoadCandidate } from "./load-feasibility.ts";
 
 export interface RoutingFacts {
