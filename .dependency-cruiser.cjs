@@ -42,6 +42,7 @@ const ROOMS = {
   "controller/adopt": { imported: [], "llama-swap": ["imported"], helexa: ["imported"], peers: ["imported"] },
   neuron: { machine: [], model: [], residency: ["machine", "model"], launch: ["residency"] },
   worker: { engine: [], answer: ["engine"] },
+  gateway: { view: [], routing: ["view"], loading: ["view"], relay: [] },
 };
 
 /** Every rule is an error: a warning would only be read once. */

@@ -143,6 +143,10 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-neuron-launch", "src/neuron/launch/io/a.ts", "src/neuron/io/leaf.ts"],
   ["room-worker-engine", "src/worker/engine/a.ts", "src/worker/answer/leaf.ts"],
   ["room-worker-answer", "src/worker/answer/a.ts", "src/worker/io/leaf.ts"],
+  ["room-gateway-view", "src/gateway/view/a.ts", "src/gateway/routing/leaf.ts"],
+  ["room-gateway-routing", "src/gateway/routing/a.ts", "src/gateway/loading/leaf.ts"],
+  ["room-gateway-loading", "src/gateway/loading/io/a.ts", "src/gateway/io/leaf.ts"],
+  ["room-gateway-relay", "src/gateway/relay/a.ts", "src/gateway/view/leaf.ts"],
 
   ["nobody-imports-commands", "src/cli/b.ts", "src/commands/leaf.ts"],
   ["commands-are-leaves", "src/commands/a.ts", "src/commands/leaf.ts"],

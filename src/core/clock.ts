@@ -6,4 +6,9 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `durationMs`, or rejects with the signal's reason when it aborts first. */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Rings after `durationMs` unless the returned function is called before: for deadlines of what somebody else does,
+   * where nobody waits for the time itself.
+   */
+  alarm(durationMs: number, ring: () => void): () => void;
 }

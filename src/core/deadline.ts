@@ -1,14 +1,12 @@
 import type { Clock } from "./clock.ts";
-import { CortexError } from "./errors.ts";
-import { sleptThrough } from "./interruptible-sleep.ts";
 
 export interface DeadlineOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
+  /** What the work's signal aborts with at the deadline, where somebody reads it. */
+  readonly timedOut?: () => Error;
   /** Ends the work early. */
-  readonly signal: AbortSignal;
-  /** Who is waited for, for the message. */
-  readonly who: string;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -19,23 +17,20 @@ export async function withDeadline<Value>(
   options: DeadlineOptions,
   work: (signal: AbortSignal) => Promise<Value>,
 ): Promise<Value> {
-  const { clock, timeoutMs, signal, who } = options;
-  signal.throwIfAborted();
+  const { clock, timeoutMs, timedOut, signal } = options;
+  signal?.throwIfAborted();
   const cut = new AbortController();
-  const timer = new AbortController();
   const onAbort = () => {
-    cut.abort(signal.reason);
+    cut.abort(signal?.reason);
   };
-  signal.addEventListener("abort", onAbort, { once: true });
-  const watchDeadline = async () => {
-    if (!(await sleptThrough(clock, timeoutMs, timer.signal))) return;
-    cut.abort(new CortexError("upstream_connection_error", `${who} did not answer within ${timeoutMs} ms`));
-  };
-  void watchDeadline();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  const cancelAlarm = clock.alarm(timeoutMs, () => {
+    cut.abort(timedOut?.());
+  });
   try {
     return await work(cut.signal);
   } finally {
-    timer.abort();
-    signal.removeEventListener("abort", onAbort);
+    cancelAlarm();
+    signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -7,4 +7,10 @@ export const systemClock: Clock = {
   sleep: async (durationMs, signal) => {
     await delay(durationMs, undefined, signal === undefined ? {} : { signal });
   },
+  alarm: (durationMs, ring) => {
+    const timer = setTimeout(ring, durationMs);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
 };

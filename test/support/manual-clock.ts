@@ -45,7 +45,15 @@ export class ManualClock implements Clock {
     });
   }
 
-  /** How many sleeps are pending: lets a test wait until the code under test has reached its sleep. */
+  alarm(durationMs: number, ring: () => void): () => void {
+    const sleeper: Sleeper = { wakeAtMs: this.#elapsedMs + durationMs, wake: ring };
+    this.#sleepers.push(sleeper);
+    return () => {
+      this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+    };
+  }
+
+  /** How many sleeps and alarms are pending: lets a test wait until the code under test has reached its sleep. */
   get sleeping(): number {
     return this.#sleepers.length;
   }

@@ -13,7 +13,8 @@ import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
 import { sleptThrough } from "../../core/interruptible-sleep.ts";
-import { refusedToken, type NeuronClient } from "./neuron-client.ts";
+import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
+import { refusesToken } from "../../protocol/neuron-failure.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
 import { relayRequest, type HeldAnswer, type RelayResult } from "../relay/io/relay-stream.ts";
 
@@ -296,7 +297,7 @@ async function routeAgain(attempted: Attempted, onlyElsewhere: boolean): Promise
 /** A neuron's error reaches the client in the neuron's words, except one that is between the gateway and it. */
 function passOnError(exchange: Exchange, neuron: string, answer: HeldAnswer): void {
   const { client, trace } = exchange;
-  if (answer.status === 401 || answer.status === 403) {
+  if (refusesToken(answer.status, answer.code)) {
     failExchange(exchange, refusedToken(neuron, answer.status));
     return;
   }
@@ -310,3 +311,14 @@ function passOnError(exchange: Exchange, neuron: string, answer: HeldAnswer): vo
     client.fail(new CortexError("upstream_connection_error", message));
   } else client.endWithEvent(JSON.parse(answer.body.toString("utf8")));
 }
+
+/** The gateway's own credentials are wrong: nothing that a client could mend. */
+const refusedToken = (neuron: string, status: number): CortexError =>
+  new CortexError(
+    "upstream_connection_error",
+    `neuron ${neuron} refuses the gateway's token (HTTP ${status})`,
+    {
+      details: { neuron },
+      next: "start the gateway with the token that the neuron was started with",
+    },
+  );

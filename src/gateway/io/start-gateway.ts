@@ -18,7 +18,7 @@ import { startColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts"
 import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
-import { createNeuronClient, type NeuronClient } from "./neuron-client.ts";
+import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { startNeuronPoller } from "../view/io/neuron-poller.ts";
 
 export interface GatewayDeps {
@@ -124,7 +124,7 @@ function connectNeurons(
 ): ReadonlyMap<string, NeuronClient> {
   const options = {
     clock,
-    controlTimeoutMs: timings.controlTimeoutMs,
+    callTimeoutMs: timings.controlTimeoutMs,
     connectTimeoutMs: timings.connectTimeoutMs,
     silenceMs: timings.upstreamSilenceMs,
     token: config.neuronToken,

@@ -1,7 +1,9 @@
-import { parseJson } from "../../core/json.ts";
-import { request, type Dispatcher } from "undici";
+import { Pool, type Dispatcher } from "undici";
 import type { z } from "zod";
-import { CortexError, type ErrorCode } from "../../core/errors.ts";
+import type { Clock } from "../../core/clock.ts";
+import { withDeadline } from "../../core/deadline.ts";
+import { CortexError } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
 import {
   changeResponseSchema,
   discoverySchema,
@@ -16,170 +18,166 @@ import {
   type ModelsResponse,
   type UnloadRequest,
 } from "../neuron-api.ts";
-import { fromErrorResponse } from "../error-envelope.ts";
+import {
+  connectionProblem,
+  neuronRefusal,
+  neuronTrouble,
+  type CalledNeuron,
+  type NeuronAnswer,
+} from "../neuron-failure.ts";
+import { readBoundedText } from "./bounded-body.ts";
 
 export interface NeuronClientOptions {
-  readonly endpoint: string;
-  /** How the neuron is called in messages. */
-  readonly name: string;
+  readonly clock: Clock;
+  /** A control call that takes longer is given up. */
+  readonly callTimeoutMs: number;
+  /** How long connecting may take; undici's own figure by default. */
+  readonly connectTimeoutMs?: number;
+  /** Longest silence within a dispatched answer, 0 = for ever; undici's own figure by default. */
+  readonly silenceMs?: number;
   /** Shared secret of the neurons; sent as a bearer token, never logged. */
   readonly token?: string | undefined;
-  /** A call that takes longer is given up. */
-  readonly timeoutMs: number;
-  /** Connection pool; undici's own by default. */
-  readonly dispatcher?: Dispatcher | undefined;
 }
 
-/** Largest answer that is read; a neuron's own are a few kilobytes. */
-const ANSWER_LIMIT_BYTES = 8 * 1024 * 1024;
+/** Largest answer to a control call that is read; a neuron's own are a few kilobytes. */
+const ANSWER_LIMIT_MIB = 8;
+
+export interface ChangeOptions {
+  /** Refused with `stale_generation` when the neuron's residency is no longer at this generation. */
+  readonly generation?: number;
+  readonly signal?: AbortSignal;
+}
 
 /**
- * The neuron protocol as calls. Every call is bounded in time and size; every failure is a CortexError:
- * `upstream_connection_error` when the neuron cannot be reached or talks nonsense, else what its envelope says.
+ * One neuron over HTTP: the only way to call it. Every control call is bounded in time and size, and rejects with a
+ * CortexError as `neuron-failure.ts` words it, or with the reason of the caller's signal. `dispatch` has no deadline.
  */
-export class NeuronClient {
-  readonly #options: NeuronClientOptions;
-
-  constructor(options: NeuronClientOptions) {
-    this.#options = options;
-  }
-
-  discovery(): Promise<Discovery> {
-    return this.#call({ method: "GET", path: "/discovery" }, discoverySchema);
-  }
-
-  health(): Promise<Health> {
-    return this.#call({ method: "GET", path: "/health" }, healthSchema);
-  }
-
-  models(): Promise<ModelsResponse> {
-    return this.#call({ method: "GET", path: "/models" }, modelsResponseSchema);
-  }
-
-  job(id: string): Promise<Job> {
-    return this.#call({ method: "GET", path: `/jobs/${encodeURIComponent(id)}` }, jobSchema);
-  }
-
-  /** Refused with `stale_generation` when the neuron's residency is no longer at `generation`. */
-  load(body: LoadRequest, generation: number): Promise<ChangeResponse> {
-    return this.#call({ method: "POST", path: "/models/load", body, generation }, changeResponseSchema);
-  }
-
-  unload(body: UnloadRequest, generation: number): Promise<ChangeResponse> {
-    return this.#call({ method: "POST", path: "/models/unload", body, generation }, changeResponseSchema);
-  }
-
-  async #call<Schema extends z.ZodType>(call: NeuronCall, schema: Schema): Promise<z.infer<Schema>> {
-    const { status, headers, body } = await this.#send(call);
-    if (status < 200 || status > 299) throw this.#refusal(status, { body, headers });
-    const parsed = schema.safeParse(body);
-    if (parsed.success) return parsed.data;
-    const at = parsed.error.issues[0]?.path.join(".") ?? "";
-    throw this.#problem(
-      `answers ${call.path} with something that no neuron says${at === "" ? "" : ` (${at})`}`,
-    );
-  }
-
-  async #send(call: NeuronCall): Promise<Answer> {
-    const { endpoint, token, timeoutMs, dispatcher } = this.#options;
-    try {
-      const response = await request(`${endpoint}${call.path}`, {
-        method: call.method,
-        headers: {
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(call.body === undefined ? {} : { "content-type": "application/json" }),
-          ...(call.generation === undefined ? {} : { "if-match": `"${call.generation}"` }),
-        },
-        body: call.body === undefined ? null : JSON.stringify(call.body),
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(dispatcher === undefined ? {} : { dispatcher }),
-      });
-      const text = await readBounded(response.body);
-      return { status: response.statusCode, headers: response.headers, body: parseJson(text) };
-    } catch (thrown) {
-      throw this.#problem(connectionProblem(thrown, timeoutMs), thrown);
-    }
-  }
-
-  #refusal(status: number, answer: Pick<Answer, "body" | "headers">): CortexError {
-    const error = fromErrorResponse(status, answer.body, fallbackCode(status));
-    const retryAfterSecs = Number(answer.headers["retry-after"]);
-    const message = error.message.startsWith("answered with HTTP")
-      ? `${this.#options.name} ${error.message}`
-      : error.message;
-    return new CortexError(error.code, message, {
-      details: { ...error.details, neuron: this.#options.name },
-      next: error.next,
-      ...(Number.isFinite(retryAfterSecs) && retryAfterSecs > 0 ? { retryAfterSecs } : {}),
-    });
-  }
-
-  #problem(problem: string, cause?: unknown): CortexError {
-    const { name, endpoint } = this.#options;
-    const details = { neuron: name, endpoint, problem };
-    return new CortexError("upstream_connection_error", `${name} (${endpoint}): ${problem}`, {
-      details,
-      ...(cause === undefined ? {} : { cause }),
-    });
-  }
+export interface NeuronClient {
+  readonly name: string;
+  discovery(signal?: AbortSignal): Promise<Discovery>;
+  health(signal?: AbortSignal): Promise<Health>;
+  models(signal?: AbortSignal): Promise<ModelsResponse>;
+  load(request: LoadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
+  unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
+  job(id: string, signal?: AbortSignal): Promise<Job>;
+  cancelJob(id: string, signal?: AbortSignal): Promise<void>;
+  /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
+  dispatch(call: RelayCall, handler: Dispatcher.DispatchHandler): void;
+  /** Cuts whatever is still open. */
+  destroy(): Promise<void>;
 }
 
-interface NeuronCall {
-  readonly method: "GET" | "POST";
+export interface RelayCall {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+/** Connects to nothing until the first call. */
+export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOptions): NeuronClient {
+  const { name, endpoint } = neuron;
+  const base = new URL(endpoint);
+  const prefix = base.pathname.replace(/\/+$/, "");
+  const pool = new Pool(base.origin, poolOptions(options));
+  const credentials = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
+  const context = { neuron: { name, endpoint }, pool, prefix, credentials, options };
+  const get = <Schema extends z.ZodType>(path: string, schema: Schema, signal?: AbortSignal) =>
+    read(context, { method: "GET", path, ...(signal === undefined ? {} : { signal }) }, schema);
+  const change = (path: string, body: unknown, options: ChangeOptions = {}) =>
+    read(context, { method: "POST", path, body, ...options }, changeResponseSchema);
+  return {
+    name,
+    discovery: (signal) => get("/discovery", discoverySchema, signal),
+    health: (signal) => get("/health", healthSchema, signal),
+    models: (signal) => get("/models", modelsResponseSchema, signal),
+    load: (request, options) => change("/models/load", request, options),
+    unload: (request, options) => change("/models/unload", request, options),
+    job: (id, signal) => get(jobPath(id), jobSchema, signal),
+    cancelJob: async (id, signal) => {
+      await call(context, {
+        method: "DELETE",
+        path: jobPath(id),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    },
+    dispatch: ({ path, headers, body }, handler) => {
+      const sent = {
+        method: "POST" as const,
+        path: prefix + path,
+        headers: { ...headers, ...credentials },
+        body,
+      };
+      pool.dispatch(sent, handler);
+    },
+    destroy: () => pool.destroy(),
+  };
+}
+
+const jobPath = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
+
+const poolOptions = ({ connectTimeoutMs, silenceMs }: NeuronClientOptions): Pool.Options => ({
+  allowH2: false,
+  ...(connectTimeoutMs === undefined ? {} : { connect: { timeout: connectTimeoutMs } }),
+  ...(silenceMs === undefined ? {} : { headersTimeout: silenceMs, bodyTimeout: silenceMs }),
+});
+
+interface ControlCall extends ChangeOptions {
+  readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
-  readonly generation?: number;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: unknown;
+interface CallContext {
+  readonly neuron: CalledNeuron;
+  readonly pool: Pool;
+  readonly prefix: string;
+  readonly credentials: Readonly<Record<string, string>>;
+  readonly options: NeuronClientOptions;
 }
 
-/** What a bare status means when the body is no envelope. */
-function fallbackCode(status: number): ErrorCode {
-  switch (status) {
-    case 401:
-    case 403:
-      return "unauthorized";
-    case 412:
-      return "stale_generation";
-    case 429:
-      return "queue_full";
-    case 503:
-      return "draining";
-    default:
-      return "upstream_connection_error";
+async function read<Schema extends z.ZodType>(
+  context: CallContext,
+  asked: ControlCall,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const { body } = await call(context, asked);
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const at = parsed.error.issues[0]?.path.join(".") ?? "";
+  const where = at === "" ? "" : ` (${at})`;
+  throw neuronTrouble(context.neuron, `answers ${asked.path} with something that no neuron says${where}`);
+}
+
+async function call(context: CallContext, asked: ControlCall): Promise<NeuronAnswer> {
+  const { neuron, options } = context;
+  const { clock, callTimeoutMs: timeoutMs } = options;
+  const timedOut = () => neuronTrouble(neuron, `no answer within ${timeoutMs / 1000} s`);
+  const answer = await withDeadline({ clock, timeoutMs, timedOut, signal: asked.signal }, (signal) =>
+    send(context, asked, signal),
+  );
+  if (answer.status < 200 || answer.status > 299) throw neuronRefusal(neuron, answer, clock.nowMs());
+  return answer;
+}
+
+async function send(context: CallContext, asked: ControlCall, signal: AbortSignal): Promise<NeuronAnswer> {
+  const { neuron, pool, prefix, credentials } = context;
+  try {
+    const response = await pool.request({
+      method: asked.method,
+      path: prefix + asked.path,
+      headers: {
+        ...credentials,
+        ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(asked.generation === undefined ? {} : { "if-match": `"${asked.generation}"` }),
+      },
+      body: asked.body === undefined ? null : JSON.stringify(asked.body),
+      signal,
+    });
+    const text = await readBoundedText(response.body, ANSWER_LIMIT_MIB);
+    return { status: response.statusCode, headers: response.headers, body: parseJson(text) };
+  } catch (thrown) {
+    if (signal.aborted) throw signal.reason;
+    if (thrown instanceof CortexError) throw thrown;
+    throw neuronTrouble(neuron, connectionProblem(thrown), thrown);
   }
-}
-
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > ANSWER_LIMIT_BYTES) throw new Error(`the answer is longer than ${ANSWER_LIMIT_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-const CONNECTION_PROBLEMS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection was cut",
-  ENOTFOUND: "its host name is not known",
-  EAI_AGAIN: "its host name cannot be looked up now",
-  EHOSTUNREACH: "its host cannot be reached",
-  ENETUNREACH: "its network cannot be reached",
-  UND_ERR_SOCKET: "the connection was cut",
-  UND_ERR_CONNECT_TIMEOUT: "no connection in time",
-};
-
-/** A failed call in words that need no manual. */
-function connectionProblem(thrown: unknown, timeoutMs: number): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  if (thrown.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : "";
-  return CONNECTION_PROBLEMS[code] ?? thrown.message;
 }

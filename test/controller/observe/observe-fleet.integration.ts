@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
-import { HurriedClock } from "../../support/hurried-clock.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
 import { observedNeuron, residentModel } from "../observed-fleet-builders.ts";
 
@@ -14,7 +14,7 @@ const facts = observedNeuron("a", {
 test("a neuron is observed as it is, with the token that it asks for", async () => {
   await using neuron = await ScriptedNeuron.start(facts, { token: "secret" });
   const fleet = { neurons: [block("a", neuron.endpoint)] };
-  const observed = await observeFleet(fleet, { clock: new HurriedClock(), neuronToken: "secret" });
+  const observed = await observeFleet(fleet, { clock: new ManualClock(1_000), neuronToken: "secret" });
   expect(observed).toEqual({ observedAtMs: 1_000, neurons: [{ ...facts, endpoint: neuron.endpoint }] });
 });
 
@@ -32,7 +32,13 @@ test.each([
   neuron.silent = "silent" in script;
   neuron.answer = "answer" in script ? script.answer : undefined;
   const fleet = { neurons: [block("a", neuron.endpoint)] };
-  const { neurons } = await observeFleet(fleet, { clock: new HurriedClock(), timeoutMs: 200 });
+  const clock = new ManualClock();
+  const observing = observeFleet(fleet, { clock, timeoutMs: 200 });
+  if (neuron.silent) {
+    await Promise.all(["/discovery", "/health", "/models"].map((path) => neuron.called(path)));
+    await clock.advance(200);
+  }
+  const { neurons } = await observing;
   expect(neurons[0]).toMatchObject({ name: "a", reachable: false });
   expect(neurons[0]?.reachable === false ? neurons[0].problem : "").toContain(problem);
 });
@@ -43,7 +49,7 @@ test("one silent neuron does not hide the others, and the order is the fleet's",
   const goneEndpoint = gone.endpoint;
   await gone[Symbol.asyncDispose]();
   const fleet = { neurons: [block("gone", goneEndpoint), block("alive", alive.endpoint)] };
-  const { neurons } = await observeFleet(fleet, { clock: new HurriedClock() });
+  const { neurons } = await observeFleet(fleet, { clock: new ManualClock(1_000) });
   expect(neurons.map((neuron) => [neuron.name, neuron.reachable])).toEqual([
     ["gone", false],
     ["alive", true],

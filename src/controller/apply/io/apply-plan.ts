@@ -1,11 +1,10 @@
-import type { Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { ApplyEvent, ApplyResult, StepError } from "../../../protocol/apply-events.ts";
 import type { PlanChange, PlanDocument, PlanNeuron } from "../../../protocol/plan-document.ts";
 import { applyIsOver, beginApply, stepApply, type ApplyEffect, type ApplyState } from "../apply-steps.ts";
 import { checkBeforeApply } from "../check-before-apply.ts";
-import { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 
 export interface ApplyDeps {
@@ -25,7 +24,6 @@ export interface ApplyDeps {
   /** How long in-flight requests may take to end before an unload fails; the neuron's own default otherwise. */
   readonly drainTimeoutSecs?: number | undefined;
   readonly callTimeoutMs?: number | undefined;
-  readonly dispatcher?: Dispatcher | undefined;
 }
 
 const DEFAULT_PARALLELISM = 10;
@@ -49,6 +47,7 @@ class PlanRun {
   readonly #plan: PlanDocument;
   readonly #deps: ApplyDeps;
   readonly #lanes = new Map<string, NeuronLane>();
+  readonly #clients: NeuronClient[] = [];
   readonly #applied: { step: string; duration_ms: number }[] = [];
   readonly #failed: { step: string; error: StepError }[] = [];
   readonly #notStarted: { step: string; reason: string }[] = [];
@@ -69,6 +68,7 @@ class PlanRun {
     this.#deps.signal?.addEventListener("abort", stop);
     await this.#over.promise;
     this.#deps.signal?.removeEventListener("abort", stop);
+    await Promise.all(this.#clients.map((client) => client.destroy()));
     return {
       applied: this.#applied,
       failed: this.#failed,
@@ -138,14 +138,14 @@ class PlanRun {
 
   #laneOptions(neuron: PlanNeuron, generation: number): ConstructorParameters<typeof NeuronLane>[0] {
     const { commit } = this.#plan.revision;
+    const client = createNeuronClient(neuron, {
+      clock: this.#deps.clock,
+      token: this.#deps.neuronToken,
+      callTimeoutMs: this.#deps.callTimeoutMs ?? CALL_TIMEOUT_MS,
+    });
+    this.#clients.push(client);
     return {
-      client: new NeuronClient({
-        name: neuron.name,
-        endpoint: neuron.endpoint,
-        token: this.#deps.neuronToken,
-        timeoutMs: this.#deps.callTimeoutMs ?? CALL_TIMEOUT_MS,
-        dispatcher: this.#deps.dispatcher,
-      }),
+      client,
       planned: neuron,
       generation,
       changes: this.#plan.changes.filter((change) => change.neuron === neuron.name),

@@ -149,10 +149,10 @@ export class NeuronLane {
     // Only the second half of a replace comes here without one; every change begins with a look.
     this.#generation ??= (await client.models()).generation;
     if (action === "load" && change.spec !== null) {
-      return client.load({ ...change.spec, origin }, this.#generation);
+      return client.load({ ...change.spec, origin }, { generation: this.#generation });
     }
     const body = { model_id: change.model_id, drain_timeout_secs: drainTimeoutSecs, force: false };
-    return client.unload(body, this.#generation);
+    return client.unload(body, { generation: this.#generation });
   }
 
   /** A pause ends early when the apply is stopped and nothing was changed yet; the step then never happened. */

@@ -1,9 +1,9 @@
-import type { Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
-import { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { createNeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { neuronProblem } from "../../../protocol/neuron-failure.ts";
 
 export interface ObserveDeps {
   readonly clock: Clock;
@@ -11,7 +11,6 @@ export interface ObserveDeps {
   readonly neuronToken?: string | undefined;
   /** How long a neuron may take to answer; 5 s by default. */
   readonly timeoutMs?: number | undefined;
-  readonly dispatcher?: Dispatcher | undefined;
 }
 
 const OBSERVE_TIMEOUT_MS = 5000;
@@ -31,12 +30,10 @@ async function observeNeuron(
   deps: ObserveDeps,
 ): Promise<ObservedNeuron> {
   const { name, endpoint } = neuron;
-  const client = new NeuronClient({
-    name,
-    endpoint,
+  const client = createNeuronClient(neuron, {
+    clock: deps.clock,
     token: deps.neuronToken,
-    timeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
-    dispatcher: deps.dispatcher,
+    callTimeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
   });
   try {
     const [discovery, health, residency] = await Promise.all([
@@ -48,12 +45,8 @@ async function observeNeuron(
     return { name, endpoint, reachable: true, discovery, health, generation, models };
   } catch (thrown) {
     if (!(thrown instanceof CortexError)) throw thrown;
-    return { name, endpoint, reachable: false, problem: problemOf(thrown) };
+    return { name, endpoint, reachable: false, problem: neuronProblem(thrown) ?? thrown.message };
+  } finally {
+    await client.destroy();
   }
-}
-
-function problemOf(error: CortexError): string {
-  if (error.code === "unauthorized") return `refuses the token (${error.message})`;
-  const problem = error.details["problem"];
-  return typeof problem === "string" ? problem : error.message;
 }

@@ -1,6 +1,7 @@
 import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../../core/clock.ts";
+import { withDeadline } from "../../../core/deadline.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import type { StatusReport } from "../../../protocol/status-report.ts";
 import { statusReport } from "../status-report.ts";
@@ -21,16 +22,18 @@ export async function readStatus(options: ReadStatusOptions): Promise<StatusRepo
   const { fleet, clock, neuronToken, gatewayUrl } = options;
   const [observed, gateway] = await Promise.all([
     observeFleet(fleet, { clock, neuronToken }),
-    askGateway(gatewayUrl),
+    askGateway(gatewayUrl, clock),
   ]);
   return statusReport({ fleet, observed, gateway });
 }
 
-async function askGateway(url: string): Promise<StatusReport["gateway"]> {
+async function askGateway(url: string, clock: Clock): Promise<StatusReport["gateway"]> {
   try {
-    const response = await request(`${url}/health`, { signal: AbortSignal.timeout(GATEWAY_TIMEOUT_MS) });
-    const { status } = gatewayStatusSchema.parse(await response.body.json());
-    return { url, status, problem: null };
+    return await withDeadline({ clock, timeoutMs: GATEWAY_TIMEOUT_MS }, async (signal) => {
+      const response = await request(`${url}/health`, { signal });
+      const { status } = gatewayStatusSchema.parse(await response.body.json());
+      return { url, status, problem: null };
+    });
   } catch (thrown) {
     const refused = thrown instanceof Error && "code" in thrown && thrown.code === "ECONNREFUSED";
     return { url, status: null, problem: refused ? "connection refused" : "no answer" };

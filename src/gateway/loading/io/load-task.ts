@@ -6,7 +6,8 @@ import type { Job } from "../../../protocol/neuron-api.ts";
 import type { ColdLoadEffect, ColdLoadEvent, LoadOutcome } from "../cold-load.ts";
 import type { FleetIndex } from "../../view/fleet-index.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
-import type { NeuronClient } from "../../io/neuron-client.ts";
+import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { neuronProblem } from "../../../protocol/neuron-failure.ts";
 import type { NeuronPoller } from "../../view/io/neuron-poller.ts";
 
 /** Looks at a job that may fail in a row before the neuron counts as gone. */
@@ -39,7 +40,7 @@ export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | nu
     return { kind: "failed", error: new CortexError("internal_error", `nothing can load ${modelId}`) };
   }
   try {
-    const answer = await client.load(loadRequest(block), signal);
+    const answer = await client.load(loadRequest(block), { signal });
     if (answer.status === "loaded" || answer.job === null) return await loaded(context);
     dispatch({ kind: "load_accepted", modelId, attempt, jobId: answer.job.id });
     if (signal.aborted) return null;
@@ -47,7 +48,7 @@ export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | nu
     return await followJob(context, client, answer.job);
   } catch (thrown) {
     if (signal.aborted) return null;
-    return outcomeOf(toCortexError(thrown));
+    return outcomeOf(toCortexError(thrown), client.name);
   }
 }
 
@@ -79,8 +80,8 @@ async function followJob(context: LoadTask, client: NeuronClient, first: Job): P
       if (signal.aborted) return null;
       const error = toCortexError(thrown);
       misses += 1;
-      const passing = error.code === "upstream_connection_error" && misses < JOB_MISSES_UNTIL_UNREACHABLE;
-      if (!passing) return outcomeOf(error);
+      const passing = isUnreachable(error) && misses < JOB_MISSES_UNTIL_UNREACHABLE;
+      if (!passing) return outcomeOf(error, client.name);
     }
   }
 }
@@ -100,11 +101,26 @@ function jobError(job: Job): CortexError {
   return new CortexError(isErrorCode(code) ? code : "load_failed", message, { next, details });
 }
 
-function outcomeOf(error: CortexError): LoadOutcome {
-  if (error.code === "upstream_connection_error") return { kind: "unreachable" };
+/** Trouble between the gateway and the neuron, a refused token included: nothing that a client could mend. */
+const isUnreachable = (error: CortexError): boolean =>
+  error.code === "upstream_connection_error" || neuronProblem(error) !== undefined;
+
+/** `refusedBy` names the neuron that refused the call, so that the client learns who said it. */
+function outcomeOf(error: CortexError, refusedBy?: string): LoadOutcome {
+  if (isUnreachable(error)) return { kind: "unreachable" };
   // Somebody else cancelled it, or the neuron has restarted and forgotten it.
-  const vanished = error.code === "job_cancelled" || error.code === "job_not_found";
-  return vanished ? { kind: "vanished" } : { kind: "failed", error };
+  if (error.code === "job_cancelled" || error.code === "job_not_found") return { kind: "vanished" };
+  return { kind: "failed", error: refusedBy === undefined ? error : saidBy(refusedBy, error) };
+}
+
+function saidBy(neuron: string, error: CortexError): CortexError {
+  const { code, details, next, param, retryAfterSecs } = error;
+  return new CortexError(code, `${neuron}: ${error.message}`, {
+    details,
+    next,
+    ...(param === undefined ? {} : { param }),
+    ...(retryAfterSecs === undefined ? {} : { retryAfterSecs }),
+  });
 }
 
 /** Looks on while somebody else loads the model; null when it was told to stop. */

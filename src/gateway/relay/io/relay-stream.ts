@@ -5,7 +5,8 @@ import { errorEnvelopeSchema } from "../../../protocol/error-envelope.ts";
 import { clientResponseHeaders } from "../header-policy.ts";
 import { EventFramer, firstErrorOf, isOnlyComments } from "../sse-framing.ts";
 import type { ClientResponse } from "./client-response.ts";
-import { failureCode, type NeuronClient, type RelayCall } from "../../io/neuron-client.ts";
+import type { NeuronClient, RelayCall } from "../../../protocol/io/neuron-client.ts";
+import { failureCode } from "../../../protocol/neuron-failure.ts";
 
 /** Largest error answer that is read before it is passed on; a longer one is passed on as it comes. */
 const MAX_ERROR_BYTES = 64 * 1024;

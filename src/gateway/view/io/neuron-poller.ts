@@ -1,4 +1,5 @@
 import type { Clock } from "../../../core/clock.ts";
+import { toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { FleetIndex } from "../fleet-index.ts";
 import {
@@ -9,7 +10,8 @@ import {
   type FleetView,
 } from "../fleet-view.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
-import type { NeuronClient } from "../../io/neuron-client.ts";
+import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { neuronProblem } from "../../../protocol/neuron-failure.ts";
 
 export interface NeuronPollerDeps {
   readonly clock: Clock;
@@ -91,7 +93,8 @@ async function ask(
     const atMs = deps.clock.nowMs();
     return { kind: "neuron_answered", neuron: client.name, atMs, discovery, health, models, outstanding };
   } catch (thrown) {
-    const problem = thrown instanceof Error ? thrown.message : String(thrown);
+    const error = toCortexError(thrown);
+    const problem = neuronProblem(error) ?? error.message;
     return { kind: "neuron_missed", neuron: client.name, problem };
   }
 }
