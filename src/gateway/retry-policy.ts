@@ -20,7 +20,9 @@ export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 1 };
 export type RetryReason = "connection_failed" | "worker_crashed" | "stale_view" | "replica_refused";
 
 export type RetryVerdict =
-  | { readonly kind: "give_up" }
+  /** What the neuron said, or did not say, is what the client gets. */
+  | { readonly kind: "give-up" }
+  /** The request may be sent again. */
   | {
       readonly kind: "retry";
       readonly reason: RetryReason;
@@ -60,13 +62,13 @@ const ANSWERS_WORTH_A_RETRY: ReadonlyMap<string, RetryReason> = new Map([
 
 export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): RetryVerdict {
   const reason = retryReason(failure);
-  if (reason === undefined) return { kind: "give_up" };
+  if (reason === undefined) return { kind: "give-up" };
   if (reason === "stale_view") {
-    if (budget.staleView === 0) return { kind: "give_up" };
+    if (budget.staleView === 0) return { kind: "give-up" };
     const left = { ...budget, staleView: budget.staleView - 1 };
     return { kind: "retry", reason, budget: left, onlyElsewhere: false };
   }
-  if (budget.replica === 0) return { kind: "give_up" };
+  if (budget.replica === 0) return { kind: "give-up" };
   const left = { ...budget, replica: budget.replica - 1 };
   return { kind: "retry", reason, budget: left, onlyElsewhere: reason !== "connection_failed" };
 }

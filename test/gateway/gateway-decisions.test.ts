@@ -12,14 +12,14 @@ describe("retry policy", () => {
     { kind: "connection", code: "ECONNREFUSED", expected: "connection_failed" },
     { kind: "connection", code: "UND_ERR_SOCKET", expected: "connection_failed" },
     { kind: "connection", code: "UND_ERR_CONNECT_TIMEOUT", expected: "connection_failed" },
-    { kind: "connection", code: "UND_ERR_HEADERS_TIMEOUT", expected: "give_up" },
-    { kind: "connection", code: "HPE_INVALID_CONSTANT", expected: "give_up" },
+    { kind: "connection", code: "UND_ERR_HEADERS_TIMEOUT", expected: "give-up" },
+    { kind: "connection", code: "HPE_INVALID_CONSTANT", expected: "give-up" },
     { kind: "answered", code: "worker_crashed", expected: "worker_crashed" },
     { kind: "answered", code: "model_not_found", expected: "stale_view" },
     { kind: "answered", code: "queue_full", expected: "replica_refused" },
     { kind: "answered", code: "draining", expected: "stale_view" },
-    { kind: "answered", code: "context_length_exceeded", expected: "give_up" },
-    { kind: "answered", code: null, expected: "give_up" },
+    { kind: "answered", code: "context_length_exceeded", expected: "give-up" },
+    { kind: "answered", code: null, expected: "give-up" },
   ] as const)("$kind $code: $expected", ({ kind, code, expected }) => {
     const failure = kind === "connection" ? { kind, code } : { kind, code, status: 500 };
     const verdict = retryVerdict(failure, FULL_RETRY_BUDGET);
@@ -30,13 +30,13 @@ describe("retry policy", () => {
     const refused = retryVerdict({ kind: "answered", status: 503, code: "queue_full" }, FULL_RETRY_BUDGET);
     expect(refused).toMatchObject({ onlyElsewhere: true, budget: { replica: 0, staleView: 1 } });
     const crash = { kind: "answered", status: 502, code: "worker_crashed" } as const;
-    expect(retryVerdict(crash, { replica: 0, staleView: 1 })).toEqual({ kind: "give_up" });
+    expect(retryVerdict(crash, { replica: 0, staleView: 1 })).toEqual({ kind: "give-up" });
     const stale = { kind: "answered", status: 404, code: "model_not_found" } as const;
     expect(retryVerdict(stale, { replica: 0, staleView: 1 })).toMatchObject({
       onlyElsewhere: false,
       budget: { staleView: 0 },
     });
-    expect(retryVerdict(stale, { replica: 1, staleView: 0 })).toEqual({ kind: "give_up" });
+    expect(retryVerdict(stale, { replica: 1, staleView: 0 })).toEqual({ kind: "give-up" });
   });
 });
 

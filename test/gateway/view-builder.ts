@@ -52,7 +52,7 @@ const loadOf = ([id, in_flight]: [string, number]): ModelLoad => ({
 export function answerOf(neuron: string, sketch: NeuronSketch = {}): FleetEvent {
   const devices = devicesOf(sketch.deviceMb ?? [24_576]);
   return {
-    kind: "neuron_answered",
+    kind: "neuron-answered",
     neuron,
     atMs: 1000,
     discovery: discoveryOf(devices),
@@ -78,7 +78,7 @@ export function answerOf(neuron: string, sketch: NeuronSketch = {}): FleetEvent 
   };
 }
 
-export const missOf = (neuron: string): FleetEvent => ({ kind: "neuron_missed", neuron, problem: "refused" });
+export const missOf = (neuron: string): FleetEvent => ({ kind: "neuron-missed", neuron, problem: "refused" });
 
 type SketchedFleet = Readonly<Record<string, NeuronSketch | "unknown" | "unhealthy">>;
 

@@ -121,6 +121,8 @@ async function handleInference(
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
+  // A broken pipe shows as "close"; nobody else would listen for it.
+  raw.on("error", () => undefined);
   const exchange: Exchange = {
     requestId: request.id,
     path,

@@ -14,12 +14,12 @@ import {
   type GatewayTimings,
 } from "../gateway-config.ts";
 import { ActiveRequests } from "./active-requests.ts";
-import { startColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
+import { createColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
 import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
-import { startNeuronPoller } from "../view/io/neuron-poller.ts";
+import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.ts";
 
 export interface GatewayDeps {
   readonly clock: Clock;
@@ -38,13 +38,14 @@ export interface RunningGateway {
 /** After the grace period: how long the last error events may take to leave before connections are cut. */
 const LAST_WORDS_MS = 1000;
 
-/** Starts the gateway; settles when both servers listen. Rejects with `address_in_use` and the like. */
+/** Starts the gateway; resolves when both servers listen. Rejects with `address_in_use` and the like. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   const parts = assembleGateway(config, deps);
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
+  const polls = parts.poller.start();
   try {
-    await withinGrace(parts.poller.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
+    await withinGrace(polls.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
     const port = await listen(api, config.listen);
     const metricsPort = await listen(metricsServer, config.metricsListen);
     warnWhenOpen(config.listen.host, logger);
@@ -55,18 +56,18 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     const close = async (): Promise<void> => {
       parts.refuseNewWork();
       await drainRequests({ ...parts, clock: deps.clock });
-      await stopParts(parts);
+      await stopParts(parts, polls);
     };
     return { address, metricsAddress, close: () => (closed ??= close()) };
   } catch (thrown) {
-    await stopParts(parts);
+    await stopParts(parts, polls);
     throw thrown;
   }
 }
 
 type GatewayParts = ReturnType<typeof assembleGateway>;
 
-/** Makes every part and joins them; polling begins, nothing listens yet. */
+/** Makes every part and joins them; nothing polls or listens yet. */
 function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) {
   const timings = timingsOf(config);
   const fleet = indexFleet(config.fleet);
@@ -74,7 +75,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const metrics = createRequestMetrics(registry);
   const active = new ActiveRequests();
   const neurons = connectNeurons(config, { clock, timings });
-  const poller = startNeuronPoller({
+  const poller = createNeuronPoller({
     clock,
     logger,
     fleet,
@@ -82,7 +83,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
     pollIntervalMs: timings.pollIntervalMs,
     outstandingAt: (neuron) => active.outstandingAt(neuron),
   });
-  const coldLoads = startColdLoads({
+  const coldLoads = createColdLoads({
     clock,
     logger,
     fleet,
@@ -132,8 +133,9 @@ function connectNeurons(
   return new Map(config.fleet.neurons.map((neuron) => [neuron.name, createNeuronClient(neuron, options)]));
 }
 
-async function stopParts({ poller, coldLoads, neurons, api, metricsServer }: GatewayParts): Promise<void> {
-  poller.stop();
+async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void> {
+  const { coldLoads, neurons, api, metricsServer } = parts;
+  polls.close();
   await coldLoads.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);

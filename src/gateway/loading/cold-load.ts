@@ -5,10 +5,10 @@ import type { JobState } from "../../protocol/neuron-api.ts";
 /**
  * Single-flight loads, as a reducer. One load per model is in progress, however many requests wait for it. A load
  * belongs to nobody: a request that leaves only takes itself away. When the last one has left, a load that this
- * gateway began for them is cancelled, unless the model is declared resident; a load that somebody else began is
+ * gateway began for them is cancelled, unless it goes on alone (`goesOnAlone`); a load that somebody else began is
  * only watched, never cancelled.
  *
- * The law that the property test holds it to: every waiter that arrives is settled exactly once, as granted,
+ * The law that the property test holds it to: every waiter that arrives is released exactly once, as granted,
  * refused, told to decide again, or cancelled because it left.
  *
  * `attempt` numbers loads over all models. News of an attempt that is not the current one of its model is stale and
@@ -19,14 +19,19 @@ export interface ColdLoadState {
   readonly nextAttempt: number;
 }
 
+/**
+ * Why a load goes on without waiters: the fleet files declare the model resident, or a client was told to come back
+ * for it. False: it is cancelled when the last waiter leaves.
+ */
+export type GoesOnAlone = "declared" | "promised" | false;
+
 export interface ModelInLoad {
   readonly modelId: string;
   readonly neuron: string;
   readonly attempt: number;
   /** False: somebody else's load, watched until it ends. */
   readonly ours: boolean;
-  /** Goes on without waiters, because the fleet files declare the model resident. */
-  readonly declared: boolean;
+  readonly goesOnAlone: GoesOnAlone;
   /** Null until the neuron has accepted the load. */
   readonly jobId: string | null;
   readonly jobState: JobState | null;
@@ -36,82 +41,102 @@ export interface ModelInLoad {
   readonly waiters: ReadonlySet<string>;
 }
 
-export type WaitSettlement =
+/** What a waiter is told when it is released. */
+export type WaitOutcome =
+  /** The model is loaded: send the request to this neuron. */
   | { readonly kind: "granted"; readonly neuron: string }
+  /** It will not be loaded, or not in time: answer with this error. */
   | { readonly kind: "refused"; readonly error: CortexError }
   /** The load ended without an answer to the question; `unreachable` names a neuron to leave out next time. */
-  | { readonly kind: "decide_again"; readonly unreachable: string | null }
+  | { readonly kind: "decide-again"; readonly unreachable: string | null }
+  /** The waiter itself left. */
   | { readonly kind: "cancelled" };
 
+/** How a load ended. */
 export type LoadOutcome =
+  /** The model serves. */
   | { readonly kind: "loaded" }
+  /** The neuron refused it, or could not do it. */
   | { readonly kind: "failed"; readonly error: CortexError }
   /** Ended by somebody else, or no longer known to the neuron. */
   | { readonly kind: "vanished" }
+  /** The neuron does not answer any more. */
   | { readonly kind: "unreachable" };
 
 export type ColdLoadEvent =
+  /** A request needs the model: it joins the load in progress, or is the reason for one. */
   | {
-      readonly kind: "waiter_arrived";
+      readonly kind: "waiter-arrived";
       readonly waiterId: string;
       readonly modelId: string;
       readonly neuron: string;
       readonly mode: "load" | "watch";
+      /** The fleet files declare the model resident. */
       readonly declared: boolean;
       readonly maxWaiters: number;
       readonly measuredLoadMs: number | undefined;
       readonly atMs: number;
     }
-  | { readonly kind: "waiter_left"; readonly waiterId: string; readonly modelId: string }
+  /** The client has gone, or the gateway stops. */
+  | { readonly kind: "waiter-left"; readonly waiterId: string; readonly modelId: string }
+  /** The waiter may wait no longer: it is told to come back, which is a promise that the load goes on. */
   | {
-      readonly kind: "waiter_deadline_passed";
+      readonly kind: "deadline-passed";
       readonly waiterId: string;
       readonly modelId: string;
       readonly measuredLoadMs: number | undefined;
       readonly atMs: number;
     }
+  /** The neuron has taken the load on as a job; from now on it can be cancelled. */
   | {
-      readonly kind: "load_accepted";
+      readonly kind: "load-accepted";
       readonly modelId: string;
       readonly attempt: number;
       readonly jobId: string;
     }
+  /** The neuron has reported how far the job is. */
   | {
-      readonly kind: "load_progressed";
+      readonly kind: "load-progressed";
       readonly modelId: string;
       readonly attempt: number;
       readonly jobState: JobState;
       readonly progress: number | null;
     }
+  /** The load is over, one way or another. */
   | {
-      readonly kind: "load_ended";
+      readonly kind: "load-ended";
       readonly modelId: string;
       readonly attempt: number;
       readonly outcome: LoadOutcome;
     };
 
 export type ColdLoadEffect =
+  /** Ask the neuron for the load and follow its job. */
   | {
-      readonly kind: "start_load";
+      readonly kind: "start-load";
       readonly modelId: string;
       readonly neuron: string;
       readonly attempt: number;
     }
+  /** Look on while somebody else's load goes on. */
   | {
-      readonly kind: "watch_load";
+      readonly kind: "watch-load";
       readonly modelId: string;
       readonly neuron: string;
       readonly attempt: number;
     }
+  /** Tell the neuron that nobody wants its job any more. */
   | {
-      readonly kind: "cancel_load";
+      readonly kind: "cancel-load";
       readonly modelId: string;
       readonly neuron: string;
       readonly attempt: number;
       readonly jobId: string;
     }
-  | { readonly kind: "stop_watch"; readonly attempt: number }
-  | { readonly kind: "settle_waiter"; readonly waiterId: string; readonly settlement: WaitSettlement };
+  /** Look on no longer. */
+  | { readonly kind: "stop-watch"; readonly attempt: number }
+  /** Let a waiter go, with what came of its wait. */
+  | { readonly kind: "release-waiter"; readonly waiterId: string; readonly outcome: WaitOutcome };
 
 export interface ColdLoadStep {
   readonly state: ColdLoadState;
@@ -122,22 +147,22 @@ export const initialColdLoadState: ColdLoadState = { loads: new Map(), nextAttem
 
 export function reduceColdLoad(state: ColdLoadState, event: ColdLoadEvent): ColdLoadStep {
   switch (event.kind) {
-    case "waiter_arrived":
+    case "waiter-arrived":
       return onArrival(state, event);
-    case "waiter_left":
+    case "waiter-left":
       return withoutWaiter(state, event, { kind: "cancelled" });
-    case "waiter_deadline_passed":
+    case "deadline-passed":
       return onDeadline(state, event);
-    case "load_accepted":
-    case "load_progressed":
-    case "load_ended":
+    case "load-accepted":
+    case "load-progressed":
+    case "load-ended":
       return onNews(state, event);
     default:
       return assertNever(event);
   }
 }
 
-type Arrival = Extract<ColdLoadEvent, { kind: "waiter_arrived" }>;
+type Arrival = Extract<ColdLoadEvent, { kind: "waiter-arrived" }>;
 
 function onArrival(state: ColdLoadState, event: Arrival): ColdLoadStep {
   const current = state.loads.get(event.modelId);
@@ -150,12 +175,12 @@ function onArrival(state: ColdLoadState, event: Arrival): ColdLoadStep {
         ...retryAfter(remainingMs(event.measuredLoadMs, event.atMs - (current?.startedAtMs ?? event.atMs))),
       },
     );
-    return { state, effects: [settle(event.waiterId, { kind: "refused", error })] };
+    return { state, effects: [release(event.waiterId, { kind: "refused", error })] };
   }
   if (current !== undefined) {
     const waiters = new Set(current.waiters).add(event.waiterId);
     return {
-      state: withLoad(state, { ...current, waiters, declared: current.declared || event.declared }),
+      state: withLoad(state, { ...current, waiters, goesOnAlone: current.goesOnAlone || declaredBy(event) }),
       effects: [],
     };
   }
@@ -164,7 +189,7 @@ function onArrival(state: ColdLoadState, event: Arrival): ColdLoadStep {
     neuron: event.neuron,
     attempt: state.nextAttempt,
     ours: event.mode === "load",
-    declared: event.declared,
+    goesOnAlone: declaredBy(event),
     jobId: null,
     jobState: null,
     progress: null,
@@ -175,7 +200,7 @@ function onArrival(state: ColdLoadState, event: Arrival): ColdLoadStep {
     state: { loads: new Map(state.loads).set(event.modelId, load), nextAttempt: state.nextAttempt + 1 },
     effects: [
       {
-        kind: event.mode === "load" ? "start_load" : "watch_load",
+        kind: event.mode === "load" ? "start-load" : "watch-load",
         modelId: event.modelId,
         neuron: event.neuron,
         attempt: load.attempt,
@@ -184,9 +209,11 @@ function onArrival(state: ColdLoadState, event: Arrival): ColdLoadStep {
   };
 }
 
+const declaredBy = (event: Arrival): GoesOnAlone => event.declared && "declared";
+
 function onDeadline(
   state: ColdLoadState,
-  event: Extract<ColdLoadEvent, { kind: "waiter_deadline_passed" }>,
+  event: Extract<ColdLoadEvent, { kind: "deadline-passed" }>,
 ): ColdLoadStep {
   const load = state.loads.get(event.modelId);
   if (load === undefined) return { state, effects: [] };
@@ -200,29 +227,30 @@ function onDeadline(
     },
   );
   // The client was told to come back: what it comes back for must go on, waiters or not.
-  const kept = withLoad(state, { ...load, declared: true });
+  const kept = withLoad(state, { ...load, goesOnAlone: load.goesOnAlone || "promised" });
   return withoutWaiter(kept, event, { kind: "refused", error });
 }
 
 function withoutWaiter(
   state: ColdLoadState,
   event: { readonly waiterId: string; readonly modelId: string },
-  settlement: WaitSettlement,
+  outcome: WaitOutcome,
 ): ColdLoadStep {
   const load = state.loads.get(event.modelId);
   if (load === undefined || !load.waiters.has(event.waiterId)) return { state, effects: [] };
   const waiters = new Set(load.waiters);
   waiters.delete(event.waiterId);
   const next = { ...load, waiters };
-  const settled = settle(event.waiterId, settlement);
-  if (waiters.size > 0 || next.declared) return { state: withLoad(state, next), effects: [settled] };
+  const released = release(event.waiterId, outcome);
+  if (waiters.size > 0 || next.goesOnAlone !== false)
+    return { state: withLoad(state, next), effects: [released] };
   if (!next.ours) {
-    const stop: ColdLoadEffect = { kind: "stop_watch", attempt: next.attempt };
-    return { state: withoutLoad(state, next.modelId), effects: [settled, stop] };
+    const stop: ColdLoadEffect = { kind: "stop-watch", attempt: next.attempt };
+    return { state: withoutLoad(state, next.modelId), effects: [released, stop] };
   }
   // Not accepted yet: whether there is a job to cancel is known only when the neuron has answered.
-  if (next.jobId === null) return { state: withLoad(state, next), effects: [settled] };
-  return { state: withoutLoad(state, next.modelId), effects: [settled, cancel(next, next.jobId)] };
+  if (next.jobId === null) return { state: withLoad(state, next), effects: [released] };
+  return { state: withoutLoad(state, next.modelId), effects: [released, cancel(next, next.jobId)] };
 }
 
 type LoadNews = Extract<ColdLoadEvent, { attempt: number }>;
@@ -231,19 +259,19 @@ function onNews(state: ColdLoadState, event: LoadNews): ColdLoadStep {
   const load = state.loads.get(event.modelId);
   if (load === undefined || load.attempt !== event.attempt) return { state, effects: [] };
   switch (event.kind) {
-    case "load_accepted": {
-      if (load.waiters.size === 0 && !load.declared) {
+    case "load-accepted": {
+      if (load.waiters.size === 0 && load.goesOnAlone === false) {
         return { state: withoutLoad(state, load.modelId), effects: [cancel(load, event.jobId)] };
       }
       return { state: withLoad(state, { ...load, jobId: event.jobId }), effects: [] };
     }
-    case "load_progressed": {
+    case "load-progressed": {
       const next = { ...load, jobState: event.jobState, progress: event.progress };
       return { state: withLoad(state, next), effects: [] };
     }
-    case "load_ended": {
-      const settlement = settlementOf(event.outcome, load.neuron);
-      const effects = [...load.waiters].map((waiterId) => settle(waiterId, settlement));
+    case "load-ended": {
+      const outcome = waitOutcomeOf(event.outcome, load.neuron);
+      const effects = [...load.waiters].map((waiterId) => release(waiterId, outcome));
       return { state: withoutLoad(state, load.modelId), effects };
     }
     default:
@@ -251,29 +279,29 @@ function onNews(state: ColdLoadState, event: LoadNews): ColdLoadStep {
   }
 }
 
-function settlementOf(outcome: LoadOutcome, neuron: string): WaitSettlement {
+function waitOutcomeOf(outcome: LoadOutcome, neuron: string): WaitOutcome {
   switch (outcome.kind) {
     case "loaded":
       return { kind: "granted", neuron };
     case "failed":
       return { kind: "refused", error: outcome.error };
     case "vanished":
-      return { kind: "decide_again", unreachable: null };
+      return { kind: "decide-again", unreachable: null };
     case "unreachable":
-      return { kind: "decide_again", unreachable: neuron };
+      return { kind: "decide-again", unreachable: neuron };
     default:
       return assertNever(outcome);
   }
 }
 
-const settle = (waiterId: string, settlement: WaitSettlement): ColdLoadEffect => ({
-  kind: "settle_waiter",
+const release = (waiterId: string, outcome: WaitOutcome): ColdLoadEffect => ({
+  kind: "release-waiter",
   waiterId,
-  settlement,
+  outcome,
 });
 
 const cancel = (load: ModelInLoad, jobId: string): ColdLoadEffect => ({
-  kind: "cancel_load",
+  kind: "cancel-load",
   modelId: load.modelId,
   neuron: load.neuron,
   attempt: load.attempt,

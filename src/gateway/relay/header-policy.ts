@@ -15,7 +15,7 @@ const FORWARDED_REQUEST_HEADERS = [
   "x-include-thinking",
 ] as const;
 
-type HeaderBag = Readonly<Record<string, string | string[] | undefined>>;
+export type HeaderBag = Readonly<Record<string, string | string[] | undefined>>;
 
 export function upstreamRequestHeaders(
   incoming: HeaderBag,

@@ -72,9 +72,10 @@ export class EventFramer {
     return this.#insideEvent;
   }
 
-  /** The stream ended with its terminator. */
+  /** The stream ended with its terminator; a blank line too many after it makes no difference. */
   endedWithDone(): boolean {
-    return DONE.test((this.#held ?? this.#last ?? Buffer.alloc(0)).toString("latin1"));
+    const held = this.#held?.toString("latin1") ?? "";
+    return DONE.test(held.trim() === "" ? (this.#last?.toString("latin1") ?? "") : held);
   }
 
   /** The upstream itself has told the client of its failure. */

@@ -1,6 +1,7 @@
 import { CortexError, isErrorCode } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { resolveAlias, type FleetIndex } from "../view/fleet-index.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
 import { byPreference, feasibilityOf, loadCandidate, type LoadCandidate } from "./load-feasibility.ts";
@@ -80,8 +81,9 @@ function leastLoadedReplica(routing: Routing): string | undefined {
   const { modelId, facts, fleet, view, considered } = routing;
   let best: { readonly name: string; readonly rank: number; readonly load: number } | undefined;
   for (const neuron of healthyNeurons(view)) {
-    const obstacle = servingObstacle(neuron, modelId, facts);
-    if (obstacle === "absent") continue;
+    const model = neuron.models.get(modelId);
+    if (model === undefined) continue;
+    const obstacle = servingObstacle(neuron, model, facts);
     if (obstacle !== undefined) {
       considered.push({ neuron: neuron.name, verdict: obstacle });
       continue;
@@ -100,9 +102,8 @@ function leastLoadedReplica(routing: Routing): string | undefined {
   return best?.name;
 }
 
-function servingObstacle(neuron: NeuronView, modelId: string, facts: RoutingFacts): string | undefined {
-  const model = neuron.models.get(modelId);
-  if (model === undefined) return "absent";
+/** What keeps a copy that is there from serving, for people to read; undefined when nothing does. */
+function servingObstacle(neuron: NeuronView, model: ResidentModel, facts: RoutingFacts): string | undefined {
   if (facts.excluded.has(neuron.name)) return "does not answer";
   if (neuron.draining) return "draining";
   if (model.status !== "loaded") return model.status;

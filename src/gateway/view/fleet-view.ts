@@ -39,8 +39,9 @@ export interface FleetView {
 }
 
 export type FleetEvent =
+  /** A poll brought what the neuron is and holds. */
   | {
-      readonly kind: "neuron_answered";
+      readonly kind: "neuron-answered";
       readonly neuron: string;
       readonly atMs: number;
       /** Null when it was not asked again. */
@@ -49,7 +50,8 @@ export type FleetEvent =
       readonly models: ModelsResponse;
       readonly outstanding: ReadonlyMap<string, number>;
     }
-  | { readonly kind: "neuron_missed"; readonly neuron: string; readonly problem: string };
+  /** A poll brought nothing, and why. */
+  | { readonly kind: "neuron-missed"; readonly neuron: string; readonly problem: string };
 
 const neverSeen = (name: string): NeuronView => ({
   name,
@@ -77,11 +79,11 @@ export function applyFleetEvent(view: FleetView, event: FleetEvent): FleetView {
   const before = view.neurons.get(event.neuron);
   if (before === undefined) return view;
   const after =
-    event.kind === "neuron_missed" ? afterMiss(before, event.problem) : afterAnswer(before, event);
+    event.kind === "neuron-missed" ? afterMiss(before, event.problem) : afterAnswer(before, event);
   return {
     neurons: new Map(view.neurons).set(event.neuron, after),
     measuredLoadMs:
-      event.kind === "neuron_missed"
+      event.kind === "neuron-missed"
         ? view.measuredLoadMs
         : withMeasuredLoads(view.measuredLoadMs, event.models.models),
   };
@@ -96,7 +98,7 @@ function afterMiss(before: NeuronView, problem: string): NeuronView {
 
 function afterAnswer(
   before: NeuronView,
-  event: Extract<FleetEvent, { kind: "neuron_answered" }>,
+  event: Extract<FleetEvent, { kind: "neuron-answered" }>,
 ): NeuronView {
   return {
     name: before.name,

@@ -13,10 +13,10 @@ import {
 
 const arrival = (
   waiterId: string,
-  changes: Partial<Extract<ColdLoadEvent, { kind: "waiter_arrived" }>> = {},
+  changes: Partial<Extract<ColdLoadEvent, { kind: "waiter-arrived" }>> = {},
 ) =>
   ({
-    kind: "waiter_arrived",
+    kind: "waiter-arrived",
     waiterId,
     modelId: "m",
     neuron: "n1",
@@ -27,15 +27,15 @@ const arrival = (
     atMs: 0,
     ...changes,
   }) satisfies ColdLoadEvent;
-const left = (waiterId: string): ColdLoadEvent => ({ kind: "waiter_left", waiterId, modelId: "m" });
+const left = (waiterId: string): ColdLoadEvent => ({ kind: "waiter-left", waiterId, modelId: "m" });
 const accepted = (attempt = 1): ColdLoadEvent => ({
-  kind: "load_accepted",
+  kind: "load-accepted",
   modelId: "m",
   attempt,
   jobId: `j${attempt}`,
 });
 const ended = (outcome: LoadOutcome, attempt = 1): ColdLoadEvent => ({
-  kind: "load_ended",
+  kind: "load-ended",
   modelId: "m",
   attempt,
   outcome,
@@ -53,11 +53,9 @@ function play(events: readonly ColdLoadEvent[]): { state: ColdLoadState; told: s
 }
 
 function inWords(effect: ColdLoadEffect): string {
-  if (effect.kind !== "settle_waiter") return `${effect.kind} ${effect.attempt}`;
-  const { settlement, waiterId } = effect;
-  return settlement.kind === "refused"
-    ? `${waiterId} ${settlement.error.code}`
-    : `${waiterId} ${settlement.kind}`;
+  if (effect.kind !== "release-waiter") return `${effect.kind} ${effect.attempt}`;
+  const { outcome, waiterId } = effect;
+  return outcome.kind === "refused" ? `${waiterId} ${outcome.error.code}` : `${waiterId} ${outcome.kind}`;
 }
 
 const failure: LoadOutcome = { kind: "failed", error: new CortexError("load_failed", "no") };
@@ -67,57 +65,57 @@ describe("by hand", () => {
     {
       what: "the second waiter joins, both are granted",
       events: [arrival("a"), arrival("b"), accepted(), ended({ kind: "loaded" })],
-      told: [["start_load 1"], [], [], ["a granted", "b granted"]],
+      told: [["start-load 1"], [], [], ["a granted", "b granted"]],
     },
     {
       what: "a failure reaches all; the next one begins anew",
       events: [arrival("a"), arrival("b"), ended(failure), arrival("c")],
-      told: [["start_load 1"], [], ["a load_failed", "b load_failed"], ["start_load 2"]],
+      told: [["start-load 1"], [], ["a load_failed", "b load_failed"], ["start-load 2"]],
     },
     {
       what: "one leaves, the other keeps the load",
       events: [arrival("a"), arrival("b"), accepted(), left("a"), ended({ kind: "loaded" })],
-      told: [["start_load 1"], [], [], ["a cancelled"], ["b granted"]],
+      told: [["start-load 1"], [], [], ["a cancelled"], ["b granted"]],
     },
     {
       what: "the last one leaves: cancelled at the neuron",
       events: [arrival("a"), accepted(), left("a")],
-      told: [["start_load 1"], [], ["a cancelled", "cancel_load 1"]],
+      told: [["start-load 1"], [], ["a cancelled", "cancel-load 1"]],
     },
     {
       what: "left before the neuron has answered: cancelled as soon as it has",
       events: [arrival("a"), left("a"), accepted()],
-      told: [["start_load 1"], ["a cancelled"], ["cancel_load 1"]],
+      told: [["start-load 1"], ["a cancelled"], ["cancel-load 1"]],
     },
     {
       what: "left and come back before the neuron has answered: the load goes on",
       events: [arrival("a"), left("a"), arrival("b"), accepted(), ended({ kind: "loaded" })],
-      told: [["start_load 1"], ["a cancelled"], [], [], ["b granted"]],
+      told: [["start-load 1"], ["a cancelled"], [], [], ["b granted"]],
     },
     {
       what: "a declared resident goes on without waiters",
       events: [arrival("a", { declared: true }), accepted(), left("a"), ended({ kind: "loaded" })],
-      told: [["start_load 1"], [], ["a cancelled"], []],
+      told: [["start-load 1"], [], ["a cancelled"], []],
     },
     {
       what: "somebody else's load is watched, and never cancelled",
       events: [arrival("a", { mode: "watch" }), left("a")],
-      told: [["watch_load 1"], ["a cancelled", "stop_watch 1"]],
+      told: [["watch-load 1"], ["a cancelled", "stop-watch 1"]],
     },
     {
       what: "one too many",
       events: [arrival("a"), arrival("b"), arrival("c"), arrival("d")],
-      told: [["start_load 1"], [], [], ["d queue_full"]],
+      told: [["start-load 1"], [], [], ["d queue_full"]],
     },
     {
       what: "a dead neuron sends all to decide again",
       events: [arrival("a"), ended({ kind: "unreachable" })],
-      told: [["start_load 1"], ["a decide_again"]],
+      told: [["start-load 1"], ["a decide-again"]],
     },
     {
       what: "old news changes nothing",
       events: [arrival("a"), ended(failure), arrival("b"), ended({ kind: "loaded" }, 1), accepted(1)],
-      told: [["start_load 1"], ["a load_failed"], ["start_load 2"], [], []],
+      told: [["start-load 1"], ["a load_failed"], ["start-load 2"], [], []],
     },
   ])("$what", ({ events, told }) => {
     expect(play(events).told).toEqual(told);
@@ -132,14 +130,14 @@ describe("by hand", () => {
     ({ measuredLoadMs, atMs, retryAfterSecs }) => {
       const { state } = play([arrival("a"), accepted()]);
       const step = reduceColdLoad(state, {
-        kind: "waiter_deadline_passed",
+        kind: "deadline-passed",
         waiterId: "a",
         modelId: "m",
         measuredLoadMs,
         atMs,
       });
       expect(step.effects.map(inWords)).toEqual(["a load_timeout"]);
-      expect(step.effects[0]).toMatchObject({ settlement: { error: { retryAfterSecs } } });
+      expect(step.effects[0]).toMatchObject({ outcome: { error: { retryAfterSecs } } });
       expect(step.state.loads.size).toBe(1);
     },
   );
@@ -194,13 +192,13 @@ function toEvent(
       if (waiter === undefined) return undefined;
       const who = { waiterId: waiter.id, modelId: waiter.modelId };
       return step.kind === "leave"
-        ? { kind: "waiter_left", ...who }
-        : { kind: "waiter_deadline_passed", ...who, measuredLoadMs: undefined, atMs: 9 };
+        ? { kind: "waiter-left", ...who }
+        : { kind: "deadline-passed", ...who, measuredLoadMs: undefined, atMs: 9 };
     }
     case "accept":
-      return { kind: "load_accepted", modelId: step.modelId, attempt: step.attempt, jobId: "j" };
+      return { kind: "load-accepted", modelId: step.modelId, attempt: step.attempt, jobId: "j" };
     case "end":
-      return { kind: "load_ended", modelId: step.modelId, attempt: step.attempt, outcome: step.outcome };
+      return { kind: "load-ended", modelId: step.modelId, attempt: step.attempt, outcome: step.outcome };
     default:
       return assertNever(step);
   }
@@ -211,15 +209,15 @@ class Auditor {
   readonly breaches: string[] = [];
   readonly waiters: { id: string; modelId: string }[] = [];
   state = initialColdLoadState;
-  readonly #settled = new Map<string, number>();
+  readonly #released = new Map<string, number>();
   readonly #running = new Set<number>();
 
   play(event: ColdLoadEvent): void {
-    if (event.kind === "waiter_arrived") this.waiters.push({ id: event.waiterId, modelId: event.modelId });
+    if (event.kind === "waiter-arrived") this.waiters.push({ id: event.waiterId, modelId: event.modelId });
     const before = this.state;
     const step = reduceColdLoad(before, event);
     this.state = step.state;
-    if (event.kind === "load_ended" && before.loads.get(event.modelId)?.attempt === event.attempt) {
+    if (event.kind === "load-ended" && before.loads.get(event.modelId)?.attempt === event.attempt) {
       this.#running.delete(event.attempt);
     }
     for (const effect of step.effects) this.#note(effect, before);
@@ -228,9 +226,9 @@ class Auditor {
   }
 
   #note(effect: ColdLoadEffect, before: ColdLoadState): void {
-    if (effect.kind === "settle_waiter") {
-      this.#settled.set(effect.waiterId, (this.#settled.get(effect.waiterId) ?? 0) + 1);
-    } else if (effect.kind === "cancel_load" || effect.kind === "stop_watch") {
+    if (effect.kind === "release-waiter") {
+      this.#released.set(effect.waiterId, (this.#released.get(effect.waiterId) ?? 0) + 1);
+    } else if (effect.kind === "cancel-load" || effect.kind === "stop-watch") {
       this.#demand(this.#running.delete(effect.attempt), `stopped what did not run: ${effect.attempt}`);
     } else {
       this.#demand(!before.loads.has(effect.modelId), `two loads of ${effect.modelId}`);
@@ -241,7 +239,7 @@ class Auditor {
   #checkWaiters(): void {
     const waiting = new Set([...this.state.loads.values()].flatMap((load) => [...load.waiters]));
     for (const { id } of this.waiters) {
-      const accounted = (this.#settled.get(id) ?? 0) + Number(waiting.has(id));
+      const accounted = (this.#released.get(id) ?? 0) + Number(waiting.has(id));
       this.#demand(accounted === 1, `${id} is accounted for ${accounted} times`);
     }
   }
@@ -251,7 +249,8 @@ class Auditor {
     this.#demand(known.length === this.#running.size, "a load runs that nobody remembers");
     for (const load of known) {
       this.#demand(this.#running.has(load.attempt), `attempt ${load.attempt} is kept though it is over`);
-      const wanted = load.waiters.size > 0 || load.declared || (load.ours && load.jobId === null);
+      const wanted =
+        load.waiters.size > 0 || load.goesOnAlone !== false || (load.ours && load.jobId === null);
       this.#demand(wanted, `nobody wants attempt ${load.attempt}`);
     }
   }
@@ -261,7 +260,7 @@ class Auditor {
   }
 }
 
-test("laws: settled exactly once; one load per model; no waiter without a load; what nobody wants is cancelled", () => {
+test("laws: released exactly once; one load per model; no waiter without a load; what nobody wants is cancelled", () => {
   fc.assert(
     fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
       const auditor = new Auditor();

@@ -74,6 +74,13 @@ describe("how a stream ended", () => {
     expect(framer.endedWithDone()).toBe(done);
   });
 
+  test("a blank line too many, in a chunk of its own", () => {
+    const framer = new EventFramer();
+    framer.push(Buffer.from("data: [DONE]\n\n"));
+    framer.push(Buffer.from("\n"));
+    expect(framer.endedWithDone()).toBe(true);
+  });
+
   test("a neuron's own error event is recognised", () => {
     const framer = new EventFramer();
     framer.push(Buffer.from(`data: {"choices":[]}\n\n`));

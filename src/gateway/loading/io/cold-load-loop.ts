@@ -6,7 +6,7 @@ import {
   type ColdLoadEvent,
   type LoadOutcome,
   type ModelInLoad,
-  type WaitSettlement,
+  type WaitOutcome,
 } from "../cold-load.ts";
 import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
 import { followOwnLoad, watchForeignLoad, type LoadTaskDeps, type LoadTaskEffect } from "./load-task.ts";
@@ -36,8 +36,8 @@ export interface LoadWait {
 }
 
 export interface ColdLoads {
-  /** Settles exactly once, and never rejects. */
-  wait(request: LoadWait): Promise<WaitSettlement>;
+  /** Resolves when the waiter is released; never rejects. */
+  wait(request: LoadWait): Promise<WaitOutcome>;
   load(modelId: string): ModelInLoad | undefined;
   loads(): Iterable<ModelInLoad>;
   /** Stops watching; what has no waiter any more has been cancelled, the rest goes on at its neuron. */
@@ -47,21 +47,22 @@ export interface ColdLoads {
 /** How long close() waits for neurons to take note of loads that nobody wants any more. */
 const LAST_CANCELLATIONS_MS = 1000;
 
-type CancelEffect = Extract<ColdLoadEffect, { kind: "cancel_load" }>;
+type CancelEffect = Extract<ColdLoadEffect, { kind: "cancel-load" }>;
 
 interface RunningTask {
   readonly controller: AbortController;
   readonly ended: Promise<void>;
 }
 
-export const startColdLoads = (deps: ColdLoadDeps): ColdLoads => new ColdLoadLoop(deps);
+/** Begins nothing: loads begin with the requests that wait for them. */
+export const createColdLoads = (deps: ColdLoadDeps): ColdLoads => new ColdLoadLoop(deps);
 
 /** The loop around the reducer of `cold-load.ts`: one event at a time, effects run and report back as events. */
 class ColdLoadLoop implements ColdLoads {
   readonly #deps: ColdLoadDeps;
   #state = initialColdLoadState;
   #lastWaiter = 0;
-  readonly #waiters = new Map<string, (settlement: WaitSettlement) => void>();
+  readonly #waiters = new Map<string, (outcome: WaitOutcome) => void>();
   /** By attempt. */
   readonly #tasks = new Map<number, RunningTask>();
   readonly #cancellations = new Set<Promise<void>>();
@@ -79,16 +80,16 @@ class ColdLoadLoop implements ColdLoads {
     return this.#state.loads.values();
   }
 
-  async wait(request: LoadWait): Promise<WaitSettlement> {
+  async wait(request: LoadWait): Promise<WaitOutcome> {
     const { modelId, neuron, mode, signal } = request;
     if (signal.aborted) return { kind: "cancelled" };
     const { clock, fleet, maxWaitersPerModel: maxWaiters } = this.#deps;
     this.#lastWaiter += 1;
     const waiterId = String(this.#lastWaiter);
     const timer = new AbortController();
-    const { promise, resolve } = Promise.withResolvers<WaitSettlement>();
+    const { promise, resolve } = Promise.withResolvers<WaitOutcome>();
     const onAbort = () => {
-      this.#dispatch({ kind: "waiter_left", waiterId, modelId });
+      this.#dispatch({ kind: "waiter-left", waiterId, modelId });
     };
     this.#waiters.set(waiterId, resolve);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -96,7 +97,7 @@ class ColdLoadLoop implements ColdLoads {
     const declared = (fleet.modelsById.get(modelId)?.replicas ?? 0) > 0;
     const measuredLoadMs = this.#measuredLoadMs(modelId);
     const arrival = { waiterId, modelId, neuron, mode, declared, maxWaiters, measuredLoadMs };
-    this.#dispatch({ kind: "waiter_arrived", ...arrival, atMs: clock.monotonicMs() });
+    this.#dispatch({ kind: "waiter-arrived", ...arrival, atMs: clock.monotonicMs() });
     try {
       return await promise;
     } finally {
@@ -120,20 +121,20 @@ class ColdLoadLoop implements ColdLoads {
 
   #run(effect: ColdLoadEffect): void {
     switch (effect.kind) {
-      case "settle_waiter":
-        this.#waiters.get(effect.waiterId)?.(effect.settlement);
+      case "release-waiter":
+        this.#waiters.get(effect.waiterId)?.(effect.outcome);
         return;
-      case "start_load":
-      case "watch_load": {
+      case "start-load":
+      case "watch-load": {
         const controller = new AbortController();
         const ended = this.#runTask(effect, controller.signal);
         this.#tasks.set(effect.attempt, { controller, ended });
         return;
       }
-      case "stop_watch":
+      case "stop-watch":
         this.#tasks.get(effect.attempt)?.controller.abort();
         return;
-      case "cancel_load": {
+      case "cancel-load": {
         this.#tasks.get(effect.attempt)?.controller.abort();
         const cancellation = cancelLoad(this.#deps, effect, this.#closed.signal);
         this.#cancellations.add(cancellation);
@@ -148,15 +149,15 @@ class ColdLoadLoop implements ColdLoads {
     const dispatch = (event: ColdLoadEvent) => {
       this.#dispatch(event);
     };
-    const follow = effect.kind === "start_load" ? followOwnLoad : watchForeignLoad;
+    const follow = effect.kind === "start-load" ? followOwnLoad : watchForeignLoad;
     const outcome = await follow({ deps: this.#deps, effect, signal, dispatch });
     this.#tasks.delete(effect.attempt);
     // Others' loads are theirs to count.
-    if (effect.kind === "start_load") {
+    if (effect.kind === "start-load") {
       reportEnd(this.#deps, effect, { outcome, durationMs: clock.monotonicMs() - startedAtMs });
     }
     const { modelId, attempt } = effect;
-    if (outcome !== null) this.#dispatch({ kind: "load_ended", modelId, attempt, outcome });
+    if (outcome !== null) this.#dispatch({ kind: "load-ended", modelId, attempt, outcome });
   }
 
   async #watchDeadline(waiter: {
@@ -170,7 +171,7 @@ class ColdLoadLoop implements ColdLoads {
     const { modelId } = request;
     const measuredLoadMs = this.#measuredLoadMs(modelId);
     const atMs = clock.monotonicMs();
-    this.#dispatch({ kind: "waiter_deadline_passed", waiterId, modelId, measuredLoadMs, atMs });
+    this.#dispatch({ kind: "deadline-passed", waiterId, modelId, measuredLoadMs, atMs });
   }
 
   #measuredLoadMs(modelId: string): number | undefined {
@@ -180,7 +181,7 @@ class ColdLoadLoop implements ColdLoads {
   /** A load that its neuron has not accepted yet can only be cancelled once it has. */
   async #cancelUnwanted(): Promise<void> {
     for (const load of this.#state.loads.values()) {
-      if (load.waiters.size === 0 && !load.declared) await this.#tasks.get(load.attempt)?.ended;
+      if (load.waiters.size === 0 && load.goesOnAlone === false) await this.#tasks.get(load.attempt)?.ended;
     }
     await Promise.allSettled(this.#cancellations);
   }

@@ -21,7 +21,7 @@ export interface LoadTaskDeps {
   readonly jobPollMs: number;
 }
 
-export type LoadTaskEffect = Extract<ColdLoadEffect, { kind: "start_load" | "watch_load" }>;
+export type LoadTaskEffect = Extract<ColdLoadEffect, { kind: "start-load" | "watch-load" }>;
 
 export interface LoadTask {
   readonly deps: LoadTaskDeps;
@@ -42,7 +42,7 @@ export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | nu
   try {
     const answer = await client.load(loadRequest(block), { signal });
     if (answer.status === "loaded" || answer.job === null) return await loaded(context);
-    dispatch({ kind: "load_accepted", modelId, attempt, jobId: answer.job.id });
+    dispatch({ kind: "load-accepted", modelId, attempt, jobId: answer.job.id });
     if (signal.aborted) return null;
     void deps.poller.refresh(effect.neuron);
     return await followJob(context, client, answer.job);
@@ -66,7 +66,7 @@ async function followJob(context: LoadTask, client: NeuronClient, first: Job): P
     if (job.state === "failed") return outcomeOf(jobError(job));
     const { state: jobState, progress } = job;
     dispatch({
-      kind: "load_progressed",
+      kind: "load-progressed",
       modelId: effect.modelId,
       attempt: effect.attempt,
       jobState,

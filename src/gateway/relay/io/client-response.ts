@@ -22,8 +22,6 @@ export class ClientResponse {
   constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
     this.#raw = raw;
     this.#ownHeaders = ownHeaders;
-    // A broken pipe shows as "close"; nobody else would listen for it.
-    raw.on("error", () => undefined);
   }
 
   get headersSent(): boolean {

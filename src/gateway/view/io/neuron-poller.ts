@@ -28,53 +28,83 @@ export interface NeuronPoller {
   view(): FleetView;
   /** Asks one neuron afresh; true when it answered. Never rejects. */
   refresh(neuron: string): Promise<boolean>;
-  /** Settles when every neuron has answered or missed once. */
-  readonly firstPolls: Promise<unknown>;
-  stop(): void;
 }
 
-/**
- * Polls every neuron on its own: a slow or dead one delays no other. Polls of one neuron never overlap, so an old
- * answer cannot overwrite a newer one.
- */
-export function startNeuronPoller(deps: NeuronPollerDeps): NeuronPoller {
-  const stopped = new AbortController();
-  let view = initialFleetView(deps.fleet.neurons.map((neuron) => neuron.name));
-  const apply = (event: FleetEvent) => {
-    const before = view.neurons.get(event.neuron)?.health;
-    view = applyFleetEvent(view, event);
-    const after = view.neurons.get(event.neuron);
+export interface RunningPolls {
+  /** Resolves when every neuron has answered or missed once. */
+  readonly firstPolls: Promise<unknown>;
+  /** Ends polling; what is under way is given up and changes nothing any more. */
+  close(): void;
+}
+
+/** Knows nothing yet and asks nobody, until it is started or a neuron is refreshed. */
+export const createNeuronPoller = (deps: NeuronPollerDeps): StartablePoller => new NeuronPolls(deps);
+
+export interface StartablePoller extends NeuronPoller {
+  /** Begins to poll. */
+  start(): RunningPolls;
+}
+
+class NeuronPolls implements StartablePoller {
+  readonly #deps: NeuronPollerDeps;
+  readonly #closed = new AbortController();
+  readonly #polls: ReadonlyMap<string, () => Promise<boolean>>;
+  #view: FleetView;
+
+  constructor(deps: NeuronPollerDeps) {
+    this.#deps = deps;
+    this.#view = initialFleetView(deps.fleet.neurons.map((neuron) => neuron.name));
+    this.#polls = new Map(
+      [...deps.neurons].map(([name, client]) => [name, serialised(() => this.#pollOnce(client))]),
+    );
+  }
+
+  view(): FleetView {
+    return this.#view;
+  }
+
+  async refresh(name: string): Promise<boolean> {
+    return (await this.#polls.get(name)?.()) ?? false;
+  }
+
+  /**
+   * Polls every neuron on its own: a slow or dead one delays no other. Polls of one neuron never overlap, so an old
+   * answer cannot overwrite a newer one.
+   */
+  start(): RunningPolls {
+    const firstPolls = [...this.#polls.keys()].map(async (name) => {
+      await this.refresh(name);
+      void this.#follow(name);
+    });
+    return {
+      firstPolls: Promise.all(firstPolls),
+      close: () => {
+        this.#closed.abort(new Error("the gateway stops"));
+      },
+    };
+  }
+
+  async #follow(name: string): Promise<void> {
+    const { clock, pollIntervalMs } = this.#deps;
+    while (await sleptThrough(clock, pollIntervalMs, this.#closed.signal)) await this.refresh(name);
+  }
+
+  async #pollOnce(client: NeuronClient): Promise<boolean> {
+    const event = await ask(client, this.#deps, { view: this.#view, signal: this.#closed.signal });
+    if (!this.#closed.signal.aborted) this.#apply(event);
+    return event.kind === "neuron-answered";
+  }
+
+  #apply(event: FleetEvent): void {
+    const before = this.#view.neurons.get(event.neuron)?.health;
+    this.#view = applyFleetEvent(this.#view, event);
+    const after = this.#view.neurons.get(event.neuron);
     if (after === undefined || after.health === before) return;
+    const { logger } = this.#deps;
     const fields = { neuron: event.neuron, health: after.health, problem: after.problem };
-    if (after.health === "healthy") deps.logger.info(fields, "neuron answers");
-    else deps.logger.warn(fields, "neuron does not answer");
-  };
-
-  const pollOnce = async (client: NeuronClient): Promise<boolean> => {
-    const event = await ask(client, deps, { view, signal: stopped.signal });
-    if (!stopped.signal.aborted) apply(event);
-    return event.kind === "neuron_answered";
-  };
-  const polls = new Map(
-    [...deps.neurons].map(([name, client]) => [name, serialised(() => pollOnce(client))]),
-  );
-  const refresh = async (name: string): Promise<boolean> => (await polls.get(name)?.()) ?? false;
-
-  const follow = async (name: string): Promise<void> => {
-    while (await sleptThrough(deps.clock, deps.pollIntervalMs, stopped.signal)) await refresh(name);
-  };
-  const firstPolls = [...polls.keys()].map(async (name) => {
-    await refresh(name);
-    void follow(name);
-  });
-  return {
-    view: () => view,
-    refresh,
-    firstPolls: Promise.all(firstPolls),
-    stop: () => {
-      stopped.abort(new Error("the gateway stops"));
-    },
-  };
+    if (after.health === "healthy") logger.info(fields, "neuron answers");
+    else logger.warn(fields, "neuron does not answer");
+  }
 }
 
 async function ask(
@@ -91,11 +121,11 @@ async function ask(
     const asksDiscovery = before === undefined || needsDiscovery(before, health.uptime_secs);
     const discovery = asksDiscovery ? await client.discovery(signal) : null;
     const atMs = deps.clock.nowMs();
-    return { kind: "neuron_answered", neuron: client.name, atMs, discovery, health, models, outstanding };
+    return { kind: "neuron-answered", neuron: client.name, atMs, discovery, health, models, outstanding };
   } catch (thrown) {
     const error = toCortexError(thrown);
     const problem = neuronProblem(error) ?? error.message;
-    return { kind: "neuron_missed", neuron: client.name, problem };
+    return { kind: "neuron-missed", neuron: client.name, problem };
   }
 }
 

@@ -1,0 +1,319 @@
+import { assertNever } from "../core/assert-never.ts";
+import { CortexError } from "../core/errors.ts";
+import { refusesToken } from "../protocol/neuron-failure.ts";
+import type { WaitOutcome } from "./loading/cold-load.ts";
+import type { HeldAnswer, RelayResult } from "./relay/relay-answer.ts";
+import {
+  FULL_RETRY_BUDGET,
+  retryVerdict,
+  type AttemptFailure,
+  type RetryBudget,
+  type RetryReason,
+  type RetryVerdict,
+} from "./retry-policy.ts";
+import type { Decision } from "./routing/route-request.ts";
+
+/**
+ * The course of one request, as a reducer: it is routed, waits for a load if it must, is sent to a replica, and after
+ * a failure is sent again or given up.
+ *
+ * The laws that the property test holds it to: it always ends, and with one word to the client at most; a request is
+ * sent once, and again once for each retry that the budget allows; nothing is sent again after the first byte of an
+ * answer, after an error that is the request's own, or after the client has left; and a request that crashed its
+ * worker is sent again only where another replica stands.
+ */
+export interface RequestCourse {
+  readonly stage: Stage;
+  /** Neurons that failed this request: taken only when nothing else serves. */
+  readonly avoid: ReadonlySet<string>;
+  /** Neurons found dead by this request: not taken at all, whatever the view still says. */
+  readonly excluded: ReadonlySet<string>;
+  readonly budget: RetryBudget;
+  /** Loads that ended without an answer to this request. */
+  readonly loadRounds: number;
+}
+
+/** Which event is awaited. */
+type Stage =
+  /** Where it goes: at first, and after a load that ended without an answer. */
+  | { readonly kind: "routing" }
+  /** For a load. */
+  | { readonly kind: "waiting"; readonly modelId: string }
+  /** For the answer of a replica. */
+  | { readonly kind: "sent"; readonly to: Replica }
+  /** Where else it could go after a failure. */
+  | { readonly kind: "seeking-another"; readonly failed: FailedAttempt }
+  /** What the neuron that failed holds now. */
+  | { readonly kind: "asking-again"; readonly failed: FailedAttempt }
+  /** Where it goes once that is known. */
+  | { readonly kind: "routing-again"; readonly failed: FailedAttempt }
+  /** For nothing any more. */
+  | { readonly kind: "over" };
+
+interface Replica {
+  readonly neuron: string;
+  readonly modelId: string;
+}
+
+type Failure = Extract<RelayResult, { kind: "failed-before-answer" | "answered-error" }>;
+
+interface FailedAttempt {
+  readonly replica: Replica;
+  readonly failure: Failure;
+  readonly verdict: Extract<RetryVerdict, { kind: "retry" }>;
+}
+
+export type CourseEvent =
+  /** The router has decided. */
+  | { readonly kind: "request-routed"; readonly decision: Decision }
+  /** The wait for a load is over. */
+  | { readonly kind: "wait-ended"; readonly outcome: WaitOutcome }
+  /** The replica has answered, or has failed. */
+  | { readonly kind: "attempt-ended"; readonly result: RelayResult }
+  /** The neuron that failed was asked what it holds now; false: it is dead. */
+  | { readonly kind: "neuron-refreshed"; readonly answers: boolean }
+  /** The client has left, or the gateway stops. */
+  | { readonly kind: "request-stopped" };
+
+/** What is done aside; the request does not wait for it. */
+export type CourseNote =
+  /** The request goes on after a failure of a replica. */
+  | { readonly kind: "count-retry"; readonly modelId: string; readonly reason: RetryReason }
+  /** A neuron failed though the view believes in it: look again. */
+  | { readonly kind: "refresh-aside"; readonly neuron: string };
+
+/** What is done next, and brings the next event. */
+export type CourseDeed =
+  /** Ask the router. */
+  | {
+      readonly kind: "route";
+      readonly avoid: ReadonlySet<string>;
+      readonly excluded: ReadonlySet<string>;
+    }
+  /** Wait until the neuron has loaded the model; `watch`: the load is somebody else's. */
+  | {
+      readonly kind: "wait";
+      readonly neuron: string;
+      readonly modelId: string;
+      readonly mode: "load" | "watch";
+    }
+  /** Send the request to the replica. */
+  | { readonly kind: "send"; readonly neuron: string; readonly modelId: string }
+  /** Ask the neuron what it holds now. */
+  | { readonly kind: "refresh"; readonly neuron: string };
+
+/** How the course ends. */
+export type CourseEnd =
+  /** The client gets an error of the gateway's. */
+  | { readonly kind: "answer-error"; readonly error: CortexError }
+  /** The client gets the neuron's own error. */
+  | { readonly kind: "pass-on-error"; readonly neuron: string; readonly answer: HeldAnswer }
+  /** The client has its answer. */
+  | { readonly kind: "completed" }
+  /** The answer broke off, and the client has been told. */
+  | { readonly kind: "cut" }
+  /** Whoever stopped the request says whether the client is told. */
+  | { readonly kind: "stopped" };
+
+export interface CourseStep {
+  readonly course: RequestCourse;
+  readonly notes: readonly CourseNote[];
+  /** A deed, or the end where the stage is `over`. */
+  readonly next: CourseDeed | CourseEnd;
+}
+
+/** Loads that may end without an answer before a request gives up: each one was cancelled or lost by others. */
+export const MAX_LOAD_ROUNDS = 4;
+
+const NONE: ReadonlySet<string> = new Set();
+const ROUTING: Stage = { kind: "routing" };
+const OVER: Stage = { kind: "over" };
+const NO_NOTES: readonly CourseNote[] = [];
+
+/** Shared by all requests: it is never changed. */
+const FRESH: RequestCourse = {
+  stage: ROUTING,
+  avoid: NONE,
+  excluded: NONE,
+  budget: FULL_RETRY_BUDGET,
+  loadRounds: 0,
+};
+
+export const beginCourse = (): CourseStep => routeFrom(FRESH, ROUTING);
+
+export function stepCourse(course: RequestCourse, event: CourseEvent): CourseStep {
+  switch (event.kind) {
+    case "request-routed":
+      return onRouted(course, event.decision);
+    case "wait-ended":
+      return onWaitEnded(course, event.outcome);
+    case "attempt-ended":
+      return onAttemptEnded(course, event.result);
+    case "neuron-refreshed":
+      return onRefreshed(course, event.answers);
+    case "request-stopped":
+      return end(course, { kind: "stopped" });
+    default:
+      return assertNever(event);
+  }
+}
+
+const step = (course: RequestCourse, stage: Stage, next: CourseDeed | CourseEnd): CourseStep => ({
+  course: { ...course, stage },
+  notes: NO_NOTES,
+  next,
+});
+
+const end = (course: RequestCourse, next: CourseEnd): CourseStep => step(course, OVER, next);
+
+const routeFrom = (course: RequestCourse, stage: Stage): CourseStep =>
+  step(course, stage, { kind: "route", avoid: course.avoid, excluded: course.excluded });
+
+const misplaced = (event: CourseEvent["kind"], course: RequestCourse): Error =>
+  new Error(`${event} came to a request that is ${course.stage.kind}`);
+
+function onRouted(course: RequestCourse, decision: Decision): CourseStep {
+  const { stage } = course;
+  if (stage.kind === "routing") return follow(course, decision);
+  if (stage.kind === "seeking-another") return onSought(course, stage.failed, decision);
+  if (stage.kind === "routing-again") return retried(follow(course, decision), stage.failed, NO_NOTES);
+  throw misplaced("request-routed", course);
+}
+
+function follow(course: RequestCourse, decision: Decision): CourseStep {
+  switch (decision.kind) {
+    case "refuse":
+      return end(course, { kind: "answer-error", error: decision.error });
+    case "serve":
+      return send(course, decision.neuron, decision.modelId);
+    case "wait":
+    case "load": {
+      const { neuron, modelId } = decision;
+      const mode = decision.kind === "load" ? "load" : "watch";
+      return step(course, { kind: "waiting", modelId }, { kind: "wait", neuron, modelId, mode });
+    }
+    default:
+      return assertNever(decision);
+  }
+}
+
+const send = (course: RequestCourse, neuron: string, modelId: string): CourseStep =>
+  step(course, { kind: "sent", to: { neuron, modelId } }, { kind: "send", neuron, modelId });
+
+function onWaitEnded(course: RequestCourse, outcome: WaitOutcome): CourseStep {
+  const { stage } = course;
+  if (stage.kind !== "waiting") throw misplaced("wait-ended", course);
+  switch (outcome.kind) {
+    case "granted":
+      return send(course, outcome.neuron, stage.modelId);
+    case "refused":
+      return end(course, { kind: "answer-error", error: outcome.error });
+    case "cancelled":
+      return end(course, { kind: "stopped" });
+    case "decide-again":
+      return anotherRound(course, stage.modelId, outcome.unreachable);
+    default:
+      return assertNever(outcome);
+  }
+}
+
+function anotherRound(course: RequestCourse, modelId: string, unreachable: string | null): CourseStep {
+  const loadRounds = course.loadRounds + 1;
+  if (loadRounds >= MAX_LOAD_ROUNDS) {
+    const message = `loads of ${modelId} keep being cancelled or lost`;
+    return end(course, { kind: "answer-error", error: new CortexError("model_loading", message) });
+  }
+  const excluded = unreachable === null ? course.excluded : withName(course.excluded, unreachable);
+  return routeFrom({ ...course, loadRounds, excluded }, ROUTING);
+}
+
+const withName = (names: ReadonlySet<string>, name: string): ReadonlySet<string> => new Set(names).add(name);
+
+function onAttemptEnded(course: RequestCourse, result: RelayResult): CourseStep {
+  const { stage } = course;
+  if (stage.kind !== "sent") throw misplaced("attempt-ended", course);
+  switch (result.kind) {
+    case "completed":
+      return end(course, { kind: "completed" });
+    case "cut":
+      return end(course, { kind: "cut" });
+    case "aborted":
+      return end(course, { kind: "stopped" });
+    case "failed-before-answer":
+    case "answered-error":
+      return onFailure(course, stage.to, result);
+    default:
+      return assertNever(result);
+  }
+}
+
+function onFailure(course: RequestCourse, replica: Replica, failure: Failure): CourseStep {
+  const verdict = retryVerdict(attemptFailure(failure), course.budget);
+  if (verdict.kind === "give-up") return giveUp(course, replica.neuron, failure);
+  const stage: Stage = { kind: "seeking-another", failed: { replica, failure, verdict } };
+  return routeFrom({ ...course, avoid: withName(course.avoid, replica.neuron) }, stage);
+}
+
+const attemptFailure = (failure: Failure): AttemptFailure =>
+  failure.kind === "failed-before-answer"
+    ? { kind: "connection", code: failure.code }
+    : { kind: "answered", status: failure.answer.status, code: failure.answer.code };
+
+/**
+ * Another replica is taken at once. Without one the neuron is asked what it holds now: it may have lost the model
+ * (then it is loaded anew), only the connection (then it is tried again), or its life (then it is left out).
+ */
+function onSought(course: RequestCourse, failed: FailedAttempt, decision: Decision): CourseStep {
+  const { neuron } = failed.replica;
+  if (decision.kind === "serve" && decision.neuron !== neuron) {
+    return retried(follow(course, decision), failed, [{ kind: "refresh-aside", neuron }]);
+  }
+  if (failed.verdict.onlyElsewhere) return giveUp(course, neuron, failed.failure);
+  return step(course, { kind: "asking-again", failed }, { kind: "refresh", neuron });
+}
+
+function onRefreshed(course: RequestCourse, answers: boolean): CourseStep {
+  const { stage } = course;
+  if (stage.kind !== "asking-again") throw misplaced("neuron-refreshed", course);
+  const { failed } = stage;
+  const excluded = answers ? course.excluded : withName(course.excluded, failed.replica.neuron);
+  return routeFrom({ ...course, excluded }, { kind: "routing-again", failed });
+}
+
+function retried(following: CourseStep, failed: FailedAttempt, notes: readonly CourseNote[]): CourseStep {
+  const { replica, verdict } = failed;
+  const count = { kind: "count-retry", modelId: replica.modelId, reason: verdict.reason } as const;
+  return {
+    course: { ...following.course, budget: verdict.budget },
+    notes: [...notes, count],
+    next: following.next,
+  };
+}
+
+/** A neuron's error reaches the client in the neuron's words, except one that is between the gateway and it. */
+function giveUp(course: RequestCourse, neuron: string, failure: Failure): CourseStep {
+  if (failure.kind === "failed-before-answer") {
+    return end(course, { kind: "answer-error", error: connectionError(neuron, failure.code) });
+  }
+  const { answer } = failure;
+  if (refusesToken(answer.status, answer.code)) {
+    return end(course, { kind: "answer-error", error: refusedToken(neuron, answer.status) });
+  }
+  return end(course, { kind: "pass-on-error", neuron, answer });
+}
+
+const connectionError = (neuron: string, code: string): CortexError =>
+  new CortexError("upstream_connection_error", `neuron ${neuron} did not answer the request (${code})`, {
+    details: { neuron },
+  });
+
+/** The gateway's own credentials are wrong: nothing that a client could mend. */
+const refusedToken = (neuron: string, status: number): CortexError =>
+  new CortexError(
+    "upstream_connection_error",
+    `neuron ${neuron} refuses the gateway's token (HTTP ${status})`,
+    {
+      details: { neuron },
+      next: "start the gateway with the token that the neuron was started with",
+    },
+  );

@@ -1,0 +1,203 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AnswerRelay, MAX_ERROR_BYTES, type RelayAction } from "../../../src/gateway/relay/relay-answer.ts";
+
+type Ending = "ended" | "broke";
+
+interface Upstream {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly ending: Ending;
+  readonly headSent: boolean;
+}
+
+/** Everything that is done for one answer, its bytes cut at the given places. */
+function relay(
+  { status, type, body, ending, headSent }: Upstream,
+  places: readonly number[] = [],
+): RelayAction[] {
+  const machine = new AnswerRelay("n1", headSent);
+  machine.headReceived(status, { "content-type": type, "content-length": "7" });
+  const bytes = Buffer.from(body);
+  const cuts = places.map((place) => place % (bytes.length + 1)).sort((left, right) => left - right);
+  const done: RelayAction[] = [];
+  for (const [index, end] of [...cuts, bytes.length].entries()) {
+    const chunk = bytes.subarray(index === 0 ? 0 : cuts[index - 1], end);
+    if (chunk.length > 0) done.push(...machine.bytesReceived(chunk));
+  }
+  done.push(...(ending === "ended" ? machine.answerEnded() : machine.connectionBroke("UND_ERR_SOCKET")));
+  return done;
+}
+
+/** The actions with their bytes in one piece, wherever the chunks were cut. */
+function inOnePiece(actions: readonly RelayAction[]): { text: string; others: unknown[] } {
+  const bytes = actions.flatMap((action) => (action.kind === "write-bytes" ? [action.bytes] : []));
+  const others = actions.filter(({ kind }) => kind !== "write-bytes").map(comparable);
+  return { text: Buffer.concat(bytes).toString(), others };
+}
+
+function comparable(action: RelayAction): unknown {
+  if (action.kind === "fail-answer") return [action.kind, action.error.code, action.error.message];
+  if (action.kind !== "conclude" || action.result.kind !== "answered-error") return action;
+  const { body, ...answer } = action.result.answer;
+  return [action.kind, { ...answer, body: body.toString() }];
+}
+
+const delta = (text: string): string => JSON.stringify({ choices: [{ delta: { content: text } }] });
+const ERROR = `{"error":{"message":"the worker died","type":"api_error","code":"worker_crashed"}}`;
+const lineEnd = fc.constantFrom("\n", "\r\n");
+const events = fc
+  .tuple(fc.array(fc.string({ unit: "grapheme", maxLength: 8 }), { maxLength: 5 }), lineEnd)
+  .map(([texts, end]) => texts.map((text) => `data: ${delta(text)}${end}${end}`).join(""));
+const last = fc.constantFrom(
+  "",
+  "data: [DONE]\n\n",
+  "data: [DONE]",
+  "data: [DONE]\r\n\r\n",
+  'data: {"cho',
+  `data: ${ERROR}\n\n`,
+);
+
+const stream: fc.Arbitrary<Upstream> = fc.record({
+  status: fc.constant(200),
+  type: fc.constant("text/event-stream; charset=utf-8"),
+  body: fc.tuple(events, last).map(([begun, end]) => begun + end),
+  ending: fc.constantFrom<Ending>("ended", "broke"),
+  headSent: fc.boolean(),
+});
+const plain: fc.Arbitrary<Upstream> = fc.record({
+  status: fc.constantFrom(200, 201, 400, 404, 500, 503),
+  type: fc.constant("application/json"),
+  body: fc.constantFrom("", "{}", ERROR, "x".repeat(MAX_ERROR_BYTES), "x".repeat(MAX_ERROR_BYTES + 1)),
+  ending: fc.constantFrom<Ending>("ended", "broke"),
+  headSent: fc.boolean(),
+});
+const upstream = fc.oneof(stream, plain);
+const places = fc.array(fc.nat(), { maxLength: 12 });
+
+const resultOf = (actions: readonly RelayAction[]) => {
+  const conclusions = actions.flatMap((action) => (action.kind === "conclude" ? [action.result] : []));
+  expect(conclusions).toHaveLength(1);
+  return conclusions[0];
+};
+
+describe("laws", () => {
+  test("however a stream is cut into chunks, the client gets the same", () => {
+    fc.assert(
+      fc.property(stream, places, (answer, cuts) => {
+        expect(inOnePiece(relay(answer, cuts))).toEqual(inOnePiece(relay(answer)));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("the same of an answer that is no stream", () => {
+    fc.assert(
+      fc.property(plain, places, (answer, cuts) => {
+        expect(inOnePiece(relay(answer, cuts))).toEqual(inOnePiece(relay(answer)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("comments before an answer change nothing about the answer", () => {
+    const comments = fc.array(fc.constantFrom(": loading\n\n", ":\n\n", ": a\n: b\n\n"), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(stream, comments, places, (answer, before, cuts) => {
+        const result = resultOf(relay({ ...answer, body: before.join("") + answer.body }, cuts));
+        expect(result?.kind).toBe(resultOf(relay(answer))?.kind);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("it concludes once, and does nothing afterwards, whatever still comes", () => {
+    fc.assert(
+      fc.property(upstream, places, fc.nat({ max: 12 }), (answer, cuts, stopAt) => {
+        const machine = new AnswerRelay("n1", answer.headSent);
+        machine.headReceived(answer.status, { "content-type": answer.type });
+        const text = answer.body;
+        const done = [
+          ...machine.bytesReceived(Buffer.from(text.slice(0, stopAt))),
+          ...machine.requestStopped(),
+        ];
+        resultOf(done);
+        expect(machine.bytesReceived(Buffer.from(text))).toEqual([]);
+        expect(machine.answerEnded()).toEqual([]);
+        expect(machine.connectionBroke("ECONNRESET")).toEqual([]);
+        const whole = relay(answer, cuts);
+        resultOf(whole);
+        const after = whole.slice(whole.findIndex(({ kind }) => kind === "conclude") + 1);
+        expect(after.filter(({ kind }) => kind !== "abort-upstream")).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("only what ended in good order looks complete; a stream needs its terminator, too", () => {
+    fc.assert(
+      fc.property(upstream, places, (answer, cuts) => {
+        const done = relay(answer, cuts);
+        const isStream = answer.type.startsWith("text/event-stream");
+        const whole = answer.ending === "ended" && (!isStream || /data: \[DONE\]\s*$/.test(answer.body));
+        const ended = done.some(({ kind }) => kind === "end-answer");
+        expect(ended).toBe(resultOf(done)?.kind === "completed");
+        expect(ended && !whole).toBe(false);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("what is told of a failure before the first byte reaches nobody: it may be sent elsewhere", () => {
+    fc.assert(
+      fc.property(upstream, places, (answer, cuts) => {
+        const done = relay(answer, cuts);
+        const kind = resultOf(done)?.kind;
+        const mayGoElsewhere = kind === "failed-before-answer" || kind === "answered-error";
+        const seen = done.filter((action) => action.kind !== "conclude" && action.kind !== "abort-upstream");
+        expect(mayGoElsewhere ? seen : []).toEqual([]);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+const kinds = (answer: Upstream, cuts: readonly number[] = []) => relay(answer, cuts).map(({ kind }) => kind);
+
+describe("by hand", () => {
+  const STREAM = { status: 200, type: "text/event-stream", ending: "ended", headSent: false } as const;
+  test("the first content is noted once, before its bytes", () => {
+    const body = `data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: ${delta("a")}\n\ndata: ${delta("b")}\n\ndata: [DONE]\n\n`;
+    const first = body.indexOf("\n\n") + 2;
+    const second = body.indexOf("\n\n", first) + 2;
+    expect(kinds({ ...STREAM, body }, [first, second])).toEqual([
+      "send-head",
+      "write-bytes",
+      "note-first-content",
+      "write-bytes",
+      "write-bytes",
+      "end-answer",
+      "conclude",
+    ]);
+  });
+
+  test("a stream that begins with an error is that error, with its status", () => {
+    const done = relay({ ...STREAM, body: `data: ${ERROR}\n\n` });
+    expect(done.map(({ kind }) => kind)).toEqual(["conclude", "abort-upstream"]);
+    expect(resultOf(done)).toMatchObject({ answer: { status: 502, code: "worker_crashed" } });
+  });
+
+  test("a client that was promised a stream gets no plain answer", () => {
+    const answer = { ...STREAM, type: "application/json", body: "{}", headSent: true };
+    expect(kinds(answer)).toEqual(["fail-answer", "conclude", "abort-upstream"]);
+  });
+
+  test("an error that is too long to keep is passed on as it comes", () => {
+    const answer = { ...STREAM, status: 500, type: "text/plain", body: "x".repeat(MAX_ERROR_BYTES + 1) };
+    expect(kinds(answer)).toEqual(["send-head", "write-bytes", "end-answer", "conclude"]);
+  });
+});

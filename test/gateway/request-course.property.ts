@@ -1,0 +1,148 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CortexError } from "../../src/core/errors.ts";
+import {
+  beginCourse,
+  MAX_LOAD_ROUNDS,
+  stepCourse,
+  type CourseDeed,
+  type CourseEvent,
+  type CourseStep,
+} from "../../src/gateway/request-course.ts";
+import { again, answered, broke, ended, granted, refreshed, refuse, serve, watch } from "./course-play.ts";
+
+const neuron = fc.constantFrom("a", "b", "c");
+const stopped: CourseEvent = { kind: "request-stopped" };
+const code = fc.constantFrom(
+  "worker_crashed",
+  "upstream_connection_error",
+  "model_not_found",
+  "draining",
+  "model_loading",
+  "queue_full",
+  "context_length_exceeded",
+  null,
+);
+
+/** What the world may answer to each thing that is done. */
+const ANSWERS: Readonly<Record<CourseDeed["kind"], fc.Arbitrary<CourseEvent>>> = {
+  route: fc.oneof(
+    { weight: 4, arbitrary: neuron.map(serve) },
+    { weight: 3, arbitrary: neuron.map(watch) },
+    { weight: 1, arbitrary: fc.constant(refuse()) },
+  ),
+  wait: fc.oneof(
+    { weight: 3, arbitrary: neuron.map(granted) },
+    { weight: 4, arbitrary: fc.option(neuron, { nil: null }).map(again) },
+    fc.constant<CourseEvent>({
+      kind: "wait-ended",
+      outcome: { kind: "refused", error: new CortexError("load_failed", "no") },
+    }),
+    fc.constant<CourseEvent>({ kind: "wait-ended", outcome: { kind: "cancelled" } }),
+  ),
+  send: fc.oneof(
+    { weight: 4, arbitrary: code.map((word) => answered(word)) },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom("ECONNREFUSED", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT").map(broke),
+    },
+    fc.constantFrom(ended({ kind: "completed" }), ended({ kind: "cut" }), ended({ kind: "aborted" })),
+  ),
+  refresh: fc.oneof({ weight: 3, arbitrary: fc.boolean().map(refreshed) }, fc.constant(stopped)),
+};
+
+interface Deed {
+  readonly step: CourseStep;
+  /** What had just happened. */
+  readonly event: CourseEvent | undefined;
+}
+
+const goesOn = (next: CourseStep["next"]): next is CourseDeed => Object.hasOwn(ANSWERS, next.kind);
+
+/** One whole life of a request in a world that answers as it likes. */
+function live(draw: fc.GeneratorValue): Deed[] {
+  const deeds: Deed[] = [{ step: beginCourse(), event: undefined }];
+  for (let at = deeds[0]; at !== undefined && goesOn(at.step.next) && deeds.length < 100; at = deeds.at(-1)) {
+    const answer = ANSWERS[at.step.next.kind];
+    const event = draw(() => answer);
+    deeds.push({ step: stepCourse(at.step.course, event), event });
+  }
+  return deeds;
+}
+
+const sends = (deeds: readonly Deed[]) => deeds.filter(({ step }) => step.next.kind === "send");
+const counted = (deeds: readonly Deed[]) =>
+  deeds.flatMap(({ step }) => step.notes).filter((note) => note.kind === "count-retry");
+
+test("law: it always ends, once", () => {
+  fc.assert(
+    fc.property(fc.gen(), (draw) => {
+      const deeds = live(draw);
+      expect(deeds.length).toBeLessThan(40);
+      expect(deeds.filter(({ step }) => !goesOn(step.next))).toHaveLength(1);
+      expect(deeds.at(-1)?.step.course.stage.kind).toBe("over");
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("law: one attempt, and one more for each retry that is counted: one after a failure, one for an old view", () => {
+  fc.assert(
+    fc.property(fc.gen(), (draw) => {
+      const deeds = live(draw);
+      const retries = counted(deeds);
+      expect(sends(deeds).length).toBeLessThanOrEqual(1 + retries.length);
+      const stale = retries.filter(({ reason }) => reason === "stale_view");
+      expect(stale.length).toBeLessThanOrEqual(1);
+      expect(retries.length - stale.length).toBeLessThanOrEqual(1);
+      const rounds = deeds.filter(
+        ({ event }) => event?.kind === "wait-ended" && event.outcome.kind === "decide-again",
+      );
+      expect(rounds.length).toBeLessThanOrEqual(MAX_LOAD_ROUNDS);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** What ends a request at once, whatever else could be done. */
+function isFinal(event: CourseEvent | undefined): boolean {
+  if (event?.kind === "request-stopped") return true;
+  if (event?.kind !== "attempt-ended") return false;
+  const { result } = event;
+  return (
+    ["completed", "cut", "aborted"].includes(result.kind) ||
+    (result.kind === "answered-error" && result.answer.code === "context_length_exceeded")
+  );
+}
+
+test("law: nothing is sent after the first byte, a client that left, or an error of the request's own", () => {
+  fc.assert(
+    fc.property(fc.gen(), (draw) => {
+      const after = live(draw).filter(({ event }) => isFinal(event));
+      expect(after.filter(({ step }) => goesOn(step.next))).toEqual([]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+const crashed = (event: CourseEvent | undefined) =>
+  event?.kind === "attempt-ended" &&
+  event.result.kind === "answered-error" &&
+  event.result.answer.code === "worker_crashed";
+
+test("law: a crash is followed by another replica at once, or by the neuron's own answer", () => {
+  fc.assert(
+    fc.property(fc.gen(), (draw) => {
+      const deeds = live(draw);
+      const breaches = deeds.filter(({ event, step }, index) => {
+        if (!crashed(event) || step.next.kind !== "route") return false;
+        const failed = deeds[index - 1]?.step.next;
+        const then = deeds[index + 1]?.step.next;
+        const elsewhere = then?.kind === "send" && failed?.kind === "send" && then.neuron !== failed.neuron;
+        return !elsewhere && then?.kind !== "pass-on-error";
+      });
+      expect(breaches).toEqual([]);
+    }),
+    { numRuns: 1000 },
+  );
+});

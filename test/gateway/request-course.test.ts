@@ -1,0 +1,131 @@
+import { expect, test } from "vitest";
+import { beginCourse, stepCourse } from "../../src/gateway/request-course.ts";
+import {
+  again,
+  answered,
+  broke,
+  ended,
+  granted,
+  play,
+  refreshed,
+  refuse,
+  serve,
+  watch,
+} from "./course-play.ts";
+
+test.each([
+  {
+    what: "a replica serves",
+    events: [serve("a"), ended({ kind: "completed" })],
+    told: ["route", "send a", "completed"],
+  },
+  { what: "nothing can serve", events: [refuse()], told: ["route", "answer model_not_found"] },
+  {
+    what: "a load is waited for",
+    events: [watch("a"), granted("a"), ended({ kind: "completed" })],
+    told: ["route", "watch on a", "send a", "completed"],
+  },
+  {
+    what: "a load vanishes, then one's neuron: left out the next time",
+    events: [watch("a"), again(), watch("a"), again("a"), serve("b")],
+    told: ["route", "watch on a", "route", "watch on a", "route without a", "send b"],
+  },
+  {
+    what: "loads that vanish for ever",
+    events: [watch("a"), again(), watch("a"), again(), watch("a"), again(), watch("a"), again()],
+    told: [...Array.from({ length: 4 }, () => ["route", "watch on a"]).flat(), "answer model_loading"],
+  },
+  {
+    what: "an answer that breaks off is not sent again",
+    events: [serve("a"), ended({ kind: "cut" })],
+    told: ["route", "send a", "cut"],
+  },
+  {
+    what: "a refused connection: another replica",
+    events: [serve("a"), broke("ECONNREFUSED"), serve("b"), ended({ kind: "completed" })],
+    told: [
+      "route",
+      "send a",
+      "route avoiding a",
+      "refresh-aside a, count-retry connection_failed, send b",
+      "completed",
+    ],
+  },
+  {
+    what: "the only replica lost its connection, and answers: tried again, once",
+    events: [serve("a"), broke("ECONNRESET"), serve("a"), refreshed(true), serve("a"), broke("ECONNRESET")],
+    told: [
+      "route",
+      "send a",
+      "route avoiding a",
+      "refresh a",
+      "route avoiding a",
+      "count-retry connection_failed, send a",
+      "answer upstream_connection_error",
+    ],
+  },
+  {
+    what: "the only replica is dead: left out",
+    events: [serve("a"), broke("ECONNREFUSED"), serve("a"), refreshed(false), refuse("no_healthy_neuron")],
+    told: [
+      "route",
+      "send a",
+      "route avoiding a",
+      "refresh a",
+      "route avoiding a without a",
+      "count-retry connection_failed, answer no_healthy_neuron",
+    ],
+  },
+  {
+    what: "a crash, and no other replica: the neuron's own answer",
+    events: [serve("a"), answered("worker_crashed"), serve("a")],
+    told: ["route", "send a", "route avoiding a", "pass on worker_crashed"],
+  },
+  {
+    what: "a crash, and another could be loaded: not for a request that kills its worker",
+    events: [serve("a"), answered("worker_crashed"), watch("b")],
+    told: ["route", "send a", "route avoiding a", "pass on worker_crashed"],
+  },
+  {
+    what: "the view was old: loaded anew",
+    events: [serve("a"), answered("model_not_found"), refuse(), refreshed(true), watch("a"), granted("a")],
+    told: [
+      "route",
+      "send a",
+      "route avoiding a",
+      "refresh a",
+      "route avoiding a",
+      "count-retry stale_view, watch on a",
+      "send a",
+    ],
+  },
+  {
+    what: "an error that is the request's own",
+    events: [serve("a"), answered("context_length_exceeded", 400)],
+    told: ["route", "send a", "pass on context_length_exceeded"],
+  },
+  {
+    what: "a token that the neuron refuses is no client's fault",
+    events: [serve("a"), answered("unauthorized", 401)],
+    told: ["route", "send a", "answer upstream_connection_error"],
+  },
+  {
+    what: "403 with a code of its own",
+    events: [serve("a"), answered("source_forbidden", 403)],
+    told: ["route", "send a", "pass on source_forbidden"],
+  },
+  {
+    what: "the client leaves while the neuron is asked again",
+    events: [serve("a"), broke("ECONNRESET"), serve("a"), { kind: "request-stopped" as const }],
+    told: ["route", "send a", "route avoiding a", "refresh a", "stopped"],
+  },
+])("$what", ({ events, told }) => {
+  expect(play(events)).toEqual(told);
+});
+
+test("an event that nobody waits for is a defect that says so", () => {
+  const { course } = beginCourse();
+  expect(() => stepCourse(course, refreshed(true))).toThrow(
+    "neuron-refreshed came to a request that is routing",
+  );
+});
