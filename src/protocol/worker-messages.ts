@@ -3,10 +3,18 @@ import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
 
 /**
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
- * here: it goes over the worker's Unix socket.
+ * here: it goes over the worker's Unix socket. A request is in the imperative, a report in the past tense.
  */
+
+/**
+ * Requests that may wait for each slot. The neuron refuses what is beyond it, and the worker holds the same number, so
+ * that nothing is refused after it was taken.
+ */
+export const QUEUED_PER_SLOT = 8;
+
+/** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
-  type: z.literal("start"),
+  kind: z.literal("start-worker"),
   /** Where the worker listens; only the user who runs it can open the socket. */
   socket_path: z.string().min(1),
   model_path: z.string().min(1),
@@ -24,10 +32,11 @@ const workerStartSchema = z.object({
 });
 export type WorkerStart = z.infer<typeof workerStartSchema>;
 
-const workerStopSchema = z.object({ type: z.literal("stop") });
+/** End what is in flight with an error, and exit. */
+const workerStopSchema = z.object({ kind: z.literal("stop-worker") });
 
 /** Neuron to worker. */
-export const supervisorMessageSchema = z.discriminatedUnion("type", [workerStartSchema, workerStopSchema]);
+export const supervisorMessageSchema = z.discriminatedUnion("kind", [workerStartSchema, workerStopSchema]);
 export type SupervisorMessage = z.infer<typeof supervisorMessageSchema>;
 
 /** What a loaded model turned out to be; measured where it can be. */
@@ -55,26 +64,28 @@ const errorCodeSchema = z.custom<ErrorCode>(
   "not a code of the error table",
 );
 
-const workerProgressSchema = z.object({
-  type: z.literal("progress"),
+/** The load came this far. */
+const loadProgressedSchema = z.object({
+  kind: z.literal("load-progressed"),
   /** 0..1 of the load. */
   fraction: z.number().min(0).max(1),
 });
 
-const workerReadySchema = z.object({ type: z.literal("ready"), facts: workerFactsSchema });
+/** The model is loaded and the socket takes requests. */
+const modelLoadedSchema = z.object({ kind: z.literal("model-loaded"), facts: workerFactsSchema });
 
 /** The load failed; the worker exits with 1 after it. */
-const workerFailedSchema = z.object({
-  type: z.literal("failed"),
+const loadFailedSchema = z.object({
+  kind: z.literal("load-failed"),
   code: errorCodeSchema,
   message: z.string(),
   next: z.string().optional(),
 });
 
 /** Worker to neuron. */
-export const workerMessageSchema = z.discriminatedUnion("type", [
-  workerProgressSchema,
-  workerReadySchema,
-  workerFailedSchema,
+export const workerMessageSchema = z.discriminatedUnion("kind", [
+  loadProgressedSchema,
+  modelLoadedSchema,
+  loadFailedSchema,
 ]);
 export type WorkerMessage = z.infer<typeof workerMessageSchema>;

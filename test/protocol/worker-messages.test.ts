@@ -4,7 +4,7 @@ import { supervisorMessageSchema, workerMessageSchema } from "../../src/protocol
 describe("messages between neuron and worker", () => {
   test("a start with the least it needs", () => {
     const start = {
-      type: "start",
+      kind: "start-worker",
       socket_path: "/run/w.sock",
       model_path: "/m.gguf",
       model_id: "m",
@@ -16,11 +16,11 @@ describe("messages between neuron and worker", () => {
   });
 
   test.each([
-    [{ type: "progress", fraction: 0.5 }, true],
-    [{ type: "progress", fraction: 2 }, false],
-    [{ type: "failed", code: "model_file_invalid", message: "bad" }, true],
-    [{ type: "failed", code: "toString", message: "bad" }, false],
-    [{ type: "unknown" }, false],
+    [{ kind: "load-progressed", fraction: 0.5 }, true],
+    [{ kind: "load-progressed", fraction: 2 }, false],
+    [{ kind: "load-failed", code: "model_file_invalid", message: "bad" }, true],
+    [{ kind: "load-failed", code: "toString", message: "bad" }, false],
+    [{ kind: "unknown" }, false],
   ])("%j is understood: %s", (message, understood) => {
     expect(workerMessageSchema.safeParse(message).success).toBe(understood);
   });

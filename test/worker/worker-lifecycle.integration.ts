@@ -132,7 +132,7 @@ describe("the end of a worker", () => {
     await stream.events.next();
     const ended = once(worker.child, "exit");
     const askedAtMs = performance.now();
-    worker.child.send({ type: "stop" });
+    worker.child.send({ kind: "stop-worker" });
     const rest = await stream.rest();
     expect(await ended).toEqual([0, null]);
     expect(performance.now() - askedAtMs).toBeLessThan(2000);
@@ -154,10 +154,10 @@ describe("the end of a worker", () => {
     const script = `
       const child = require("node:child_process").spawn(process.execPath, [${JSON.stringify(main)}], {
         stdio: ["ignore", "ignore", "ignore", "ipc"], detached: true });
-      child.on("message", (message) => { if (message.type === "ready") console.log(child.pid); });
+      child.on("message", (message) => { if (message.kind === "model-loaded") console.log(child.pid); });
       child.send(JSON.parse(process.argv[1]));`;
     const start = {
-      type: "start",
+      kind: "start-worker",
       model_path: await tinyModelFile(),
       model_id: "tiny",
       socket_path: join((await temporaryDirectory()).path, "w.sock"),
@@ -193,13 +193,13 @@ describe("a model that cannot be loaded", () => {
     const failing = await startWorkerProcess(await file());
     const ended = once(failing.child, "exit");
     const message = await failing.settled;
-    expect(message).toMatchObject({ type: "failed", code });
+    expect(message).toMatchObject({ kind: "load-failed", code });
     expect(await ended).toEqual([1, null]);
   });
 
   test("a context that no machine holds is refused before it is tried", async () => {
     const failing = await startWorkerProcess(await tinyModelFile(), { context: 2 ** 30, parallel: 8 });
-    expect(await failing.settled).toMatchObject({ type: "failed", code: "insufficient_vram" });
+    expect(await failing.settled).toMatchObject({ kind: "load-failed", code: "insufficient_vram" });
   });
 
   test("a socket that a killed worker left behind is replaced", async () => {
@@ -223,7 +223,7 @@ describe("a model that cannot be loaded", () => {
     const other = createServer().listen(socketPath);
     await once(other, "listening");
     const failing = await startWorkerProcess(await tinyModelFile(), { socket_path: socketPath });
-    expect(await failing.settled).toMatchObject({ type: "failed", code: "address_in_use" });
+    expect(await failing.settled).toMatchObject({ kind: "load-failed", code: "address_in_use" });
     other.close();
     await close();
   });

@@ -1,10 +1,8 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { QUEUED_PER_SLOT } from "../../protocol/worker-messages.ts";
 import type { Residency, Resident } from "./residency-state.ts";
-
-/** Requests that may wait for each slot; the worker holds the same number. */
-const QUEUED_PER_SLOT = 8;
 
 /** How the requests of one model are counted. `in_flight` ones decode, queued ones wait inside the worker. */
 export interface TrafficCounts {

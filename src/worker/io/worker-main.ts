@@ -41,7 +41,8 @@ async function start(message: WorkerStart): Promise<void> {
       gpu: message.gpu,
       flashAttention: message.flash_attention,
       threads: message.threads,
-      onProgress: (fraction) => void send({ type: "progress", fraction: Math.min(1, Math.max(0, fraction)) }),
+      onProgress: (fraction) =>
+        void send({ kind: "load-progressed", fraction: Math.min(1, Math.max(0, fraction)) }),
       logger,
       clock: systemClock,
     });
@@ -52,13 +53,13 @@ async function start(message: WorkerStart): Promise<void> {
       clock: systemClock,
       logger,
     });
-    await send({ type: "ready", facts: engine.facts });
+    await send({ kind: "model-loaded", facts: engine.facts });
     logger.info({ model: message.model_id, facts: engine.facts }, "model loaded");
   } catch (thrown) {
     const error = toCortexError(thrown);
     const code = error.code === "internal_error" ? "load_failed" : error.code;
     logger.error({ err: thrown, model: message.model_id }, "model not loaded");
-    await send({ type: "failed", code, message: error.message, next: error.next });
+    await send({ kind: "load-failed", code, message: error.message, next: error.next });
     process.exit(1);
   }
 }
@@ -80,7 +81,7 @@ process.on("message", (received) => {
     logger.error({ issues: parsed.error.issues }, "message from the neuron was not understood");
     return;
   }
-  void (parsed.data.type === "start" ? start(parsed.data) : stop());
+  void (parsed.data.kind === "start-worker" ? start(parsed.data) : stop());
 });
 process.on("disconnect", () => process.exit(0));
 // A terminal sends its interrupt to the whole group; the neuron decides what becomes of its workers.

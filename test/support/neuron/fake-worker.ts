@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import type { FakeChat, FakeScript } from "./fake-worker-model.ts";
 
 interface Start {
-  readonly type: "start";
+  readonly kind: "start-worker";
   readonly socket_path: string;
   readonly model_path: string;
   readonly model_id: string;
@@ -17,7 +17,7 @@ interface Start {
 
 const sayReady = (start: Start, script: FakeScript): void => {
   process.send?.({
-    type: "ready",
+    kind: "model-loaded",
     facts: {
       context_tokens: start.context ?? 2048,
       trained_context_tokens: 2048,
@@ -64,14 +64,14 @@ async function load(start: Start): Promise<void> {
     })}`,
   );
   if (script.onStop === "ignore") process.on("SIGTERM", () => undefined);
-  process.on("message", (message: { readonly type: string }) => {
-    if (message.type === "stop" && script.onStop !== "ignore") process.exit(0);
+  process.on("message", (message: { readonly kind: string }) => {
+    if (message.kind === "stop-worker" && script.onStop !== "ignore") process.exit(0);
   });
-  process.send?.({ type: "progress", fraction: 0.5 });
+  process.send?.({ kind: "load-progressed", fraction: 0.5 });
   if (script.load === "never") return;
   if (script.load === "fail") {
     process.stderr.write("the engine said: no\n");
-    process.send?.({ type: "failed", code: "model_file_invalid", message: "not a model" }, () =>
+    process.send?.({ kind: "load-failed", code: "model_file_invalid", message: "not a model" }, () =>
       process.exit(1),
     );
     return;
@@ -183,5 +183,5 @@ const drained = (response: ServerResponse): Promise<void> =>
 
 process.on("disconnect", () => process.exit(0));
 process.once("message", (message: Start) => {
-  if (message.type === "start") void load(message);
+  if (message.kind === "start-worker") void load(message);
 });

@@ -49,12 +49,12 @@ export async function startWorkerProcess(
     child.on("message", (received) => {
       const message = workerMessageSchema.parse(received);
       messages.push(message);
-      if (message.type !== "progress") resolve(message);
+      if (message.kind !== "load-progressed") resolve(message);
     });
     child.once("exit", (code) => reject(new Error(`worker ended with ${code}: ${stderr}`)));
   });
   child.send({
-    type: "start",
+    kind: "start-worker",
     socket_path: socketPath,
     model_path: modelPath,
     model_id: "tiny",
@@ -72,7 +72,7 @@ export async function spawnWorker(
 ): Promise<SpawnedWorker> {
   const started = await startWorkerProcess(modelPath, overrides);
   const message = await started.settled;
-  if (message.type !== "ready") throw new Error(`not ready: ${JSON.stringify(message)}`);
+  if (message.kind !== "model-loaded") throw new Error(`not ready: ${JSON.stringify(message)}`);
   const client = new Client("http://localhost", { socketPath: started.socketPath, pipelining: 0 });
   return {
     child: started.child,
@@ -83,7 +83,7 @@ export async function spawnWorker(
       await client.destroy();
       if (started.child.exitCode !== null) return;
       const ended = once(started.child, "exit");
-      started.child.send({ type: "stop" });
+      started.child.send({ kind: "stop-worker" });
       await ended;
     },
   };

@@ -31,7 +31,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       logger: options.logger.child({ model: spec.model_id }),
       entry: options.entry,
       start: {
-        type: "start",
+        kind: "start-worker",
         socket_path: socketPath,
         model_path: launch.file.path,
         model_id: spec.model_id,

@@ -92,7 +92,7 @@ class SupervisedWorker implements WorkerProcess {
   }
 
   async #insist(): Promise<void> {
-    this.#send({ type: "stop" });
+    this.#send({ kind: "stop-worker" });
     if (await this.#goneWithin(STOP_GRACE_MS)) return;
     this.#options.logger.warn({ pid: this.pid }, "worker ignores the request to stop: SIGTERM");
     this.#signalGroup("SIGTERM");

@@ -248,14 +248,14 @@ export class ResidencyLoop {
       file,
       devices,
       onMessage: (message) => {
-        switch (message.type) {
-          case "progress":
+        switch (message.kind) {
+          case "load-progressed":
             this.dispatch({ type: "worker-progress", instance, fraction: message.fraction });
             return;
-          case "ready":
+          case "model-loaded":
             this.dispatch({ type: "worker-ready", instance, facts: message.facts, atMs: this.#nowMs() });
             return;
-          case "failed": {
+          case "load-failed": {
             const next = message.next === undefined ? {} : { next: message.next };
             const failure = new CortexError(message.code, message.message, next);
             this.dispatch({ type: "worker-failed", instance, failure, atMs: this.#nowMs() });

@@ -14,7 +14,7 @@ import { decodeThreads } from "../compute-plan.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
-import type { WorkerFacts } from "../../../protocol/worker-messages.ts";
+import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-messages.ts";
 import { createEmbedder } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { checkModelFile } from "./llama-model-file.ts";
@@ -35,7 +35,6 @@ export interface LoadOptions {
   readonly clock: Clock;
 }
 
-const QUEUED_PER_SLOT = 8;
 const GRAMMARS_KEPT = 32;
 /**
  * Tokens of all slots together that no machine holds. llama.cpp counts them in 32 bits and its estimates overflow
