@@ -160,19 +160,19 @@ function shapeFindings({ block, path }: CheckedModel, merged: MergedFleetDocumen
 }
 
 /** Smaller than any device that holds a language model, and than any context of one. */
-const LEAST_DEVICE_MB = 512;
+const LEAST_DEVICE_MIB = 512;
 const LEAST_CONTEXT_TOKENS = 256;
 
 /** 24 for a card of 24 GB, 32 for a context of 32k: allowed, and never what was meant. */
 function unitFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
   const findings: Finding[] = [];
-  const { min_device_vram_mb: deviceMb, context } = block;
-  if (deviceMb !== undefined && deviceMb < LEAST_DEVICE_MB) {
+  const { min_device_vram_mb: deviceMib, context } = block;
+  if (deviceMib !== undefined && deviceMib < LEAST_DEVICE_MIB) {
     findings.push({
       code: "CTX129",
       at: merged.placeOfValue([...path, "min_device_vram_mb"]),
-      message: `\`min_device_vram_mb = ${deviceMb}\` is ${deviceMb} MB`,
-      help: `for ${deviceMb} GB write min_device_vram_mb = ${deviceMb * 1000}`,
+      message: `\`min_device_vram_mb = ${deviceMib}\` is ${deviceMib} MB`,
+      help: `for ${deviceMib} GB write min_device_vram_mb = ${deviceMib * 1000}`,
     });
   }
   if (context !== undefined && context < LEAST_CONTEXT_TOKENS) {

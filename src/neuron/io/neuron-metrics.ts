@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { trafficCounts } from "../residency/admission.ts";
-import { heldMb } from "../residency/device-ledger.ts";
+import { heldMib } from "../residency/device-ledger.ts";
 import type { Residency } from "../residency/residency-state.ts";
 
 export interface NeuronMetrics {
@@ -99,7 +99,7 @@ function registerGauges(registers: Registry[], residency: () => Residency): void
     registers,
     collect() {
       for (const device of residency().ledger)
-        this.set({ device: String(device.index) }, heldMb(device) * 1024 * 1024);
+        this.set({ device: String(device.index) }, heldMib(device) * 1024 * 1024);
     },
   });
 }

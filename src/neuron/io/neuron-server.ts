@@ -179,11 +179,11 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
     return answerChange(loop, { request, reply, doneStatus: "unloaded" }, loop.unload(body, ifMatch));
   });
   server.post("/drain", () => {
-    loop.dispatch({ type: "drain-requested" });
+    loop.dispatch({ kind: "drain-requested" });
     return { status: "draining" };
   });
   server.post("/resume", () => {
-    loop.dispatch({ type: "resume-requested" });
+    loop.dispatch({ kind: "resume-requested" });
     return { status: loop.state.mode === "open" ? "ok" : "draining" };
   });
 }

@@ -12,7 +12,7 @@ import { workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import { ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/residency-unloading.ts";
-import type { ResidencyEffect } from "../residency/residency-state.ts";
+import type { ReportEffect } from "../residency/residency-state.ts";
 import { createGpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
@@ -110,7 +110,7 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
     clock,
     logger,
     modelFiles: createModelFiles(config.modelRoots),
-    usedMb: () => probe.usedMb(),
+    usedMib: () => probe.usedMib(),
     launchWorker: createWorkerLauncher({
       clock,
       logger,
@@ -126,7 +126,7 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
   const metrics = createNeuronMetrics(() => loop.state);
   const takeDevices = (found: readonly Device[]): void => {
     devices = found;
-    loop.dispatch({ type: "devices-discovered", devices: ledgerOf(found) });
+    loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
   return { loop, probe, metrics, takeDevices };
 }
@@ -146,10 +146,10 @@ async function makeSocketDirectory(): Promise<string> {
 }
 
 function report(
-  effect: Extract<ResidencyEffect, { readonly type: `report-${string}` }>,
+  effect: ReportEffect,
   told: { readonly loop: ResidencyLoop; readonly metrics: NeuronMetrics; readonly logger: Logger },
 ): void {
-  if (effect.type === "report-worker-lost") {
+  if (effect.kind === "report-worker-lost") {
     const { modelId, exit, openRequests } = effect;
     told.metrics.countCrash(modelId);
     told.logger.error(

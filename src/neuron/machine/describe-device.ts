@@ -18,8 +18,8 @@ export type DeviceQueryField = (typeof DEVICE_QUERY_FIELDS)[number];
 
 export interface DeviceReading {
   readonly index: number;
-  readonly usedMb: number;
-  readonly freeMb: number;
+  readonly usedMib: number;
+  readonly freeMib: number;
   readonly utilizationPct: number | null;
   readonly temperatureC: number | null;
 }
@@ -76,22 +76,22 @@ function splitColumns(line: string, fields: readonly DeviceQueryField[]): Column
 
 function parseDevice(columns: Columns): { readonly device: Device; readonly reading: DeviceReading } | null {
   const index = wholeNumber(columns.get("index"));
-  const totalMb = wholeNumber(columns.get("memory.total"));
-  if (index === null || totalMb === null) return null;
-  const usedMb = Math.min(totalMb, wholeNumber(columns.get("memory.used")) ?? 0);
+  const totalMib = wholeNumber(columns.get("memory.total"));
+  if (index === null || totalMib === null) return null;
+  const usedMib = Math.min(totalMib, wholeNumber(columns.get("memory.used")) ?? 0);
   return {
     device: {
       index,
       uuid: known(columns.get("uuid")) ?? `cuda-${index}`,
       kind: "cuda",
       name: known(columns.get("name")) ?? "NVIDIA device",
-      vram_total_mb: totalMb,
+      vram_total_mb: totalMib,
       compute_capability: known(columns.get("compute_cap")),
     },
     reading: {
       index,
-      usedMb,
-      freeMb: wholeNumber(columns.get("memory.free")) ?? totalMb - usedMb,
+      usedMib,
+      freeMib: wholeNumber(columns.get("memory.free")) ?? totalMib - usedMib,
       utilizationPct: wholeNumber(columns.get("utilization.gpu")),
       temperatureC: wholeNumber(columns.get("temperature.gpu")),
     },
@@ -105,7 +105,7 @@ const wholeNumber = (value: string | undefined): number | null =>
   value !== undefined && /^\d+(\.\d+)?$/.test(value) ? Math.round(Number(value)) : null;
 
 /** Memory that stays with the operating system and the other processes of a machine without a GPU. */
-const HOST_RESERVE_MB = 1024;
+const HOST_RESERVE_MIB = 1024;
 const HOST_RESERVE_SHARE = 0.1;
 
 export interface HostMemory {
@@ -120,14 +120,14 @@ export interface HostMemory {
  */
 export function describeCpuDevice(memory: HostMemory, cpuModel: string): Device {
   const limitBytes = Math.min(memory.physicalBytes, memory.constrainedBytes ?? memory.physicalBytes);
-  const limitMb = Math.floor(limitBytes / (1024 * 1024));
-  const reserveMb = Math.min(Math.max(HOST_RESERVE_MB, limitMb * HOST_RESERVE_SHARE), limitMb / 2);
+  const limitMib = Math.floor(limitBytes / (1024 * 1024));
+  const reserveMib = Math.min(Math.max(HOST_RESERVE_MIB, limitMib * HOST_RESERVE_SHARE), limitMib / 2);
   return {
     index: 0,
     uuid: "cpu-0",
     kind: "cpu",
     name: cpuModel,
-    vram_total_mb: Math.floor(limitMb - reserveMb),
+    vram_total_mb: Math.floor(limitMib - reserveMib),
     compute_capability: null,
   };
 }

@@ -12,7 +12,7 @@ export interface ModelShape {
 
 export interface FootprintQuestion {
   /** What the catalogue declares; taken at its word until the load is measured. */
-  readonly declaredMb: number | undefined;
+  readonly declaredMib: number | undefined;
   readonly fileBytes: number;
   /** Null when the file's header does not tell. */
   readonly shape: ModelShape | null;
@@ -41,8 +41,8 @@ export function contextPerSlot(declared: number | undefined, shape: ModelShape |
 }
 
 /** MiB to promise before a load: rather a little too much, since the measurement soon replaces it. */
-export function estimateFootprintMb(question: FootprintQuestion): number {
-  if (question.declaredMb !== undefined) return question.declaredMb;
+export function estimateFootprintMib(question: FootprintQuestion): number {
+  if (question.declaredMib !== undefined) return question.declaredMib;
   const weights = question.fileBytes * (1 + RELATIVE_MARGIN);
   return bytesToMib(weights + cacheBytes(question) + FIXED_MARGIN_BYTES);
 }

@@ -2,10 +2,10 @@ import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from ".
 import { trafficCounts } from "./admission.ts";
 import type { DeviceReading } from "../machine/describe-device.ts";
 import {
-  freeMb,
-  heldByMb,
-  heldMb,
-  heldOnDeviceMb,
+  freeMib,
+  heldByMib,
+  heldMib,
+  heldOnDeviceMib,
   type DeviceLedger,
   type LedgerDevice,
 } from "./device-ledger.ts";
@@ -26,8 +26,8 @@ export function describeResident(state: Residency, resident: Resident): Resident
     spec_hash: resident.specHash,
     spec: { ...spec },
     devices: [...resident.devices],
-    vram_used_mb: heldByMb(state.ledger, spec.model_id),
-    device_vram_mb: resident.devices.map((index) => heldOnDeviceMb(state.ledger, index, spec.model_id)),
+    vram_used_mb: heldByMib(state.ledger, spec.model_id),
+    device_vram_mb: resident.devices.map((index) => heldOnDeviceMib(state.ledger, index, spec.model_id)),
     vram_measured: facts !== null,
     capabilities: facts === null ? [] : [...facts.capabilities],
     limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },
@@ -75,8 +75,8 @@ export function describeReadings(
     const reading = readings.find(({ index }) => index === device.index);
     return {
       index: device.index,
-      vram_used_mb: reading?.usedMb ?? heldMb(device),
-      vram_free_mb: reading?.freeMb ?? freeMb(device),
+      vram_used_mb: reading?.usedMib ?? heldMib(device),
+      vram_free_mb: reading?.freeMib ?? freeMib(device),
       utilization_pct: reading?.utilizationPct ?? null,
       temp_c: reading?.temperatureC ?? null,
     };
@@ -85,4 +85,9 @@ export function describeReadings(
 
 /** An empty ledger line for each discovered device. */
 export const ledgerOf = (devices: readonly Device[]): readonly LedgerDevice[] =>
-  devices.map((device) => ({ index: device.index, totalMb: device.vram_total_mb, foreignMb: 0, holds: [] }));
+  devices.map((device) => ({
+    index: device.index,
+    totalMib: device.vram_total_mb,
+    foreignMib: 0,
+    holds: [],
+  }));

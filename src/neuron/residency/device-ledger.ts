@@ -12,15 +12,15 @@ import { err, ok, type Result } from "../../core/result.ts";
  */
 interface Hold {
   readonly holder: string;
-  readonly heldMb: number;
+  readonly heldMib: number;
   readonly reason: "reserved" | "measured";
 }
 
 export interface LedgerDevice {
   readonly index: number;
-  readonly totalMb: number;
+  readonly totalMib: number;
   /** Used by processes that are not ours, as last read from the driver. */
-  readonly foreignMb: number;
+  readonly foreignMib: number;
   readonly holds: readonly Hold[];
 }
 
@@ -28,7 +28,7 @@ export type DeviceLedger = readonly LedgerDevice[];
 
 export interface ReservationRequest {
   readonly holder: string;
-  readonly requiredMb: number;
+  readonly requiredMib: number;
   /** How many devices the model is spread over; unused when `devices` names them. */
   readonly minDevices: number;
   /** Indices chosen by the caller. */
@@ -43,23 +43,25 @@ export interface Reservation {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-export const heldMb = (device: LedgerDevice): number => sum(device.holds.map((hold) => hold.heldMb));
+export const heldMib = (device: LedgerDevice): number => sum(device.holds.map((hold) => hold.heldMib));
 
 /** Never below zero: a foreign process may have taken what we hold on paper. */
-export const freeMb = (device: LedgerDevice): number =>
-  Math.max(0, device.totalMb - device.foreignMb - heldMb(device));
+export const freeMib = (device: LedgerDevice): number =>
+  Math.max(0, device.totalMib - device.foreignMib - heldMib(device));
 
-export const heldByMb = (ledger: DeviceLedger, holder: string): number =>
-  sum(ledger.flatMap((device) => device.holds.filter((hold) => hold.holder === holder)).map((h) => h.heldMb));
+export const heldByMib = (ledger: DeviceLedger, holder: string): number =>
+  sum(
+    ledger.flatMap((device) => device.holds.filter((hold) => hold.holder === holder)).map((h) => h.heldMib),
+  );
 
 /** What `holder` holds on one device. */
-export const heldOnDeviceMb = (ledger: DeviceLedger, index: number, holder: string): number =>
-  heldByMb(
+export const heldOnDeviceMib = (ledger: DeviceLedger, index: number, holder: string): number =>
+  heldByMib(
     ledger.filter((device) => device.index === index),
     holder,
   );
 
-/** Promises `requiredMb` to `holder`, on the devices it names or on those with the most free memory. */
+/** Promises `requiredMib` to `holder`, on the devices it names or on those with the most free memory. */
 export function reserve(ledger: DeviceLedger, request: ReservationRequest): Result<Reservation, CortexError> {
   const chosen = chooseDevices(ledger, request);
   if (!chosen.ok) return chosen;
@@ -72,13 +74,13 @@ export function reserve(ledger: DeviceLedger, request: ReservationRequest): Resu
  */
 export function settle(
   ledger: DeviceLedger,
-  measured: { readonly holder: string; readonly measuredMb: number; readonly devices: readonly number[] },
+  measured: { readonly holder: string; readonly measuredMib: number; readonly devices: readonly number[] },
 ): Result<Reservation, CortexError> {
   const released = release(ledger, measured.holder);
   const chosen = released.filter((device) => measured.devices.includes(device.index));
   return spread(released, chosen, {
     holder: measured.holder,
-    requiredMb: measured.measuredMb,
+    requiredMib: measured.measuredMib,
     reason: "measured",
   });
 }
@@ -95,11 +97,11 @@ export const release = (ledger: DeviceLedger, holder: string): DeviceLedger =>
  * Takes over what the driver says is used. What exceeds our own promises belongs to others; while a load of ours
  * is under way its memory counts as ours, so a reading taken in the middle never invents foreign use.
  */
-export const observeUsedMb = (ledger: DeviceLedger, usedMb: ReadonlyMap<number, number>): DeviceLedger =>
+export const observeUsedMib = (ledger: DeviceLedger, usedMib: ReadonlyMap<number, number>): DeviceLedger =>
   ledger.map((device) => {
-    const used = usedMb.get(device.index);
+    const used = usedMib.get(device.index);
     if (used === undefined) return device;
-    return { ...device, foreignMb: Math.min(device.totalMb, Math.max(0, used - heldMb(device))) };
+    return { ...device, foreignMib: Math.min(device.totalMib, Math.max(0, used - heldMib(device))) };
   });
 
 function chooseDevices(
@@ -122,7 +124,7 @@ function chooseDevices(
     );
   }
   const byFreeMemory = [...ledger].sort(
-    (left, right) => freeMb(right) - freeMb(left) || left.index - right.index,
+    (left, right) => freeMib(right) - freeMib(left) || left.index - right.index,
   );
   return ok(byFreeMemory.slice(0, request.minDevices));
 }
@@ -147,7 +149,7 @@ function namedDevices(
 
 interface Spread {
   readonly holder: string;
-  readonly requiredMb: number;
+  readonly requiredMib: number;
   readonly reason: Hold["reason"];
 }
 
@@ -156,62 +158,63 @@ function spread(
   chosen: readonly LedgerDevice[],
   want: Spread,
 ): Result<Reservation, CortexError> {
-  const totalFreeMb = sum(chosen.map(freeMb));
-  if (want.requiredMb > totalFreeMb) return err(insufficient(chosen, want, totalFreeMb));
+  const totalFreeMib = sum(chosen.map(freeMib));
+  if (want.requiredMib > totalFreeMib) return err(insufficient(chosen, want, totalFreeMib));
   const shares = new Map<number, number>();
-  let remainingMb = want.requiredMb;
+  let remainingMib = want.requiredMib;
   for (const device of chosen) {
     // Rounded up, yet never above what is free: required/total is at most 1 and free is whole.
-    const proportional = totalFreeMb === 0 ? 0 : Math.ceil((want.requiredMb * freeMb(device)) / totalFreeMb);
-    const share = Math.min(proportional, remainingMb);
+    const proportional =
+      totalFreeMib === 0 ? 0 : Math.ceil((want.requiredMib * freeMib(device)) / totalFreeMib);
+    const share = Math.min(proportional, remainingMib);
     shares.set(device.index, share);
-    remainingMb -= share;
+    remainingMib -= share;
   }
   const next = ledger.map((device) => {
     const share = shares.get(device.index);
     if (share === undefined) return device;
-    const hold: Hold = { holder: want.holder, heldMb: share, reason: want.reason };
+    const hold: Hold = { holder: want.holder, heldMib: share, reason: want.reason };
     return { ...device, holds: [...device.holds, hold] };
   });
   return ok({ ledger: next, devices: [...shares.keys()].sort((left, right) => left - right) });
 }
 
-function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMb: number): CortexError {
+function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMib: number): CortexError {
   const devices = chosen.map((device) => device.index);
   const holders = chosen.flatMap((device) => [
-    ...device.holds.map((hold) => ({ device: device.index, holder: hold.holder, held_mb: hold.heldMb })),
-    ...(device.foreignMb > 0
-      ? [{ device: device.index, holder: "other processes", held_mb: device.foreignMb }]
+    ...device.holds.map((hold) => ({ device: device.index, holder: hold.holder, held_mb: hold.heldMib })),
+    ...(device.foreignMib > 0
+      ? [{ device: device.index, holder: "other processes", held_mb: device.foreignMib }]
       : []),
   ]);
-  const capacityMb = sum(chosen.map((device) => device.totalMb));
+  const capacityMib = sum(chosen.map((device) => device.totalMib));
   const verb = want.reason === "measured" ? "uses" : "needs";
   const where = `device${devices.length === 1 ? "" : "s"} ${devices.join(" and ")}`;
   const message =
-    `${want.holder} ${verb} ${formatMib(want.requiredMb)} and ${where} has ${formatMib(totalFreeMb)} free ` +
-    `of ${formatMib(capacityMb)}`;
+    `${want.holder} ${verb} ${formatMib(want.requiredMib)} and ${where} has ${formatMib(totalFreeMib)} free ` +
+    `of ${formatMib(capacityMib)}`;
   return new CortexError("insufficient_vram", message, {
     details: {
       device: devices[0] ?? null,
       devices,
-      required_mb: want.requiredMb,
-      free_mb: totalFreeMb,
-      total_mb: capacityMb,
+      required_mb: want.requiredMib,
+      free_mb: totalFreeMib,
+      total_mb: capacityMib,
       holders,
     },
-    ...nextStep(want, capacityMb),
+    ...nextStep(want, capacityMib),
   });
 }
 
-function nextStep(want: Spread, capacityMb: number): { readonly next?: string } {
-  if (want.requiredMb > capacityMb) {
+function nextStep(want: Spread, capacityMib: number): { readonly next?: string } {
+  if (want.requiredMib > capacityMib) {
     return {
       next: "this never fits here: lower context or parallel, spread it with min_devices, or place it elsewhere",
     };
   }
   if (want.reason === "measured") {
     return {
-      next: `declare vram_mb = ${want.requiredMb} for the model, so that room is made before it loads`,
+      next: `declare vram_mb = ${want.requiredMib} for the model, so that room is made before it loads`,
     };
   }
   return {};

@@ -1,17 +1,15 @@
 import type { CortexError } from "../../core/errors.ts";
 import { bytesToMib } from "../../core/quantities.ts";
-import { observeUsedMb, reserve, settle } from "./device-ledger.ts";
+import { observeUsedMib, reserve, settle } from "./device-ledger.ts";
 import { advanceJob, endJob } from "./job-history.ts";
 import {
   findInstance,
   type Residency,
   type ResidencyEffect,
-  type ResidencyEvent,
+  type EventOf,
   type ResidencyStep,
   type Resident,
 } from "./residency-state.ts";
-
-type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
 
 export const unchanged = (state: Residency): ResidencyStep => ({ state, effects: [], answer: null });
 
@@ -31,13 +29,13 @@ export function onSourceVerified(state: Residency, event: EventOf<"source-verifi
   if (resident?.phase.name !== "verifying") return unchanged(state);
   const verified: Resident = {
     ...resident,
-    phase: { name: "verified", file: event.file, requiredMb: event.requiredMb },
+    phase: { name: "verified", file: event.file, requiredMib: event.requiredMib },
   };
   const next = withResident(state, verified);
   return advanceLoads(
     {
       ...next,
-      ledger: observeUsedMb(next.ledger, event.usedMb),
+      ledger: observeUsedMib(next.ledger, event.usedMib),
       jobs: advanceJob(next.jobs, event.instance, { state: "reserving" }),
     },
     event.atMs,
@@ -58,27 +56,26 @@ export function failBeforeStart(
 ): { readonly state: Residency; readonly effects: readonly ResidencyEffect[] } {
   return {
     state: { ...withoutResident(state, resident), jobs: endJob(state.jobs, resident.instance, end) },
-    effects: [{ type: "report-load-ended", jobId: resident.instance }],
+    effects: [{ kind: "report-load-ended", jobId: resident.instance }],
   };
 }
 
-export function onWorkerProgress(state: Residency, event: EventOf<"worker-progress">): ResidencyStep {
+export function onLoadProgressed(state: Residency, event: EventOf<"load-progressed">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
   const progress = Math.min(1, Math.max(0, event.fraction));
   return unchanged({ ...state, jobs: advanceJob(state.jobs, event.instance, { progress }) });
 }
 
-export function onWorkerReady(state: Residency, event: EventOf<"worker-ready">): ResidencyStep {
+export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
   const measured = settle(state.ledger, {
     holder: resident.spec.model_id,
-    measuredMb: bytesToMib(event.facts.memory_bytes),
+    measuredMib: bytesToMib(event.facts.memory_bytes),
     devices: resident.devices,
   });
-  if (!measured.ok)
-    return onWorkerFailed(state, { ...event, type: "worker-failed", failure: measured.error });
+  if (!measured.ok) return onLoadFailed(state, { ...event, kind: "load-failed", failure: measured.error });
   const loaded: Resident = {
     ...resident,
     phase: { name: "loaded" },
@@ -91,11 +88,11 @@ export function onWorkerReady(state: Residency, event: EventOf<"worker-ready">):
     jobs: endJob(state.jobs, event.instance, { atMs: event.atMs, failure: null }),
   };
   const step = advanceLoads(next, event.atMs);
-  return { ...step, effects: [{ type: "report-load-ended", jobId: event.instance }, ...step.effects] };
+  return { ...step, effects: [{ kind: "report-load-ended", jobId: event.instance }, ...step.effects] };
 }
 
 /** The worker gave up, or may not stay: its entry and its memory remain until the process is gone. */
-export function onWorkerFailed(state: Residency, event: EventOf<"worker-failed">): ResidencyStep {
+export function onLoadFailed(state: Residency, event: EventOf<"load-failed">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
   const stopping: Resident = {
@@ -104,7 +101,7 @@ export function onWorkerFailed(state: Residency, event: EventOf<"worker-failed">
   };
   return {
     state: withResident(state, stopping),
-    effects: [{ type: "stop-worker", instance: event.instance }],
+    effects: [{ kind: "stop-worker", instance: event.instance }],
     answer: null,
   };
 }
@@ -130,7 +127,7 @@ function promiseMemory(start: Residency, atMs: number): ResidencyStep {
     if (phase.name !== "verified") continue;
     const reservation = reserve(state.ledger, {
       holder: spec.model_id,
-      requiredMb: phase.requiredMb,
+      requiredMib: phase.requiredMib,
       minDevices: spec.min_devices,
       devices: spec.devices,
     });
@@ -174,7 +171,7 @@ function startPromised(start: Residency): ResidencyStep {
       jobs: advanceJob(state.jobs, resident.instance, { state: "loading" }),
     };
     const { instance, spec, devices } = resident;
-    effects.push({ type: "start-worker", instance, spec, file, devices });
+    effects.push({ kind: "start-worker", instance, spec, file, devices });
   }
   return { state, effects, answer: null };
 }

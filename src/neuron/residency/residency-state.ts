@@ -17,7 +17,7 @@ export type ResidentPhase =
   /** Its file is being found and checked. */
   | { readonly name: "verifying" }
   /** The file is good; memory is not promised yet because a stopping worker still holds it. */
-  | { readonly name: "verified"; readonly file: LoadableFile; readonly requiredMb: number }
+  | { readonly name: "verified"; readonly file: LoadableFile; readonly requiredMib: number }
   /** Memory is promised; an earlier load on one of its devices is still under way. */
   | { readonly name: "reserved"; readonly file: LoadableFile }
   | { readonly name: "loading" }
@@ -69,18 +69,22 @@ export interface WorkerExit {
   readonly lastLogLines: readonly string[];
 }
 
+/** What happened to this neuron, in the past tense. An event of one copy names its instance. */
 export type ResidencyEvent =
-  | { readonly type: "devices-discovered"; readonly devices: readonly LedgerDevice[] }
+  /** The driver was asked, once, after the start: only now is there memory to promise. */
+  | { readonly kind: "devices-discovered"; readonly devices: readonly LedgerDevice[] }
+  /** Somebody wants a model to be resident. */
   | {
-      readonly type: "load-requested";
+      readonly kind: "load-requested";
       /** Id of the job, should one be opened. */
       readonly jobId: string;
       readonly request: LoadRequest;
       readonly ifMatch: number | null;
       readonly atMs: number;
     }
+  /** Somebody wants a model to be gone, after its work or, with force, before. */
   | {
-      readonly type: "unload-requested";
+      readonly kind: "unload-requested";
       readonly jobId: string;
       readonly modelId: string;
       readonly drainTimeoutMs: number;
@@ -88,74 +92,110 @@ export type ResidencyEvent =
       readonly ifMatch: number | null;
       readonly atMs: number;
     }
-  | { readonly type: "job-cancel-requested"; readonly jobId: string; readonly atMs: number }
+  /** Somebody takes back a load or an unload that is under way. */
+  | { readonly kind: "job-cancel-requested"; readonly jobId: string; readonly atMs: number }
+  /** The file of a load was found and is good, and the driver was asked what is used. */
   | {
-      readonly type: "source-verified";
+      readonly kind: "source-verified";
       readonly instance: string;
       readonly file: LoadableFile;
-      readonly requiredMb: number;
+      readonly requiredMib: number;
       /** What the driver says is used, by device index; empty where there is no driver to ask. */
-      readonly usedMb: ReadonlyMap<number, number>;
+      readonly usedMib: ReadonlyMap<number, number>;
       readonly atMs: number;
     }
+  /** The file of a load is missing, forbidden or not what it should be. */
   | {
-      readonly type: "source-refused";
+      readonly kind: "source-refused";
       readonly instance: string;
       readonly failure: CortexError;
       readonly atMs: number;
     }
-  | { readonly type: "worker-spawned"; readonly instance: string; readonly pid: number }
-  | { readonly type: "worker-progress"; readonly instance: string; readonly fraction: number }
+  /** The worker's process exists. */
+  | { readonly kind: "worker-spawned"; readonly instance: string; readonly pid: number }
+  /** The worker's load came this far, 0..1. */
+  | { readonly kind: "load-progressed"; readonly instance: string; readonly fraction: number }
+  /** The worker holds the model and takes requests; its memory is measured. */
   | {
-      readonly type: "worker-ready";
+      readonly kind: "model-loaded";
       readonly instance: string;
       readonly facts: WorkerFacts;
       readonly atMs: number;
     }
+  /** The worker could not load the model; its process is still there. */
   | {
-      readonly type: "worker-failed";
+      readonly kind: "load-failed";
       readonly instance: string;
       readonly failure: CortexError;
       readonly atMs: number;
     }
+  /** The worker's process is gone, and with it the memory that it held. */
   | {
-      readonly type: "worker-exited";
+      readonly kind: "worker-exited";
       readonly instance: string;
       readonly exit: WorkerExit;
       readonly atMs: number;
     }
-  | { readonly type: "drain-timed-out"; readonly instance: string; readonly atMs: number }
-  | { readonly type: "request-started"; readonly instance: string; readonly atMs: number }
-  | { readonly type: "request-refused"; readonly instance: string }
-  | { readonly type: "request-ended"; readonly instance: string; readonly atMs: number }
-  | { readonly type: "drain-requested" }
-  | { readonly type: "resume-requested" }
-  | { readonly type: "shutdown-begun"; readonly drainTimeoutMs: number; readonly atMs: number };
+  /** The time that a drain was given is over. */
+  | { readonly kind: "drain-timed-out"; readonly instance: string; readonly atMs: number }
+  /** A request was taken for a loaded model. */
+  | { readonly kind: "request-started"; readonly instance: string; readonly atMs: number }
+  /** A request was turned away because the model's queue is full. */
+  | { readonly kind: "request-refused"; readonly instance: string }
+  /** A request that was taken is over, however it ended. */
+  | { readonly kind: "request-ended"; readonly instance: string; readonly atMs: number }
+  /** The operator wants no new work here; what is loaded stays. */
+  | { readonly kind: "drain-requested" }
+  /** The operator takes the drain back. */
+  | { readonly kind: "resume-requested" }
+  /** The neuron's process wants to end: every model leaves, and nothing is taken any more. */
+  | { readonly kind: "shutdown-begun"; readonly drainTimeoutMs: number; readonly atMs: number };
 
+export type EventOf<Kind extends ResidencyEvent["kind"]> = Extract<ResidencyEvent, { readonly kind: Kind }>;
+
+/** What the loop is to do, in the imperative. */
 export type ResidencyEffect =
-  | { readonly type: "verify-source"; readonly instance: string; readonly spec: ModelSpec }
-  | { readonly type: "abandon-verification"; readonly instance: string }
+  /** Find and check the file of a load; the answer is `source-verified` or `source-refused`. */
+  | { readonly kind: "verify-source"; readonly instance: string; readonly spec: ModelSpec }
+  /** Break a check off: its load is cancelled. */
+  | { readonly kind: "abandon-verification"; readonly instance: string }
+  /** Start a process that loads the file onto these devices; it answers by events until `worker-exited`. */
   | {
-      readonly type: "start-worker";
+      readonly kind: "start-worker";
       readonly instance: string;
       readonly spec: ModelSpec;
       readonly file: LoadableFile;
       readonly devices: readonly number[];
     }
-  | { readonly type: "stop-worker"; readonly instance: string }
-  | { readonly type: "start-drain-timer"; readonly instance: string; readonly timeoutMs: number }
-  | { readonly type: "report-load-ended"; readonly jobId: string }
+  /** Make a worker's process go, by every means; `worker-exited` follows. */
+  | { readonly kind: "stop-worker"; readonly instance: string }
+  /** Say `drain-timed-out` after this time; replaces the timer that runs for the copy. */
+  | { readonly kind: "start-drain-timer"; readonly instance: string; readonly timeoutMs: number }
+  /** Tell log and metrics that a load is over; the job says how. */
+  | { readonly kind: "report-load-ended"; readonly jobId: string }
+  /** Tell log and metrics that a worker exited without being told to. */
   | {
-      readonly type: "report-worker-lost";
+      readonly kind: "report-worker-lost";
       readonly modelId: string;
       readonly exit: WorkerExit;
       readonly openRequests: number;
     };
 
+export type EffectOf<Kind extends ResidencyEffect["kind"]> = Extract<
+  ResidencyEffect,
+  { readonly kind: Kind }
+>;
+
+/** The effects that only tell: nothing that the reducer waits for comes of them. */
+export type ReportEffect = EffectOf<"report-load-ended" | "report-worker-lost">;
+
 /** What a caller who asked for a change is told at once. */
 export type ChangeAnswer =
+  /** It is already so. */
   | { readonly kind: "nothing-to-do" }
+  /** This job does it; a job that already ran is joined. */
   | { readonly kind: "job"; readonly jobId: string }
+  /** It is not done. */
   | { readonly kind: "refused"; readonly failure: CortexError };
 
 export interface ResidencyStep {

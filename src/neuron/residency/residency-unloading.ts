@@ -13,13 +13,11 @@ import {
   findInstance,
   type Residency,
   type ResidencyEffect,
-  type ResidencyEvent,
+  type EventOf,
   type ResidencyStep,
   type Resident,
   type WorkerExit,
 } from "./residency-state.ts";
-
-type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
 
 /** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
 export function onUnloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
@@ -90,7 +88,7 @@ function stopLoaded(state: Residency, resident: Resident, unloadJobId: string | 
       ...withResident(state, { ...resident, phase }),
       jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
     },
-    effects: [{ type: "stop-worker", instance: resident.instance }],
+    effects: [{ kind: "stop-worker", instance: resident.instance }],
     answer: null,
   };
 }
@@ -106,7 +104,7 @@ function beginDrain(
       ...withResident(state, { ...resident, phase: { name: "draining", unloadJobId } }),
       jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "draining" }),
     },
-    effects: [{ type: "start-drain-timer", instance: resident.instance, timeoutMs }],
+    effects: [{ kind: "start-drain-timer", instance: resident.instance, timeoutMs }],
     answer: null,
   };
 }
@@ -128,13 +126,13 @@ function cancelLoad(state: Residency, resident: Resident, cancellation: LoadCanc
         ...withResident(state, { ...resident, phase }),
         jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
       },
-      effects: [{ type: "stop-worker", instance: resident.instance }],
+      effects: [{ kind: "stop-worker", instance: resident.instance }],
       answer: null,
     };
   }
   const abandoned: readonly ResidencyEffect[] =
     resident.phase.name === "verifying"
-      ? [{ type: "abandon-verification", instance: resident.instance }]
+      ? [{ kind: "abandon-verification", instance: resident.instance }]
       : [];
   const failed = failBeforeStart(state, resident, cancellation);
   const jobs =
@@ -227,9 +225,9 @@ export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">
     jobs,
   };
   const effects: ResidencyEffect[] = [];
-  if (loadWasRunning) effects.push({ type: "report-load-ended", jobId: resident.instance });
+  if (loadWasRunning) effects.push({ kind: "report-load-ended", jobId: resident.instance });
   if (resident.phase.name !== "stopping") {
-    effects.push({ type: "report-worker-lost", modelId, exit, openRequests: resident.openRequests });
+    effects.push({ kind: "report-worker-lost", modelId, exit, openRequests: resident.openRequests });
   }
   const step = advanceLoads(gone, atMs);
   return { ...step, effects: [...effects, ...step.effects] };
@@ -289,7 +287,7 @@ function shutDownOne(state: Residency, resident: Resident, event: EventOf<"shutd
       return unchanged(state);
     case "draining": {
       const { instance } = resident;
-      const timer = { type: "start-drain-timer", instance, timeoutMs: event.drainTimeoutMs } as const;
+      const timer = { kind: "start-drain-timer", instance, timeoutMs: event.drainTimeoutMs } as const;
       return { ...unchanged(state), effects: [timer] };
     }
     case "loaded":

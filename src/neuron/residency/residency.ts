@@ -5,9 +5,9 @@ import { openJob } from "./job-history.ts";
 import {
   onSourceRefused,
   onSourceVerified,
-  onWorkerFailed,
-  onWorkerProgress,
-  onWorkerReady,
+  onLoadFailed,
+  onLoadProgressed,
+  onModelLoaded,
   unchanged,
   withResident,
 } from "./residency-loading.ts";
@@ -15,6 +15,7 @@ import {
   findInstance,
   statusOf,
   type Residency,
+  type EventOf,
   type ResidencyEvent,
   type ResidencyStep,
   type Resident,
@@ -47,10 +48,9 @@ export function reduceResidency(state: Residency, event: ResidencyEvent): Reside
     : step;
 }
 
-// A flat table of events; each line is one decision, so the complexity is in the count alone.
-// oxlint-disable-next-line complexity
+// oxlint-disable-next-line complexity -- a flat table of events: each line is one decision, and only their number is high
 function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
-  switch (event.type) {
+  switch (event.kind) {
     case "devices-discovered":
       return unchanged({ ...state, ledger: event.devices });
     case "load-requested":
@@ -65,12 +65,12 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onSourceRefused(state, event);
     case "worker-spawned":
       return onWorkerSpawned(state, event);
-    case "worker-progress":
-      return onWorkerProgress(state, event);
-    case "worker-ready":
-      return onWorkerReady(state, event);
-    case "worker-failed":
-      return onWorkerFailed(state, event);
+    case "load-progressed":
+      return onLoadProgressed(state, event);
+    case "model-loaded":
+      return onModelLoaded(state, event);
+    case "load-failed":
+      return onLoadFailed(state, event);
     case "worker-exited":
       return onWorkerExited(state, event);
     case "drain-timed-out":
@@ -91,8 +91,6 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return assertNever(event);
   }
 }
-
-type EventOf<Type extends ResidencyEvent["type"]> = Extract<ResidencyEvent, { readonly type: Type }>;
 
 const refused = (state: Residency, failure: CortexError): ResidencyStep => ({
   ...unchanged(state),
@@ -143,7 +141,7 @@ function onLoadRequested(state: Residency, event: EventOf<"load-requested">): Re
   });
   return {
     state: { ...withResident(state, resident), jobs },
-    effects: [{ type: "verify-source", instance: event.jobId, spec }],
+    effects: [{ kind: "verify-source", instance: event.jobId, spec }],
     answer: { kind: "job", jobId: event.jobId },
   };
 }

@@ -34,8 +34,8 @@ describe("nvidia-smi", () => {
         },
       ],
       readings: [
-        { index: 0, usedMb: 512, freeMb: 31_500, utilizationPct: 3, temperatureC: 41 },
-        { index: 1, usedMb: 0, freeMb: 12_288, utilizationPct: null, temperatureC: null },
+        { index: 0, usedMib: 512, freeMib: 31_500, utilizationPct: 3, temperatureC: 41 },
+        { index: 1, usedMib: 0, freeMib: 12_288, utilizationPct: null, temperatureC: null },
       ],
     });
   });

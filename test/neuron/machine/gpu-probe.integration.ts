@@ -75,14 +75,14 @@ test("readings are at most a second old, fresh ones are never cached, a failing 
   await writeFile(answer, card(0, 100));
   await probe.discover();
   await writeFile(answer, card(0, 200));
-  expect((await probe.readings())[0]?.usedMb).toBe(100);
+  expect((await probe.readings())[0]?.usedMib).toBe(100);
   await clock.advance(1001);
-  expect((await probe.readings())[0]?.usedMb).toBe(200);
+  expect((await probe.readings())[0]?.usedMib).toBe(200);
   await writeFile(answer, card(0, 300));
-  expect(await probe.usedMb()).toEqual(new Map([[0, 300]]));
+  expect(await probe.usedMib()).toEqual(new Map([[0, 300]]));
   await rm(answer);
   await clock.advance(1001);
-  expect((await probe.readings())[0]?.usedMb).toBe(300);
+  expect((await probe.readings())[0]?.usedMib).toBe(300);
 });
 
 describe("a neuron with two cards", () => {

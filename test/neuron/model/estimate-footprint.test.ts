@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { contextPerSlot, estimateFootprintMb } from "../../../src/neuron/model/estimate-footprint.ts";
+import { contextPerSlot, estimateFootprintMib } from "../../../src/neuron/model/estimate-footprint.ts";
 import { hasGgufMagic, readModelShape } from "../../../src/neuron/model/gguf-header.ts";
 import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
 import { MIB } from "../../support/neuron/residency-builders.ts";
@@ -7,15 +7,15 @@ import { MIB } from "../../support/neuron/residency-builders.ts";
 const shape = { layers: 32, kvHeads: 8, keyLength: 128, valueLength: 128, trainedContext: 131_072 };
 
 describe("the estimate", () => {
-  const question = { declaredMb: undefined, fileBytes: 4000 * MIB, shape, contextTokens: 8192, parallel: 4 };
+  const question = { declaredMib: undefined, fileBytes: 4000 * MIB, shape, contextTokens: 8192, parallel: 4 };
 
   test.each([
-    { name: "what is declared is taken", change: { declaredMb: 777 }, expectedMb: 777 },
-    { name: "weights, cache and margin", change: {}, expectedMb: 4200 + 4096 + 256 },
-    { name: "half the slots, half the cache", change: { parallel: 2 }, expectedMb: 4200 + 2048 + 256 },
-    { name: "a silent header", change: { shape: null, contextTokens: null }, expectedMb: 4200 + 600 + 256 },
-  ])("$name", ({ change, expectedMb }) => {
-    expect(estimateFootprintMb({ ...question, ...change })).toBe(expectedMb);
+    { name: "what is declared is taken", change: { declaredMib: 777 }, expectedMib: 777 },
+    { name: "weights, cache and margin", change: {}, expectedMib: 4200 + 4096 + 256 },
+    { name: "half the slots, half the cache", change: { parallel: 2 }, expectedMib: 4200 + 2048 + 256 },
+    { name: "a silent header", change: { shape: null, contextTokens: null }, expectedMib: 4200 + 600 + 256 },
+  ])("$name", ({ change, expectedMib }) => {
+    expect(estimateFootprintMib({ ...question, ...change })).toBe(expectedMib);
   });
 
   test.each([

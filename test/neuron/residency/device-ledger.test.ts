@@ -1,17 +1,17 @@
 import { describe, expect, test } from "vitest";
 import {
-  freeMb,
-  heldByMb,
-  observeUsedMb,
+  freeMib,
+  heldByMib,
+  observeUsedMib,
   release,
   reserve,
   settle,
 } from "../../../src/neuron/residency/device-ledger.ts";
 import { devicesOf } from "../../support/neuron/residency-builders.ts";
 
-const ask = (requiredMb: number, minDevices = 1, devices?: readonly number[]) => ({
+const ask = (requiredMib: number, minDevices = 1, devices?: readonly number[]) => ({
   holder: "m",
-  requiredMb,
+  requiredMib,
   minDevices,
   devices,
 });
@@ -30,7 +30,9 @@ describe("which devices are chosen", () => {
 
   test("a model is spread in proportion to what is free, to the last MiB", () => {
     const reservation = reserve(devicesOf(32_000, 12_000), ask(30_001, 2));
-    const held = reservation.ok ? reservation.value.ledger.map((device) => device.holds[0]?.heldMb ?? 0) : [];
+    const held = reservation.ok
+      ? reservation.value.ledger.map((device) => device.holds[0]?.heldMib ?? 0)
+      : [];
     expect(held).toEqual([21_819, 8_182]);
     expect(reserve(devicesOf(10, 10), ask(20, 2)).ok).toBe(true);
     expect(reserve(devicesOf(10, 10), ask(21, 2)).ok).toBe(false);
@@ -41,12 +43,12 @@ describe("a promise", () => {
   test("is replaced by the measurement and taken back as a whole", () => {
     const reserved = reserve(devicesOf(1000), ask(600));
     const ledger = reserved.ok ? reserved.value.ledger : [];
-    const settled = settle(ledger, { holder: "m", measuredMb: 900, devices: [0] });
+    const settled = settle(ledger, { holder: "m", measuredMib: 900, devices: [0] });
     const measured = settled.ok ? settled.value.ledger : [];
-    expect(heldByMb(measured, "m")).toBe(900);
-    expect(measured[0]?.holds).toEqual([{ holder: "m", heldMb: 900, reason: "measured" }]);
-    expect(settle(ledger, { holder: "m", measuredMb: 1001, devices: [0] }).ok).toBe(false);
-    expect(release(measured, "m").map(freeMb)).toEqual([1000]);
+    expect(heldByMib(measured, "m")).toBe(900);
+    expect(measured[0]?.holds).toEqual([{ holder: "m", heldMib: 900, reason: "measured" }]);
+    expect(settle(ledger, { holder: "m", measuredMib: 1001, devices: [0] }).ok).toBe(false);
+    expect(release(measured, "m").map(freeMib)).toEqual([1000]);
   });
 
   test("that never fits says so; one that may fit later says what holds the memory", () => {
@@ -69,13 +71,13 @@ describe("memory of others", () => {
     { used: 5000, foreign: 1000 },
   ])("of $used MiB used beside 600 promised, $foreign are foreign", ({ used, foreign }) => {
     const reserved = reserve(devicesOf(1000), ask(600));
-    const observed = observeUsedMb(reserved.ok ? reserved.value.ledger : [], new Map([[0, used]]));
-    expect(observed[0]?.foreignMb).toBe(foreign);
-    expect(observed.map(freeMb)).toEqual([Math.max(0, 400 - foreign)]);
+    const observed = observeUsedMib(reserved.ok ? reserved.value.ledger : [], new Map([[0, used]]));
+    expect(observed[0]?.foreignMib).toBe(foreign);
+    expect(observed.map(freeMib)).toEqual([Math.max(0, 400 - foreign)]);
   });
 
   test("an unread device stays as it was", () => {
-    const ledger = observeUsedMb(devicesOf(1000, 1000), new Map([[0, 300]]));
-    expect(observeUsedMb(ledger, new Map()).map(freeMb)).toEqual([700, 1000]);
+    const ledger = observeUsedMib(devicesOf(1000, 1000), new Map([[0, 300]]));
+    expect(observeUsedMib(ledger, new Map()).map(freeMib)).toEqual([700, 1000]);
   });
 });

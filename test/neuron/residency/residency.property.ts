@@ -3,12 +3,12 @@ import { expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { admit, trafficCounts } from "../../../src/neuron/residency/admission.ts";
 import { describeModels } from "../../../src/neuron/residency/describe-residency.ts";
-import { heldMb } from "../../../src/neuron/residency/device-ledger.ts";
+import { heldMib } from "../../../src/neuron/residency/device-ledger.ts";
 import { jobHasEnded } from "../../../src/neuron/residency/job-history.ts";
 import type { Residency } from "../../../src/neuron/residency/residency-state.ts";
 import { DrivenResidency } from "../../support/neuron/residency-builders.ts";
 
-const TOTALS_MB = [1000, 600, 200];
+const TOTALS_MIB = [1000, 600, 200];
 const MODELS = ["a", "b", "c", "d"];
 
 const move = fc.record({
@@ -43,7 +43,7 @@ const move = fc.record({
 type Move = typeof move extends fc.Arbitrary<infer Value> ? Value : never;
 
 class World {
-  readonly neuron = new DrivenResidency(...TOTALS_MB);
+  readonly neuron = new DrivenResidency(...TOTALS_MIB);
   /** Processes that were started and have not exited. */
   readonly running = new Set<string>();
   readonly stopped = new Set<string>();
@@ -66,23 +66,23 @@ class World {
       load: () =>
         neuron.load(jobId, { model_id: modelId, parallel: step.parallel, min_devices: step.minDevices }),
       verified: () => neuron.verified(instance, step.mb),
-      refused: () => neuron.on({ type: "source-refused", instance, failure, atMs: 1 }),
-      spawned: () => neuron.on({ type: "worker-spawned", instance, pid: 1 }),
-      progress: () => neuron.on({ type: "worker-progress", instance, fraction: 0.5 }),
+      refused: () => neuron.on({ kind: "source-refused", instance, failure, atMs: 1 }),
+      spawned: () => neuron.on({ kind: "worker-spawned", instance, pid: 1 }),
+      progress: () => neuron.on({ kind: "load-progressed", instance, fraction: 0.5 }),
       ready: () => this.running.has(instance) && neuron.ready(instance, step.mb, step.parallel),
-      failed: () => neuron.on({ type: "worker-failed", instance, failure, atMs: 1 }),
+      failed: () => neuron.on({ kind: "load-failed", instance, failure, atMs: 1 }),
       exited: () => this.exit(instance),
       unload: () => neuron.unload(jobId, modelId),
       force: () => neuron.unload(jobId, modelId, { force: true }),
-      cancel: () => neuron.on({ type: "job-cancel-requested", jobId: instance, atMs: 1 }),
-      drained: () => neuron.on({ type: "drain-timed-out", instance, atMs: 1 }),
+      cancel: () => neuron.on({ kind: "job-cancel-requested", jobId: instance, atMs: 1 }),
+      drained: () => neuron.on({ kind: "drain-timed-out", instance, atMs: 1 }),
       request: () => {
         const admission = admit(neuron.state, modelId);
         if (admission.ok) neuron.request(admission.value.instance);
       },
       ended: () => neuron.requestEnds(instance),
-      drain: () => neuron.on({ type: "drain-requested" }),
-      resume: () => neuron.on({ type: "resume-requested" }),
+      drain: () => neuron.on({ kind: "drain-requested" }),
+      resume: () => neuron.on({ kind: "resume-requested" }),
     };
     neuron.effects = [];
     acts[step.what]();
@@ -95,20 +95,20 @@ class World {
 
   #carryOut(): void {
     for (const effect of this.neuron.effects) {
-      if (effect.type === "start-worker") {
+      if (effect.kind === "start-worker") {
         if (this.running.has(effect.instance)) throw new Error(`${effect.instance} was started twice`);
         this.running.add(effect.instance);
       }
-      if (effect.type === "stop-worker") this.stopped.add(effect.instance);
+      if (effect.kind === "stop-worker") this.stopped.add(effect.instance);
     }
   }
 
   /** A patient world: every process that was told to go exits, everything else moves on. */
   settle(): void {
-    this.neuron.on({ type: "shutdown-begun", drainTimeoutMs: 1, atMs: 1 });
+    this.neuron.on({ kind: "shutdown-begun", drainTimeoutMs: 1, atMs: 1 });
     this.#carryOut();
     for (const { instance } of this.neuron.state.models.values()) {
-      this.neuron.on({ type: "drain-timed-out", instance, atMs: 1 });
+      this.neuron.on({ kind: "drain-timed-out", instance, atMs: 1 });
       this.#carryOut();
     }
     for (const instance of this.stopped) this.exit(instance);
@@ -117,9 +117,9 @@ class World {
 
 function checkLaws(state: Residency): void {
   for (const device of state.ledger) {
-    expect(heldMb(device)).toBeLessThanOrEqual(device.totalMb);
+    expect(heldMib(device)).toBeLessThanOrEqual(device.totalMib);
     expect(new Set(device.holds.map(({ holder }) => holder)).size).toBe(device.holds.length);
-    for (const { holder, heldMb: held } of device.holds) {
+    for (const { holder, heldMib: held } of device.holds) {
       expect(held).toBeGreaterThanOrEqual(0);
       expect(state.models.has(holder)).toBe(true);
     }
@@ -186,7 +186,7 @@ test("every job ends once the processes do", () => {
       expect(world.neuron.state.models.size).toBe(0);
       expect(world.running.size).toBe(0);
       expect([...world.neuron.state.jobs.values()].filter((job) => !jobHasEnded(job))).toEqual([]);
-      expect(world.neuron.state.ledger.map(heldMb)).toEqual(TOTALS_MB.map(() => 0));
+      expect(world.neuron.state.ledger.map(heldMib)).toEqual(TOTALS_MIB.map(() => 0));
     }),
     { numRuns: 400 },
   );

@@ -1,27 +1,27 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
-import { heldByMb } from "../../../src/neuron/residency/device-ledger.ts";
+import { heldByMib } from "../../../src/neuron/residency/device-ledger.ts";
 import { DrivenResidency } from "../../support/neuron/residency-builders.ts";
 
 describe("a load", () => {
   test("goes through its steps and ends measured", () => {
     const neuron = new DrivenResidency(1000);
     expect(neuron.load("j1", { model_id: "a" })).toEqual({ kind: "job", jobId: "j1" });
-    expect(neuron.effectTypes()).toEqual(["verify-source"]);
+    expect(neuron.effectKinds()).toEqual(["verify-source"]);
     expect(neuron.job("j1")).toBe("verifying");
     neuron.verified("j1", 700);
     expect(neuron.effects).toMatchObject([
-      { type: "start-worker", devices: [0], file: { contextTokens: 1024 } },
+      { kind: "start-worker", devices: [0], file: { contextTokens: 1024 } },
     ]);
     expect(neuron.job("j1")).toBe("loading");
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(700);
-    neuron.on({ type: "worker-progress", instance: "j1", fraction: 0.4 });
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(700);
+    neuron.on({ kind: "load-progressed", instance: "j1", fraction: 0.4 });
     expect(neuron.state.jobs.get("j1")?.progress).toBe(0.4);
     neuron.ready("j1", 300);
     expect(neuron.job("j1")).toBe("done");
     expect(neuron.phase("a")).toBe("loaded");
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(300);
-    expect(neuron.effectTypes()).toEqual(["report-load-ended"]);
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(300);
+    expect(neuron.effectKinds()).toEqual(["report-load-ended"]);
   });
 
   test("is single-flight: same spec joins, loaded is done, other settings conflict", () => {
@@ -68,10 +68,10 @@ describe("a load", () => {
     expect(neuron.effects).toEqual([]);
     expect([neuron.job("j2"), neuron.job("j3")]).toEqual(["reserving", "reserving"]);
     neuron.exited(a);
-    expect(neuron.effects).toMatchObject([{ type: "start-worker", instance: "j2" }]);
+    expect(neuron.effects).toMatchObject([{ kind: "start-worker", instance: "j2" }]);
     expect(neuron.phase("c")).toBe("reserved");
     neuron.ready("j2", 900);
-    expect(neuron.effectTypes()).toEqual(["report-load-ended", "start-worker"]);
+    expect(neuron.effectKinds()).toEqual(["report-load-ended", "start-worker"]);
   });
 
   test("loads on one device go one after the other, on others side by side", () => {
@@ -101,12 +101,12 @@ describe("a load", () => {
     neuron.load("j2", { model_id: "b" });
     neuron.verified("j2", 100);
     neuron.ready("j2", 600);
-    expect(neuron.effectTypes()).toEqual(["stop-worker"]);
+    expect(neuron.effectKinds()).toEqual(["stop-worker"]);
     expect(neuron.job("j2")).toBe("loading");
     neuron.exited("j2");
     expect(neuron.job("j2")).toBe("failed:insufficient_vram");
     expect(neuron.state.jobs.get("j2")?.error?.next).toContain("vram_mb = 600");
-    expect(heldByMb(neuron.state.ledger, "b")).toBe(0);
+    expect(heldByMib(neuron.state.ledger, "b")).toBe(0);
   });
 
   test.each([
@@ -115,7 +115,7 @@ describe("a load", () => {
   ])("fails when $name", ({ code }) => {
     const neuron = new DrivenResidency(1000);
     neuron.load("j1", { model_id: "a" });
-    neuron.on({ type: "source-refused", instance: "j1", failure: new CortexError(code, "no"), atMs: 2 });
+    neuron.on({ kind: "source-refused", instance: "j1", failure: new CortexError(code, "no"), atMs: 2 });
     expect(neuron.job("j1")).toBe(`failed:${code}`);
     expect(neuron.state.models.size).toBe(0);
   });
@@ -125,10 +125,10 @@ describe("a load", () => {
     neuron.load("j1", { model_id: "a" });
     neuron.verified("j1", 500);
     const failure = new CortexError("model_file_invalid", "no model");
-    neuron.on({ type: "worker-failed", instance: "j1", failure, atMs: 3 });
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(500);
+    neuron.on({ kind: "load-failed", instance: "j1", failure, atMs: 3 });
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(500);
     neuron.exited("j1", { code: 1 });
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(0);
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(0);
     expect(neuron.state.jobs.get("j1")?.error).toMatchObject({
       code: "model_file_invalid",
       last_log_lines: ["bye"],
@@ -141,7 +141,7 @@ describe("a load", () => {
     neuron.verified("j1", 500);
     neuron.exited("j1", { signal: "SIGSEGV" });
     expect(neuron.state.jobs.get("j1")?.error).toMatchObject({ code: "load_failed", signal: "SIGSEGV" });
-    expect(neuron.effectTypes()).toEqual(["report-load-ended", "report-worker-lost"]);
+    expect(neuron.effectKinds()).toEqual(["report-load-ended", "report-worker-lost"]);
   });
 
   test("asking for more devices than there are, or for one that is not there, is told apart", () => {
@@ -171,12 +171,12 @@ describe("an unload", () => {
     const neuron = new DrivenResidency(1000);
     const a = neuron.resident("a", 800);
     expect(neuron.unload("u1", "a")).toEqual({ kind: "job", jobId: "u1" });
-    expect(neuron.effects).toEqual([{ type: "stop-worker", instance: a }]);
+    expect(neuron.effects).toEqual([{ kind: "stop-worker", instance: a }]);
     expect(neuron.job("u1")).toBe("stopping");
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(800);
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(800);
     neuron.exited(a, { signal: "SIGKILL" });
     expect(neuron.job("u1")).toBe("done");
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(0);
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(0);
     expect(neuron.effects).toEqual([]);
   });
 
@@ -190,11 +190,11 @@ describe("an unload", () => {
     neuron.request(a);
     neuron.request(a);
     neuron.unload("u1", "a");
-    expect(neuron.effects).toEqual([{ type: "start-drain-timer", instance: a, timeoutMs: 1000 }]);
+    expect(neuron.effects).toEqual([{ kind: "start-drain-timer", instance: a, timeoutMs: 1000 }]);
     neuron.requestEnds(a);
     expect(neuron.phase("a")).toBe("draining");
     neuron.requestEnds(a);
-    expect(neuron.effects).toEqual([{ type: "stop-worker", instance: a }]);
+    expect(neuron.effects).toEqual([{ kind: "stop-worker", instance: a }]);
   });
 
   test("whose drain time is over gives the model back", () => {
@@ -202,10 +202,10 @@ describe("an unload", () => {
     const a = neuron.resident("a", 10);
     neuron.request(a);
     neuron.unload("u1", "a");
-    neuron.on({ type: "drain-timed-out", instance: a, atMs: 7 });
+    neuron.on({ kind: "drain-timed-out", instance: a, atMs: 7 });
     expect(neuron.job("u1")).toBe("failed:model_busy");
     expect(neuron.phase("a")).toBe("loaded");
-    neuron.on({ type: "drain-timed-out", instance: a, atMs: 8 });
+    neuron.on({ kind: "drain-timed-out", instance: a, atMs: 8 });
     expect(neuron.phase("a")).toBe("loaded");
   });
 
@@ -217,7 +217,7 @@ describe("an unload", () => {
     expect(neuron.unload("u2", "a")).toEqual({ kind: "job", jobId: "u1" });
     expect(neuron.phase("a")).toBe("draining");
     expect(neuron.unload("u3", "a", { force: true })).toEqual({ kind: "job", jobId: "u1" });
-    expect(neuron.effects).toEqual([{ type: "stop-worker", instance: a }]);
+    expect(neuron.effects).toEqual([{ kind: "stop-worker", instance: a }]);
     neuron.exited(a);
     expect(neuron.job("u1")).toBe("done");
   });
@@ -230,7 +230,7 @@ describe("an unload", () => {
     if (step === "loading") neuron.exited("j1", { signal: "SIGTERM" });
     expect([neuron.job("j1"), neuron.job("u1")]).toEqual(["failed:job_cancelled", "done"]);
     expect(neuron.state.models.size).toBe(0);
-    expect(heldByMb(neuron.state.ledger, "a")).toBe(0);
+    expect(heldByMib(neuron.state.ledger, "a")).toBe(0);
   });
 
   test("a reserved load that is cancelled gives its promise back to those who wait", () => {
@@ -239,7 +239,7 @@ describe("an unload", () => {
     neuron.verified("a", 400);
     neuron.verified("b", 400);
     neuron.unload("u1", "b");
-    expect(heldByMb(neuron.state.ledger, "b")).toBe(0);
+    expect(heldByMib(neuron.state.ledger, "b")).toBe(0);
     neuron.verified("c", 600);
     expect(neuron.phase("c")).toBe("reserved");
   });
@@ -249,13 +249,13 @@ describe("an unload", () => {
     const a = neuron.resident("a", 10);
     neuron.request(a);
     neuron.unload("u1", "a");
-    neuron.on({ type: "job-cancel-requested", jobId: "u1", atMs: 7 });
+    neuron.on({ kind: "job-cancel-requested", jobId: "u1", atMs: 7 });
     expect(neuron.job("u1")).toBe("failed:job_cancelled");
     expect(neuron.phase("a")).toBe("loaded");
     neuron.unload("u2", "a", { force: true });
-    const answer = neuron.on({ type: "job-cancel-requested", jobId: "u2", atMs: 8 });
+    const answer = neuron.on({ kind: "job-cancel-requested", jobId: "u2", atMs: 8 });
     expect(answer).toMatchObject({ kind: "refused", failure: { code: "model_busy" } });
-    expect(neuron.on({ type: "job-cancel-requested", jobId: "nope", atMs: 8 })).toMatchObject({
+    expect(neuron.on({ kind: "job-cancel-requested", jobId: "nope", atMs: 8 })).toMatchObject({
       failure: { code: "job_not_found" },
     });
   });
@@ -270,7 +270,7 @@ describe("a worker that exits by itself", () => {
     neuron.exited(a, { signal: "SIGSEGV" });
     expect(neuron.state.models.size).toBe(0);
     expect(neuron.state.generation).toBe(generation + 1);
-    expect(neuron.effects).toMatchObject([{ type: "report-worker-lost", modelId: "a", openRequests: 1 }]);
+    expect(neuron.effects).toMatchObject([{ kind: "report-worker-lost", modelId: "a", openRequests: 1 }]);
     const gone = neuron.state;
     neuron.requestEnds(a);
     neuron.ready(a, 5);
@@ -298,8 +298,8 @@ describe("the generation", () => {
     note();
     neuron.verified("j1", 10);
     note();
-    neuron.on({ type: "worker-progress", instance: "j1", fraction: 0.5 });
-    neuron.on({ type: "worker-spawned", instance: "j1", pid: 7 });
+    neuron.on({ kind: "load-progressed", instance: "j1", fraction: 0.5 });
+    neuron.on({ kind: "worker-spawned", instance: "j1", pid: 7 });
     note();
     neuron.ready("j1", 10);
     note();
@@ -331,11 +331,11 @@ describe("drain and shutdown", () => {
   test("a drained neuron refuses new models and still unloads; resume undoes it", () => {
     const neuron = new DrivenResidency(1000);
     neuron.resident("a", 10);
-    neuron.on({ type: "drain-requested" });
+    neuron.on({ kind: "drain-requested" });
     expect(neuron.load("j2", { model_id: "b" })).toMatchObject({ failure: { code: "draining" } });
     expect(neuron.load("j3", { model_id: "a" })).toEqual({ kind: "nothing-to-do" });
     expect(neuron.unload("u1", "a")).toMatchObject({ kind: "job" });
-    neuron.on({ type: "resume-requested" });
+    neuron.on({ kind: "resume-requested" });
     expect(neuron.load("j4", { model_id: "b" })).toMatchObject({ kind: "job" });
   });
 
@@ -347,18 +347,18 @@ describe("drain and shutdown", () => {
     neuron.load("j3", { model_id: "new" });
     neuron.load("j4", { model_id: "half" });
     neuron.verified("j4", 10);
-    neuron.on({ type: "shutdown-begun", drainTimeoutMs: 50, atMs: 8 });
+    neuron.on({ kind: "shutdown-begun", drainTimeoutMs: 50, atMs: 8 });
     expect(neuron.effects).toEqual([
-      { type: "stop-worker", instance: idle },
-      { type: "start-drain-timer", instance: busy, timeoutMs: 50 },
-      { type: "abandon-verification", instance: "j3" },
-      { type: "report-load-ended", jobId: "j3" },
-      { type: "stop-worker", instance: "j4" },
+      { kind: "stop-worker", instance: idle },
+      { kind: "start-drain-timer", instance: busy, timeoutMs: 50 },
+      { kind: "abandon-verification", instance: "j3" },
+      { kind: "report-load-ended", jobId: "j3" },
+      { kind: "stop-worker", instance: "j4" },
     ]);
-    neuron.on({ type: "resume-requested" });
+    neuron.on({ kind: "resume-requested" });
     expect(neuron.load("j5", { model_id: "x" })).toMatchObject({ failure: { code: "draining" } });
-    neuron.on({ type: "drain-timed-out", instance: busy, atMs: 9 });
-    expect(neuron.effects).toEqual([{ type: "stop-worker", instance: busy }]);
+    neuron.on({ kind: "drain-timed-out", instance: busy, atMs: 9 });
+    expect(neuron.effects).toEqual([{ kind: "stop-worker", instance: busy }]);
     for (const instance of [idle, busy, "j4"]) neuron.exited(instance);
     expect(neuron.state.models.size).toBe(0);
   });
@@ -370,10 +370,10 @@ describe("drain and shutdown", () => {
     neuron.load("unverified", { model_id: "b" });
     neuron.load("waiting", { model_id: "c" });
     neuron.verified("waiting", 10);
-    neuron.on({ type: "shutdown-begun", drainTimeoutMs: 50, atMs: 8 });
-    expect(neuron.effects.filter(({ type }) => type === "start-worker")).toEqual([]);
+    neuron.on({ kind: "shutdown-begun", drainTimeoutMs: 50, atMs: 8 });
+    expect(neuron.effects.filter(({ kind }) => kind === "start-worker")).toEqual([]);
     neuron.exited("first");
-    expect(neuron.effects.filter(({ type }) => type === "start-worker")).toEqual([]);
+    expect(neuron.effects.filter(({ kind }) => kind === "start-worker")).toEqual([]);
     expect(neuron.state.models.size).toBe(0);
     expect([...neuron.state.jobs.values()].map(({ state }) => state)).toEqual(["failed", "failed", "failed"]);
   });

@@ -10,29 +10,29 @@ import { loadRequestSchema } from "../../../src/protocol/neuron-api.ts";
 
 export const MIB = 1024 * 1024;
 
-export const factsOf = (memoryMb: number, parallel = 1): WorkerFacts => ({
+export const factsOf = (memoryMib: number, parallel = 1): WorkerFacts => ({
   context_tokens: 1024,
   trained_context_tokens: 2048,
   max_output_tokens: 512,
   capabilities: ["text"],
   tool_call: false,
   reasoning: false,
-  memory_bytes: memoryMb * MIB,
+  memory_bytes: memoryMib * MIB,
   parallel,
   architecture: "test",
   parameter_count: null,
 });
 
-export const devicesOf = (...totalMb: readonly number[]) =>
-  totalMb.map((total, index) => ({ index, totalMb: total, foreignMb: 0, holds: [] }));
+export const devicesOf = (...totalMib: readonly number[]) =>
+  totalMib.map((total, index) => ({ index, totalMib: total, foreignMib: 0, holds: [] }));
 
 /** A residency that is driven by hand; keeps the effects and the last answer. */
 export class DrivenResidency {
   state: Residency = emptyResidency;
   effects: ResidencyEffect[] = [];
 
-  constructor(...deviceTotalsMb: readonly number[]) {
-    this.on({ type: "devices-discovered", devices: devicesOf(...deviceTotalsMb) });
+  constructor(...deviceTotalsMib: readonly number[]) {
+    this.on({ kind: "devices-discovered", devices: devicesOf(...deviceTotalsMib) });
   }
 
   on(event: ResidencyEvent) {
@@ -44,7 +44,7 @@ export class DrivenResidency {
 
   load(jobId: string, spec: Record<string, unknown>, ifMatch: number | null = null) {
     return this.on({
-      type: "load-requested",
+      kind: "load-requested",
       jobId,
       request: loadRequestSchema.parse(spec),
       ifMatch,
@@ -52,23 +52,23 @@ export class DrivenResidency {
     });
   }
 
-  verified(instance: string, requiredMb: number, usedMb: ReadonlyMap<number, number> = new Map()) {
+  verified(instance: string, requiredMib: number, usedMib: ReadonlyMap<number, number> = new Map()) {
     const file = { path: "/m.gguf", contextTokens: 1024 };
-    return this.on({ type: "source-verified", instance, file, requiredMb, usedMb, atMs: 2 });
+    return this.on({ kind: "source-verified", instance, file, requiredMib, usedMib, atMs: 2 });
   }
 
-  ready(instance: string, memoryMb: number, parallel = 1) {
-    return this.on({ type: "worker-ready", instance, facts: factsOf(memoryMb, parallel), atMs: 3 });
+  ready(instance: string, memoryMib: number, parallel = 1) {
+    return this.on({ kind: "model-loaded", instance, facts: factsOf(memoryMib, parallel), atMs: 3 });
   }
 
   exited(instance: string, exit: { readonly code?: number; readonly signal?: string } = { code: 0 }) {
     const whole = { code: exit.code ?? null, signal: exit.signal ?? null, lastLogLines: ["bye"] };
-    return this.on({ type: "worker-exited", instance, exit: whole, atMs: 9 });
+    return this.on({ kind: "worker-exited", instance, exit: whole, atMs: 9 });
   }
 
   unload(jobId: string, modelId: string, how: { readonly force?: boolean; readonly ifMatch?: number } = {}) {
     return this.on({
-      type: "unload-requested",
+      kind: "unload-requested",
       jobId,
       modelId,
       drainTimeoutMs: 1000,
@@ -79,20 +79,20 @@ export class DrivenResidency {
   }
 
   /** Loads a model all the way. */
-  resident(modelId: string, memoryMb: number, parallel = 1): string {
+  resident(modelId: string, memoryMib: number, parallel = 1): string {
     const instance = `load-${modelId}`;
     this.load(instance, { model_id: modelId, parallel });
-    this.verified(instance, memoryMb);
-    this.ready(instance, memoryMb, parallel);
+    this.verified(instance, memoryMib);
+    this.ready(instance, memoryMib, parallel);
     return instance;
   }
 
   request(instance: string): void {
-    this.on({ type: "request-started", instance, atMs: 4 });
+    this.on({ kind: "request-started", instance, atMs: 4 });
   }
 
   requestEnds(instance: string): void {
-    this.on({ type: "request-ended", instance, atMs: 6 });
+    this.on({ kind: "request-ended", instance, atMs: 6 });
   }
 
   phase(modelId: string): string | undefined {
@@ -105,7 +105,7 @@ export class DrivenResidency {
     return job?.error === null || job === undefined ? (job?.state ?? "none") : `failed:${job.error.code}`;
   }
 
-  effectTypes(): readonly string[] {
-    return this.effects.map(({ type }) => type);
+  effectKinds(): readonly string[] {
+    return this.effects.map(({ kind }) => kind);
   }
 }

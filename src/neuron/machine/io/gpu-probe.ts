@@ -25,7 +25,7 @@ export interface GpuProbe {
   /** At most a second old; never fails: an unreadable driver gives the last good reading. */
   readings(): Promise<readonly DeviceReading[]>;
   /** What the driver says is used right now, by device index; empty without a driver. */
-  usedMb(): Promise<ReadonlyMap<number, number>>;
+  usedMib(): Promise<ReadonlyMap<number, number>>;
 }
 
 export interface GpuProbeOptions {
@@ -90,9 +90,9 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
       if (clock.monotonicMs() - readAtMs > READING_MAX_AGE_MS) await readNow();
       return latest;
     },
-    usedMb: async () => {
+    usedMib: async () => {
       await readNow();
-      return new Map(latest.map((device) => [device.index, device.usedMb]));
+      return new Map(latest.map((device) => [device.index, device.usedMib]));
     },
   };
 }

@@ -4,11 +4,13 @@ import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Job, LoadRequest, UnloadRequest } from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
-import { contextPerSlot, estimateFootprintMb } from "../../model/estimate-footprint.ts";
+import { contextPerSlot, estimateFootprintMib } from "../../model/estimate-footprint.ts";
 import { jobHasEnded } from "../job-history.ts";
 import {
   emptyResidency,
   type ChangeAnswer,
+  type EffectOf,
+  type ReportEffect,
   type Residency,
   type ResidencyEffect,
   type ResidencyEvent,
@@ -21,10 +23,10 @@ export interface ResidencyLoopDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly modelFiles: ModelFiles;
-  readonly usedMb: () => Promise<ReadonlyMap<number, number>>;
+  readonly usedMib: () => Promise<ReadonlyMap<number, number>>;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
-  readonly report: (effect: Extract<ResidencyEffect, { readonly type: `report-${string}` }>) => void;
+  readonly report: (effect: ReportEffect) => void;
 }
 
 /** A request that was taken: `end` must be called exactly once, on every path. */
@@ -33,9 +35,6 @@ export interface AdmittedRequest {
   readonly worker: ModelWorker;
   end(): void;
 }
-
-type StartWorkerEffect = Extract<ResidencyEffect, { readonly type: "start-worker" }>;
-type VerifyEffect = Extract<ResidencyEffect, { readonly type: "verify-source" }>;
 
 /**
  * Feeds `reduceResidency` and carries its effects out. One event is handled at a time, so what is decided from
@@ -83,12 +82,12 @@ export class ResidencyLoop {
   }
 
   load(request: LoadRequest, ifMatch: number | null): ChangeAnswer {
-    return this.#ask({ type: "load-requested", jobId: newJobId(), request, ifMatch, atMs: this.#nowMs() });
+    return this.#ask({ kind: "load-requested", jobId: newJobId(), request, ifMatch, atMs: this.#nowMs() });
   }
 
   unload(request: UnloadRequest, ifMatch: number | null): ChangeAnswer {
     return this.#ask({
-      type: "unload-requested",
+      kind: "unload-requested",
       jobId: newJobId(),
       modelId: request.model_id,
       drainTimeoutMs: request.drain_timeout_secs * 1000,
@@ -99,7 +98,7 @@ export class ResidencyLoop {
   }
 
   cancelJob(jobId: string): ChangeAnswer {
-    return this.#ask({ type: "job-cancel-requested", jobId, atMs: this.#nowMs() });
+    return this.#ask({ kind: "job-cancel-requested", jobId, atMs: this.#nowMs() });
   }
 
   /** Takes a request for a loaded model, or throws why not. */
@@ -107,14 +106,14 @@ export class ResidencyLoop {
     const admission = admit(this.#state, modelId);
     if (!admission.ok) {
       const { failure, fullInstance } = admission.error;
-      if (fullInstance !== null) this.dispatch({ type: "request-refused", instance: fullInstance });
+      if (fullInstance !== null) this.dispatch({ kind: "request-refused", instance: fullInstance });
       throw failure;
     }
     const { instance } = admission.value;
     const worker = this.#workers.get(instance);
     if (worker === undefined)
       throw new CortexError("internal_error", `${modelId} is loaded without a worker`);
-    this.dispatch({ type: "request-started", instance, atMs: this.#nowMs() });
+    this.dispatch({ kind: "request-started", instance, atMs: this.#nowMs() });
     let ended = false;
     return {
       modelId,
@@ -122,7 +121,7 @@ export class ResidencyLoop {
       end: () => {
         if (ended) return;
         ended = true;
-        this.dispatch({ type: "request-ended", instance, atMs: this.#nowMs() });
+        this.dispatch({ kind: "request-ended", instance, atMs: this.#nowMs() });
       },
     };
   }
@@ -172,14 +171,14 @@ export class ResidencyLoop {
 
   /** Ends every model and settles when all processes are gone. Nothing is taken any more from the first moment. */
   async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
-    this.dispatch({ type: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
+    this.dispatch({ kind: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
     await this.until(({ models }) => (models.size === 0 ? true : undefined), signal);
     for (const timer of this.#drainTimers.values()) timer.abort();
   }
 
   #ask(event: ResidencyEvent): ChangeAnswer {
     const answer = this.dispatch(event);
-    if (answer === null) throw new CortexError("internal_error", `${event.type} was not answered`);
+    if (answer === null) throw new CortexError("internal_error", `${event.kind} was not answered`);
     return answer;
   }
 
@@ -188,7 +187,7 @@ export class ResidencyLoop {
   }
 
   #run(effect: ResidencyEffect): void {
-    switch (effect.type) {
+    switch (effect.kind) {
       case "verify-source":
         void this.#verify(effect);
         return;
@@ -211,23 +210,23 @@ export class ResidencyLoop {
     }
   }
 
-  async #verify({ instance, spec }: VerifyEffect): Promise<void> {
+  async #verify({ instance, spec }: EffectOf<"verify-source">): Promise<void> {
     const abandoned = new AbortController();
     this.#verifications.set(instance, abandoned);
     try {
       const file = await this.#deps.modelFiles.verify(spec, abandoned.signal);
       const contextTokens = contextPerSlot(spec.context, file.shape);
-      const requiredMb = estimateFootprintMb({
-        declaredMb: spec.vram_mb,
+      const requiredMib = estimateFootprintMib({
+        declaredMib: spec.vram_mb,
         fileBytes: file.fileBytes,
         shape: file.shape,
         contextTokens,
         parallel: spec.parallel,
       });
-      const usedMb = await this.#deps.usedMb();
+      const usedMib = await this.#deps.usedMib();
       const atMs = this.#nowMs();
       const loadable = { path: file.path, contextTokens };
-      this.dispatch({ type: "source-verified", instance, file: loadable, requiredMb, usedMb, atMs });
+      this.dispatch({ kind: "source-verified", instance, file: loadable, requiredMib, usedMib, atMs });
     } catch (thrown) {
       const failure = toCortexError(thrown);
       if (failure.code === "internal_error" && !abandoned.signal.aborted) {
@@ -236,13 +235,13 @@ export class ResidencyLoop {
           "the file of a model could not be checked",
         );
       }
-      this.dispatch({ type: "source-refused", instance, failure, atMs: this.#nowMs() });
+      this.dispatch({ kind: "source-refused", instance, failure, atMs: this.#nowMs() });
     } finally {
       this.#verifications.delete(instance);
     }
   }
 
-  #startWorker({ instance, spec, file, devices }: StartWorkerEffect): void {
+  #startWorker({ instance, spec, file, devices }: EffectOf<"start-worker">): void {
     const worker = this.#deps.launchWorker({
       spec,
       file,
@@ -250,22 +249,22 @@ export class ResidencyLoop {
       onMessage: (message) => {
         switch (message.kind) {
           case "load-progressed":
-            this.dispatch({ type: "worker-progress", instance, fraction: message.fraction });
+            this.dispatch({ kind: "load-progressed", instance, fraction: message.fraction });
             return;
           case "model-loaded":
-            this.dispatch({ type: "worker-ready", instance, facts: message.facts, atMs: this.#nowMs() });
+            this.dispatch({ kind: "model-loaded", instance, facts: message.facts, atMs: this.#nowMs() });
             return;
           case "load-failed": {
             const next = message.next === undefined ? {} : { next: message.next };
             const failure = new CortexError(message.code, message.message, next);
-            this.dispatch({ type: "worker-failed", instance, failure, atMs: this.#nowMs() });
+            this.dispatch({ kind: "load-failed", instance, failure, atMs: this.#nowMs() });
             return;
           }
         }
       },
     });
     this.#workers.set(instance, worker);
-    if (worker.pid !== null) this.dispatch({ type: "worker-spawned", instance, pid: worker.pid });
+    if (worker.pid !== null) this.dispatch({ kind: "worker-spawned", instance, pid: worker.pid });
     void this.#watchExit(instance, worker);
   }
 
@@ -273,7 +272,7 @@ export class ResidencyLoop {
     const exit = await worker.exited;
     this.#workers.delete(instance);
     this.#drainTimers.get(instance)?.abort();
-    this.dispatch({ type: "worker-exited", instance, exit, atMs: this.#nowMs() });
+    this.dispatch({ kind: "worker-exited", instance, exit, atMs: this.#nowMs() });
   }
 
   async #startDrainTimer(instance: string, timeoutMs: number): Promise<void> {
@@ -282,7 +281,7 @@ export class ResidencyLoop {
     this.#drainTimers.set(instance, timer);
     try {
       await this.#deps.clock.sleep(timeoutMs, timer.signal);
-      this.dispatch({ type: "drain-timed-out", instance, atMs: this.#nowMs() });
+      this.dispatch({ kind: "drain-timed-out", instance, atMs: this.#nowMs() });
     } catch {
       // Replaced by a later drain, or not needed any more.
     } finally {
