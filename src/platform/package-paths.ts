@@ -1,6 +1,7 @@
-import { isRecord, parseJson } from "../core/json.ts";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { isRecord, parseJson } from "../core/json.ts";
+import { present } from "../core/present.ts";
 
 /** The package's own directory; the same from `src` and from `dist`, which lie side by side. */
 const packageDirectory = new URL("../../", import.meta.url);
@@ -18,18 +19,27 @@ export function workerEntryFile(): string {
 }
 
 /** Version of this package, from its package.json. */
-export function packageVersion(): string {
-  const parsed = parseJson(readFileSync(new URL("package.json", packageDirectory), "utf8"));
-  const version = isRecord(parsed) ? parsed["version"] : undefined;
-  return typeof version === "string" ? version : "unknown";
+export const packageVersion = (): string =>
+  present(textOf(manifest()["version"]), "the version in package.json");
+
+/** The version of a dependency that this package pins; null when it does not depend on it. */
+export function dependencyVersion(name: string): string | null {
+  const { dependencies } = manifest();
+  return isRecord(dependencies) ? (textOf(dependencies[name]) ?? null) : null;
 }
+
+function manifest(): Readonly<Record<string, unknown>> {
+  const parsed = parseJson(readFileSync(new URL("package.json", packageDirectory), "utf8"));
+  return present(isRecord(parsed) ? parsed : undefined, "the object in package.json");
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
 /** Commit this build was made from, as `scripts/write-build-info.ts` noted it; "unknown" when run from source. */
 export function gitSha(): string {
   try {
     const parsed = parseJson(readFileSync(new URL("dist/build-info.json", packageDirectory), "utf8"));
-    const sha = isRecord(parsed) ? parsed["git_sha"] : undefined;
-    return typeof sha === "string" ? sha : "unknown";
+    return (isRecord(parsed) ? textOf(parsed["git_sha"]) : undefined) ?? "unknown";
   } catch {
     return "unknown";
   }

@@ -9,8 +9,7 @@ import type { Logger } from "../../platform/logger.ts";
 import { parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
-import { describeExit, exitDetails } from "../residency/residency-unloading.ts";
-import type { WorkerExit } from "../residency/residency-state.ts";
+import { describeExit, exitDetails, type WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 export interface InferenceRelayDeps {

@@ -11,7 +11,7 @@ import type { Logger } from "../../platform/logger.ts";
 import { workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import { ledgerOf } from "../residency/describe-residency.ts";
-import { describeExit } from "../residency/residency-unloading.ts";
+import { describeExit } from "../residency/worker-exit.ts";
 import type { ReportEffect } from "../residency/residency-state.ts";
 import { createGpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
@@ -74,7 +74,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     probe,
     metrics,
     token: config.token,
-    version: await describeVersion(config.gitSha),
+    version: describeVersion(config.gitSha),
     discovery: discovered.promise,
   });
   let port: number;

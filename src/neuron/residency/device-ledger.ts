@@ -4,7 +4,7 @@ import { err, ok, type Result } from "../../core/result.ts";
 
 /**
  * Who holds how much of which device: the one place where memory is promised. A promise is made from an estimate
- * before a load (`reserve`), replaced by the measurement after it (`settle`) and taken back only once the process
+ * before a load (`reserve`), replaced by the measurement after it (`recordMeasured`) and taken back only once the process
  * that held the memory is gone (`release`), so nothing is promised twice. All figures are whole MiB.
  *
  * A model on several devices takes from each in proportion to what is free there, because that is how the engine
@@ -72,7 +72,7 @@ export function reserve(ledger: DeviceLedger, request: ReservationRequest): Resu
  * Replaces what `holder` was promised by what it was measured to use. Refuses when the truth does not fit beside
  * the other promises: the caller then stops the load, so that no device is ever over its budget.
  */
-export function settle(
+export function recordMeasured(
   ledger: DeviceLedger,
   measured: { readonly holder: string; readonly measuredMib: number; readonly devices: readonly number[] },
 ): Result<Reservation, CortexError> {

@@ -1,28 +1,15 @@
-import type { CortexError } from "../../core/errors.ts";
 import { bytesToMib } from "../../core/quantities.ts";
-import { observeUsedMib, reserve, settle } from "./device-ledger.ts";
+import { observeUsedMib, recordMeasured, reserve } from "./device-ledger.ts";
 import { advanceJob, endJob } from "./job-history.ts";
 import {
   findInstance,
+  type EventOf,
   type Residency,
   type ResidencyEffect,
-  type EventOf,
   type ResidencyStep,
   type Resident,
 } from "./residency-state.ts";
-
-export const unchanged = (state: Residency): ResidencyStep => ({ state, effects: [], answer: null });
-
-export const withResident = (state: Residency, resident: Resident): Residency => ({
-  ...state,
-  models: new Map(state.models).set(resident.spec.model_id, resident),
-});
-
-export function withoutResident(state: Residency, resident: Resident): Residency {
-  const models = new Map(state.models);
-  models.delete(resident.spec.model_id);
-  return { ...state, models };
-}
+import { failBeforeStart, stopWorker, unchanged, withResident } from "./residency-steps.ts";
 
 export function onSourceVerified(state: Residency, event: EventOf<"source-verified">): ResidencyStep {
   const resident = findInstance(state, event.instance);
@@ -48,18 +35,6 @@ export function onSourceRefused(state: Residency, event: EventOf<"source-refused
   return { ...failBeforeStart(state, resident, event), answer: null };
 }
 
-/** A load that has no process yet ends on the spot. */
-export function failBeforeStart(
-  state: Residency,
-  resident: Resident,
-  end: { readonly failure: CortexError; readonly atMs: number },
-): { readonly state: Residency; readonly effects: readonly ResidencyEffect[] } {
-  return {
-    state: { ...withoutResident(state, resident), jobs: endJob(state.jobs, resident.instance, end) },
-    effects: [{ kind: "report-load-ended", jobId: resident.instance }],
-  };
-}
-
 export function onLoadProgressed(state: Residency, event: EventOf<"load-progressed">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
@@ -70,7 +45,7 @@ export function onLoadProgressed(state: Residency, event: EventOf<"load-progress
 export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
-  const measured = settle(state.ledger, {
+  const measured = recordMeasured(state.ledger, {
     holder: resident.spec.model_id,
     measuredMib: bytesToMib(event.facts.memory_bytes),
     devices: resident.devices,
@@ -95,15 +70,7 @@ export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">):
 export function onLoadFailed(state: Residency, event: EventOf<"load-failed">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);
-  const stopping: Resident = {
-    ...resident,
-    phase: { name: "stopping", unloadJobId: null, loadFailure: event.failure },
-  };
-  return {
-    state: withResident(state, stopping),
-    effects: [{ kind: "stop-worker", instance: event.instance }],
-    answer: null,
-  };
+  return stopWorker(state, resident, { unloadJobId: null, loadFailure: event.failure });
 }
 
 /**

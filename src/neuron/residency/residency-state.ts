@@ -4,6 +4,7 @@ import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../prot
 import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
+import type { WorkerExit } from "./worker-exit.ts";
 
 /** A verified file and how much of it is used. */
 export interface LoadableFile {
@@ -60,13 +61,6 @@ export interface Residency {
   readonly ledger: DeviceLedger;
   readonly models: ReadonlyMap<string, Resident>;
   readonly jobs: JobHistory;
-}
-
-/** How a worker process ended. */
-export interface WorkerExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly lastLogLines: readonly string[];
 }
 
 /** What happened to this neuron, in the past tense. An event of one copy names its instance. */

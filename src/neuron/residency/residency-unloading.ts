@@ -2,22 +2,17 @@ import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
 import { release } from "./device-ledger.ts";
 import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
-import {
-  advanceLoads,
-  failBeforeStart,
-  unchanged,
-  withoutResident,
-  withResident,
-} from "./residency-loading.ts";
+import { advanceLoads } from "./residency-loading.ts";
 import {
   findInstance,
+  type EventOf,
   type Residency,
   type ResidencyEffect,
-  type EventOf,
   type ResidencyStep,
   type Resident,
-  type WorkerExit,
 } from "./residency-state.ts";
+import { failBeforeStart, stopWorker, unchanged, withoutResident, withResident } from "./residency-steps.ts";
+import { describeExit, exitDetails, type WorkerExit } from "./worker-exit.ts";
 
 /** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
 export function onUnloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
@@ -27,7 +22,7 @@ export function onUnloadRequested(state: Residency, event: EventOf<"unload-reque
   if (joined !== null) {
     const hurried =
       event.force && resident.phase.name === "draining"
-        ? stopLoaded(state, resident, joined)
+        ? stopWorker(state, resident, { unloadJobId: joined, loadFailure: null })
         : unchanged(state);
     return { ...hurried, answer: { kind: "job", jobId: joined } };
   }
@@ -57,7 +52,7 @@ function beginUnload(
   switch (resident.phase.name) {
     case "loaded":
       return event.force || resident.openRequests === 0
-        ? stopLoaded(state, resident, event.jobId)
+        ? stopWorker(state, resident, { unloadJobId: event.jobId, loadFailure: null })
         : beginDrain(state, resident, { unloadJobId: event.jobId, timeoutMs: event.drainTimeoutMs });
     case "draining":
     case "stopping":
@@ -81,19 +76,7 @@ function beginUnload(
   }
 }
 
-function stopLoaded(state: Residency, resident: Resident, unloadJobId: string | null): ResidencyStep {
-  const phase = { name: "stopping", unloadJobId, loadFailure: null } as const;
-  return {
-    state: {
-      ...withResident(state, { ...resident, phase }),
-      jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
-    },
-    effects: [{ kind: "stop-worker", instance: resident.instance }],
-    answer: null,
-  };
-}
-
-function beginDrain(
+export function beginDrain(
   state: Residency,
   resident: Resident,
   drain: { readonly unloadJobId: string | null; readonly timeoutMs: number },
@@ -117,18 +100,14 @@ interface LoadCancellation {
 }
 
 /** Ends a load at whatever step it is; with a process, when that process is gone. */
-function cancelLoad(state: Residency, resident: Resident, cancellation: LoadCancellation): ResidencyStep {
+export function cancelLoad(
+  state: Residency,
+  resident: Resident,
+  cancellation: LoadCancellation,
+): ResidencyStep {
   const { failure, unloadJobId, atMs } = cancellation;
   if (resident.phase.name === "loading") {
-    const phase = { name: "stopping", unloadJobId, loadFailure: failure } as const;
-    return {
-      state: {
-        ...withResident(state, { ...resident, phase }),
-        jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "stopping" }),
-      },
-      effects: [{ kind: "stop-worker", instance: resident.instance }],
-      answer: null,
-    };
+    return stopWorker(state, resident, { unloadJobId, loadFailure: failure });
   }
   const abandoned: readonly ResidencyEffect[] =
     resident.phase.name === "verifying"
@@ -187,7 +166,8 @@ function callOffDrain(
 export function onDrainTimedOut(state: Residency, event: EventOf<"drain-timed-out">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "draining") return unchanged(state);
-  if (state.mode === "closing") return stopLoaded(state, resident, resident.phase.unloadJobId);
+  if (state.mode === "closing")
+    return stopWorker(state, resident, { unloadJobId: resident.phase.unloadJobId, loadFailure: null });
   const { model_id: modelId } = resident.spec;
   const failure = new CortexError(
     "model_busy",
@@ -203,7 +183,7 @@ export function onRequestEnded(state: Residency, event: EventOf<"request-ended">
   const openRequests = resident.openRequests - 1;
   const updated: Resident = { ...resident, openRequests, lastUsedMs: event.atMs };
   if (updated.phase.name === "draining" && openRequests === 0) {
-    return stopLoaded(state, updated, updated.phase.unloadJobId);
+    return stopWorker(state, updated, { unloadJobId: updated.phase.unloadJobId, loadFailure: null });
   }
   return unchanged(withResident(state, updated));
 }
@@ -255,53 +235,3 @@ const withLastWords = (failure: CortexError, exit: WorkerExit): CortexError =>
     next: failure.next,
     cause: failure,
   });
-
-export const exitDetails = (exit: WorkerExit) => ({
-  exit_code: exit.code,
-  signal: exit.signal,
-  last_log_lines: exit.lastLogLines,
-});
-
-/** "was killed by SIGKILL", "exited with code 1". */
-export const describeExit = (exit: WorkerExit): string =>
-  exit.signal === null ? `exited with code ${exit.code ?? "unknown"}` : `was killed by ${exit.signal}`;
-
-/** Everything leaves: loads are cancelled, idle models stop, busy ones get a short drain and then stop too. */
-export function onShutdownBegun(start: Residency, event: EventOf<"shutdown-begun">): ResidencyStep {
-  let state: Residency = { ...start, mode: "closing" };
-  const effects: ResidencyEffect[] = [];
-  for (const modelId of start.models.keys()) {
-    // As it is now: ending one load may have moved another on.
-    const resident = state.models.get(modelId);
-    if (resident === undefined) continue;
-    const step = shutDownOne(state, resident, event);
-    state = step.state;
-    effects.push(...step.effects);
-  }
-  return { state, effects, answer: null };
-}
-
-function shutDownOne(state: Residency, resident: Resident, event: EventOf<"shutdown-begun">): ResidencyStep {
-  switch (resident.phase.name) {
-    case "stopping":
-      return unchanged(state);
-    case "draining": {
-      const { instance } = resident;
-      const timer = { kind: "start-drain-timer", instance, timeoutMs: event.drainTimeoutMs } as const;
-      return { ...unchanged(state), effects: [timer] };
-    }
-    case "loaded":
-      return resident.openRequests === 0
-        ? stopLoaded(state, resident, null)
-        : beginDrain(state, resident, { unloadJobId: null, timeoutMs: event.drainTimeoutMs });
-    case "verifying":
-    case "verified":
-    case "reserved":
-    case "loading": {
-      const failure = new CortexError("job_cancelled", "the neuron is shutting down");
-      return cancelLoad(state, resident, { failure, atMs: event.atMs, unloadJobId: null });
-    }
-    default:
-      return assertNever(resident.phase);
-  }
-}

@@ -8,8 +8,6 @@ import {
   onLoadFailed,
   onLoadProgressed,
   onModelLoaded,
-  unchanged,
-  withResident,
 } from "./residency-loading.ts";
 import {
   findInstance,
@@ -20,11 +18,12 @@ import {
   type ResidencyStep,
   type Resident,
 } from "./residency-state.ts";
+import { onShutdownBegun } from "./residency-shutdown.ts";
+import { unchanged, withResident } from "./residency-steps.ts";
 import {
   onDrainTimedOut,
   onJobCancelRequested,
   onRequestEnded,
-  onShutdownBegun,
   onUnloadRequested,
   onWorkerExited,
 } from "./residency-unloading.ts";

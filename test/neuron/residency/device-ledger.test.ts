@@ -5,7 +5,7 @@ import {
   observeUsedMib,
   release,
   reserve,
-  settle,
+  recordMeasured,
 } from "../../../src/neuron/residency/device-ledger.ts";
 import { devicesOf } from "../../support/neuron/residency-builders.ts";
 
@@ -43,11 +43,11 @@ describe("a promise", () => {
   test("is replaced by the measurement and taken back as a whole", () => {
     const reserved = reserve(devicesOf(1000), ask(600));
     const ledger = reserved.ok ? reserved.value.ledger : [];
-    const settled = settle(ledger, { holder: "m", measuredMib: 900, devices: [0] });
+    const settled = recordMeasured(ledger, { holder: "m", measuredMib: 900, devices: [0] });
     const measured = settled.ok ? settled.value.ledger : [];
     expect(heldByMib(measured, "m")).toBe(900);
     expect(measured[0]?.holds).toEqual([{ holder: "m", heldMib: 900, reason: "measured" }]);
-    expect(settle(ledger, { holder: "m", measuredMib: 1001, devices: [0] }).ok).toBe(false);
+    expect(recordMeasured(ledger, { holder: "m", measuredMib: 1001, devices: [0] }).ok).toBe(false);
     expect(release(measured, "m").map(freeMib)).toEqual([1000]);
   });
 

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type { WorkerExit } from "../../residency/residency-state.ts";
+import type { WorkerExit } from "../../residency/worker-exit.ts";
 import {
   workerMessageSchema,
   type SupervisorMessage,

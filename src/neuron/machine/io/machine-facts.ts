@@ -1,7 +1,7 @@
-import { readFile, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { availableParallelism, hostname, release, type } from "node:os";
 import { dirname } from "node:path";
-import { z } from "zod";
+import { dependencyVersion, packageVersion } from "../../../platform/package-paths.ts";
 import type { Discovery, Version } from "../../../protocol/neuron-api.ts";
 import type { DiscoveredDevices } from "./gpu-probe.ts";
 
@@ -41,19 +41,10 @@ const parentOf = (place: string): string | undefined => {
   return parent === place ? undefined : parent;
 };
 
-const manifestSchema = z.looseObject({
-  version: z.string(),
-  dependencies: z.record(z.string(), z.string()).default({}),
+/** `GET /version`. */
+export const describeVersion = (gitSha: string | undefined): Version => ({
+  package_version: packageVersion(),
+  git_sha: gitSha ?? "unknown",
+  node_version: process.versions.node,
+  node_llama_cpp_version: dependencyVersion("node-llama-cpp"),
 });
-
-/** `GET /version`, from the package's own manifest. */
-export async function describeVersion(gitSha: string | undefined): Promise<Version> {
-  const manifestUrl = new URL("../../../../package.json", import.meta.url);
-  const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestUrl, "utf8")));
-  return {
-    package_version: manifest.version,
-    git_sha: gitSha ?? "unknown",
-    node_version: process.versions.node,
-    node_llama_cpp_version: manifest.dependencies["node-llama-cpp"] ?? null,
-  };
-}

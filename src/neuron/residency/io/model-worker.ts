@@ -1,7 +1,8 @@
 import type { Dispatcher } from "undici";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { WorkerMessage } from "../../../protocol/worker-messages.ts";
-import type { LoadableFile, WorkerExit } from "../residency-state.ts";
+import type { LoadableFile } from "../residency-state.ts";
+import type { WorkerExit } from "../worker-exit.ts";
 
 /** A worker process with its line: what the relay sends requests to. */
 export interface ModelWorker {
