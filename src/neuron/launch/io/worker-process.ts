@@ -50,14 +50,16 @@ export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess
     detached: true,
     env: withoutCredentials(options.environment),
   });
-  return new SupervisedWorker(child, options);
+  const worker = new SupervisedWorker(child, options);
+  worker.begin();
+  return worker;
 }
 
 const withoutCredentials = (environment: Readonly<Record<string, string | undefined>>) =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => !CREDENTIAL_NAME.test(name)));
 
 class SupervisedWorker implements WorkerProcess {
-  readonly exited: Promise<WorkerExit>;
+  readonly #exit = Promise.withResolvers<WorkerExit>();
   readonly #child: ChildProcess;
   readonly #options: WorkerProcessOptions;
   readonly #lastLogLines: string[] = [];
@@ -67,12 +69,20 @@ class SupervisedWorker implements WorkerProcess {
   constructor(child: ChildProcess, options: WorkerProcessOptions) {
     this.#child = child;
     this.#options = options;
-    this.exited = this.#watchExit();
+  }
+
+  /** Listens to the process and tells it what to load. */
+  begin(): void {
+    this.#watchExit();
     this.#keepLogLines();
-    child.on("message", (message) => {
+    this.#child.on("message", (message) => {
       this.#receive(message);
     });
-    this.#send(options.start);
+    this.#send(this.#options.start);
+  }
+
+  get exited(): Promise<WorkerExit> {
+    return this.#exit.promise;
   }
 
   get pid(): number | null {
@@ -140,28 +150,28 @@ class SupervisedWorker implements WorkerProcess {
     }
   }
 
-  #watchExit(): Promise<WorkerExit> {
+  #watchExit(): void {
     const child = this.#child;
-    return new Promise((resolve) => {
-      const settle = async (exit: { readonly code: number | null; readonly signal: string | null }) => {
-        const silent = new Promise<void>((done) => {
-          child.once("close", () => {
-            done();
-          });
-        });
-        this.#signalGroup("SIGKILL");
-        this.#gone.abort();
-        await Promise.race([silent, this.#options.clock.sleep(LAST_WORDS_MS)]);
-        resolve({ ...exit, lastLogLines: [...this.#lastLogLines] });
-      };
-      child.once("exit", (code, signal) => {
-        void settle({ code, signal });
-      });
-      child.on("error", (error) => {
-        if (child.pid !== undefined) return;
-        this.#gone.abort();
-        resolve({ code: null, signal: null, lastLogLines: [`the worker did not start: ${error.message}`] });
+    child.once("exit", (code, signal) => {
+      void this.#end({ code, signal });
+    });
+    child.on("error", (error) => {
+      if (child.pid !== undefined) return;
+      this.#gone.abort();
+      const lastLogLines = [`the worker did not start: ${error.message}`];
+      this.#exit.resolve({ code: null, signal: null, lastLogLines });
+    });
+  }
+
+  async #end(exit: Pick<WorkerExit, "code" | "signal">): Promise<void> {
+    const silent = new Promise<void>((done) => {
+      this.#child.once("close", () => {
+        done();
       });
     });
+    this.#signalGroup("SIGKILL");
+    this.#gone.abort();
+    await Promise.race([silent, this.#options.clock.sleep(LAST_WORDS_MS)]);
+    this.#exit.resolve({ ...exit, lastLogLines: [...this.#lastLogLines] });
   }
 }
