@@ -7,7 +7,7 @@ import { modelFindings } from "./check-models.ts";
 import { secretFindings } from "./check-secrets.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { unusedFindings } from "./not-used-yet.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** The rules that no schema can state: references, duplicates and figures that contradict each other. */
 export function checkFleet(context: CheckContext): Diagnostic[] {

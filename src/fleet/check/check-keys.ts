@@ -4,7 +4,7 @@ import type { Finding } from "../text/diagnostics.ts";
 import type { KeyBlock } from "../schema/fleet-schema.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { matchesPattern } from "../schema/model-pattern.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** What no schema can state about [[keys]]: secrets in common, patterns that allow nothing, windows without a cap. */
 export function keyFindings(context: CheckContext): Finding[] {

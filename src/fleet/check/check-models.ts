@@ -4,7 +4,7 @@ import type { Finding } from "../text/diagnostics.ts";
 import type { ModelBlock } from "../schema/fleet-schema.ts";
 import type { MergedFleetDocument } from "./merge-fleet-files.ts";
 import { parseSource } from "../schema/model-source.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** What no schema can state about a model block: references to neurons, and settings that contradict each other. */
 export function modelFindings(context: CheckContext): Finding[] {

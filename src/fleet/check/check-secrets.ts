@@ -1,7 +1,7 @@
 import type { Finding } from "../text/diagnostics.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import { hasSecret } from "../text/mask-secrets.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /**
  * Secrets that stand in a file. A fleet repository is read by everybody who reviews it and by every CI job, so this

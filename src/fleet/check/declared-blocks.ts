@@ -8,7 +8,7 @@ import {
   type NeuronBlock,
 } from "../schema/fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** A block as far as it can be read: its name even when something else in it is wrong. */
 export interface Declared<Block> {

@@ -1,10 +1,11 @@
 import { parse, TomlError } from "smol-toml";
 import { nearest } from "../../core/nearest.ts";
+import { by } from "../../core/order.ts";
 import { diagnostic, type Diagnostic } from "../text/diagnostics.ts";
 import { fleetSchema } from "../schema/fleet-schema.ts";
 import { environmentPlace, isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import { keysOf, schemaAt, wantsText } from "../schema/schema-shape.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /**
  * `CORTEX_GATEWAY__LISTEN=127.0.0.1:8080` sets `listen` in `[gateway]` for one machine: `__` nests. A block is named
@@ -46,9 +47,8 @@ export function applyOverrides(
   variables: Readonly<Record<string, string>>,
 ): Diagnostic[] {
   const findings: Diagnostic[] = [];
-  const names = Object.keys(variables).filter(looksLikeOverride).toSorted();
-  for (const name of names) {
-    const text = variables[name] ?? "";
+  const overrides = Object.entries(variables).filter(([name]) => looksLikeOverride(name));
+  for (const [name, text] of overrides.toSorted(by(([name]) => name))) {
     const target = findTarget(merged, name.slice(PREFIX.length).split("__"));
     if (target.kind === "nothing") findings.push(unknownOverride({ name, text }, target.help));
     else merged.override(target.path, { name, text, value: readValue(target.path, text) });

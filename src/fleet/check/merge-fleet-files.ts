@@ -1,6 +1,6 @@
 import { diagnostic, type Diagnostic, type MarkedPlace } from "../text/diagnostics.ts";
 import { placeOfKey, placeOfValue, type ParsedFile } from "../text/parse-fleet-file.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 type Table = Record<string, unknown>;
 

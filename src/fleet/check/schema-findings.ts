@@ -5,7 +5,7 @@ import { FOREIGN_KEYS } from "./foreign-keys.ts";
 import { fleetSchema } from "../schema/fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import { keysOf, schemaAt } from "../schema/schema-shape.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import { namesInPath, type KeyPath } from "../../core/key-path.ts";
 import { missingKeyHelp, valueHelp } from "./value-help.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -38,9 +38,6 @@ function findingsOf(issue: Issue, merged: MergedFleetDocument): Diagnostic[] {
 
 const SECRET_NAMES = /^(?:key|secret|token|password|api_?key|bearer)$/i;
 
-/** `models.quantization`: the path without the numbers of blocks. */
-const describeKeyPath = (path: KeyPath): string => path.filter((step) => typeof step === "string").join(".");
-
 function unknownKey(path: KeyPath, merged: MergedFleetDocument): Diagnostic {
   const key = String(path.at(-1));
   const where = describeTable(path.slice(0, -1));
@@ -53,7 +50,7 @@ function unknownKey(path: KeyPath, merged: MergedFleetDocument): Diagnostic {
   const known = keysOf(schemaAt(fleetSchema, path.slice(0, -1)));
   const meant = nearest(key, known);
   const help =
-    FOREIGN_KEYS[describeKeyPath(path)] ?? (meant === undefined ? undefined : `did you mean \`${meant}\`?`);
+    FOREIGN_KEYS[namesInPath(path)] ?? (meant === undefined ? undefined : `did you mean \`${meant}\`?`);
   return diagnostic({
     code: "CTX102",
     at,

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { nearest } from "../../core/nearest.ts";
+import { present } from "../../core/present.ts";
 import { fleetSchema } from "../schema/fleet-schema.ts";
 import { readQuantity } from "../text/quantity-slips.ts";
 import { declaredSchemaAt, writtenSchema } from "../schema/schema-shape.ts";
 import { tomlKey, tomlValue } from "../text/toml-value.ts";
-import type { KeyPath } from "../text/toml-locator.ts";
+import { namesInPath, type KeyPath } from "../../core/key-path.ts";
 
 /**
  * What to write instead of a value that is not allowed: what the person most likely meant, else what such a key looks
@@ -16,7 +17,7 @@ export function valueHelp(path: KeyPath, value: unknown): string {
     const how = meant.how === undefined ? "" : `, ${meant.how}`;
     return `did you mean ${assignment(path, meant.value)}${how}?`;
   }
-  const known = FOREIGN_VALUES[`${namesOf(path)}=${String(value)}`.toLowerCase()];
+  const known = FOREIGN_VALUES[`${namesInPath(path)}=${String(value)}`.toLowerCase()];
   return known ?? `write ${likeExample(path)}`;
 }
 
@@ -176,9 +177,7 @@ function usualValue(schema: z.ZodType): unknown {
 }
 
 /** The first thought of a description: what follows is for the reference. */
-const firstClause = (text: string): string => text.split(/[;.](?:\s|$)/)[0] ?? "";
-
-const namesOf = (path: KeyPath): string => path.filter((step) => typeof step === "string").join(".");
+const firstClause = (text: string): string => present(text.split(/[;.](?:\s|$)/)[0], "the first clause");
 
 const keyOf = (path: KeyPath): string => String(path.findLast((step) => typeof step === "string"));
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { KeyPath } from "../text/toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** Looks through `.default()`, `.optional()`, `.prefault()` and transforms for the schema of what a person writes. */
 export function writtenSchema(schema: unknown): unknown {

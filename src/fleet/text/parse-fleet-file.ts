@@ -3,7 +3,8 @@ import { err, ok, type Result } from "../../core/result.ts";
 import { diagnostic, type Diagnostic, type MarkedPlace } from "./diagnostics.ts";
 import { SourceLines, type FleetFile, type SourceText } from "./source-lines.ts";
 import { syntaxError } from "./syntax-error.ts";
-import { TomlLocator, type KeyPath, type TomlLocation } from "./toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
+import { TomlLocator, type TomlLocation } from "./toml-locator.ts";
 
 /** A file that is TOML: its document and the way back from a path to the text. */
 export interface ParsedFile {

@@ -1,4 +1,4 @@
-import type { KeyPath } from "./toml-locator.ts";
+import type { KeyPath } from "../../core/key-path.ts";
 
 /** Units that people write, by the unit that a key's name says it counts in. */
 const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {

@@ -1,3 +1,5 @@
+import { present } from "../../core/present.ts";
+
 /** A fleet file as read: the path that people are shown, and its text. */
 export interface FleetFile {
   readonly path: string;
@@ -31,10 +33,14 @@ export class SourceLines {
     let [low, high] = [0, this.#starts.length - 1];
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
+      if (this.#startOf(middle) <= offset) low = middle;
       else high = middle - 1;
     }
-    return { line: low + 1, column: offset - (this.#starts[low] ?? 0) + 1, sourceLine: this.line(low + 1) };
+    return { line: low + 1, column: offset - this.#startOf(low) + 1, sourceLine: this.line(low + 1) };
+  }
+
+  #startOf(index: number): number {
+    return present(this.#starts[index], "the start of line", index + 1);
   }
 }
 

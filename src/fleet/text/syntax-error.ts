@@ -1,4 +1,5 @@
 import type { TomlError } from "smol-toml";
+import { present } from "../../core/present.ts";
 import { diagnostic, type Diagnostic } from "./diagnostics.ts";
 import type { SourceText } from "./source-lines.ts";
 import { explainSyntax } from "./syntax-slips.ts";
@@ -10,7 +11,10 @@ export type SyntaxStopAt = Pick<TomlError, "line" | "column" | "message">;
 export function syntaxError({ file, lines }: SourceText, error: SyntaxStopAt): Diagnostic {
   const sourceLine = lines.line(error.line);
   // smol-toml's message has a drawing of the code below its first line; ours draws its own.
-  const said = (error.message.split("\n")[0] ?? "").replace(/^Invalid TOML document: /, "");
+  const said = present(error.message.split("\n")[0], "the first line").replace(
+    /^Invalid TOML document: /,
+    "",
+  );
   const at = error.column - 1;
   const explained = explainSyntax({
     said,

@@ -1,4 +1,5 @@
 import { parse, TomlError } from "smol-toml";
+import { present } from "../../core/present.ts";
 import type { Diagnostic } from "./diagnostics.ts";
 import { parseFleetFile, type ParsedFile } from "./parse-fleet-file.ts";
 import { SourceLines, type FleetFile, type SourceText } from "./source-lines.ts";
@@ -71,7 +72,7 @@ function errorIn({ text, line }: Block, source: SourceText): Diagnostic | undefi
     const isBelow = thrown.line > last + 1;
     return syntaxError(source, {
       line: line + (isBelow ? last + 1 : thrown.line),
-      column: isBelow ? (lines[last] ?? "").trimEnd().length + 1 : thrown.column,
+      column: isBelow ? present(lines[last], "the last line").trimEnd().length + 1 : thrown.column,
       message: thrown.message,
     });
   }

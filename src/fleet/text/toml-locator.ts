@@ -1,3 +1,6 @@
+import type { KeyPath } from "../../core/key-path.ts";
+import { present } from "../../core/present.ts";
+
 /**
  * Finds where a key of a TOML document stands in its text.
  *
@@ -14,8 +17,6 @@ export interface TomlLocation {
   /** Text of the value; undefined for tables made by headers or dotted keys, whose text is not in one piece. */
   readonly value: { readonly offset: number; readonly end: number } | undefined;
 }
-
-export type KeyPath = readonly (string | number)[];
 
 interface LocationNode {
   keyOffset: number;
@@ -213,7 +214,7 @@ const CODE_POINT_ESCAPE = /\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|
 
 function decodeEscapes(inner: string): string {
   return inner.replaceAll(CODE_POINT_ESCAPE, (escape) => {
-    const letter = escape[1] ?? "";
+    const letter = present(escape[1], "the letter of an escape");
     if (escape.length > 2) return String.fromCodePoint(Number.parseInt(escape.slice(2), 16));
     return SHORT_ESCAPES[letter] ?? letter;
   });

@@ -1,6 +1,6 @@
 import { isTable } from "../../../fleet/check/merge-fleet-files.ts";
 import { placeOfKey, type ParsedFile } from "../../../fleet/text/parse-fleet-file.ts";
-import type { KeyPath } from "../../../fleet/text/toml-locator.ts";
+import type { KeyPath } from "../../../core/key-path.ts";
 import type { ImportNote } from "../imported/import-report.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { KeyPath } from "../../../fleet/text/toml-locator.ts";
+import type { KeyPath } from "../../../core/key-path.ts";
 import type { ImportNote } from "./import-report.ts";
 
 /** A YAML document that still knows its lines. */

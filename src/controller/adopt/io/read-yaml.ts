@@ -1,6 +1,6 @@
 import type * as Yaml from "yaml";
 import { CortexError } from "../../../core/errors.ts";
-import type { KeyPath } from "../../../fleet/text/toml-locator.ts";
+import type { KeyPath } from "../../../core/key-path.ts";
 import type { LocatedDocument } from "../imported/located-document.ts";
 
 type YamlModule = typeof Yaml;
