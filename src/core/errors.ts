@@ -146,3 +146,7 @@ export function toCortexError(thrown: unknown): CortexError {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new CortexError("internal_error", message, { cause: thrown });
 }
+
+/** "ENOENT", "EADDRINUSE": what the system or Node calls a failure; undefined for one without a code. */
+export const systemErrorCode = (thrown: unknown): string | undefined =>
+  thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;

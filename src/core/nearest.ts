@@ -1,4 +1,7 @@
-const cell = (row: readonly number[], column: number): number => row[column] ?? 0;
+import { present } from "./present.ts";
+
+const cell = (row: readonly number[], column: number): number =>
+  present(row[column], "the edit distance of column", column);
 
 // oxlint-disable-next-line max-params -- two words and a place in their table
 const isSwap = (left: string, right: string, row: number, column: number): boolean =>

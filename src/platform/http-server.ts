@@ -1,5 +1,7 @@
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
-import { CortexError, toCortexError } from "../core/errors.ts";
+import { CortexError, systemErrorCode, toCortexError } from "../core/errors.ts";
+import { present } from "../core/present.ts";
+import { MIB_BYTES } from "../core/quantities.ts";
 import type { Logger } from "./logger.ts";
 
 /** Where a server listens: a TCP address or a Unix socket. Port 0 asks the system for a free one. */
@@ -19,7 +21,7 @@ export interface HttpServerOptions {
   };
 }
 
-const DEFAULT_BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+const DEFAULT_BODY_LIMIT_BYTES = 32 * MIB_BYTES;
 
 /**
  * A Fastify server with cortex's rules: bodies arrive as untouched bytes (a proxy must not parse twice), every
@@ -39,7 +41,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     done(null, body);
   });
   server.setNotFoundHandler((request, reply) => {
-    const message = `no route ${request.method} ${request.url.split("?")[0] ?? ""}`;
+    const message = `no route ${request.method} ${present(request.url.split("?")[0], "the path of a request")}`;
     return sendError(reply, new CortexError("route_not_found", message), options.errorResponse);
   });
   server.setErrorHandler((thrown: FastifyError | CortexError, request, reply) => {
@@ -104,11 +106,11 @@ export async function listen(server: FastifyInstance, address: ListenAddress): P
     throw fromListenError(thrown, address);
   }
   const bound = server.server.address();
-  return typeof bound === "object" && bound !== null ? bound.port : 0;
+  return present(typeof bound === "string" ? undefined : bound, "the bound address").port;
 }
 
 function fromListenError(thrown: unknown, address: ListenAddress): unknown {
-  const errno = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+  const errno = systemErrorCode(thrown);
   const place = "socketPath" in address ? address.socketPath : `${address.host}:${address.port}`;
   if (errno === "EADDRINUSE") {
     return new CortexError("address_in_use", `${place} is taken by another process`, {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { CortexError } from "../core/errors.ts";
+import { present } from "../core/present.ts";
 import {
   chatRequestSchema,
   completionRequestSchema,
@@ -83,7 +84,7 @@ function toRequestError(error: z.ZodError): CortexError {
   const issue = error.issues[0];
   if (issue === undefined) return new CortexError("invalid_request_body", "the request body is invalid");
   if (issue.code === "unrecognized_keys") {
-    const field = [...issue.path, issue.keys[0] ?? ""].join(".");
+    const field = [...issue.path, present(issue.keys[0], "the unrecognized key")].join(".");
     return new CortexError("unsupported_parameter", `this model cannot honour \`${field}\``, {
       param: field,
     });

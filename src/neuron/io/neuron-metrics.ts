@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { MIB_BYTES } from "../../core/quantities.ts";
 import { trafficCounts } from "../residency/admission.ts";
 import { heldMib } from "../residency/device-ledger.ts";
 import type { Residency } from "../residency/residency-state.ts";
@@ -99,7 +100,7 @@ function registerGauges(registers: Registry[], residency: () => Residency): void
     registers,
     collect() {
       for (const device of residency().ledger)
-        this.set({ device: String(device.index) }, heldMib(device) * 1024 * 1024);
+        this.set({ device: String(device.index) }, heldMib(device) * MIB_BYTES);
     },
   });
 }

@@ -4,6 +4,7 @@ import type { ZodType } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
+import { present } from "../../core/present.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
@@ -112,15 +113,11 @@ function readBody<Output>(request: FastifyRequest, schema: ZodType<Output>): Out
   requireJson(request);
   const parsed = schema.safeParse(parseJsonBody(request.body) ?? {});
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const param = issue?.path.join(".") ?? "";
-  throw new CortexError(
-    "invalid_request_body",
-    `${param === "" ? "body" : param}: ${issue?.message ?? "invalid"}`,
-    {
-      param,
-    },
-  );
+  const issue = present(parsed.error.issues[0], "an issue of a body that is refused");
+  const param = issue.path.join(".");
+  throw new CortexError("invalid_request_body", `${param === "" ? "body" : param}: ${issue.message}`, {
+    param,
+  });
 }
 
 function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {

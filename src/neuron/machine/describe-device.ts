@@ -1,3 +1,5 @@
+import { present } from "../../core/present.ts";
+import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Device } from "../../protocol/neuron-api.ts";
 
 /** What is asked of the driver, in the order of the answer's columns. `compute_cap` is unknown to old drivers. */
@@ -71,13 +73,14 @@ function splitColumns(line: string, fields: readonly DeviceQueryField[]): Column
     const name = cells.slice(nameAt, nameAt + surplus + 1).join(", ");
     cells.splice(nameAt, surplus + 1, name);
   }
-  return new Map(fields.map((field, at) => [field, cells[at] ?? ""]));
+  return new Map(fields.map((field, at) => [field, present(cells[at], "column", field)]));
 }
 
 function parseDevice(columns: Columns): { readonly device: Device; readonly reading: DeviceReading } | null {
   const index = wholeNumber(columns.get("index"));
   const totalMib = wholeNumber(columns.get("memory.total"));
   if (index === null || totalMib === null) return null;
+  // A driver that cannot say what is used is taken to use nothing: the ledger then counts only what we hold.
   const usedMib = Math.min(totalMib, wholeNumber(columns.get("memory.used")) ?? 0);
   return {
     device: {
@@ -120,7 +123,7 @@ export interface HostMemory {
  */
 export function describeCpuDevice(memory: HostMemory, cpuModel: string): Device {
   const limitBytes = Math.min(memory.physicalBytes, memory.constrainedBytes ?? memory.physicalBytes);
-  const limitMib = Math.floor(limitBytes / (1024 * 1024));
+  const limitMib = Math.floor(limitBytes / MIB_BYTES);
   const reserveMib = Math.min(Math.max(HOST_RESERVE_MIB, limitMib * HOST_RESERVE_SHARE), limitMib / 2);
   return {
     index: 0,

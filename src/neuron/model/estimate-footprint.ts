@@ -1,4 +1,4 @@
-import { bytesToMib } from "../../core/quantities.ts";
+import { bytesToMib, MIB_BYTES } from "../../core/quantities.ts";
 
 /** The numbers of a model that its memory follows from. */
 export interface ModelShape {
@@ -29,7 +29,7 @@ const DEFAULT_CONTEXT_TOKENS = 8192;
 /** Keys and values are kept as 16-bit floats. */
 const CACHE_ELEMENT_BYTES = 2;
 /** Compute buffers, the process's own memory and, on a GPU, the driver's context. */
-const FIXED_MARGIN_BYTES = 256 * 1024 * 1024;
+const FIXED_MARGIN_BYTES = 256 * MIB_BYTES;
 const RELATIVE_MARGIN = 0.05;
 /** Cache per byte of weights when the header is silent: an ordinary dense model at a few thousand tokens. */
 const BLIND_CACHE_SHARE = 0.15;

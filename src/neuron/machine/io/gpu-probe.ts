@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { cpus, totalmem } from "node:os";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { Clock } from "../../../core/clock.ts";
+import { present } from "../../../core/present.ts";
+import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
 import {
@@ -38,7 +40,7 @@ export interface GpuProbeOptions {
 
 const PROBE_TIMEOUT_MS = 5_000;
 const READING_MAX_AGE_MS = 1_000;
-const MAX_OUTPUT_BYTES = 1024 * 1024;
+const MAX_OUTPUT_BYTES = MIB_BYTES;
 
 type Query =
   | { readonly kind: "answered"; readonly report: DeviceReport }
@@ -139,5 +141,5 @@ function queryDevices(options: GpuProbeOptions, fields: readonly DeviceQueryFiel
 /** The tool prints its complaint on stdout; the first line says it. */
 function failureText(stdout: string, stderr: string, fallback: string): string {
   const text = [stdout, stderr, fallback].find((candidate) => candidate.trim() !== "") ?? fallback;
-  return `nvidia-smi failed: ${(text.trim().split("\n")[0] ?? "").slice(0, 300)}`;
+  return `nvidia-smi failed: ${present(text.trim().split("\n")[0], "the first line").slice(0, 300)}`;
 }

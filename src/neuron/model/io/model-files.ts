@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, sep } from "node:path";
-import { CortexError } from "../../../core/errors.ts";
+import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { nearest } from "../../../core/nearest.ts";
+import { compareText } from "../../../core/order.ts";
+import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { ModelShape } from "../estimate-footprint.ts";
 import { hasGgufMagic, readModelShape } from "../gguf-header.ts";
@@ -70,7 +72,7 @@ interface ExpectedDigest {
 async function expectedDigests(path: string, spec: ModelSpec): Promise<readonly ExpectedDigest[]> {
   const sidecarPath = `${path}${SIDECAR_EXTENSION}`;
   const sidecar = await readFile(sidecarPath, "utf8").catch((thrown: unknown) => {
-    if (errnoOf(thrown) === "ENOENT") return undefined;
+    if (systemErrorCode(thrown) === "ENOENT") return undefined;
     throw thrown;
   });
   const expected: ExpectedDigest[] = [];
@@ -118,7 +120,7 @@ async function realFile(candidate: string): Promise<string | null> {
     const path = await realpath(candidate);
     return (await stat(path)).isFile() ? path : null;
   } catch (thrown) {
-    const errno = errnoOf(thrown);
+    const errno = systemErrorCode(thrown);
     if (errno === "EACCES") {
       throw new CortexError("source_forbidden", `this neuron's user may not read ${candidate}`, {
         next: "give the neuron's user read access to the file and its directories",
@@ -130,9 +132,6 @@ async function realFile(candidate: string): Promise<string | null> {
     throw thrown;
   }
 }
-
-const errnoOf = (thrown: unknown): unknown =>
-  thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
 
 async function isInsideARoot(path: string, roots: readonly string[]): Promise<boolean> {
   for (const root of roots) {
@@ -174,7 +173,7 @@ async function isBelowByName(path: string, roots: readonly string[]): Promise<bo
 async function storedNames(roots: readonly string[]): Promise<readonly string[]> {
   const names = new Set<string>();
   for (const root of roots) await collectNames(root, { prefix: "", depth: LISTING_DEPTH, names });
-  return [...names].sort();
+  return [...names].toSorted(compareText);
 }
 
 async function collectNames(
@@ -204,7 +203,7 @@ async function readPrefix(path: string): Promise<Uint8Array> {
 
 async function sha256Of(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1024 * 1024 })) {
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: MIB_BYTES })) {
     hash.update(chunk as Buffer);
   }
   return hash.digest("hex");
