@@ -18,9 +18,16 @@ export interface Explanation {
   readonly length?: number;
 }
 
-/** What a person who does not know the parser makes of it; undefined when the parser's words must do. */
+/**
+ * What a person who does not know the parser makes of it; undefined when the parser's words must do. The text at the
+ * place of the error is looked at first: it stays what it is when the parser words its errors anew.
+ */
 export function explainSyntax(stop: SyntaxStop): Explanation | undefined {
-  return explainLine(stop) ?? BY_WORDS.find(({ words }) => stop.said.includes(words))?.explain(stop);
+  return (
+    explainLine(stop) ??
+    explainPlace(stop) ??
+    BY_WORDS.find(({ words }) => stop.said.includes(words))?.explain(stop)
+  );
 }
 
 /** Slips that show in the line whatever the parser said about them. */
@@ -43,6 +50,22 @@ function explainLine({ sourceLine, before, rest, said }: SyntaxStop): Explanatio
   return undefined;
 }
 
+/** Slips that show in the characters on both sides of the place where the parser stopped. */
+function explainPlace(stop: SyntaxStop): Explanation | undefined {
+  const { before, rest } = stop;
+  if (VALUE_STARTS.test(before) && !MAY_BE_A_VALUE.test(rest)) return noValue(stop);
+  if (ESCAPE_STARTS.test(before) && !CODE_ESCAPE.test(rest)) return noEscape(stop);
+  return undefined;
+}
+
+/** Behind an equals sign, or behind the first bracket of a list. */
+const VALUE_STARTS = /=\s*(?:\[\s*)?$/;
+/** Numbers, dates, quotes and brackets begin a value; what is wrong in one of them the parser knows better. */
+const MAY_BE_A_VALUE = /^[\d+\-.'"[{]/;
+/** An odd number of backslashes: the last one escapes what follows. */
+const ESCAPE_STARTS = /(?<!\\)(?:\\\\)*\\$/;
+const CODE_ESCAPE = /^(?:[uUx]|$)/;
+
 const OPEN_STRING: Explanation = {
   message: "the string is not closed on its line",
   help: "close the quote, or write a long string in three quotes",
@@ -51,6 +74,16 @@ const OPEN_STRING: Explanation = {
 const OPEN_STRUCTURE: Explanation = {
   message: "a list or an inline table is not closed",
   help: "close it with ] or }",
+};
+
+const OPEN_BLOCK_HEADER: Explanation = {
+  message: "the header of the block is not closed",
+  help: "close it with ]]",
+};
+
+const OPEN_TABLE_HEADER: Explanation = {
+  message: "the header of the table is not closed",
+  help: "close it with ]",
 };
 
 const ONE_SIGN: Explanation = {
@@ -62,6 +95,10 @@ const MISPLACED_ESCAPE = "write the text in single quotes, where a backslash is 
 
 type Explain = (stop: SyntaxStop) => Explanation;
 
+/**
+ * What the text alone does not tell, by the words of the parser. smol-toml gives no codes, and is pinned exactly in
+ * package.json; a test finds each of these words in its source, so that a new version cannot turn one off unseen.
+ */
 const BY_WORDS: readonly { readonly words: string; readonly explain: Explain }[] = [
   { words: "trying to redefine", explain: setTwice },
   { words: "invalid value", explain: noValue },
@@ -89,29 +126,20 @@ const BY_WORDS: readonly { readonly words: string; readonly explain: Explain }[]
   },
   { words: "expected comma", explain: openStructure },
   { words: "unfinished array", explain: () => OPEN_STRUCTURE },
-  { words: "unfinished inline table", explain: () => OPEN_STRUCTURE },
+  { words: "unfinished table", explain: () => OPEN_STRUCTURE },
   { words: "unfinished string", explain: () => ({ ...OPEN_STRING, message: "the string is not closed" }) },
   { words: "invalid date", explain: () => ({ message: "this is no date", help: "put text in quotes" }) },
   {
     words: "unexpected end of key",
     explain: () => ({ message: "a name is missing here", help: "write the name of the key or of the table" }),
   },
-  {
-    words: "unrecognised escape sequence",
-    explain: ({ rest }) => ({ message: `\`\\${rest.charAt(0)}\` is no escape`, help: MISPLACED_ESCAPE }),
-  },
+  { words: "unrecognised escape sequence", explain: noEscape },
   {
     words: "unicode escape",
     explain: () => ({ message: "`\\u` wants four hexadecimal digits after it", help: MISPLACED_ESCAPE }),
   },
-  {
-    words: "expected end of table array declaration",
-    explain: () => ({ message: "the header of the block is not closed", help: "close it with ]]" }),
-  },
-  {
-    words: "expected end of table declaration",
-    explain: () => ({ message: "the header of the table is not closed", help: "close it with ]" }),
-  },
+  { words: "expected end of table array declaration", explain: () => OPEN_BLOCK_HEADER },
+  { words: "cannot find end of key", explain: openKey },
   {
     words: "unsafe property",
     explain: () => ({
@@ -127,6 +155,16 @@ const BY_WORDS: readonly { readonly words: string; readonly explain: Explain }[]
     }),
   },
 ];
+
+/** The parser's words that are known here. */
+export const KNOWN_WORDS: readonly string[] = BY_WORDS.map(({ words }) => words);
+
+function noEscape({ rest }: SyntaxStop): Explanation {
+  return {
+    message: `\`\\${rest.charAt(0)}\` is no escape`,
+    help: MISPLACED_ESCAPE,
+  };
+}
 
 function setTwice({ rest }: SyntaxStop): Explanation {
   const name = /^(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)/.exec(rest)?.[0] ?? "";
@@ -216,10 +254,19 @@ function noKey({ sourceLine, before, rest }: SyntaxStop): Explanation {
   if (/^[^\0-\u007F]/.test(rest)) {
     return { message: "letters beyond a to z need quotes in a name", help: "put the whole name in quotes" };
   }
-  return {
-    message: "there is no equals sign after the name",
-    help: `write \`${key === "" ? "name" : key} = value\``,
-  };
+  return noSign(key);
+}
+
+const noSign = (key: string): Explanation => ({
+  message: "there is no equals sign after the name",
+  help: `write \`${key === "" ? "name" : key} = value\``,
+});
+
+/** The file ends in a header or in a name. */
+function openKey({ sourceLine, rest }: SyntaxStop): Explanation {
+  if (/^\s*\[\s*\[/.test(sourceLine)) return OPEN_BLOCK_HEADER;
+  if (/^\s*\[/.test(sourceLine)) return OPEN_TABLE_HEADER;
+  return noSign(/^[A-Za-z0-9_-]+$/.exec(rest.trim())?.[0] ?? "");
 }
 
 function noNumber({ before, rest }: SyntaxStop): Explanation {
