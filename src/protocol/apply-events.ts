@@ -9,9 +9,14 @@ export interface StepError {
   readonly next: string;
 }
 
-/** What `cortex apply` reports while it works. `step` is the id of the plan's change. */
+/**
+ * What `cortex apply` reports while it works; `--json` writes it as it is, `type` and all. `step` is the id of the plan's
+ * change.
+ */
 export type ApplyEvent =
+  /** The change was sent to its neuron. */
   | { readonly type: "step-started"; readonly step: string; readonly change: PlanChange }
+  /** Its neuron tells how far it is; several of them in a step. */
   | {
       readonly type: "step-progress";
       readonly step: string;
@@ -20,6 +25,7 @@ export type ApplyEvent =
       /** 0..1 of that state; null when it cannot be told. */
       readonly fraction: number | null;
     }
+  /** The change is made. */
   | {
       readonly type: "step-done";
       readonly step: string;
@@ -27,12 +33,14 @@ export type ApplyEvent =
       /** What the plan expected; null when it could not tell. */
       readonly predicted_secs: number | null;
     }
+  /** The change was begun and is not made. */
   | {
       readonly type: "step-failed";
       readonly step: string;
       readonly error: StepError;
       readonly duration_ms: number;
     }
+  /** The change was not begun: something that it needs is not there. */
   | { readonly type: "step-skipped"; readonly step: string; readonly reason: string };
 
 /** What became of every change of the plan; each is in exactly one of the lists. */
