@@ -1,5 +1,6 @@
-import { by, compareText } from "../../core/order.ts";
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../../core/json.ts";
+import { by } from "../../core/order.ts";
 import type { Fleet } from "./fleet-schema.ts";
 
 /**
@@ -22,15 +23,4 @@ export function fleetDigest(fleet: Fleet): string {
       .toSorted(by(({ id }) => id)),
   };
   return createHash("sha256").update(canonicalJson(canonical)).digest("hex");
-}
-
-/** JSON with sorted keys; undefined counts as absent. */
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value)
-    .filter(([, inner]) => inner !== undefined)
-    .toSorted(([left], [right]) => compareText(left, right))
-    .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
-  return `{${entries.join(",")}}`;
 }
