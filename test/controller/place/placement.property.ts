@@ -8,6 +8,7 @@ import { runStrategy, STRATEGIES } from "../../../src/controller/place/search/st
 import { TIER, TIERS_PER_CLASS, tiersOf } from "../../../src/controller/place/board/tiers.ts";
 import type { Placement } from "../../../src/controller/place/board/placement.ts";
 import { placeModels } from "../../../src/controller/place/place-models.ts";
+import { once } from "../../support/once.ts";
 import { bestByBruteForce } from "../../support/fleet/brute-force-placement.ts";
 import {
   afterPlacement,
@@ -30,7 +31,9 @@ const medium = fc
   })
   .map(({ seed, load, neurons }) => generatedFleet({ neurons, models: neurons * 6, load, seed }));
 
-const placed = (sketch: FleetSketch): Placement => placeModels(placementWorld(sketch));
+const placed = once((sketch: FleetSketch): Placement => placeModels(placementWorld(sketch)));
+
+const bestOnce = once(bestByBruteForce);
 
 /** Lost, without, missing and moved, class by class: what brute force counts. */
 function figuresOf(sketch: FleetSketch): number[] {
@@ -183,7 +186,7 @@ describe("how good it is", () => {
     const runs = 250;
     fc.assert(
       fc.property(small, (sketch) => {
-        const best = bestByBruteForce(sketch);
+        const best = bestOnce(sketch);
         const found = figuresOf(sketch);
         if (best.some((figure) => figure > 0)) hard += 1;
         if (compareCosts(found, best) === 0) equal += 1;
@@ -200,7 +203,7 @@ describe("how good it is", () => {
     const runs = 200;
     fc.assert(
       fc.property(small, (sketch) => {
-        const best = bestByBruteForce(sketch);
+        const best = bestOnce(sketch);
         const problem = placementProblem(placementWorld(sketch));
         const costs = STRATEGIES.map((strategy) => {
           const board = runStrategy(problem, strategy);

@@ -6,7 +6,8 @@ import type { ObservedFleet, ReachableNeuron } from "../../../src/controller/obs
 import type { PlanChange, PlanDocument } from "../../../src/protocol/plan-document.ts";
 import type { ResidentModel } from "../../../src/protocol/neuron-api.ts";
 import { afterPlan, quickPlan as plan, residentsAfter, rowsOf } from "../observed-fleet-builders.ts";
-import { ANY, hasCopiesToSpareByHand, shuffled, world } from "../plan-worlds.ts";
+import { once } from "../../support/once.ts";
+import { ANY, hasCopiesToSpareByHand, shuffled, world, type World } from "../plan-worlds.ts";
 
 /** Counts as a neuron does: a model on several devices takes from each in proportion to what is free there. */
 class Ledger {
@@ -75,11 +76,13 @@ function oddly(observed: ObservedFleet, dice: readonly number[]): ObservedFleet 
 const downForGood = ({ changes }: PlanDocument): string[] =>
   changes.flatMap(({ model_id, downtime }) => (downtime?.ends === false ? [model_id] : []));
 
+const planOnce = once(({ fleet, observed }: World) => plan(fleet, observed));
+
 describe("laws of the plan", () => {
   test("no device is over its memory when the plan is done", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
-        for (const neuron of plan(fleet, observed).neurons)
+        for (const neuron of planOnce({ fleet, observed }).neurons)
           for (const device of neuron.devices)
             expect(device.vram_after_mb).toBeLessThanOrEqual(device.vram_total_mb);
       }),
@@ -90,7 +93,7 @@ describe("laws of the plan", () => {
   test("no device is over its memory after any step on the way", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
-        const document = plan(fleet, observed);
+        const document = planOnce({ fleet, observed });
         const loaded = new Map(
           observed.neurons.flatMap((neuron) => (neuron.reachable ? [[neuron.name, neuron.models]] : [])),
         );
@@ -114,7 +117,7 @@ describe("laws of the plan", () => {
     let spread = 0;
     fc.assert(
       fc.property(world({ maxDevices: 2, knownSizes: true }), ({ fleet, observed }) => {
-        const document = plan(fleet, observed);
+        const document = planOnce({ fleet, observed });
         const ledgers = new Map(
           observed.neurons.flatMap((neuron) =>
             neuron.reachable ? [[neuron.name, new Ledger(neuron)] as const] : [],
@@ -137,7 +140,7 @@ describe("laws of the plan", () => {
     fc.assert(
       fc.property(world({ maxDevices: 2, knownSizes: true }), ({ fleet, observed }) => {
         fc.pre(!hasCopiesToSpareByHand(fleet, observed));
-        const first = plan(fleet, observed);
+        const first = planOnce({ fleet, observed });
         changed += first.changes.length;
         const second = plan(fleet, afterPlan(observed, first));
         expect(rowsOf(second), rowsOf(first).join("\n")).toEqual([]);
@@ -155,7 +158,7 @@ describe("laws of the plan", () => {
   test("the order of files and answers makes no difference", () => {
     fc.assert(
       fc.property(world(ANY), fc.array(fc.nat(), { minLength: 8, maxLength: 8 }), (input, seed) => {
-        const straight = plan(input.fleet, input.observed);
+        const straight = planOnce(input);
         const other = shuffled(input, seed);
         const turned = plan(other.fleet, other.observed);
         expect(JSON.stringify(turned)).toBe(JSON.stringify(straight));
@@ -167,7 +170,7 @@ describe("laws of the plan", () => {
   test("nothing is placed where the file forbids it, and no neuron gets two copies", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
-        const document = plan(fleet, observed);
+        const document = planOnce({ fleet, observed });
         for (const change of document.changes.filter(({ kind }) => kind !== "unload")) {
           const block = fleet.models.find(({ id }) => id === change.model_id);
           const neuron = observed.neurons.find(({ name }) => name === change.neuron);
@@ -193,7 +196,7 @@ describe("laws of the plan", () => {
   test("what a person loaded by hand and no longer counts as a copy is never touched", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
-        for (const change of plan(fleet, observed).changes.filter(({ kind }) => kind === "unload")) {
+        for (const change of planOnce({ fleet, observed }).changes.filter(({ kind }) => kind === "unload")) {
           const neuron = observed.neurons.find(({ name }) => name === change.neuron);
           const resident =
             neuron?.reachable === true ? neuron.models.find(({ id }) => id === change.model_id) : undefined;
@@ -209,7 +212,7 @@ describe("laws of the plan", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
         const seen = new Set<string>();
-        for (const change of plan(fleet, observed).changes) {
+        for (const change of planOnce({ fleet, observed }).changes) {
           for (const id of change.depends_on) expect(seen.has(id), `${change.id} waits for ${id}`).toBe(true);
           expect(seen.has(change.id)).toBe(false);
           seen.add(change.id);
@@ -244,7 +247,7 @@ describe("laws of the plan", () => {
   test("whoever checks a plan without the planner's code finds nothing wrong with it", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
-        const document = plan(fleet, observed);
+        const document = planOnce({ fleet, observed });
         expect(verifyPlan(document, snapshotOfFleet("home", observed)).findings).toEqual([]);
         expect(document.errored).toBe(false);
       }),
