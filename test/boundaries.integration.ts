@@ -149,6 +149,9 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-gateway-loading", "src/gateway/loading/io/a.ts", "src/gateway/io/leaf.ts"],
   ["room-gateway-relay", "src/gateway/relay/a.ts", "src/gateway/view/leaf.ts"],
 
+  ["room-cli-flags", "src/cli/flags/a.ts", "src/cli/print/leaf.ts"],
+  ["room-cli-print", "src/cli/print/a.ts", "src/cli/view/leaf.ts"],
+  ["room-cli-view", "src/cli/view/a.ts", "src/cli/leaf.ts"],
   ["nobody-imports-commands", "src/cli/b.ts", "src/commands/leaf.ts"],
   ["commands-are-leaves", "src/commands/a.ts", "src/commands/leaf.ts"],
   ["pure-imports-no-io", "src/neuron/b.ts", "src/neuron/io/leaf.ts"],
@@ -162,6 +165,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["one-room-knows-the-engine", "src/worker/io/a.ts", "node-llama-cpp"],
   ["one-room-knows-the-engine", "src/neuron/io/c.ts", "node-llama-cpp"],
   ["one-room-knows-the-solver", "src/controller/plan/io/a.ts", "highs"],
+  ["one-room-knows-git", "src/controller/adopt/io/a.ts", "simple-git"],
   ["verifier-shares-no-code", "src/controller/verify/check-anything.ts", "src/controller/observe/leaf.ts"],
   ["verifier-shares-no-code", "src/controller/verify/memory.ts", "src/core/leaf.ts"],
   ["nobody-plans-with-the-verifier", "src/controller/plan/c.ts", "src/controller/verify/leaf.ts"],

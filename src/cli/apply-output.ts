@@ -2,9 +2,24 @@ import { createInterface } from "node:readline/promises";
 import { CortexError } from "../core/errors.ts";
 import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
-import { printApplyEvent, printApplyResult } from "./print-apply-progress.ts";
-import { isSettled, planSummary } from "./plan-words.ts";
-import { printPlan } from "./print-plan.ts";
+import { isSettled } from "../protocol/plan-settled.ts";
+import { listenForShutdown } from "../platform/shutdown.ts";
+import { printApplyEvent, printApplyResult } from "./print/print-apply-progress.ts";
+import { planSummary } from "./print/plan-words.ts";
+import { printPlan } from "./print/print-plan.ts";
+
+export interface ApplyCourse {
+  /** Throws for a plan that must not be carried out. */
+  readonly check: () => void;
+  /** Whether a person has to agree first. */
+  readonly asks: boolean;
+  readonly apply: (watched: {
+    readonly signal: AbortSignal;
+    readonly onEvent: (event: ApplyEvent) => void;
+  }) => Promise<ApplyResult>;
+  /** Called when a second Ctrl-C ends the wait. */
+  readonly onEndNow: () => void;
+}
 
 /** What `cortex apply` says: text for people, with `--json` one event a line, the plan first and the result last. */
 export class ApplyOutput {
@@ -17,15 +32,38 @@ export class ApplyOutput {
     this.#colour = options.colour;
   }
 
-  showPlan(plan: PlanDocument): void {
+  /** Shows the plan, asks, tells what happens, and throws unless the fleet is then as declared. */
+  async accompany(plan: PlanDocument, course: ApplyCourse): Promise<void> {
+    this.#showPlan(plan);
+    if (plan.changes.length > 0) {
+      course.check();
+      if (course.asks) await this.#confirm(plan);
+      const shutdown = listenForShutdown();
+      const applied = course.apply({
+        signal: shutdown.first,
+        onEvent: (event) => {
+          this.#showEvent(event);
+        },
+      });
+      try {
+        this.#showResult(await Promise.race([applied, this.#interruption(shutdown)]));
+      } finally {
+        shutdown.dispose();
+        if (shutdown.second.aborted) course.onEndNow();
+      }
+    }
+    this.#finish(plan);
+  }
+
+  #showPlan(plan: PlanDocument): void {
     this.#write({ type: "plan", plan }, printPlan(plan, { colour: this.#colour }));
   }
 
-  showEvent(event: ApplyEvent): void {
+  #showEvent(event: ApplyEvent): void {
     this.#write(event, printApplyEvent(event, { colour: this.#colour }));
   }
 
-  showResult(result: ApplyResult): void {
+  #showResult(result: ApplyResult): void {
     this.#result = result;
     this.#write(
       { type: "apply-result", ...result },
@@ -34,7 +72,7 @@ export class ApplyOutput {
   }
 
   /** Asks in a terminal; without one it must have been said with --yes. */
-  async confirm(plan: PlanDocument): Promise<void> {
+  async #confirm(plan: PlanDocument): Promise<void> {
     if (this.#json || !process.stdin.isTTY) {
       throw new CortexError("confirmation_required", "nobody is there to confirm the plan", {
         details: { plan: planSummary(plan) },
@@ -51,7 +89,7 @@ export class ApplyOutput {
   }
 
   /** Says what the first Ctrl-C does; rejects at the second. */
-  interruption(shutdown: { readonly first: AbortSignal; readonly second: AbortSignal }): Promise<never> {
+  #interruption(shutdown: { readonly first: AbortSignal; readonly second: AbortSignal }): Promise<never> {
     shutdown.first.addEventListener("abort", () => {
       process.stderr.write("Finishing what runs; nothing new is started. Ctrl-C again ends now.\n");
     });
@@ -64,7 +102,7 @@ export class ApplyOutput {
   }
 
   /** Throws unless the fleet is now as declared. */
-  finish(plan: PlanDocument): void {
+  #finish(plan: PlanDocument): void {
     const result = this.#result;
     if (result?.interrupted === true) {
       throw new CortexError("interrupted", "stopped before every change was applied");

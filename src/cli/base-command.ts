@@ -1,43 +1,13 @@
-import { Command, Errors, Flags } from "@oclif/core";
+import { Command, Errors } from "@oclif/core";
 import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
-import { errorToJson, printError } from "./print-error.ts";
-
-export const configFlag = Flags.string({
-  char: "c",
-  aliases: ["path"],
-  env: "CORTEX_CONFIG",
-  default: ".",
-  helpValue: "PATH",
-  summary: "fleet repository (also --path): a directory, one TOML file, or git+<url>#<ref>:<path>",
-});
-
-export const neuronTokenFileFlag = Flags.string({
-  env: "CORTEX_NEURON_TOKEN_FILE",
-  helpValue: "PATH",
-  summary: "file with the token that the neurons ask for (mode 600)",
-});
-
-export const metricsUrlFlag = Flags.string({
-  env: "CORTEX_METRICS_URL",
-  helpValue: "URL",
-  summary: "the gateway's metrics, for requests a minute; default: metrics_listen of the fleet files, here",
-});
-
-export const logLevelFlag = Flags.option({
-  options: ["trace", "debug", "info", "warn", "error", "silent"] as const,
-  env: "CORTEX_LOG_LEVEL",
-  default: "info",
-  summary: "least severity that is logged to stderr",
-});
-
-/** A wait that is no longer than this needs no words. */
-const PATIENCE_MS = 500;
+import { errorToJson, printError } from "./print/print-error.ts";
+import type { View } from "./view/view.ts";
 
 /**
  * What every command shares: `--json`, the only catch, exit codes from the error table.
- * A command parses, makes one call and returns data; `show` prints it when `--json` is off.
+ * A command parses, makes one call and returns what a view makes of the answer.
  */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
@@ -49,6 +19,20 @@ export abstract class BaseCommand extends Command {
     if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
   }
 
+  /** For people on stdout; what programs read is returned, and oclif prints it with `--json`. */
+  present<Json>(view: View<Json>): Json {
+    const text = this.jsonEnabled() ? "" : view.human({ colour: this.environment.colour });
+    if (text !== "") this.show(text);
+    return view.json;
+  }
+
+  /** A token that a flag names the file of. Throws `token_file_unsafe`. */
+  async readToken(path: string | undefined): Promise<string | undefined> {
+    if (path === undefined) return undefined;
+    const { readTokenFile } = await import("../platform/token-file.ts");
+    return readTokenFile(path);
+  }
+
   /** One line about a service that goes on running: text, or with `--json` the same as one JSON object. */
   announce(facts: Readonly<Record<string, unknown>>, text: string): void {
     process.stdout.write(`${this.jsonEnabled() ? JSON.stringify(facts) : text}\n`);
@@ -57,19 +41,6 @@ export abstract class BaseCommand extends Command {
   /** Progress and remarks: stderr, so that stdout can be piped. */
   remark(text: string): void {
     if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
-  }
-
-  /** Whoever sits at a terminal is told when the fleet takes longer than a moment to answer. */
-  async whileAsking<Value>(answer: Promise<Value>): Promise<Value> {
-    if (!process.stderr.isTTY) return answer;
-    const timer = setTimeout(() => {
-      this.remark("Asking the neurons; one that is silent is given 5 s ...");
-    }, PATIENCE_MS);
-    try {
-      return await answer;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   /** With `--json` the command writes one event a line, and so its error is one line too. */

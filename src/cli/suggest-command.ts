@@ -2,7 +2,7 @@ import type { Hook } from "@oclif/core";
 import { nearest } from "../core/nearest.ts";
 import { CortexError, errorKind } from "../core/errors.ts";
 import { readEnvironment } from "../platform/environment.ts";
-import { errorToJson, printError } from "./print-error.ts";
+import { errorToJson, printError } from "./print/print-error.ts";
 
 /** oclif's `command_not_found` hook: names the command that was most likely meant. */
 const suggestCommand: Hook<"command_not_found"> = function suggestCommand(options): Promise<void> {
@@ -20,6 +20,5 @@ const suggestCommand: Hook<"command_not_found"> = function suggestCommand(option
   return Promise.resolve();
 };
 
-// oclif loads a hook by its file and takes the default export.
-// oxlint-disable-next-line import/no-default-export
+// oxlint-disable-next-line import/no-default-export -- oclif loads a hook by its file and takes the default export
 export default suggestCommand;

@@ -1,7 +1,7 @@
 import type { ChatAnswer, DemoEvent } from "../protocol/demo-events.ts";
-import { paint } from "./paint.ts";
-import { printApplyEvent } from "./print-apply-progress.ts";
-import { printPlan } from "./print-plan.ts";
+import { paint } from "./print/paint.ts";
+import { printApplyEvent } from "./print/print-apply-progress.ts";
+import { printPlan } from "./print/print-plan.ts";
 
 /** Prints the way up as it happens: text for people, one JSON object a line with `--json`. */
 export class UpProgress {

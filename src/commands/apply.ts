@@ -1,10 +1,17 @@
 import { Args, Flags } from "@oclif/core";
 import { ApplyOutput } from "../cli/apply-output.ts";
-import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import {
+  configFlag,
+  metricsUrlFlag,
+  neuronTokenFileFlag,
+  refFlag,
+  targetFlag,
+} from "../cli/flags/fleet-flags.ts";
 import { CortexError } from "../core/errors.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
-export default class ApplyCommand extends BaseCommand {
+export default class ApplyCommand extends FleetCommand {
   static override summary = "carry out the plan: load and unload until the fleet is as declared";
   static override description =
     "Shows the plan and asks before it changes anything. Every step can be repeated: after a failure or Ctrl-C the next apply goes on where this one stopped. The first Ctrl-C finishes what runs, the second ends at once.";
@@ -16,12 +23,8 @@ export default class ApplyCommand extends BaseCommand {
   static override args = { plan: Args.string({ description: "a plan saved with `cortex plan --out`" }) };
   static override flags = {
     config: configFlag,
-    ref: Flags.string({ helpValue: "REV", summary: "apply this revision of the fleet repository" }),
-    target: Flags.string({
-      helpValue: "MODEL",
-      multiple: true,
-      summary: "change only this model and what its changes depend on",
-    }),
+    ref: refFlag("apply this revision of the fleet repository"),
+    target: targetFlag("change only this model and what its changes depend on"),
     yes: Flags.boolean({ char: "y", summary: "do not ask" }),
     parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
     "max-unload": Flags.integer({
@@ -46,71 +49,61 @@ export default class ApplyCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ApplyCommand);
-    const [{ applyPlan }, { checkBeforeApply }, { listenForShutdown }, { systemClock }, { readTokenFile }] =
-      await Promise.all([
-        import("../controller/apply/io/apply-plan.ts"),
-        import("../controller/apply/check-before-apply.ts"),
-        import("../platform/shutdown.ts"),
-        import("../platform/system-clock.ts"),
-        import("../platform/token-file.ts"),
-      ]);
+    const [{ applyPlan }, { checkBeforeApply }, { systemClock }] = await Promise.all([
+      import("../controller/apply/io/apply-plan.ts"),
+      import("../controller/apply/check-before-apply.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const plan = args.plan === undefined ? await this.#freshPlan(flags) : await savedPlan(args.plan, flags);
     const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
-    const plan = await this.#plan(args.plan, flags);
-    output.showPlan(plan);
-    if (plan.changes.length > 0) {
-      checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] });
-      if (!flags.yes) await output.confirm(plan);
-      const shutdown = listenForShutdown();
-      const tokenFile = flags["neuron-token-file"];
-      const applied = applyPlan(plan, {
-        clock: systemClock,
-        neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
-        parallelism: flags.parallelism,
-        allowProtected: flags["allow-protected"],
-        maxUnloadPercent: flags["max-unload"],
-        signal: shutdown.first,
-        onEvent: (event) => {
-          output.showEvent(event);
-        },
-      });
-      try {
-        output.showResult(await Promise.race([applied, output.interruption(shutdown)]));
-      } finally {
-        shutdown.dispose();
-        this.#endsNow = shutdown.second.aborted;
-      }
-    }
-    output.finish(plan);
+    await output.accompany(plan, {
+      check: () => checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] }),
+      asks: !flags.yes,
+      apply: async (watched) =>
+        applyPlan(plan, {
+          ...watched,
+          clock: systemClock,
+          neuronToken: await this.readToken(flags["neuron-token-file"]),
+          parallelism: flags.parallelism,
+          allowProtected: flags["allow-protected"],
+          maxUnloadPercent: flags["max-unload"],
+        }),
+      onEndNow: () => {
+        this.#endsNow = true;
+      },
+    });
   }
 
-  async #plan(
-    saved: string | undefined,
-    flags: {
-      readonly config: string;
-      readonly ref?: string | undefined;
-      readonly target?: readonly string[] | undefined;
-      readonly "metrics-url"?: string | undefined;
-      readonly "neuron-token-file"?: string | undefined;
-    },
-  ): Promise<PlanDocument> {
-    if (saved !== undefined) {
-      if (flags.ref !== undefined || flags.target !== undefined)
-        throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
-          next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
-        });
-      const { readSavedPlan } = await import("../controller/observe/io/snapshot-file.ts");
-      return readSavedPlan(saved);
-    }
-    const { makePlan } = await import("../controller/plan/io/make-plan.ts");
-    return this.whileAsking(
-      makePlan({
-        path: flags.config,
-        ref: flags.ref,
-        targets: flags.target,
-        environment: this.environment,
-        metricsUrl: flags["metrics-url"],
-        neuronTokenFile: flags["neuron-token-file"],
-      }),
-    );
+  async #freshPlan(flags: PlanFlags): Promise<PlanDocument> {
+    const [{ makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+      import("../controller/plan/io/make-plan.ts"),
+      import("../controller/plan/io/plan-deps.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const options = {
+      path: flags.config,
+      ref: flags.ref,
+      targets: flags.target,
+      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      metricsUrl: flags["metrics-url"],
+    };
+    return this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
   }
+}
+
+interface PlanFlags {
+  readonly config: string;
+  readonly ref?: string | undefined;
+  readonly target?: readonly string[] | undefined;
+  readonly "metrics-url"?: string | undefined;
+  readonly "neuron-token-file"?: string | undefined;
+}
+
+async function savedPlan(path: string, flags: PlanFlags): Promise<PlanDocument> {
+  if (flags.ref !== undefined || flags.target !== undefined)
+    throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
+      next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
+    });
+  const { readSavedPlan } = await import("../controller/observe/io/snapshot-file.ts");
+  return readSavedPlan(path);
 }

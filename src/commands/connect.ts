@@ -1,8 +1,10 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
-import { paint } from "../cli/paint.ts";
-import { formatDuration } from "../core/quantities.ts";
-import type { EndpointCheck } from "../client/io/check-endpoint.ts";
+import { connectView, endpointView } from "../cli/view/connect-view.ts";
+import { EXIT } from "../core/errors.ts";
+
+/** A cold load of a large model may be the first thing that a check waits for. */
+const CHECK_TIMEOUT_MS = 120_000;
 
 export default class ConnectCommand extends BaseCommand {
   static override summary = "show how to point a client at the gateway, and check that it answers";
@@ -31,9 +33,8 @@ export default class ConnectCommand extends BaseCommand {
     const baseUrl = flags.gateway.replace(/\/+$/, "");
     if (!flags.check) {
       const { connectionText } = await import("../client/connection-text.ts");
-      const model = args.model ?? "cortex/demo";
-      this.show(connectionText({ baseUrl, model }));
-      return { base_url: `${baseUrl}/v1`, model };
+      const endpoint = { baseUrl, model: args.model ?? "cortex/demo" };
+      return this.present(connectView(endpoint, connectionText(endpoint)));
     }
     const [{ checkEndpoint }, { systemClock }] = await Promise.all([
       import("../client/io/check-endpoint.ts"),
@@ -43,16 +44,9 @@ export default class ConnectCommand extends BaseCommand {
       baseUrl,
       ...(args.model === undefined ? {} : { model: args.model }),
       clock: systemClock,
-      signal: AbortSignal.timeout(120_000),
+      signal: AbortSignal.timeout(CHECK_TIMEOUT_MS),
     });
-    for (const check of report.checks) this.show(this.#line(check));
-    if (report.checks.some(({ outcome }) => outcome === "failed")) process.exitCode = 1;
-    return { base_url: `${baseUrl}/v1`, ...report };
-  }
-
-  #line({ name, outcome, detail, durationMs }: EndpointCheck): string {
-    const { colour } = this.environment;
-    const style = { passed: "green", failed: "red", skipped: "yellow" } as const;
-    return `${paint(outcome.padEnd(7), style[outcome], colour)} ${name.padEnd(13)} ${formatDuration(durationMs).padStart(8)}  ${detail}`;
+    if (report.checks.some(({ outcome }) => outcome === "failed")) process.exitCode = EXIT.failed;
+    return this.present(endpointView(baseUrl, report));
   }
 }

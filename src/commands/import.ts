@@ -1,12 +1,11 @@
 import { basename, resolve } from "node:path";
 import { Args, Flags } from "@oclif/core";
-import { BaseCommand, neuronTokenFileFlag } from "../cli/base-command.ts";
-import { printDiagnostics } from "../cli/print-diagnostics.ts";
-import { printImportNotes } from "../cli/print-import-notes.ts";
+import { BaseCommand } from "../cli/base-command.ts";
+import { neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import { namedEndpoint } from "../cli/flags/import-flags.ts";
+import { importRemarks, importView } from "../cli/view/import-view.ts";
 import { fleetNameFrom } from "../controller/adopt/init-files.ts";
-import type { ImportResult, NamedEndpoint } from "../controller/adopt/io/import-fleet.ts";
-import { CortexError, EXIT } from "../core/errors.ts";
-import { neuronBlockSchema } from "../fleet/schema/fleet-schema.ts";
+import { EXIT } from "../core/errors.ts";
 
 export default class ImportCommand extends BaseCommand {
   static override summary = "make fleet files from the live fleet or from what another system has";
@@ -42,53 +41,25 @@ After an import from the live fleet, \`cortex plan\` has nothing to do.`;
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ImportCommand);
-    const [{ importFleet, writeImport }, { systemClock }, { readTokenFile }] = await Promise.all([
+    const [{ importFleet, writeImport }, { systemClock }] = await Promise.all([
       import("../controller/adopt/io/import-fleet.ts"),
       import("../platform/system-clock.ts"),
-      import("../platform/token-file.ts"),
     ]);
-    const tokenFile = flags["neuron-token-file"];
-    const result = await importFleet(
-      {
-        from: flags.from,
-        path: args.path,
-        neurons: (flags.neuron ?? []).map(namedEndpoint),
-        fleetName:
-          flags.name ?? (flags.out === undefined ? "home" : fleetNameFrom(basename(resolve(flags.out)))),
-        neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
-      },
-      systemClock,
-    );
-    if (flags.out === undefined) {
-      this.show(result.files.map(({ path, text }) => `# ---- ${path}\n${text}`).join("\n"));
-      this.#report(result, (text) => this.remark(text));
-    } else {
-      const written = await writeImport(flags.out, result.files);
-      this.show(`Made ${written.join(" and ")}.`);
-      this.#report(result, (text) => this.show(text));
-      this.show(
-        `Next: cortex validate ${flags.out}, cortex plan --config ${flags.out}; cortex init ${flags.out} adds CI and a README`,
-      );
-    }
-    return { ...result, out: flags.out ?? null };
+    const { out } = flags;
+    const wanted = {
+      from: flags.from,
+      path: args.path,
+      neurons: (flags.neuron ?? []).map(namedEndpoint),
+      fleetName: flags.name ?? (out === undefined ? "home" : fleetNameFrom(basename(resolve(out)))),
+      neuronToken: await this.readToken(flags["neuron-token-file"]),
+    };
+    const result = await importFleet(wanted, systemClock);
+    const isBroken = result.diagnostics.some(({ severity }) => severity === "error");
+    const written = out === undefined ? undefined : { out, paths: await writeImport(out, result.files) };
+    const shown = this.present(importView(result, written));
+    // The files may go into a pipe; what is said about them does not.
+    if (written === undefined) this.remark(importRemarks(result, { colour: this.environment.colour }));
+    if (isBroken) process.exitCode = EXIT.failed;
+    return shown;
   }
-
-  #report(result: ImportResult, say: (text: string) => void): void {
-    const { colour } = this.environment;
-    if (result.diagnostics.length > 0) say(`\n${printDiagnostics(result.diagnostics, { colour })}\n`);
-    if (result.diagnostics.some(({ severity }) => severity === "error")) process.exitCode = EXIT.failed;
-    say(printImportNotes(result.not_carried, { models: result.models, neurons: result.neurons }));
-  }
-}
-
-function namedEndpoint(text: string): NamedEndpoint {
-  const at = text.indexOf("=");
-  const checked = neuronBlockSchema.safeParse({
-    name: text.slice(0, Math.max(0, at)),
-    endpoint: text.slice(at + 1),
-  });
-  if (at > 0 && checked.success) return { name: checked.data.name, endpoint: checked.data.endpoint };
-  throw new CortexError("usage_error", `--neuron ${text} is not NAME=URL`, {
-    next: "cortex import --neuron beast=http://beast.internal:13131",
-  });
 }

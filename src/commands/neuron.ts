@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { Flags } from "@oclif/core";
-import { BaseCommand, logLevelFlag } from "../cli/base-command.ts";
+import { BaseCommand } from "../cli/base-command.ts";
+import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { localUrl } from "../core/addresses.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
@@ -16,12 +17,10 @@ export default class NeuronCommand extends BaseCommand {
   ];
   static override flags = {
     host: Flags.string({ env: "CORTEX_NEURON_HOST", default: "127.0.0.1", summary: "address to listen on" }),
-    port: Flags.integer({
+    port: portFlag("port to listen on; 0 = a free one", {
       env: "CORTEX_NEURON_PORT",
-      default: NEURON_DEFAULT_PORT,
-      min: 0,
-      max: 65_535,
-      summary: "port to listen on; 0 = a free one",
+      least: 0,
+      fallback: NEURON_DEFAULT_PORT,
     }),
     "model-root": Flags.string({
       env: "CORTEX_MODEL_ROOT",
@@ -36,26 +35,19 @@ export default class NeuronCommand extends BaseCommand {
       helpValue: "PATH",
       summary: "file with the token that callers must send (mode 600)",
     }),
-    "log-level": logLevelFlag(),
+    "log-level": logLevelFlag("info"),
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(NeuronCommand);
-    const [
-      { startNeuron },
-      { systemClock },
-      { createLogger },
-      { gitSha, shippedModelsDirectory },
-      { readTokenFile },
-    ] = await Promise.all([
-      import("../neuron/io/start-neuron.ts"),
-      import("../platform/system-clock.ts"),
-      import("../platform/logger.ts"),
-      import("../platform/package-paths.ts"),
-      import("../platform/token-file.ts"),
-    ]);
-    const tokenFile = flags["token-file"];
-    const token = tokenFile === undefined ? undefined : await readTokenFile(tokenFile);
+    const [{ startNeuron }, { systemClock }, { createLogger }, { gitSha, shippedModelsDirectory }] =
+      await Promise.all([
+        import("../neuron/io/start-neuron.ts"),
+        import("../platform/system-clock.ts"),
+        import("../platform/logger.ts"),
+        import("../platform/package-paths.ts"),
+      ]);
+    const token = await this.readToken(flags["token-file"]);
     const logger = createLogger({ name: "neuron", level: flags["log-level"] });
     const modelRoots = [
       ...(flags["model-root"] ?? []),

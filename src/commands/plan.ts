@@ -1,12 +1,18 @@
 import { Flags } from "@oclif/core";
-import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
-import { isSettled } from "../cli/plan-words.ts";
-import { printPlan } from "../cli/print-plan.ts";
-import { printPlanMarkdown } from "../cli/print-plan-markdown.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import {
+  configFlag,
+  metricsUrlFlag,
+  neuronTokenFileFlag,
+  refFlag,
+  targetFlag,
+} from "../cli/flags/fleet-flags.ts";
+import { planView } from "../cli/view/plan-view.ts";
 import { EXIT } from "../core/errors.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
+import { leavesAsDeclared } from "../protocol/plan-settled.ts";
 
-export default class PlanCommand extends BaseCommand {
+export default class PlanCommand extends FleetCommand {
   static override summary = "show what apply would change, and why; changes nothing";
   static override description =
     "Reads the fleet files, asks every neuron what it holds, and prints the difference. A neuron that does not answer is unknown, never empty.";
@@ -20,19 +26,9 @@ export default class PlanCommand extends BaseCommand {
   ];
   static override flags = {
     config: configFlag,
-    ref: Flags.string({
-      helpValue: "REV",
-      summary: "plan this revision of the fleet repository instead of the work tree",
-    }),
-    base: Flags.string({
-      helpValue: "REV",
-      summary: "tell apart what this branch changes and what is pending at REV anyway",
-    }),
-    target: Flags.string({
-      helpValue: "MODEL",
-      multiple: true,
-      summary: "confine the plan to this model and what its changes depend on",
-    }),
+    ref: refFlag("plan this revision of the fleet repository instead of the work tree"),
+    base: refFlag("tell apart what this branch changes and what is pending at REV anyway"),
+    target: targetFlag("confine the plan to this model and what its changes depend on"),
     against: Flags.string({
       helpValue: "FILE",
       summary: "plan on this snapshot; the fleet is not asked and no credentials are needed",
@@ -57,31 +53,30 @@ export default class PlanCommand extends BaseCommand {
 
   async run(): Promise<PlanDocument> {
     const { flags } = await this.parse(PlanCommand);
-    const { makePlan } = await import("../controller/plan/io/make-plan.ts");
-    const plan = await this.whileAsking(
-      makePlan({
-        path: flags.config,
-        ref: flags.ref,
-        base: flags.base,
-        targets: flags.target,
-        against: flags.against,
-        prove: flags.prove ? (progress) => this.remark(progress) : undefined,
-        environment: this.environment,
-        neuronTokenFile: flags["neuron-token-file"],
-        metricsUrl: flags["metrics-url"],
-      }),
-    );
-    this.show(
-      flags.markdown ? printPlanMarkdown(plan) : printPlan(plan, { colour: this.environment.colour }),
-    );
+    const [{ makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+      import("../controller/plan/io/make-plan.ts"),
+      import("../controller/plan/io/plan-deps.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const options = {
+      path: flags.config,
+      ref: flags.ref,
+      base: flags.base,
+      targets: flags.target,
+      against: flags.against,
+      prove: flags.prove ? (progress: string) => this.remark(progress) : undefined,
+      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      metricsUrl: flags["metrics-url"],
+    };
+    const plan = await this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
+    const shown = this.present(planView(plan, { markdown: flags.markdown }));
     if (flags.out !== undefined) {
       const { writeJsonFile } = await import("../controller/observe/io/snapshot-file.ts");
       await writeJsonFile(flags.out, plan);
       this.remark(`Saved. Carry it out with: cortex apply ${flags.out}`);
     }
     if (plan.errored) process.exitCode = EXIT.failed;
-    else if (flags["detailed-exitcode"] && (plan.changes.length > 0 || !isSettled(plan)))
-      process.exitCode = EXIT.changesPending;
-    return plan;
+    else if (flags["detailed-exitcode"] && !leavesAsDeclared(plan)) process.exitCode = EXIT.changesPending;
+    return shown;
   }
 }

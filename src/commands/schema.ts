@@ -1,4 +1,5 @@
 import { BaseCommand } from "../cli/base-command.ts";
+import { schemaView } from "../cli/view/schema-view.ts";
 import { fleetJsonSchema, SCHEMA_PATH } from "../fleet/schema/fleet-json-schema.ts";
 
 export default class SchemaCommand extends BaseCommand {
@@ -10,8 +11,6 @@ export default class SchemaCommand extends BaseCommand {
 
   async run(): Promise<unknown> {
     await this.parse(SchemaCommand);
-    const schema = fleetJsonSchema();
-    this.show(JSON.stringify(schema, undefined, 2));
-    return schema;
+    return this.present(schemaView(fleetJsonSchema()));
   }
 }

@@ -1,8 +1,9 @@
-import { BaseCommand, configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { parseHostAndPort } from "../core/addresses.ts";
 
-export default class ServeCommand extends BaseCommand {
+export default class ServeCommand extends FleetCommand {
   static override summary = "run the gateway: the one endpoint that every client talks to";
   static override description =
     "Routes OpenAI requests to the neurons of the fleet files, loads models on their first request, and serves metrics on a port of its own.";
@@ -13,34 +14,21 @@ export default class ServeCommand extends BaseCommand {
   static override flags = {
     config: configFlag,
     "neuron-token-file": neuronTokenFileFlag,
-    "log-level": logLevelFlag(),
+    "log-level": logLevelFlag("info"),
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ServeCommand);
-    const [
-      { startGateway },
-      { loadFleet },
-      { systemClock },
-      { createLogger },
-      { gitSha, packageVersion },
-      { readTokenFile },
-    ] = await Promise.all([
-      import("../gateway/io/start-gateway.ts"),
-      import("../repository/io/load-fleet.ts"),
-      import("../platform/system-clock.ts"),
-      import("../platform/logger.ts"),
-      import("../platform/package-paths.ts"),
-      import("../platform/token-file.ts"),
-    ]);
-    const tokenFile = flags["neuron-token-file"];
-    const { fleet } = await loadFleet({
-      path: flags.config,
-      environmentOverrides: this.environment.cortexVariables,
-      inherited: this.environment.inherited,
-    });
+    const [{ startGateway }, { systemClock }, { createLogger }, { gitSha, packageVersion }] =
+      await Promise.all([
+        import("../gateway/io/start-gateway.ts"),
+        import("../platform/system-clock.ts"),
+        import("../platform/logger.ts"),
+        import("../platform/package-paths.ts"),
+      ]);
+    const { fleet } = await this.loadFleet({ path: flags.config });
     const logger = createLogger({ name: "gateway", level: flags["log-level"] });
-    const neuronToken = tokenFile === undefined ? undefined : await readTokenFile(tokenFile);
+    const neuronToken = await this.readToken(flags["neuron-token-file"]);
     await serveUntilSignal(async () => {
       const gateway = await startGateway(
         {

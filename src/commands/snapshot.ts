@@ -1,8 +1,10 @@
 import { Flags } from "@oclif/core";
-import { BaseCommand, configFlag, metricsUrlFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import { configFlag, metricsUrlFlag, neuronTokenFileFlag, refFlag } from "../cli/flags/fleet-flags.ts";
+import { savedSnapshotText, snapshotView } from "../cli/view/snapshot-view.ts";
 import type { FleetSnapshot } from "../protocol/fleet-snapshot.ts";
 
-export default class SnapshotCommand extends BaseCommand {
+export default class SnapshotCommand extends FleetCommand {
   static override summary = "record what the fleet is and holds, for plans made elsewhere";
   static override description =
     "Asks every neuron and writes down what placement needs: names, hardware, loaded models, memory, requests. Endpoints, tokens, paths and host names are left out, so the file may be given to CI. A neuron that does not answer is recorded as such.";
@@ -12,7 +14,7 @@ export default class SnapshotCommand extends BaseCommand {
   ];
   static override flags = {
     config: configFlag,
-    ref: Flags.string({ helpValue: "REV", summary: "ask the neurons that this revision declares" }),
+    ref: refFlag("ask the neurons that this revision declares"),
     out: Flags.string({ helpValue: "FILE", summary: "write to FILE instead of stdout" }),
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
@@ -20,29 +22,23 @@ export default class SnapshotCommand extends BaseCommand {
 
   async run(): Promise<FleetSnapshot> {
     const { flags } = await this.parse(SnapshotCommand);
-    const [{ takeSnapshot }, { writeJsonFile }] = await Promise.all([
+    const [{ takeSnapshot }, { planDeps }, { systemClock }, { writeJsonFile }] = await Promise.all([
       import("../controller/plan/io/make-plan.ts"),
+      import("../controller/plan/io/plan-deps.ts"),
+      import("../platform/system-clock.ts"),
       import("../controller/observe/io/snapshot-file.ts"),
     ]);
-    const snapshot = await this.whileAsking(
-      takeSnapshot({
-        path: flags.config,
-        ref: flags.ref,
-        environment: this.environment,
-        neuronTokenFile: flags["neuron-token-file"],
-        metricsUrl: flags["metrics-url"],
-      }),
-    );
-    if (flags.out === undefined) {
-      this.show(JSON.stringify(snapshot, undefined, 2));
-      return snapshot;
+    const view = {
+      path: flags.config,
+      ref: flags.ref,
+      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      metricsUrl: flags["metrics-url"],
+    };
+    const snapshot = await this.whileAsking(takeSnapshot(view, planDeps(systemClock, this.environment)));
+    if (flags.out !== undefined) {
+      await writeJsonFile(flags.out, snapshot);
+      this.remark(savedSnapshotText(snapshot, flags.out));
     }
-    await writeJsonFile(flags.out, snapshot);
-    const silent = snapshot.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
-    const missing = silent.length === 0 ? "" : `; ${silent.join(", ")} did not answer`;
-    this.remark(
-      `Saved ${snapshot.neurons.length} neurons${missing}. Plan on it with: cortex plan --against ${flags.out}`,
-    );
-    return snapshot;
+    return this.present(snapshotView(snapshot, flags.out));
   }
 }

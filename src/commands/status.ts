@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Flags } from "@oclif/core";
-import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
-import { printStatus } from "../cli/print-status.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import { configFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import { statusView } from "../cli/view/status-view.ts";
 import { localUrl, parseHostAndPort } from "../core/addresses.ts";
 import type { StatusReport } from "../protocol/status-report.ts";
 
-export default class StatusCommand extends BaseCommand {
+export default class StatusCommand extends FleetCommand {
   static override summary = "neurons, devices, models and health at a glance";
   static override description =
     "Asks every neuron of the fleet files and the gateway. Where there is no fleet file, the demo fleet of `cortex up` is shown.";
@@ -27,27 +28,20 @@ export default class StatusCommand extends BaseCommand {
 
   async run(): Promise<StatusReport> {
     const { flags, metadata } = await this.parse(StatusCommand);
-    const [{ readStatus }, { loadFleet }, { systemClock }, { readTokenFile }] = await Promise.all([
+    const [{ readStatus }, { systemClock }] = await Promise.all([
       import("../controller/observe/io/read-status.ts"),
-      import("../repository/io/load-fleet.ts"),
       import("../platform/system-clock.ts"),
-      import("../platform/token-file.ts"),
     ]);
     const isDefault = metadata.flags["config"]?.setFromDefault === true;
-    const { fleet } = await loadFleet({
-      path: isDefault ? this.#defaultFleet(flags.config) : flags.config,
-      environmentOverrides: this.environment.cortexVariables,
-      inherited: this.environment.inherited,
-    });
-    const tokenFile = flags["neuron-token-file"];
+    const path = isDefault ? this.#defaultFleet(flags.config) : flags.config;
+    const { fleet } = await this.loadFleet({ path });
     const report = await readStatus({
       fleet,
       gatewayUrl: flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen)),
-      neuronToken: tokenFile === undefined ? undefined : await readTokenFile(tokenFile),
+      neuronToken: await this.readToken(flags["neuron-token-file"]),
       clock: systemClock,
     });
-    this.show(printStatus(report, { colour: this.environment.colour }));
-    return report;
+    return this.present(statusView(report));
   }
 
   /** The fleet here, or the one that `cortex up` made: looking changes nothing, so guessing does no harm. */

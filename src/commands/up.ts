@@ -1,16 +1,12 @@
 import { join } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
+import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { UpProgress } from "../cli/up-progress.ts";
 import { DEMO_PORTS, usageText } from "../demo/demo-fleet.ts";
 
-const port = (summary: string, defaultPort: number) =>
-  Flags.integer({
-    default: defaultPort,
-    min: 1,
-    max: 65_535,
-    summary: `${summary}, in a demo fleet that is made now`,
-  });
+const port = (summary: string, fallback: number) =>
+  portFlag(`${summary}, in a demo fleet that is made now`, { least: 1, fallback });
 
 export default class UpCommand extends BaseCommand {
   static override summary = "run everything on this machine: a demo fleet, its plan, a model and an answer";
@@ -30,12 +26,7 @@ export default class UpCommand extends BaseCommand {
     "gateway-port": port("port of the API", DEMO_PORTS.gateway),
     "metrics-port": port("port of the metrics", DEMO_PORTS.metrics),
     "neuron-port": port("port of the neuron", DEMO_PORTS.neuron),
-    "log-level": Flags.option({
-      options: ["trace", "debug", "info", "warn", "error", "silent"] as const,
-      env: "CORTEX_LOG_LEVEL",
-      default: "warn",
-      summary: "least severity that is logged to stderr",
-    })(),
+    "log-level": logLevelFlag("warn"),
   };
 
   async run(): Promise<void> {

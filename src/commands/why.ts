@@ -1,9 +1,10 @@
 import { Args, Flags } from "@oclif/core";
-import { BaseCommand, configFlag, neuronTokenFileFlag } from "../cli/base-command.ts";
-import { printWhy } from "../cli/print-why.ts";
+import { FleetCommand } from "../cli/fleet-command.ts";
+import { configFlag, neuronTokenFileFlag, refFlag } from "../cli/flags/fleet-flags.ts";
+import { whyView } from "../cli/view/why-view.ts";
 import type { WhyReport } from "../protocol/why-report.ts";
 
-export default class WhyCommand extends BaseCommand {
+export default class WhyCommand extends FleetCommand {
   static override summary = "say why a model is where it is, why not elsewhere, and what would help";
   static override description =
     "Puts the question to placement itself: for every other neuron it tries what pinning the model there would do. Changes nothing.";
@@ -17,7 +18,7 @@ export default class WhyCommand extends BaseCommand {
   };
   static override flags = {
     config: configFlag,
-    ref: Flags.string({ helpValue: "REV", summary: "by this revision of the fleet repository" }),
+    ref: refFlag("by this revision of the fleet repository"),
     on: Flags.string({ helpValue: "NEURON", summary: "only this neuron, in full" }),
     against: Flags.string({ helpValue: "FILE", summary: "ask about this snapshot instead of the fleet" }),
     "neuron-token-file": neuronTokenFileFlag,
@@ -25,21 +26,19 @@ export default class WhyCommand extends BaseCommand {
 
   async run(): Promise<WhyReport> {
     const { args, flags } = await this.parse(WhyCommand);
-    const [{ readPlanInput }, { whyModel }] = await Promise.all([
+    const [{ readPlanInput }, { planDeps }, { whyModel }, { systemClock }] = await Promise.all([
       import("../controller/plan/io/make-plan.ts"),
+      import("../controller/plan/io/plan-deps.ts"),
       import("../controller/plan/why-model.ts"),
+      import("../platform/system-clock.ts"),
     ]);
-    const input = await this.whileAsking(
-      readPlanInput({
-        path: flags.config,
-        ref: flags.ref,
-        against: flags.against,
-        environment: this.environment,
-        neuronTokenFile: flags["neuron-token-file"],
-      }),
-    );
-    const report = whyModel(input, { modelId: args.model, neuron: flags.on });
-    this.show(printWhy(report, { colour: this.environment.colour }));
-    return report;
+    const view = {
+      path: flags.config,
+      ref: flags.ref,
+      against: flags.against,
+      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+    };
+    const input = await this.whileAsking(readPlanInput(view, planDeps(systemClock, this.environment)));
+    return this.present(whyView(whyModel(input, { modelId: args.model, neuron: flags.on })));
   }
 }

@@ -1,6 +1,9 @@
-/** Where desired state was read: a commit when it is in git, and whether the files differed from it. */
-export interface FleetRevision {
-  readonly commit: string | null;
-  readonly dirty: boolean;
-  readonly path: string;
-}
+import { z } from "zod";
+
+/** Where a fleet was read: a commit when it is in git, and whether the files differed from it. */
+export const fleetRevisionSchema = z.object({
+  commit: z.string().nullable(),
+  dirty: z.boolean(),
+  path: z.string(),
+});
+export type FleetRevision = z.infer<typeof fleetRevisionSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fleetRevisionSchema } from "../fleet/fleet-revision.ts";
 import { planScheduleSchema, survivalSchema, unloadGuardSchema } from "./plan-outlook.ts";
 import { loadOriginSchema, modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
 
@@ -261,14 +262,6 @@ export const declaredModelSchema = z.object({
 });
 export type DeclaredModel = z.infer<typeof declaredModelSchema>;
 
-export const planRevisionSchema = z.object({
-  commit: z.string().nullable(),
-  dirty: z.boolean(),
-  path: z.string(),
-});
-/** Where desired state was read: a commit when it is in git, and whether the files differed from it. */
-export type PlanRevision = z.infer<typeof planRevisionSchema>;
-
 /** How far the number of placed copies can be from the most that any placement could place. */
 export const placementGapSchema = z.object({
   status: z.enum(["optimal", "within", "unknown"]),
@@ -302,7 +295,7 @@ export type PlanAssignment = z.infer<typeof assignmentSchema>;
 
 /** With `--base`: the same fleet planned for the base revision. */
 export const comparisonSchema = z.object({
-  revision: planRevisionSchema,
+  revision: fleetRevisionSchema,
   fleet_digest: z.string(),
   /** Changes that the base would make and this branch does not. */
   avoided: z.array(z.object({ id: z.string(), detail: z.string() })),
@@ -318,7 +311,7 @@ export const planDocumentSchema = z.object({
   digest: z.string(),
   fleet: z.string(),
   /** Where the desired state was read: a commit when it is in git, and whether the work tree differed from it. */
-  revision: planRevisionSchema,
+  revision: fleetRevisionSchema,
   /** Digest of the parsed fleet files. */
   fleet_digest: z.string(),
   observation: z.object({

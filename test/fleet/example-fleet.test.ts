@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { printPlan } from "../../src/cli/print-plan.ts";
+import { printPlan } from "../../src/cli/print/print-plan.ts";
 import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../src/fleet/load-fleet.ts";
 import { keysOf, schemaAt, writtenSchema } from "../../src/fleet/schema/schema-shape.ts";

@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readFleet, type FleetText } from "../../src/repository/io/fleet-source.ts";
+import { readFleet } from "../../src/repository/io/fleet-source.ts";
+import type { FleetText } from "../../src/repository/io/work-tree.ts";
 import { loadFleet } from "../../src/repository/io/load-fleet.ts";
 import { CortexError } from "../../src/core/errors.ts";
 

@@ -1,6 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../../cli/base-command.ts";
-import { printVerification } from "../../cli/print-verification.ts";
+import { verificationView } from "../../cli/view/verification-view.ts";
 import { EXIT } from "../../core/errors.ts";
 
 export default class PlanVerifyCommand extends BaseCommand {
@@ -28,15 +28,8 @@ export default class PlanVerifyCommand extends BaseCommand {
     const plan = await readSavedPlan(args.plan);
     const snapshot = flags.against === undefined ? undefined : await readSnapshot(flags.against);
     const verified = verifyPlan(plan, snapshot);
-    const report = {
-      sound: verified.findings.length === 0,
-      checked: verified.checked,
-      changes: plan.changes.length,
-      against_snapshot: snapshot !== undefined,
-      findings: verified.findings,
-    };
-    this.show(printVerification(report, { colour: this.environment.colour }));
-    if (!report.sound) process.exitCode = EXIT.failed;
-    return report;
+    const about = { changes: plan.changes.length, againstSnapshot: snapshot !== undefined };
+    if (verified.findings.length > 0) process.exitCode = EXIT.failed;
+    return this.present(verificationView(verified, about));
   }
 }

@@ -1,4 +1,5 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
+import { isCommitId } from "../../repository/parse-revision.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
 /** That a model's last block had `protect = true`, or why nobody can say. */
@@ -28,12 +29,9 @@ export function undeclaredModels(fleet: Fleet, observed: ObservedFleet): Map<str
   for (const { models } of reachableNeurons(observed)) {
     for (const { id, origin } of models.filter((model) => !declared.has(model.id))) {
       if (origin.kind === "manual") continue;
-      const commit = origin.kind === "revision" && isCommit(origin.ref) ? [origin.ref] : [];
+      const commit = origin.kind === "revision" && isCommitId(origin.ref) ? [origin.ref] : [];
       loadedAt.set(id, [...(loadedAt.get(id) ?? []), ...commit]);
     }
   }
   return loadedAt;
 }
-
-export const isCommit = (ref: string | undefined): ref is string =>
-  ref !== undefined && /^[0-9a-f]{40,64}$/.test(ref);

@@ -5,7 +5,10 @@ import { GitError, type SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { maskSecrets } from "../../fleet/text/mask-secrets.ts";
 import type { FleetPlace } from "../fleet-place.ts";
-import { fetchingGit, firstLine, resolveCommit, type GitEnvironment } from "./git.ts";
+import { saysLocked, saysNoRemoteHead, tellingLine } from "../git-complaints.ts";
+import { isCommitId } from "../parse-revision.ts";
+import { fetchingGit, type GitEnvironment } from "./git-process.ts";
+import { resolveCommit } from "./git.ts";
 
 export type RemotePlace = Extract<FleetPlace, { readonly kind: "git" }>;
 
@@ -60,14 +63,14 @@ async function fetchRefs(git: SimpleGit, place: RemotePlace, attempts: number): 
   try {
     await fetchRefspecs(git, place.url, [...REFSPECS, `+HEAD:${DEFAULT_REF}`]);
   } catch (thrown) {
-    if (thrown instanceof GitError && /couldn't find remote ref HEAD/.test(thrown.message)) {
+    if (thrown instanceof GitError && saysNoRemoteHead(thrown.message)) {
       // The repository has branches, but its HEAD names one that is not there; who names a branch needs no HEAD.
       await git.raw(["update-ref", "-d", DEFAULT_REF]);
       await fetchRefspecs(git, place.url, REFSPECS);
       return;
     }
     // Two processes that fetch at once meet at git's own locks; whoever comes second finds little left to do.
-    const isLocked = thrown instanceof GitError && /cannot lock ref|File exists/.test(thrown.message);
+    const isLocked = thrown instanceof GitError && saysLocked(thrown.message);
     if (!isLocked || attempts <= 1) throw thrown;
     await fetchRefs(git, place, attempts - 1);
   }
@@ -97,7 +100,7 @@ export async function resolveRemoteRef(
     const commit = await resolveCommit(git, candidate);
     if (commit !== undefined) return commit;
   }
-  return /^[0-9a-f]{40}$/.test(ref) ? fetchCommit(git, place, ref) : undefined;
+  return isCommitId(ref) ? fetchCommit(git, place, ref) : undefined;
 }
 
 /** A commit that no branch holds any more can still be asked for, where the host allows it. */
@@ -121,9 +124,7 @@ async function fetchCommit(git: SimpleGit, place: RemotePlace, commit: string): 
 
 function unreachable(place: RemotePlace, thrown: unknown): CortexError {
   const words = thrown instanceof Error ? thrown.message : String(thrown);
-  const telling =
-    words.split("\n").find((line) => /^(?:fatal|error|remote|ssh):/i.test(line.trim())) ?? words;
-  const said = firstLine(maskSecrets(telling)).replace(/^(?:fatal|error): /, "");
+  const said = maskSecrets(tellingLine(words));
   return new CortexError("fleet_unreachable", `git cannot fetch ${place.url}: ${said}`, {
     details: { url: place.url },
     next: `git ls-remote ${place.url} must work here; git asks nobody for a password`,

@@ -3,15 +3,10 @@ import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
 import { fleetDigest } from "../../fleet/schema/fleet-digest.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { parseFleet } from "../../fleet/load-fleet.ts";
-import type { PlanRevision } from "../../protocol/plan-document.ts";
-import {
-  readFleet,
-  readFleetAndBase,
-  readFleetAt,
-  type FleetLocation,
-  type FleetText,
-  type Repository,
-} from "./fleet-source.ts";
+import type { FleetRevision } from "../../fleet/fleet-revision.ts";
+import { readFleet, readFleetAndBase, readFleetAt } from "./fleet-source.ts";
+import type { FleetLocation, Repository } from "./open-repository.ts";
+import type { FleetText } from "./work-tree.ts";
 
 export interface LoadFleetOptions extends FleetLocation {
   /** `CORTEX_*` variables; those with `__` override settings of the files. */
@@ -22,7 +17,7 @@ export interface LoadFleetOptions extends FleetLocation {
 
 export interface LoadedFleet {
   readonly fleet: Fleet;
-  readonly revision: PlanRevision;
+  readonly revision: FleetRevision;
   /** SHA-256 of what the fleet means, however it is written down. */
   readonly digest: string;
   readonly warnings: readonly Diagnostic[];

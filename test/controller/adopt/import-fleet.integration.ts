@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { printImportNotes } from "../../../src/cli/print-import-notes.ts";
+import { printImportNotes } from "../../../src/cli/view/import-view.ts";
 import { writeImport } from "../../../src/controller/adopt/io/import-fleet.ts";
 import { loadFleet } from "../../../src/repository/io/load-fleet.ts";
 import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { printImportNotes } from "../../../src/cli/print-import-notes.ts";
+import { printImportNotes } from "../../../src/cli/view/import-view.ts";
 import { importOf } from "./import-of.ts";
 import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { printImportNotes } from "../../../src/cli/print-import-notes.ts";
+import { printImportNotes } from "../../../src/cli/view/import-view.ts";
 import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 import { failureOf, importOf } from "./import-of.ts";
 

@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { formerlyProtected } from "../../../src/controller/intent/io/read-former-protection.ts";
+import { openHistory } from "../../../src/repository/io/fleet-history.ts";
 import { loadFleet } from "../../../src/repository/io/load-fleet.ts";
 import type { ObservedFleet } from "../../../src/controller/observe/observed-fleet.ts";
 import type { FormerProtections } from "../../../src/controller/intent/former-protections.ts";
@@ -41,7 +42,7 @@ async function history(
 
 async function ask(path: string, observed = holding("revision")): Promise<FormerProtections> {
   const options = { path, inherited: process.env };
-  return formerlyProtected(await loadFleet(options), observed, options);
+  return formerlyProtected(await loadFleet(options), observed, () => openHistory(options));
 }
 
 describe("a block that is gone keeps its protection", () => {
@@ -89,7 +90,9 @@ describe("a block that is gone keeps its protection", () => {
     await history(path, [PROTECTED, GONE], GONE);
     const inherited = { ...process.env, CORTEX_DATA_DIR: join(path, "data") };
     const options = { path: `git+file://${path}#main`, inherited };
-    const found = await formerlyProtected(await loadFleet(options), holding("revision"), options);
+    const found = await formerlyProtected(await loadFleet(options), holding("revision"), () =>
+      openHistory(options),
+    );
     expect([...found]).toEqual([["acme/guarded", "protected"]]);
   });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { printPlan } from "../../../src/cli/print-plan.ts";
-import { printPlanMarkdown } from "../../../src/cli/print-plan-markdown.ts";
+import { printPlan } from "../../../src/cli/print/print-plan.ts";
+import { printPlanMarkdown } from "../../../src/cli/print/print-plan-markdown.ts";
 import {
   observedFromSnapshot,
   snapshotDigest,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { printStatus } from "../../../src/cli/print-status.ts";
+import { printStatus } from "../../../src/cli/view/status-view.ts";
 import { statusReport } from "../../../src/controller/observe/status-report.ts";
 import {
   fleetFromToml,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { printWhy } from "../../../src/cli/print-why.ts";
+import { printWhy } from "../../../src/cli/view/why-view.ts";
 import { whyModel } from "../../../src/controller/plan/why-model.ts";
 import type { WhyReport } from "../../../src/protocol/why-report.ts";
 import { CANONICAL_CASES, canonicalFiles, canonicalFleet, canonicalObservation } from "../canonical-fleet.ts";

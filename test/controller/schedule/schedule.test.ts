@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { printPlan } from "../../../src/cli/print-plan.ts";
+import { printPlan } from "../../../src/cli/print/print-plan.ts";
 import type { PlanDocument } from "../../../src/protocol/plan-document.ts";
 import type { ObservedFleet } from "../../../src/controller/observe/observed-fleet.ts";
 import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";

@@ -1,9 +1,9 @@
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { simpleGit } from "simple-git";
 import { CortexError } from "../../../core/errors.ts";
 import { fleetJsonSchemaText, SCHEMA_PATH } from "../../../fleet/schema/fleet-json-schema.ts";
 import { initTemplatesDirectory } from "../../../platform/package-paths.ts";
+import { appliedBranch, DEFAULT_BRANCH } from "../applied-branch.ts";
 import {
   fillTemplate,
   fleetNameFrom,
@@ -13,9 +13,11 @@ import {
   type InitFile,
   type InitText,
 } from "../init-files.ts";
-import { findWorkTree, readingGit, type GitEnvironment } from "../../../repository/io/git.ts";
-import { hasFleetFiles } from "../../../repository/io/fleet-source.ts";
+import { findWorkTree, originUrl, readBranches } from "../../../repository/io/git.ts";
+import type { GitEnvironment } from "../../../repository/io/git-process.ts";
 import { loadFleet } from "../../../repository/io/load-fleet.ts";
+import { makeRepository } from "../../../repository/io/make-repository.ts";
+import { hasFleetFiles } from "../../../repository/io/work-tree.ts";
 
 export interface InitOptions {
   readonly directory: string;
@@ -54,7 +56,7 @@ export async function initRepository(options: InitOptions, environment: GitEnvir
   const directory = resolve(options.directory);
   await makeDirectory(directory);
   const hadFleet = await hasFleetFiles(directory);
-  const repositoryMade = options.git && (await makeRepository(directory, environment));
+  const repositoryMade = options.git && (await ensureRepository(directory, environment));
   const { hosts, hostsFrom } = await chooseHosts(options, environment);
   const fleetName = options.fleetName ?? (await nameFor(directory, { hadFleet, environment }));
   const place = await placeInRepository(directory, environment);
@@ -109,23 +111,9 @@ async function placeInRepository(
 ): Promise<{ readonly isRepository: boolean; readonly prefix: string; readonly branch: string }> {
   const tree = await findWorkTree(directory, environment);
   if (tree === undefined) return { isRepository: false, prefix: "", branch: DEFAULT_BRANCH };
-  const ask = (ref: string) => answerOf(directory, ["symbolic-ref", "--short", ref], environment);
-  const published = (await ask("refs/remotes/origin/HEAD")).replace(/^origin\//, "");
-  const present = await ask("HEAD");
-  const others = await answerOf(
-    directory,
-    ["for-each-ref", "--format=%(refname:short)", "refs/heads"],
-    environment,
-  );
-  // One branch of several may be somebody's work, and a fleet is not applied from that.
-  const isOnly = others.split("\n").every((name) => name === "" || name === present);
-  const branch = published === "" && (isOnly || present === "master") ? present : published;
-  return { isRepository: true, prefix: tree.prefix, branch: BRANCH.test(branch) ? branch : DEFAULT_BRANCH };
+  const branch = appliedBranch(await readBranches(directory, environment));
+  return { isRepository: true, prefix: tree.prefix, branch };
 }
-
-const DEFAULT_BRANCH = "main";
-/** Names that mean themselves in YAML, in a shell and in a pattern. */
-const BRANCH = /^[A-Za-z0-9_][A-Za-z0-9._/-]*$/;
 
 const nameFor = async (
   directory: string,
@@ -190,10 +178,10 @@ const cannotWrite = (path: string, thrown: unknown): CortexError =>
     { next: "name a directory that may be written: cortex init DIR", cause: thrown },
   );
 
-async function makeRepository(directory: string, environment: GitEnvironment): Promise<boolean> {
+async function ensureRepository(directory: string, environment: GitEnvironment): Promise<boolean> {
   if ((await findWorkTree(directory, environment)) !== undefined) return false;
   try {
-    await simpleGit({ baseDir: directory }).init(["--quiet", "--initial-branch=main"]);
+    await makeRepository(directory);
     return true;
   } catch {
     // Without git the files are a fleet all the same; the next steps say what is missing.
@@ -206,24 +194,8 @@ async function chooseHosts(
   environment: GitEnvironment,
 ): Promise<{ readonly hosts: readonly CiHost[]; readonly hostsFrom: InitResult["hosts_from"] }> {
   if (options.hosts !== undefined) return { hosts: options.hosts, hostsFrom: "asked" };
-  const host = hostOfRemote(await originOf(resolve(options.directory), environment));
+  const host = hostOfRemote(await originUrl(resolve(options.directory), environment));
   return host === undefined
     ? { hosts: ["github"], hostsFrom: "default" }
     : { hosts: [host], hostsFrom: "origin" };
-}
-
-const originOf = (directory: string, environment: GitEnvironment): Promise<string> =>
-  answerOf(directory, ["remote", "get-url", "origin"], environment);
-
-/** Empty where git knows no answer. */
-async function answerOf(
-  directory: string,
-  question: readonly string[],
-  environment: GitEnvironment,
-): Promise<string> {
-  try {
-    return (await readingGit(directory, environment).raw([...question])).trim();
-  } catch {
-    return "";
-  }
 }

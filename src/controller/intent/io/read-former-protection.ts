@@ -1,15 +1,14 @@
 import { CortexError } from "../../../core/errors.ts";
+import type { FleetHistory } from "../../../repository/io/fleet-history.ts";
+import type { LoadedFleet } from "../../../repository/io/load-fleet.ts";
+import type { ObservedFleet } from "../../observe/observed-fleet.ts";
 import {
-  isCommit,
   judgeBlocks,
   undeclaredModels,
   type FormerProtection,
   type FormerProtections,
   type FoundBlock,
 } from "../former-protections.ts";
-import type { ObservedFleet } from "../../observe/observed-fleet.ts";
-import { openRepository, type Repository } from "../../../repository/io/fleet-source.ts";
-import { loadFleetAt, type LoadFleetOptions, type LoadedFleet } from "../../../repository/io/load-fleet.ts";
 
 /** Commits that are looked at for the last block of one model. */
 const MOST_COMMITS = 8;
@@ -22,44 +21,21 @@ const MOST_COMMITS = 8;
 export async function formerlyProtected(
   { fleet, revision }: LoadedFleet,
   observed: ObservedFleet,
-  options: LoadFleetOptions,
+  openHistory: () => Promise<FleetHistory>,
 ): Promise<FormerProtections> {
   const loadedAt = undeclaredModels(fleet, observed);
   const found = new Map<string, FormerProtection>();
-  if (loadedAt.size === 0 || revision.commit === null) return found;
-  const history = await historyOf(options);
-  for (const [id, origins] of loadedAt) {
-    const uncommitted = revision.dirty ? [revision.commit] : [];
-    const removals = await removalsOf(id, revision.commit, history);
-    const commits = [...uncommitted, ...removals];
-    const blocks = await blocksAt({ modelId: id, commits, origins }, history.repository, options);
+  const { commit } = revision;
+  if (loadedAt.size === 0 || commit === null) return found;
+  const history = await openHistory();
+  for (const [modelId, origins] of loadedAt) {
+    const uncommitted = revision.dirty ? [commit] : [];
+    const removals = await history.commitsBefore({ text: modelId, commit, most: MOST_COMMITS });
+    const blocks = await blocksAt({ modelId, commits: [...uncommitted, ...removals], origins }, history);
     const known = judgeBlocks(blocks, history);
-    if (known !== undefined) found.set(id, known);
+    if (known !== undefined) found.set(modelId, known);
   }
   return found;
-}
-
-interface FleetHistory {
-  readonly repository: Repository;
-  /** The history may be cut off before what is looked for. */
-  readonly isShallow: boolean;
-  /** The fleet's own files; empty: all. */
-  readonly pathspec: readonly string[];
-}
-
-async function historyOf({ path, ref, inherited }: LoadFleetOptions): Promise<FleetHistory> {
-  const repository = await openRepository({ path, ref }, { inherited });
-  const { git, pathInTree } = repository;
-  const isShallow = (await git.raw(["rev-parse", "--is-shallow-repository"])).trim() === "true";
-  const below = pathInTree.replace(/\/$/, "");
-  return { repository, isShallow, pathspec: below === "" ? [] : ["--", `:(top,literal)${below}`] };
-}
-
-/** The commits before those that changed how often the id occurs, the latest first. */
-async function removalsOf(modelId: string, commit: string, history: FleetHistory): Promise<string[]> {
-  const format = ["--format=%P", `--max-count=${MOST_COMMITS}`, `-S${modelId}`];
-  const log = await history.repository.git.raw(["log", ...format, commit, ...history.pathspec]);
-  return log.split("\n").flatMap((line) => line.split(" ").filter(isCommit).slice(0, 1));
 }
 
 /** What the commits say of the model, up to the first that declares it. */
@@ -70,13 +46,12 @@ async function blocksAt(
     /** Those that the model was loaded from. */
     readonly origins: readonly string[];
   },
-  repository: Repository,
-  options: LoadFleetOptions,
+  history: FleetHistory,
 ): Promise<FoundBlock[]> {
   const { modelId, commits, origins } = wanted;
   const found: FoundBlock[] = [];
   for (const ref of new Set([...commits, ...origins])) {
-    const block = await blockAt({ modelId, ref }, repository, options);
+    const block = await blockAt(modelId, ref, history);
     // The fleet was elsewhere when the model was loaded from this commit.
     found.push(block === "no fleet" ? (origins.includes(ref) ? "unreadable" : "none") : block);
     if (block === "protected" || block === "unprotected") break;
@@ -85,12 +60,12 @@ async function blocksAt(
 }
 
 async function blockAt(
-  { modelId, ref }: { readonly modelId: string; readonly ref: string },
-  repository: Repository,
-  options: LoadFleetOptions,
+  modelId: string,
+  ref: string,
+  history: FleetHistory,
 ): Promise<FoundBlock | "no fleet"> {
   try {
-    const { fleet } = await loadFleetAt(repository, ref, options);
+    const { fleet } = await history.loadAt(ref);
     const block = fleet.models.find(({ id }) => id === modelId);
     return block === undefined ? "none" : block.protect ? "protected" : "unprotected";
   } catch (thrown) {

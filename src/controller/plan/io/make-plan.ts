@@ -2,39 +2,28 @@ import { localUrl, parseHostAndPort } from "../../../core/addresses.ts";
 import { CortexError } from "../../../core/errors.ts";
 import { nearest } from "../../../core/nearest.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
-import type { Environment } from "../../../platform/environment.ts";
 import { packageVersion } from "../../../platform/package-paths.ts";
-import { systemClock } from "../../../platform/system-clock.ts";
-import { readTokenFile } from "../../../platform/token-file.ts";
 import type { FleetSnapshot } from "../../../protocol/fleet-snapshot.ts";
 import type { PlanDocument } from "../../../protocol/plan-document.ts";
+import type { FleetGit } from "../../../repository/io/fleet-git.ts";
+import type { LoadedFleet } from "../../../repository/io/load-fleet.ts";
+import { desiredModels } from "../../intent/desired-models.ts";
+import { formerlyProtected } from "../../intent/io/read-former-protection.ts";
+import { judgeCopies } from "../../intent/present-copies.ts";
 import { observedFromSnapshot, snapshotDigest, snapshotOfFleet } from "../../observe/fleet-snapshots.ts";
 import { reachableNeurons, type ObservedFleet } from "../../observe/observed-fleet.ts";
+import { placementProblem } from "../../place/board/build-problem.ts";
+import type { PlacementProblem } from "../../place/board/problem.ts";
 import { planFleet } from "../plan-fleet.ts";
 import type { PlanInput, PlanSource } from "../plan-input.ts";
-import { formerlyProtected } from "../../intent/io/read-former-protection.ts";
-import { desiredModels } from "../../intent/desired-models.ts";
-import { placementProblem } from "../../place/board/build-problem.ts";
-import type { PlacementHint } from "../../place/board/placement.ts";
-import { judgeCopies } from "../../intent/present-copies.ts";
-import { startHighsSolver } from "../../place/io/highs-solver.ts";
-import { provePlacement } from "../../place/io/prove-placement.ts";
-import {
-  loadFleet,
-  loadFleetAndBase,
-  type LoadedFleet,
-  type LoadFleetOptions,
-} from "../../../repository/io/load-fleet.ts";
-import { observeFleet } from "../../observe/io/observe-fleet.ts";
-import { readTraffic } from "../../observe/io/read-traffic.ts";
-import { readSnapshot } from "../../observe/io/snapshot-file.ts";
+import type { PlanDeps } from "./plan-deps.ts";
 
 /** Which fleet, and how to see it. */
 export interface FleetView {
   readonly path: string;
   readonly ref?: string | undefined;
-  readonly environment: Environment;
-  readonly neuronTokenFile?: string | undefined;
+  /** Called when neurons are asked: a plan on a snapshot needs no token. */
+  readonly neuronToken?: (() => Promise<string | undefined>) | undefined;
   /** Where the gateway serves its metrics; by default where the fleet files let it, on this machine. */
   readonly metricsUrl?: string | undefined;
   /** A snapshot to plan on instead of asking the fleet. */
@@ -51,50 +40,45 @@ export interface MakePlanOptions extends FleetView {
 }
 
 /** Desired from the files, observed from the neurons or a snapshot, and the difference between them. */
-export async function makePlan(options: MakePlanOptions): Promise<PlanDocument> {
-  const input = await readPlanInput(options);
+export async function makePlan(options: MakePlanOptions, deps: PlanDeps): Promise<PlanDocument> {
+  const input = await readPlanInput(options, deps);
   if (options.prove === undefined) return planFleet(input);
-  return planFleet({ ...input, hint: await askSolver(input, options.prove) });
+  return planFleet({ ...input, hint: await deps.solve(problemOf(input), options.prove) });
 }
 
-async function askSolver(
-  { fleet, observed }: PlanInput,
-  onProgress: (progress: string) => void,
-): Promise<PlacementHint> {
+function problemOf({ fleet, observed }: PlanInput): PlacementProblem {
   const desired = desiredModels(fleet, observed);
   const copies = judgeCopies(fleet, observed, desired);
-  const solver = await startHighsSolver();
-  try {
-    const problem = placementProblem({ fleet, observed, desired, copies });
-    return await provePlacement(problem, { solve: solver.solve, onProgress });
-  } finally {
-    await solver.close();
-  }
+  return placementProblem({ fleet, observed, desired, copies });
 }
 
 /** Everything that a plan is made of. */
-export async function readPlanInput(options: MakePlanOptions): Promise<PlanInput> {
-  const { loaded, base } = await readSources(options);
+export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): Promise<PlanInput> {
+  const { path, ref, targets } = options;
+  const { loaded, base } = await readSources(options, deps.git);
   const head = planSource(loaded);
-  const { observed, digest, seenBy } = await observe(head.fleet, options);
-  const formerly = await formerlyProtected(loaded, observed, loadOptions(options));
-  for (const target of options.targets ?? []) checkTarget(target, head.fleet, observed);
-  const cortexVersion = packageVersion();
+  const { observed, digest, seenBy } = await observe(head.fleet, options, deps);
+  const openHistory = () => deps.git.openHistory({ path, ref });
+  const formerly = await formerlyProtected(loaded, observed, openHistory);
+  for (const target of targets ?? []) checkTarget(target, head.fleet, observed);
   return {
     ...head,
     observed,
     base: base === undefined ? undefined : { ...base, observed: await seenBy(base.fleet) },
-    cortexVersion,
+    cortexVersion: packageVersion(),
     formerlyProtected: formerly,
     snapshotDigest: digest,
-    targets: options.targets,
+    targets,
   };
 }
 
 /** The observation of the fleet as a file may hold it. Throws `no_healthy_neuron` when nobody answers. */
-export async function takeSnapshot(options: Omit<FleetView, "against">): Promise<FleetSnapshot> {
-  const { fleet } = await readSource(options);
-  const { observed } = await observe(fleet, options);
+export async function takeSnapshot(
+  options: Omit<FleetView, "against">,
+  deps: PlanDeps,
+): Promise<FleetSnapshot> {
+  const { fleet } = await deps.git.load({ path: options.path, ref: options.ref });
+  const { observed } = await askFleet(fleet, options, deps);
   if (observed.neurons.length > 0 && reachableNeurons(observed).length === 0) {
     const problems = observed.neurons.map((neuron) =>
       neuron.reachable ? "" : `${neuron.name}: ${neuron.problem}`,
@@ -108,22 +92,13 @@ export async function takeSnapshot(options: Omit<FleetView, "against">): Promise
 
 /** The fleet, and what it was where its branch left the base. */
 async function readSources(
-  options: MakePlanOptions,
+  { path, ref, base: baseRef }: MakePlanOptions,
+  git: FleetGit,
 ): Promise<{ readonly loaded: LoadedFleet; readonly base: PlanSource | undefined }> {
-  if (options.base === undefined) return { loaded: await loadFleet(loadOptions(options)), base: undefined };
-  const { head, base } = await loadFleetAndBase({ ...loadOptions(options), base: options.base });
+  if (baseRef === undefined) return { loaded: await git.load({ path, ref }), base: undefined };
+  const { head, base } = await git.loadWithBase({ path, ref, base: baseRef });
   return { loaded: head, base: base === undefined ? undefined : planSource(base) };
 }
-
-const readSource = async (options: FleetView): Promise<PlanSource> =>
-  planSource(await loadFleet(loadOptions(options)));
-
-const loadOptions = ({ path, ref, environment }: FleetView): LoadFleetOptions => ({
-  path,
-  ref,
-  environmentOverrides: environment.cortexVariables,
-  inherited: environment.inherited,
-});
 
 const planSource = ({ fleet, digest, revision }: LoadedFleet): PlanSource => ({
   fleet,
@@ -138,30 +113,31 @@ interface Observation {
   readonly seenBy: (fleet: Fleet) => Promise<ObservedFleet>;
 }
 
-async function observe(fleet: Fleet, options: FleetView): Promise<Observation> {
-  if (options.against !== undefined) {
-    const snapshot = await readSnapshot(options.against);
-    checkSnapshot(snapshot, fleet, options.against);
-    return {
-      observed: observedFromSnapshot(snapshot, fleet),
-      digest: snapshotDigest(snapshot),
-      seenBy: (other) => Promise.resolve(observedFromSnapshot(snapshot, other)),
-    };
-  }
-  const { neuronTokenFile } = options;
-  const neuronToken = neuronTokenFile === undefined ? undefined : await readTokenFile(neuronTokenFile);
+async function observe(fleet: Fleet, options: FleetView, deps: PlanDeps): Promise<Observation> {
+  if (options.against === undefined) return askFleet(fleet, options, deps);
+  const snapshot = await deps.ask.snapshot(options.against);
+  checkSnapshot(snapshot, fleet, options.against);
+  return {
+    observed: observedFromSnapshot(snapshot, fleet),
+    digest: snapshotDigest(snapshot),
+    seenBy: (other) => Promise.resolve(observedFromSnapshot(snapshot, other)),
+  };
+}
+
+async function askFleet(
+  fleet: Fleet,
+  options: Omit<FleetView, "against">,
+  { clock, ask }: PlanDeps,
+): Promise<Observation> {
+  const deps = { clock, neuronToken: await options.neuronToken?.() };
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
-  const deps = { clock: systemClock, neuronToken };
-  const [seen, traffic] = await Promise.all([
-    observeFleet(fleet, deps),
-    readTraffic(metricsUrl, systemClock),
-  ]);
+  const [seen, traffic] = await Promise.all([ask.neurons(fleet, deps), ask.traffic(metricsUrl, clock)]);
   const observed = traffic === undefined ? seen : { ...seen, traffic };
   const seenBy = async ({ neurons }: Fleet): Promise<ObservedFleet> => {
     const isSeen = ({ name, endpoint }: { readonly name: string; readonly endpoint: string }) =>
       observed.neurons.find((neuron) => neuron.name === name && neuron.endpoint === endpoint);
-    const others = await observeFleet({ neurons: neurons.filter((block) => !isSeen(block)) }, deps);
+    const others = await ask.neurons({ neurons: neurons.filter((block) => !isSeen(block)) }, deps);
     const found = neurons.flatMap(
       (block) => isSeen(block) ?? others.neurons.find(({ name }) => name === block.name) ?? [],
     );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { printDiagnostics } from "../../src/cli/print-diagnostics.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { printDiagnostics } from "../../../src/cli/print/print-diagnostics.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 
 test("each finding has place, line, mark and help; the count comes last", () => {
   const result = parseFleet([

@@ -1,5 +1,6 @@
-import { formatMib } from "../core/quantities.ts";
-import type { PlanChange, PlanDocument } from "../protocol/plan-document.ts";
+import { formatMib } from "../../core/quantities.ts";
+import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
+import { isSettled } from "../../protocol/plan-settled.ts";
 import {
   comparisonLines,
   criticalPathText,
@@ -9,7 +10,6 @@ import {
   durationText,
   gapText,
   guardLines,
-  isSettled,
   observationText,
   openParts,
   planSummary,

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { escapeMarkdown, markdownMarker, printPlanMarkdown } from "../../src/cli/print-plan-markdown.ts";
-import type { PlanDocument } from "../../src/protocol/plan-document.ts";
-import { fleetFromToml, observedFleet, observedNeuron, plan } from "../controller/observed-fleet-builders.ts";
+import {
+  escapeMarkdown,
+  markdownMarker,
+  printPlanMarkdown,
+} from "../../../src/cli/print/print-plan-markdown.ts";
+import type { PlanDocument } from "../../../src/protocol/plan-document.ts";
+import {
+  fleetFromToml,
+  observedFleet,
+  observedNeuron,
+  plan,
+} from "../../controller/observed-fleet-builders.ts";
 
 function smallPlan(): PlanDocument {
   const fleet = fleetFromToml(

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { diagnosticsToGithub } from "../../src/cli/diagnostics-github.ts";
-import { diagnosticsToSarif } from "../../src/cli/diagnostics-sarif.ts";
-import type { Diagnostic } from "../../src/fleet/text/diagnostics.ts";
-import { parseFleet } from "../../src/fleet/load-fleet.ts";
+import { diagnosticsToGithub } from "../../../src/cli/print/diagnostics-github.ts";
+import { diagnosticsToSarif } from "../../../src/cli/print/diagnostics-sarif.ts";
+import type { Diagnostic } from "../../../src/fleet/text/diagnostics.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 import { readdirSync } from "node:fs";
-import { BROKEN_FLEETS, fixtureFiles } from "../fleet/fleet-fixtures.ts";
+import { BROKEN_FLEETS, fixtureFiles } from "../../fleet/fleet-fixtures.ts";
 
 const findingsOf = (
   texts: Readonly<Record<string, string>>,

@@ -1,6 +1,7 @@
-import { paint } from "./paint.ts";
+import { paint } from "../print/paint.ts";
+import type { Look, View } from "./view.ts";
 
-export interface VerificationReport {
+interface VerificationReport {
   readonly sound: boolean;
   readonly checked: number;
   readonly changes: number;
@@ -8,11 +9,22 @@ export interface VerificationReport {
   readonly findings: readonly { readonly check: string; readonly where: string; readonly message: string }[];
 }
 
+export function verificationView(
+  verified: Pick<VerificationReport, "checked" | "findings">,
+  plan: { readonly changes: number; readonly againstSnapshot: boolean },
+): View<VerificationReport> {
+  const report: VerificationReport = {
+    sound: verified.findings.length === 0,
+    checked: verified.checked,
+    changes: plan.changes,
+    against_snapshot: plan.againstSnapshot,
+    findings: verified.findings,
+  };
+  return { json: report, human: (look) => verificationText(report, look) };
+}
+
 /** One verdict, and every finding with its place. */
-export function printVerification(
-  report: VerificationReport,
-  { colour }: { readonly colour: boolean },
-): string {
+function verificationText(report: VerificationReport, { colour }: Look): string {
   const facts = `${report.checked} facts about ${report.changes} change${report.changes === 1 ? "" : "s"} checked`;
   if (report.sound) {
     const source = report.against_snapshot

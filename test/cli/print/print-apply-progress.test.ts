@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
-import { applySummary, printApplyEvent, printApplyResult } from "../../src/cli/print-apply-progress.ts";
-import type { ApplyEvent, ApplyResult } from "../../src/protocol/apply-events.ts";
+import {
+  applySummary,
+  printApplyEvent,
+  printApplyResult,
+} from "../../../src/cli/print/print-apply-progress.ts";
+import type { ApplyEvent, ApplyResult } from "../../../src/protocol/apply-events.ts";
 
 const plain = { colour: false };
 const error = { code: "load_failed", message: "the file is broken", next: "mend it" } as const;

@@ -1,5 +1,6 @@
-import { formatBytes, formatDuration, formatMib } from "../core/quantities.ts";
-import type { PlanChange, PlanDocument, PlanDuration } from "../protocol/plan-document.ts";
+import { formatBytes, formatDuration, formatMib } from "../../core/quantities.ts";
+import type { PlanChange, PlanDocument, PlanDuration } from "../../protocol/plan-document.ts";
+import { isSettled } from "../../protocol/plan-settled.ts";
 
 /** Sentences that every rendering of a plan shares. */
 export const CHANGE_KINDS = ["load", "unload", "replace"] as const;
@@ -76,10 +77,6 @@ function knownAt({ revision, neurons }: PlanDocument): string {
   const isWhole = neurons.every(({ reachable }) => reachable);
   return `${revisionText(revision)}${isWhole ? "" : ", as far as the neurons that answer can tell"}`;
 }
-
-/** Nothing unplaced, unknown or deferred among what the plan is about. */
-export const isSettled = (plan: PlanDocument): boolean =>
-  plan.unplaced.length + plan.unknown.length + plan.deferred.length === 0;
 
 /** "device 0", "devices 0 and 1". */
 export const devicesText = (devices: readonly number[]): string =>

@@ -1,5 +1,5 @@
-import { formatDuration } from "../core/quantities.ts";
-import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
+import { formatDuration } from "../../core/quantities.ts";
+import type { ApplyEvent, ApplyResult } from "../../protocol/apply-events.ts";
 import { paint } from "./paint.ts";
 
 interface PrintOptions {

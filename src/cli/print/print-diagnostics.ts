@@ -1,4 +1,4 @@
-import type { Diagnostic } from "../fleet/text/diagnostics.ts";
+import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
 import { paint } from "./paint.ts";
 
 /** Findings as text: place, code, message, the line with a mark below it, and what to do. */

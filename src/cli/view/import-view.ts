@@ -1,4 +1,7 @@
-import { compareText } from "../core/order.ts";
+import { compareText } from "../../core/order.ts";
+import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
+import { printDiagnostics } from "../print/print-diagnostics.ts";
+import type { Look, View } from "./view.ts";
 
 interface Note {
   readonly file: string;
@@ -6,6 +9,45 @@ interface Note {
   readonly what: string;
   readonly reason: string;
   readonly lost_model?: string | undefined;
+}
+
+interface ImportReport {
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly models: number;
+  readonly neurons: number;
+  readonly not_carried: readonly Note[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Where the files were written. */
+interface Written {
+  readonly out: string;
+  readonly paths: readonly string[];
+}
+
+/** The files themselves, for a pipe, or what was written and what is worth knowing about it. */
+export function importView<Report extends ImportReport>(
+  report: Report,
+  written: Written | undefined,
+): View<Report & { readonly out: string | null }> {
+  return {
+    json: { ...report, out: written?.out ?? null },
+    human: (look) =>
+      written === undefined
+        ? report.files.map(({ path, text }) => `# ---- ${path}\n${text}`).join("\n")
+        : [
+            `Made ${written.paths.join(" and ")}.`,
+            importRemarks(report, look),
+            `Next: cortex validate ${written.out}, cortex plan --config ${written.out}; cortex init ${written.out} adds CI and a README`,
+          ].join("\n"),
+  };
+}
+
+/** What `cortex validate` finds in the result, and what was left behind. */
+export function importRemarks(report: ImportReport, look: Look): string {
+  const { diagnostics, not_carried, models, neurons } = report;
+  const notes = printImportNotes(not_carried, { models, neurons });
+  return diagnostics.length === 0 ? notes : `\n${printDiagnostics(diagnostics, look)}\n\n${notes}`;
 }
 
 /** So many places of one reason are named; a file of 300 models has thousands. */

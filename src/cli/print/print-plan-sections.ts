@@ -1,5 +1,5 @@
-import { formatMib } from "../core/quantities.ts";
-import type { ExplainedUnplaced, PlanDocument, PlanNeuron } from "../protocol/plan-document.ts";
+import { formatMib } from "../../core/quantities.ts";
+import type { ExplainedUnplaced, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { paint } from "./paint.ts";
 import { comparisonLines, downloadLines, survivalLines } from "./plan-words.ts";
 

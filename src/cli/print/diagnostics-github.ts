@@ -1,4 +1,4 @@
-import type { Diagnostic } from "../fleet/text/diagnostics.ts";
+import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
 
 /**
  * Findings as workflow commands: GitHub shows each at its line of the pull request; Gitea and Forgejo print it in the

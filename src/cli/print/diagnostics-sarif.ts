@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { DIAGNOSTIC_CODES, type DiagnosticCode } from "../fleet/text/diagnostic-codes.ts";
-import type { Diagnostic, Place } from "../fleet/text/diagnostics.ts";
+import { DIAGNOSTIC_CODES, type DiagnosticCode } from "../../fleet/text/diagnostic-codes.ts";
+import type { Diagnostic, Place } from "../../fleet/text/diagnostics.ts";
 import { isInFile } from "./diagnostics-github.ts";
 
 interface SarifOptions {

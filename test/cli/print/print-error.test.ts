@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { errorToJson, printError } from "../../src/cli/print-error.ts";
-import { CortexError } from "../../src/core/errors.ts";
+import { errorToJson, printError } from "../../../src/cli/print/print-error.ts";
+import { CortexError } from "../../../src/core/errors.ts";
 
 const error = new CortexError("source_not_found", "no file named qwen in the model store", {
   details: { searched: ["/models", "/opt/models"], nearest: "qwen3", nested: { hidden: true } },

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { revisionText } from "../../src/cli/plan-words.ts";
-import { printPlan } from "../../src/cli/print-plan.ts";
+import { revisionText } from "../../../src/cli/print/plan-words.ts";
+import { printPlan } from "../../../src/cli/print/print-plan.ts";
 import {
   declaredHash,
   fleetFromToml,
@@ -9,7 +9,7 @@ import {
   plan,
   residentModel,
   silentNeuron,
-} from "../controller/observed-fleet-builders.ts";
+} from "../../controller/observed-fleet-builders.ts";
 
 const plain = { colour: false };
 

@@ -1,5 +1,5 @@
-import type { CortexError } from "../core/errors.ts";
-import type { Diagnostic } from "../fleet/text/diagnostics.ts";
+import type { CortexError } from "../../core/errors.ts";
+import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
 import { paint } from "./paint.ts";
 import { printDiagnostics } from "./print-diagnostics.ts";
 

@@ -1,7 +1,8 @@
-import { formatMib } from "../core/quantities.ts";
-import type { WhyReport } from "../protocol/why-report.ts";
-import { paint, type Paint } from "./paint.ts";
-import { devicesText } from "./plan-words.ts";
+import { formatMib } from "../../core/quantities.ts";
+import type { WhyReport } from "../../protocol/why-report.ts";
+import { paint, type Paint } from "../print/paint.ts";
+import { devicesText } from "../print/plan-words.ts";
+import type { Look, View } from "./view.ts";
 
 const VERDICTS: Readonly<Record<WhyReport["neurons"][number]["verdict"], { sign: string; style: Paint }>> = {
   holds: { sign: "+", style: "green" },
@@ -9,8 +10,13 @@ const VERDICTS: Readonly<Record<WhyReport["neurons"][number]["verdict"], { sign:
   cannot: { sign: "-", style: "red" },
 };
 
+export const whyView = (report: WhyReport): View<WhyReport> => ({
+  json: report,
+  human: (look) => printWhy(report, look),
+});
+
 /** The answer first, then each copy with its reason, then every other neuron with what speaks against it. */
-export function printWhy(report: WhyReport, { colour }: { readonly colour: boolean }): string {
+export function printWhy(report: WhyReport, { colour }: Look): string {
   const title = (text: string): string => paint(text, "bold", colour);
   const copies = report.copies.map(
     (copy) => `  ${copy.neuron}, ${devicesText(copy.devices)} (${copy.status}): ${copy.reason}`,

@@ -1,4 +1,5 @@
-import type { PlanChange, PlanDocument } from "../protocol/plan-document.ts";
+import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
+import { isSettled } from "../../protocol/plan-settled.ts";
 import { paint, type Paint } from "./paint.ts";
 import {
   CHANGE_KINDS,
@@ -9,7 +10,6 @@ import {
   durationText,
   gapText,
   guardLines,
-  isSettled,
   observationText,
   planSummary,
   requestsText,

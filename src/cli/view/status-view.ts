@@ -1,10 +1,7 @@
-import { formatMib } from "../core/quantities.ts";
-import type { StatusModel, StatusNeuron, StatusReport } from "../protocol/status-report.ts";
-import { paint, type Paint } from "./paint.ts";
-
-interface PrintOptions {
-  readonly colour: boolean;
-}
+import { formatMib } from "../../core/quantities.ts";
+import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
+import { paint, type Paint } from "../print/paint.ts";
+import type { Look, View } from "./view.ts";
 
 const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: string; readonly style: Paint }>> =
   {
@@ -16,8 +13,13 @@ const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: strin
     unknown: { words: "unknown", style: "yellow" },
   };
 
+export const statusView = (report: StatusReport): View<StatusReport> => ({
+  json: report,
+  human: (look) => printStatus(report, look),
+});
+
 /** Gateway, neurons with devices and models, and the models with what is declared of them. */
-export function printStatus(report: StatusReport, options: PrintOptions): string {
+export function printStatus(report: StatusReport, options: Look): string {
   const bad = report.models.some(({ state }) => state === "missing");
   const next = bad
     ? [`${paint("Next:", "bold", options.colour)} cortex plan shows what would be loaded`]
@@ -31,13 +33,13 @@ export function printStatus(report: StatusReport, options: PrintOptions): string
   ].join("\n\n");
 }
 
-function gatewayLine({ url, status, problem }: StatusReport["gateway"], { colour }: PrintOptions): string {
+function gatewayLine({ url, status, problem }: StatusReport["gateway"], { colour }: Look): string {
   const style = status === "ok" ? "green" : status === null ? "red" : "yellow";
   const words = status ?? `unreachable (${problem ?? "no answer"})`;
   return `gateway  ${url}  ${paint(words, style, colour)}`;
 }
 
-function neuronLines(neuron: StatusNeuron, { colour }: PrintOptions): string {
+function neuronLines(neuron: StatusNeuron, { colour }: Look): string {
   const words = neuron.reachable ? (neuron.status ?? "ok") : `unreachable (${neuron.problem ?? "no answer"})`;
   const style = !neuron.reachable ? "red" : neuron.status === "ok" ? "green" : "yellow";
   const head = `neuron   ${paint(neuron.name, "bold", colour)}  ${neuron.endpoint}  ${paint(words, style, colour)}`;
@@ -55,7 +57,7 @@ function neuronLines(neuron: StatusNeuron, { colour }: PrintOptions): string {
   return [head, ...note, ...devices, ...models].join("\n");
 }
 
-function modelLines(models: readonly StatusModel[], { colour }: PrintOptions): string {
+function modelLines(models: readonly StatusModel[], { colour }: Look): string {
   const width = Math.max(5, ...models.map(({ id }) => id.length));
   const rows = models.map(({ id, declared, loaded_on, state }) => {
     const { words, style } = STATE_WORDS[state];

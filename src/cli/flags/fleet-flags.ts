@@ -1,0 +1,49 @@
+import { Flags } from "@oclif/core";
+
+/* Flags that several commands share: one name, one variable, one sentence. */
+
+export const configFlag = Flags.string({
+  char: "c",
+  aliases: ["path"],
+  env: "CORTEX_CONFIG",
+  default: ".",
+  helpValue: "PATH",
+  summary: "fleet repository (also --path): a directory, one TOML file, or git+<url>#<ref>:<path>",
+});
+
+/** Each command says what it does with the revision. */
+export const refFlag = (summary: string) => Flags.string({ helpValue: "REV", summary });
+
+export const targetFlag = (summary: string) => Flags.string({ helpValue: "MODEL", multiple: true, summary });
+
+export const neuronTokenFileFlag = Flags.string({
+  env: "CORTEX_NEURON_TOKEN_FILE",
+  helpValue: "PATH",
+  summary: "file with the token that the neurons ask for (mode 600)",
+});
+
+export const metricsUrlFlag = Flags.string({
+  env: "CORTEX_METRICS_URL",
+  helpValue: "URL",
+  summary: "the gateway's metrics, for requests a minute; default: metrics_listen of the fleet files, here",
+});
+
+export const logLevelFlag = (level: "info" | "warn") =>
+  Flags.option({
+    options: ["trace", "debug", "info", "warn", "error", "silent"] as const,
+    env: "CORTEX_LOG_LEVEL",
+    default: level,
+    summary: "least severity that is logged to stderr",
+  })();
+
+export const portFlag = (
+  summary: string,
+  port: { readonly least: 0 | 1; readonly fallback: number; readonly env?: string },
+) =>
+  Flags.integer({
+    ...(port.env === undefined ? {} : { env: port.env }),
+    default: port.fallback,
+    min: port.least,
+    max: 65_535,
+    summary,
+  });

@@ -1,0 +1,11 @@
+/** How what is shown may look. */
+export interface Look {
+  readonly colour: boolean;
+}
+
+/** What a command has to say: the same facts for people and, with `--json`, for programs. */
+export interface View<Json> {
+  readonly json: Json;
+  /** Without a line break at its end; empty: nothing is printed. */
+  readonly human: (look: Look) => string;
+}

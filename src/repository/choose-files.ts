@@ -1,0 +1,105 @@
+import { by } from "../core/order.ts";
+import { isFleetFile, isHidden } from "./fleet-paths.ts";
+import type { TreeFile } from "./parse-tree.ts";
+
+/** Something of a commit that is the fleet's, or hides whether it is. */
+export type Choice =
+  | {
+      readonly kind: "file";
+      /** Inside the fleet's directory; empty: the very file that was named. */
+      readonly inside: string;
+      readonly object: string;
+    }
+  /** Its files are in no commit; `isNamed`: the fleet itself is said to be there. */
+  | { readonly kind: "submodule"; readonly path: string; readonly isNamed: boolean }
+  /** It stands for fleet files that the commit does not hold as files. */
+  | { readonly kind: "lost-link"; readonly path: string; readonly target: string };
+
+export interface Choices {
+  /** In the order of their paths. */
+  readonly choices: readonly Choice[];
+  /** Objects of links whose targets decide and are not known yet; while there are any, the choices are not all. */
+  readonly unread: readonly string[];
+}
+
+/** Links to links end somewhere. */
+const LONGEST_LINK_CHAIN = 8;
+
+/**
+ * The fleet files of a commit below a directory (or the file itself). A link is followed inside the commit, as it would
+ * be in a work tree. `targets` holds the texts of the links that were read so far, by object; whoever asks reads the
+ * `unread` ones and asks again.
+ */
+export function chooseFiles(
+  tree: readonly TreeFile[],
+  pathInTree: string,
+  targets: ReadonlyMap<string, string>,
+): Choices {
+  const directory = pathInTree === "" ? "" : `${pathInTree}/`;
+  const choices: Choice[] = [];
+  const unread = new Set<string>();
+  for (const entry of tree.toSorted(by(({ path }) => path))) {
+    const isNamed = entry.path === pathInTree;
+    const inside = isNamed ? "" : entry.path.slice(directory.length);
+    if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;
+    if (entry.kind === "submodule") {
+      choices.push({ kind: "submodule", path: entry.path, isNamed });
+      continue;
+    }
+    const end = linkEnd(entry, tree, { counts: isNamed || isFleetFile(inside), targets });
+    if (end.kind === "unread") unread.add(end.object);
+    else if (end.kind === "file") choices.push({ kind: "file", inside, object: end.object });
+    else if (end.kind === "lost") choices.push({ kind: "lost-link", path: entry.path, target: end.target });
+  }
+  return { choices, unread: [...unread] };
+}
+
+/** A link or a submodule may stand for a directory of fleet files, whatever its name. */
+const couldHoldFleetFiles = (entry: TreeFile, inside: string): boolean =>
+  isFleetFile(inside) || (entry.kind !== "file" && !isHidden(inside));
+
+type LinkEnd =
+  | { readonly kind: "file" | "unread"; readonly object: string }
+  | { readonly kind: "lost"; readonly target: string }
+  /** Nothing of the fleet. */
+  | { readonly kind: "other" };
+
+/** Where a chain of links ends; a file is its own end. */
+function linkEnd(
+  start: TreeFile,
+  tree: readonly TreeFile[],
+  { counts, targets }: { readonly counts: boolean; readonly targets: ReadonlyMap<string, string> },
+): LinkEnd {
+  let current = start;
+  for (let steps = 0; current.kind === "link"; steps += 1) {
+    const target = targets.get(current.object);
+    if (target === undefined) return { kind: "unread", object: current.object };
+    const path = pathBeside(current.path, target);
+    const next = tree.find((candidate) => candidate.path === path && candidate.kind !== "submodule");
+    if (next === undefined || path === undefined || steps >= LONGEST_LINK_CHAIN) {
+      // A link to something else than fleet files is nobody's loss.
+      const isLoss = counts || (path !== undefined && isFleetDirectory(path, tree));
+      return isLoss ? { kind: "lost", target } : { kind: "other" };
+    }
+    current = next;
+  }
+  return counts ? { kind: "file", object: current.object } : { kind: "other" };
+}
+
+function isFleetDirectory(path: string, tree: readonly TreeFile[]): boolean {
+  const below = path === "" ? "" : `${path}/`;
+  return tree.some(({ path: found }) => found.startsWith(below) && isFleetFile(found.slice(below.length)));
+}
+
+/** The path that a link leads to, from the top of the repository; undefined where it leaves the repository. */
+function pathBeside(link: string, target: string): string | undefined {
+  if (target.startsWith("/")) return undefined;
+  const parts = link.split("/").slice(0, -1);
+  for (const part of target.split("/")) {
+    if (part === "..") {
+      if (parts.length === 0) return undefined;
+      parts.pop();
+    } else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return parts.join("/");
+}

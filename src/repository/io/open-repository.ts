@@ -1,0 +1,113 @@
+import { join, relative, resolve } from "node:path";
+import type { SimpleGit } from "simple-git";
+import { CortexError } from "../../core/errors.ts";
+import { dataDirectoryOf } from "../../platform/environment.ts";
+import { parseFleetPlace } from "../fleet-place.ts";
+import { fetchRepository, resolveRemoteRef, type RemotePlace } from "./git-cache.ts";
+import { findWorkTree, isBareRepository, resolveCommit } from "./git.ts";
+import type { GitEnvironment } from "./git-process.ts";
+import { hasFleetFiles, kindOf, nearestDirectory } from "./work-tree.ts";
+
+export interface FleetLocation {
+  /** A directory, one file, or `git+<url>#<ref>:<path>`. */
+  readonly path: string;
+  /** Read this revision out of git's objects; the work tree is neither read nor touched. */
+  readonly ref?: string | undefined;
+}
+
+export interface Repository {
+  readonly git: SimpleGit;
+  readonly isRemote: boolean;
+  readonly pathInTree: string;
+  readonly shownPath: string;
+  /** The place as errors and plans name it. */
+  readonly name: string;
+  /** The commit that the location asks for. */
+  readonly head: () => Promise<string>;
+  /** Throws `fleet_revision_unknown`. */
+  readonly resolve: (ref: string) => Promise<string>;
+  /** Of a path from the top of the work tree; absent where there is none. */
+  readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
+}
+
+/** Where the revisions of a fleet are read. Throws `fleet_revision_unknown` outside of git. */
+export function openRepository(location: FleetLocation, environment: GitEnvironment): Promise<Repository> {
+  const place = parseFleetPlace(location.path);
+  return place.kind === "git"
+    ? openRemote(place, location.ref ?? place.ref, environment)
+    : openLocal(location, environment);
+}
+
+async function openRemote(
+  place: RemotePlace,
+  head: string | undefined,
+  environment: GitEnvironment,
+): Promise<Repository> {
+  const cacheDirectory = join(dataDirectoryOf(environment.inherited), "git");
+  const git = await fetchRepository(place, { cacheDirectory, environment });
+  const commitOf = async (ref: string | undefined): Promise<string> => {
+    const commit = await resolveRemoteRef(git, place, ref);
+    if (commit !== undefined) return commit;
+    const message =
+      ref === undefined ? `${place.url} has no default branch` : `${place.url} has no revision ${ref}`;
+    throw new CortexError("fleet_revision_unknown", message, {
+      next: `git ls-remote ${place.url} lists its branches`,
+    });
+  };
+  return {
+    git,
+    isRemote: true,
+    pathInTree: place.path,
+    shownPath: place.path,
+    name: place.shown,
+    head: () => commitOf(head),
+    resolve: commitOf,
+  };
+}
+
+async function openLocal(location: FleetLocation, environment: GitEnvironment): Promise<Repository> {
+  const { path, ref } = location;
+  const anchor = await nearestDirectory(resolve(path));
+  const workTree = await findWorkTree(anchor, environment);
+  if (workTree === undefined && (await isBareRepository(anchor, environment))) {
+    throw new CortexError("fleet_revision_unknown", `${path} is a repository without a work tree`, {
+      next: `name it as one: --config git+${resolve(path)}#${ref ?? "main"}`,
+      details: { path },
+    });
+  }
+  if (workTree === undefined) {
+    const wanted = ref === undefined ? "revisions" : `revision ${ref}`;
+    throw new CortexError(
+      "fleet_revision_unknown",
+      `${path} is not in a git repository, so it has no ${wanted}`,
+      {
+        next: "leave --ref and --base out, or name a directory of a git work tree",
+        details: { path },
+      },
+    );
+  }
+  const commitOf = async (wanted: string): Promise<string> => {
+    const commit = await resolveCommit(workTree.git, wanted);
+    if (commit !== undefined) return commit;
+    throw new CortexError("fleet_revision_unknown", `the repository of ${path} has no revision ${wanted}`, {
+      details: { path, ref: wanted },
+      ...(wanted === "HEAD"
+        ? { next: 'commit the fleet first: git add --all && git commit --message "A fleet"' }
+        : {}),
+    });
+  };
+  const top = resolve(anchor, "../".repeat(workTree.prefix.split("/").length - 1));
+  return {
+    git: workTree.git,
+    isRemote: false,
+    isFleetOnDisk: async (below) => {
+      const directory = join(top, below);
+      return (await kindOf(directory)) === "directory" && hasFleetFiles(directory);
+    },
+    pathInTree: workTree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
+    shownPath: path,
+    name: path,
+    head: () => commitOf(ref ?? "HEAD"),
+    resolve: commitOf,
+  };
+}
