@@ -16,6 +16,8 @@ const project = (name: string, include: string[], testTimeoutMs: number) => ({
     include,
     testTimeout: testTimeoutMs,
     hookTimeout: testTimeoutMs,
+    // One second is soon over where several test files and their processes share a core.
+    expect: { poll: { timeout: 10_000 } },
     setupFiles: ["test/support/fail-on-console.ts", "test/support/property-seed.ts"],
   },
 });

@@ -111,5 +111,5 @@ describe("placement as a programme for HiGHS", () => {
     expect(hint.proof).toBeUndefined();
     expect(compareCosts(tiersOf(found.board), tiersOf(own.board))).toBeLessThanOrEqual(0);
     expect(messages[0]).toContain("round 1 of 3");
-  });
+  }, 180_000);
 });
