@@ -15,14 +15,14 @@ export function readCalls(stream: ToolCallStream, pieces: readonly string[]): Re
   let text = "";
   let open = 0;
   for (const event of events) {
-    if (event.type === "text") text += event.text;
-    if (event.type === "call_start") {
+    if (event.kind === "text-written") text += event.text;
+    if (event.kind === "call-opened") {
       calls[event.index] = { name: event.name, arguments: "" };
       open += 1;
     }
-    if (event.type === "call_end") open -= 1;
-    const call = event.type === "call_arguments" ? calls[event.index] : undefined;
-    if (event.type === "call_arguments" && call !== undefined) call.arguments += event.text;
+    if (event.kind === "call-closed") open -= 1;
+    const call = event.kind === "call-written" ? calls[event.index] : undefined;
+    if (event.kind === "call-written" && call !== undefined) call.arguments += event.text;
   }
   return { text, calls, unfinished: open };
 }

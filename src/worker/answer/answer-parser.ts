@@ -4,7 +4,11 @@ import { createToolCallStream, type ToolStreamEvent } from "./tool-call-stream.t
 import type { AnswerPosition } from "./answer-constraint.ts";
 
 /** What the model's text turns into: reasoning, text and tool calls, in the order they were written. */
-export type AnswerEvent = ToolStreamEvent | { readonly type: "reasoning"; readonly text: string };
+export type AnswerEvent =
+  /** Text and tool calls of the answer itself. */
+  | ToolStreamEvent
+  /** The next piece of what the model thinks before it answers. */
+  | { readonly kind: "reasoning-written"; readonly text: string };
 
 export interface AnswerParserOptions {
   readonly stops: readonly string[];
@@ -32,17 +36,17 @@ export function createAnswerParser(options: AnswerParserOptions): AnswerParser {
   let completedCalls = 0;
 
   const textEvents = (text: string): readonly AnswerEvent[] =>
-    tools === undefined ? (text === "" ? [] : [{ type: "text", text }]) : tools.push(text);
+    tools === undefined ? (text === "" ? [] : [{ kind: "text-written", text }]) : tools.push(text);
 
   const readReasoning = (text: string): readonly AnswerEvent[] => {
     if (reasoning === undefined) return textEvents(text);
     return reasoning
       .push(text)
-      .flatMap((piece) => (piece.type === "reasoning" ? [piece] : textEvents(piece.text)));
+      .flatMap((piece) => (piece.kind === "reasoning-written" ? [piece] : textEvents(piece.text)));
   };
 
   const count = (events: readonly AnswerEvent[]): void => {
-    completedCalls += events.filter((event) => event.type === "call_end").length;
+    completedCalls += events.filter((event) => event.kind === "call-closed").length;
   };
 
   return {
@@ -66,7 +70,7 @@ export function createAnswerParser(options: AnswerParserOptions): AnswerParser {
     end() {
       const rest = readReasoning(stops.end());
       const afterReasoning = (reasoning?.end() ?? []).flatMap((piece) =>
-        piece.type === "reasoning" ? [piece] : textEvents(piece.text),
+        piece.kind === "reasoning-written" ? [piece] : textEvents(piece.text),
       );
       const events = [...rest, ...afterReasoning, ...(tools?.end() ?? [])];
       count(events);

@@ -41,10 +41,11 @@ export function createChatChunkWriter(identity: AnswerIdentity, newCallId: () =>
 
   const toolCall = (body: string): string => delta(`{"tool_calls":[${body}]}`);
   const one = (event: AnswerEvent): string => {
-    if (event.type === "text") return delta(`{"content":${JSON.stringify(event.text)}}`);
-    if (event.type === "reasoning") return delta(`{"reasoning_content":${JSON.stringify(event.text)}}`);
-    if (event.type === "call_end") return "";
-    if (event.type === "call_arguments") {
+    if (event.kind === "text-written") return delta(`{"content":${JSON.stringify(event.text)}}`);
+    if (event.kind === "reasoning-written")
+      return delta(`{"reasoning_content":${JSON.stringify(event.text)}}`);
+    if (event.kind === "call-closed") return "";
+    if (event.kind === "call-written") {
       return toolCall(`{"index":${event.index},"function":{"arguments":${JSON.stringify(event.text)}}}`);
     }
     const called = JSON.stringify({ name: event.name, arguments: "" });
@@ -86,7 +87,7 @@ export function createCompletionChunkWriter(identity: AnswerIdentity): ChunkWrit
 }
 
 const joinedText = (events: readonly AnswerEvent[]): string =>
-  events.map((event) => (event.type === "text" ? event.text : "")).join("");
+  events.map((event) => (event.kind === "text-written" ? event.text : "")).join("");
 
 /** The whole answer at once, from the same events. */
 export function toChatCompletion(
@@ -96,9 +97,9 @@ export function toChatCompletion(
 ): ChatCompletion {
   const { ending, newCallId } = options;
   const content = joinedText(events);
-  const reasoning = events.map((event) => (event.type === "reasoning" ? event.text : "")).join("");
+  const reasoning = events.map((event) => (event.kind === "reasoning-written" ? event.text : "")).join("");
   const calls = events
-    .filter((event) => event.type === "call_start")
+    .filter((event) => event.kind === "call-opened")
     .map((start) => ({
       id: newCallId(),
       type: "function" as const,
@@ -126,9 +127,7 @@ export function toChatCompletion(
 }
 
 const callArguments = (events: readonly AnswerEvent[], index: number): string =>
-  events
-    .map((event) => (event.type === "call_arguments" && event.index === index ? event.text : ""))
-    .join("");
+  events.map((event) => (event.kind === "call-written" && event.index === index ? event.text : "")).join("");
 
 export function toCompletion(
   identity: AnswerIdentity,

@@ -4,10 +4,11 @@ import { prefixAtEnd } from "./stop-sequences.ts";
  * Splits an answer that opens with `<think> ... </think>` into reasoning and text, whatever the cuts. Only the
  * block at the start counts: later marks are the model's own text. White space around the marks is theirs.
  */
-interface ReasoningPiece {
-  readonly type: "reasoning" | "text";
-  readonly text: string;
-}
+type ReasoningPiece =
+  /** The model wrote inside the block. */
+  | { readonly kind: "reasoning-written"; readonly text: string }
+  /** The model wrote outside of it. */
+  | { readonly kind: "text-written"; readonly text: string };
 
 export interface ReasoningStream {
   /** True while what is pushed is reasoning. */
@@ -44,7 +45,7 @@ class ThinkStream implements ReasoningStream {
     const rest = this.#held;
     this.#held = "";
     if (rest === "" || this.#phase === "skip_before" || this.#phase === "skip_after") return [];
-    return [{ type: this.#phase === "inside" ? "reasoning" : "text", text: rest }];
+    return [{ kind: this.#phase === "inside" ? "reasoning-written" : "text-written", text: rest }];
   }
 
   /** Consumes what it can; false when more input is needed. */
@@ -52,7 +53,7 @@ class ThinkStream implements ReasoningStream {
     if (this.#phase === "opening") return this.#stepOpening();
     if (this.#phase === "inside") return this.#stepInside(pieces);
     if (this.#phase === "text") {
-      if (this.#held !== "") pieces.push({ type: "text", text: this.#held });
+      if (this.#held !== "") pieces.push({ kind: "text-written", text: this.#held });
       this.#held = "";
       return false;
     }
@@ -78,7 +79,7 @@ class ThinkStream implements ReasoningStream {
     const closeAt = this.#held.indexOf(CLOSE);
     const safeEnd = closeAt < 0 ? this.#held.length - prefixAtEnd(this.#held, CLOSE) : closeAt;
     const reasoning = this.#held.slice(0, safeEnd).trimEnd();
-    if (reasoning !== "") pieces.push({ type: "reasoning", text: reasoning });
+    if (reasoning !== "") pieces.push({ kind: "reasoning-written", text: reasoning });
     if (closeAt < 0) {
       this.#held = this.#held.slice(reasoning.length);
       return false;

@@ -1,4 +1,4 @@
-import { parseJson } from "../../core/json.ts";
+import { isRecord, parseJson } from "../../core/json.ts";
 import { createJsonObjectScanner, type JsonObjectScanner } from "./json-object-scanner.ts";
 import { prefixAtEnd } from "./stop-sequences.ts";
 
@@ -13,10 +13,14 @@ import { prefixAtEnd } from "./stop-sequences.ts";
  * where they broke. White space next to a call belongs to the call. The cuts never change the result.
  */
 export type ToolStreamEvent =
-  | { readonly type: "text"; readonly text: string }
-  | { readonly type: "call_start"; readonly index: number; readonly name: string }
-  | { readonly type: "call_arguments"; readonly index: number; readonly text: string }
-  | { readonly type: "call_end"; readonly index: number };
+  /** Text outside of any call, or what looked like a call and was none. */
+  | { readonly kind: "text-written"; readonly text: string }
+  /** The name of a call is known and its arguments begin. */
+  | { readonly kind: "call-opened"; readonly index: number; readonly name: string }
+  /** The next piece of the JSON of a call's arguments. */
+  | { readonly kind: "call-written"; readonly index: number; readonly text: string }
+  /** The arguments of a call are complete, or broke off and nothing more comes. */
+  | { readonly kind: "call-closed"; readonly index: number };
 
 export interface ToolCallStream {
   push(text: string): readonly ToolStreamEvent[];
@@ -85,7 +89,7 @@ class HermesStream implements ToolCallStream {
   }
 
   #text(text: string): void {
-    if (text !== "") this.#events.push({ type: "text", text });
+    if (text !== "") this.#events.push({ kind: "text-written", text });
   }
 
   /** Consumes what it can; false when more input is needed. */
@@ -117,7 +121,7 @@ class HermesStream implements ToolCallStream {
     const head = HEAD.exec(this.#held);
     const name = head === null ? undefined : parseJson(head[1] ?? "");
     if (head !== null && typeof name === "string" && name !== "") {
-      this.#events.push({ type: "call_start", index: this.#callCount, name });
+      this.#events.push({ kind: "call-opened", index: this.#callCount, name });
       this.#held = this.#held.slice(head[0].length);
       this.#scanner = createJsonObjectScanner();
       this.#phase = "arguments";
@@ -139,13 +143,13 @@ class HermesStream implements ToolCallStream {
       return;
     }
     const index = this.#callCount;
-    this.#events.push({ type: "call_start", index, name: call.name });
-    this.#events.push({ type: "call_arguments", index, text: call.arguments });
+    this.#events.push({ kind: "call-opened", index, name: call.name });
+    this.#events.push({ kind: "call-written", index, text: call.arguments });
     this.#closeCall();
   }
 
   #closeCall(): void {
-    this.#events.push({ type: "call_end", index: this.#callCount });
+    this.#events.push({ kind: "call-closed", index: this.#callCount });
     this.#callCount += 1;
   }
 
@@ -160,7 +164,7 @@ class HermesStream implements ToolCallStream {
     if (state === "invalid") read -= 1;
     if (read > 0) {
       const text = this.#held.slice(0, read);
-      this.#events.push({ type: "call_arguments", index: this.#callCount, text });
+      this.#events.push({ kind: "call-written", index: this.#callCount, text });
     }
     this.#held = this.#held.slice(read);
     if (state === "more") return false;
@@ -188,11 +192,10 @@ class HermesStream implements ToolCallStream {
 
 function readWholeCall(body: string): { readonly name: string; readonly arguments: string } | undefined {
   const parsed = parseJson(body);
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return undefined;
-  const call = parsed as Readonly<Record<string, unknown>>;
-  const name = call["name"];
+  if (!isRecord(parsed)) return undefined;
+  const name = parsed["name"];
   if (typeof name !== "string" || name === "") return undefined;
-  const given = call["arguments"] ?? call["parameters"] ?? {};
+  const given = parsed["arguments"] ?? parsed["parameters"] ?? {};
   return { name, arguments: typeof given === "string" ? given : JSON.stringify(given) };
 }
 

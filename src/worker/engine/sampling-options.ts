@@ -1,3 +1,5 @@
+import { isRecord } from "../../core/json.ts";
+
 /**
  * Where each sampling value comes from: the request, else the model file's `general.sampling.*`, else the
  * constants below (the values that llama.cpp's users are used to). Nothing else has a say.
@@ -61,7 +63,7 @@ const FILE_FIELDS: ReadonlyMap<string, keyof FileSampling> = new Map([
 
 /** Reads `general.sampling` as a GGUF parser nests it; what is no finite number is left to the constants. */
 export function readFileSampling(section: unknown): FileSampling {
-  if (typeof section !== "object" || section === null) return {};
+  if (!isRecord(section)) return {};
   const known = Object.entries(section).flatMap(([name, value]): [keyof FileSampling, number][] => {
     const field = FILE_FIELDS.get(name);
     return field !== undefined && typeof value === "number" && Number.isFinite(value) ? [[field, value]] : [];

@@ -29,12 +29,12 @@ const ending: AnswerEnding = {
   },
 };
 const events: readonly AnswerEvent[] = [
-  { type: "reasoning", text: "hm\n" },
-  { type: "text", text: 'quote " and \u2028 line' },
-  { type: "call_start", index: 0, name: "f" },
-  { type: "call_arguments", index: 0, text: '{"a"' },
-  { type: "call_arguments", index: 0, text: ": 1}" },
-  { type: "call_end", index: 0 },
+  { kind: "reasoning-written", text: "hm\n" },
+  { kind: "text-written", text: 'quote " and \u2028 line' },
+  { kind: "call-opened", index: 0, name: "f" },
+  { kind: "call-written", index: 0, text: '{"a"' },
+  { kind: "call-written", index: 0, text: ": 1}" },
+  { kind: "call-closed", index: 0 },
 ];
 const newCallId = () => "call_1";
 
@@ -79,14 +79,14 @@ describe("an answer on the wire", () => {
   });
 
   test("content is null beside calls only", () => {
-    const calls = events.filter((event) => event.type.startsWith("call"));
+    const calls = events.filter((event) => event.kind.startsWith("call"));
     expect(content(calls)).toBeNull();
     expect(content([])).toBe("");
   });
 
   test("legacy completions are text", () => {
     const writer = createCompletionChunkWriter(identity);
-    const event = writer.events([{ type: "text", text: "a" }]);
+    const event = writer.events([{ kind: "text-written", text: "a" }]);
     expect(completionSchema.parse(JSON.parse(event.slice(6))).choices[0]?.text).toBe("a");
     expect(writer.opening()).toBe("");
     expect(completionSchema.parse(toCompletion(identity, events, ending)).choices[0]?.text).toContain(

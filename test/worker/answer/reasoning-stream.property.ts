@@ -6,12 +6,12 @@ import { cutText } from "../../support/cuts.ts";
 function read(pieces: readonly string[], startsInside: boolean) {
   const stream = createReasoningStream(startsInside);
   const parts = [...pieces.flatMap((piece) => [...stream.push(piece)]), ...stream.end()];
-  const join = (type: string) =>
+  const join = (kind: string) =>
     parts
-      .filter((part) => part.type === type)
+      .filter((part) => part.kind === kind)
       .map((part) => part.text)
       .join("");
-  return { reasoning: join("reasoning"), text: join("text") };
+  return { reasoning: join("reasoning-written"), text: join("text-written") };
 }
 
 describe("reasoning", () => {
