@@ -117,6 +117,26 @@ export const embeddingsRequestSchema = z.strictObject({
 });
 export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>;
 
+/** Counts, and shows, the tokens of a text or of a conversation as the model's template writes it. */
+export const tokenizeRequestSchema = z.strictObject({
+  model: z.string().min(1),
+  /** A text alone; control texts in it are text. */
+  prompt: z.string().optional(),
+  messages: z.array(chatMessageSchema).min(1).optional(),
+  tools: z.array(toolSchema).optional(),
+  chat_template_kwargs: z.record(z.string(), z.unknown()).optional(),
+});
+export type TokenizeRequest = z.infer<typeof tokenizeRequestSchema>;
+
+export const tokenizeResponseSchema = z.looseObject({
+  model: z.string(),
+  count: z.int().nonnegative(),
+  /** Tokens that one slot of the model holds, answer included. */
+  max_model_len: z.int().positive(),
+  tokens: z.array(z.int().nonnegative()),
+});
+export type TokenizeResponse = z.infer<typeof tokenizeResponseSchema>;
+
 const usageSchema = z.looseObject({
   prompt_tokens: z.int().nonnegative(),
   completion_tokens: z.int().nonnegative(),

@@ -5,9 +5,11 @@ import {
   chatRequestSchema,
   completionRequestSchema,
   embeddingsRequestSchema,
+  tokenizeRequestSchema,
   type ChatRequest,
   type CompletionRequest,
   type EmbeddingsRequest,
+  type TokenizeRequest,
 } from "./openai-chat.ts";
 
 /**
@@ -55,6 +57,9 @@ export const parseCompletionRequest = (body: unknown): CompletionRequest =>
 
 export const parseEmbeddingsRequest = (body: unknown): EmbeddingsRequest =>
   parseRequest(embeddingsRequestSchema, body);
+
+export const parseTokenizeRequest = (body: unknown): TokenizeRequest =>
+  parseRequest(tokenizeRequestSchema, body);
 
 function parseRequest<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {

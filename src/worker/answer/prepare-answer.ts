@@ -1,8 +1,9 @@
 import { CortexError } from "../../core/errors.ts";
-import type { ChatRequest, CompletionRequest } from "../../protocol/openai-chat.ts";
+import type { ChatRequest, CompletionRequest, TokenizeRequest } from "../../protocol/openai-chat.ts";
 import { answerConstraint, callableTools } from "./answer-constraint.ts";
 import { createAnswerParser, type AnswerParser } from "./answer-parser.ts";
 import type { GenerationJob, InferenceEngine } from "../engine/inference-engine.ts";
+import type { RestoredText } from "../engine/request-marks.ts";
 import { resolveSampling, type SamplingOptions } from "../engine/sampling-options.ts";
 
 /** A request turned into what the engine runs and what reads the engine's text. */
@@ -39,8 +40,7 @@ export function prepareChat(request: ChatRequest, context: PrepareContext): Prep
     reasoning: engine.renderer.marksReasoning ? { startsInside: prompt.startsInReasoning } : undefined,
     tools: tools.length === 0 ? undefined : { several: request.parallel_tool_calls },
   });
-  const promptTokens = engine.tokenizePrompt(prompt.text);
-  checkPromptLength(engine, promptTokens.length, "messages");
+  const promptTokens = promptTokensOf(engine, prompt, "messages");
   return {
     parser,
     includeUsage: request.stream_options?.include_usage === true,
@@ -55,6 +55,22 @@ export function prepareChat(request: ChatRequest, context: PrepareContext): Prep
   };
 }
 
+/** The tokens of a text, or of a conversation with its tools. */
+export function tokensOf(request: TokenizeRequest, engine: InferenceEngine): readonly number[] {
+  if ((request.prompt === undefined) === (request.messages === undefined)) {
+    throw new CortexError("invalid_request_body", "exactly one of `prompt` and `messages` is counted", {
+      param: request.prompt === undefined ? "messages" : "prompt",
+    });
+  }
+  if (request.prompt !== undefined) return engine.tokenizer.text(request.prompt);
+  const prompt = engine.renderer.render({
+    messages: request.messages ?? [],
+    tools: request.tools ?? [],
+    variables: request.chat_template_kwargs ?? {},
+  });
+  return engine.tokenizer.prompt(prompt);
+}
+
 /** Legacy completions write at most this much unless told otherwise, as OpenAI's do. */
 const COMPLETION_DEFAULT_TOKENS = 16;
 
@@ -63,7 +79,6 @@ export function prepareCompletion(request: CompletionRequest, context: PrepareCo
   const { engine } = context;
   demandText(engine);
   const promptTokens = completionPromptTokens(request, engine);
-  checkPromptLength(engine, promptTokens.length, "prompt");
   return {
     parser: createAnswerParser({ stops: stopList(request.stop), reasoning: undefined, tools: undefined }),
     includeUsage: request.stream_options?.include_usage === true,
@@ -85,10 +100,10 @@ function demandText(engine: InferenceEngine): void {
 
 function completionPromptTokens(request: CompletionRequest, engine: InferenceEngine): readonly number[] {
   const { prompt } = request;
-  if (typeof prompt === "string") return engine.tokenizePrompt(prompt);
+  if (typeof prompt === "string") return promptTokensOf(engine, rawPrompt(prompt), "prompt");
   const [first] = prompt;
   if (typeof first === "string") {
-    if (prompt.length === 1) return engine.tokenizePrompt(first);
+    if (prompt.length === 1) return promptTokensOf(engine, rawPrompt(first), "prompt");
     throw new CortexError(
       "unsupported_parameter",
       "`prompt` has several prompts; one is answered per request",
@@ -100,10 +115,25 @@ function completionPromptTokens(request: CompletionRequest, engine: InferenceEng
   }
   const tokens = prompt.filter((token) => typeof token === "number");
   const stranger = tokens.find((token) => token >= engine.vocabularySize);
-  if (stranger === undefined) return tokens;
+  if (stranger === undefined) {
+    checkPromptLength(engine, tokens.length, "prompt");
+    return tokens;
+  }
   throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is no token of this model`, {
     param: "prompt",
   });
+}
+
+/** A prompt that the caller wrote whole: its control texts are meant. */
+const rawPrompt = (text: string): RestoredText => ({ text, marked: [] });
+
+/** A prompt far too long is refused before it is tokenized, which takes its time. */
+function promptTokensOf(engine: InferenceEngine, prompt: RestoredText, param: string): readonly number[] {
+  const fewest = engine.tokenizer.fewestTokens(prompt.text);
+  if (fewest > engine.facts.context_tokens) checkPromptLength(engine, fewest, param);
+  const tokens = engine.tokenizer.prompt(prompt);
+  checkPromptLength(engine, tokens.length, param);
+  return tokens;
 }
 
 function checkPromptLength(engine: InferenceEngine, promptTokens: number, param: string): void {

@@ -1,5 +1,6 @@
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { ChatPromptRenderer } from "./render-chat-prompt.ts";
+import type { RestoredText } from "./request-marks.ts";
 import type { FileSampling, SamplingOptions } from "./sampling-options.ts";
 
 /**
@@ -13,11 +14,7 @@ export interface InferenceEngine {
   /** Size of the vocabulary; token ids are below it. */
   readonly vocabularySize: number;
   readonly occupancy: SlotOccupancy;
-  /**
-   * Text to tokens; marks of special tokens in it are those tokens. Begins with the model's own start token
-   * exactly once, when the model wants one.
-   */
-  tokenizePrompt(text: string): readonly number[];
+  readonly tokenizer: PromptTokenizer;
   /** Fails with `unsupported_parameter` when the grammar text does not parse. */
   checkGrammar(grammar: string): void;
   /** True for tokens that end an answer; their logits cannot be biased. */
@@ -28,6 +25,18 @@ export interface InferenceEngine {
   admit(job: GenerationJob): AdmittedGeneration;
   /** One unit vector per input. Throws `context_length_exceeded` before anything is computed. */
   embed(inputs: readonly EmbeddingInput[], signal: AbortSignal): Promise<EmbeddingResult>;
+}
+
+export interface PromptTokenizer {
+  /**
+   * A prompt to tokens: control texts in it are control tokens, but for those that are marked as the request's.
+   * Begins with the model's own start token exactly once, when the model wants one.
+   */
+  prompt(prompt: RestoredText): readonly number[];
+  /** Text to tokens, none of which is a control token. */
+  text(text: string): readonly number[];
+  /** A number of tokens that the text has at least; found without tokenizing it. */
+  fewestTokens(text: string): number;
 }
 
 export interface SlotOccupancy {

@@ -1,12 +1,16 @@
 import { Template } from "@huggingface/jinja";
 import { CortexError } from "../../core/errors.ts";
 import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai-chat.ts";
+import type { ControlTexts } from "./control-texts.ts";
+import { templateControls } from "./prompt-pieces.ts";
+import { createRequestMarks, type MarkReach, type RestoredText } from "./request-marks.ts";
 
 export interface ChatTemplateFacts {
   /** Jinja source from the model file; null when the file has none. */
   readonly source: string | null;
   readonly bosText: string;
   readonly eosText: string;
+  readonly controls: ControlTexts;
 }
 
 interface ChatPromptInput {
@@ -17,8 +21,7 @@ interface ChatPromptInput {
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-interface RenderedPrompt {
-  readonly text: string;
+export interface RenderedPrompt extends RestoredText {
   /** The template opened a `<think>` block that the model goes on in. */
   readonly startsInReasoning: boolean;
 }
@@ -47,19 +50,16 @@ export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRe
   const template = facts.source === null ? undefined : parseTemplate(facts.source);
   const knowsDeveloper = source.includes("developer");
 
-  const renderText = (input: ChatPromptInput): string => {
+  const renderText = (input: TemplateInput): string => {
     if (template === undefined) {
       throw new CortexError("template_render_failed", "this model has no chat template it can render", {
         next: "use /v1/completions with a prompt of your own, or a model file with a chat template",
       });
     }
-    const messages = input.messages.map((message, index) =>
-      toTemplateMessage(message, index, knowsDeveloper),
-    );
     try {
       return template.render({
         ...input.variables,
-        messages,
+        messages: input.messages,
         tools: input.tools.length === 0 ? null : input.tools,
         documents: null,
         add_generation_prompt: true,
@@ -75,22 +75,62 @@ export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRe
     }
   };
 
-  const rendersTools = template !== undefined && showsProbeTool(renderText);
+  /**
+   * Renders with the request's texts as they are, and, where they could hold a control text, once more with marks
+   * that tell them from the template's. When the template writes something else because of the marks, those
+   * that it could have looked for are left out; when the template's own control texts then differ, the wider
+   * marks stand: an odd prompt is better than a turn that the model takes for another's.
+   */
+  const renderMarked = (input: TemplateInput): RestoredText => {
+    const plain = renderText(input);
+    const taken = (character: string): boolean => plain.includes(character) || source.includes(character);
+    const marks = createRequestMarks(facts.controls, taken);
+    const marked = (reach: MarkReach): TemplateInput => marks.mark(input, reach) as TemplateInput;
+    const widelyMarked = marked("anything");
+    if (widelyMarked === input) return { text: plain, marked: [] };
+    const wide = marks.restore(renderText(widelyMarked));
+    if (wide.text === plain) return wide;
+    const narrow = marks.restore(renderText(marked("whole")));
+    return sameControls(narrow, wide, facts.controls) ? narrow : wide;
+  };
+
+  const rendersTools =
+    template !== undefined && showsProbeTool((input) => renderText(templateInput(input, knowsDeveloper)));
   return {
     rendersTools,
     marksReasoning: source.includes("<think>"),
     mentions: (variable) => source.includes(variable),
     render(input) {
-      const text = renderText(input);
+      const prompt = renderMarked(templateInput(input, knowsDeveloper));
       if (input.tools.length > 0 && !rendersTools) {
         throw new CortexError("template_render_failed", "this model's chat template ignores tools", {
           param: "tools",
           next: "choose a model with the tools capability, or leave `tools` out",
         });
       }
-      return { text, startsInReasoning: /<think>\s*$/.test(text) };
+      const opened = /<think>\s*$/.exec(prompt.text);
+      return { ...prompt, startsInReasoning: opened !== null && !prompt.marked.includes(opened.index) };
     },
   };
+}
+
+/** What the template reads of a request. */
+interface TemplateInput {
+  readonly messages: readonly object[];
+  readonly tools: readonly object[];
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+const templateInput = (input: ChatPromptInput, knowsDeveloper: boolean): TemplateInput => ({
+  messages: input.messages.map((message, index) => toTemplateMessage(message, index, knowsDeveloper)),
+  tools: input.tools,
+  variables: input.variables,
+});
+
+function sameControls(left: RestoredText, right: RestoredText, controls: ControlTexts): boolean {
+  const texts = (prompt: RestoredText): string =>
+    JSON.stringify(templateControls(prompt, controls).map((placed) => placed.control.text));
+  return texts(left) === texts(right);
 }
 
 function parseTemplate(source: string): Template | undefined {

@@ -8,11 +8,17 @@ import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import type { EmbeddingsRequest, EmbeddingsResponse, WorkerHealth } from "../../protocol/openai-chat.ts";
+import type {
+  EmbeddingsRequest,
+  EmbeddingsResponse,
+  TokenizeResponse,
+  WorkerHealth,
+} from "../../protocol/openai-chat.ts";
 import {
   parseChatRequest,
   parseCompletionRequest,
   parseEmbeddingsRequest,
+  parseTokenizeRequest,
 } from "../../protocol/openai-request.ts";
 import {
   createChatChunkWriter,
@@ -26,6 +32,7 @@ import type { EmbeddingInput, InferenceEngine } from "../engine/inference-engine
 import {
   prepareChat,
   prepareCompletion,
+  tokensOf,
   type PreparedAnswer,
   type PrepareContext,
 } from "../answer/prepare-answer.ts";
@@ -113,6 +120,12 @@ function addRoutes(server: FastifyInstance, context: RouteContext): void {
       chunkWriter: createCompletionChunkWriter,
       whole: (identity, { events, ending }) => toCompletion(identity, events, ending),
     });
+  });
+  server.post("/v1/tokenize", (request): TokenizeResponse => {
+    const body = parseTokenizeRequest(parseJsonBody(request.body));
+    const tokens = [...tokensOf(body, context.engine)];
+    const { context_tokens: contextTokens } = context.engine.facts;
+    return { model: context.modelId, count: tokens.length, max_model_len: contextTokens, tokens };
   });
   server.post("/v1/embeddings", async (request, reply) => {
     const body = parseEmbeddingsRequest(parseJsonBody(request.body));

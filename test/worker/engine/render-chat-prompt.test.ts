@@ -2,10 +2,12 @@ import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { createChatPromptRenderer } from "../../../src/worker/engine/render-chat-prompt.ts";
 import type { ChatMessage, Tool } from "../../../src/protocol/openai-chat.ts";
+import { controlsOf } from "../../support/worker/control-texts.ts";
 import { CHATML_HERMES_TEMPLATE } from "../../support/neuron/gguf-writer.ts";
 
+const CONTROLS = controlsOf(["<s>", "</s>", "<|im_start|>", "<|im_end|>"]);
 const rendererOf = (source: string | null) =>
-  createChatPromptRenderer({ source, bosText: "<s>", eosText: "</s>" });
+  createChatPromptRenderer({ source, bosText: "<s>", eosText: "</s>", controls: CONTROLS });
 const chatml = rendererOf(CHATML_HERMES_TEMPLATE);
 const render = (messages: readonly ChatMessage[], tools: readonly Tool[] = []): string =>
   chatml.render({ messages, tools, variables: {} }).text;

@@ -1,10 +1,11 @@
 import type { LlamaEmbeddingContext, LlamaModel, Token } from "node-llama-cpp";
 import { CortexError } from "../../../core/errors.ts";
 import { unitVector } from "../unit-vector.ts";
-import type { EmbeddingInput, InferenceEngine } from "../inference-engine.ts";
+import type { EmbeddingInput, InferenceEngine, PromptTokenizer } from "../inference-engine.ts";
 
 export interface EmbedderOptions {
   readonly model: LlamaModel;
+  readonly tokenizer: PromptTokenizer;
   readonly contextTokens: number;
   readonly threads: number;
   /** Requests that may wait for the one being computed. */
@@ -45,7 +46,7 @@ export function createEmbedder(options: EmbedderOptions): InferenceEngine["embed
     inFlight += 1;
     try {
       context ??= makeContext();
-      return await embedAll({ context: await context, contextTokens: options.contextTokens }, inputs, signal);
+      return await embedAll({ ...options, context: await context }, inputs, signal);
     } finally {
       inFlight -= 1;
     }
@@ -53,28 +54,23 @@ export function createEmbedder(options: EmbedderOptions): InferenceEngine["embed
 }
 
 async function embedAll(
-  embedder: { readonly context: LlamaEmbeddingContext; readonly contextTokens: number },
+  embedder: Pick<EmbedderOptions, "contextTokens" | "tokenizer"> & {
+    readonly context: LlamaEmbeddingContext;
+  },
   inputs: readonly EmbeddingInput[],
   signal: AbortSignal,
 ) {
-  const { context } = embedder;
+  const { context, tokenizer } = embedder;
   const limit = Math.min(embedder.contextTokens, MOST_INPUT_TOKENS) - 1;
-  const prepared = inputs.map((input) => (typeof input === "string" ? input : ([...input] as Token[])));
-  const lengths = prepared.map((input) =>
-    context.calculateInputLength(typeof input === "string" ? input : [...input]),
-  );
-  const tooLong = lengths.findIndex((length) => length > limit);
-  if (tooLong >= 0) {
-    throw new CortexError(
-      "context_length_exceeded",
-      `input ${tooLong} has ${lengths[tooLong]} tokens; ${limit} fit`,
-      {
-        param: "input",
-        details: { prompt_tokens: lengths[tooLong], max_prompt_tokens: limit },
-        next: "split the input",
-      },
-    );
+  for (const [index, input] of inputs.entries()) {
+    if (typeof input === "string") checkLength(index, tokenizer.fewestTokens(input), limit);
   }
+  const prepared = inputs.map((input) =>
+    // The context adds what the model wants at both ends.
+    typeof input === "string" ? [...tokenizer.text(input)] : [...input],
+  ) as Token[][];
+  const lengths = prepared.map((input) => context.calculateInputLength([...input]));
+  for (const [index, length] of lengths.entries()) checkLength(index, length, limit);
   const vectors: (readonly number[])[] = [];
   for (const input of prepared) {
     signal.throwIfAborted();
@@ -82,4 +78,13 @@ async function embedAll(
     vectors.push(unitVector(embedding.vector));
   }
   return { vectors, promptTokens: lengths.reduce((sum, length) => sum + length, 0) };
+}
+
+function checkLength(index: number, tokens: number, limit: number): void {
+  if (tokens <= limit) return;
+  throw new CortexError("context_length_exceeded", `input ${index} has ${tokens} tokens; ${limit} fit`, {
+    param: "input",
+    details: { prompt_tokens: tokens, max_prompt_tokens: limit },
+    next: "split the input",
+  });
 }

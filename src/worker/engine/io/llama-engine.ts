@@ -15,10 +15,12 @@ import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
 import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-messages.ts";
+import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { createSlotPool, type SlotPool } from "./llama-slots.ts";
+import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
 
 export interface LoadOptions {
@@ -173,7 +175,11 @@ interface LoadedParts {
 function buildEngine(parts: LoadedParts): InferenceEngine {
   const { llama, model, context, options } = parts;
   const metadata = model.fileInfo.metadata;
+  const vocabulary = metadata.tokenizer?.ggml?.tokens ?? [];
+  const controls = readControlTexts(model, vocabulary);
+  const tokenizer = createTokenizer({ model, vocabulary, controls });
   const renderer = createChatPromptRenderer({
+    controls,
     source: metadata.tokenizer?.chat_template ?? null,
     bosText: model.tokens.bosString ?? "",
     eosText: model.tokens.eosString ?? "",
@@ -189,11 +195,11 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     facts,
     renderer,
     fileSampling: readFileSampling((metadata.general as Readonly<Record<string, unknown>>)["sampling"]),
-    vocabularySize: metadata.tokenizer?.ggml?.tokens?.length ?? 0,
+    vocabularySize: vocabulary.length,
     get occupancy() {
       return slots.occupancy;
     },
-    tokenizePrompt: (text) => tokenizePrompt(model, text),
+    tokenizer,
     checkGrammar: (text) => {
       grammars.get(text);
     },
@@ -206,6 +212,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     },
     embed: createEmbedder({
       model,
+      tokenizer,
       contextTokens: facts.context_tokens,
       threads: parts.threads,
       maxWaiting: QUEUED_PER_SLOT * options.parallel,
@@ -249,14 +256,6 @@ function describeModel({ model, context, options }: LoadedParts, renderer: ChatP
     architecture: model.architecture,
     parameter_count: model.fileInsights.totalParameters,
   };
-}
-
-/** Templates write the start token into their text or leave it to the tokenizer; it must come once. */
-function tokenizePrompt(model: LlamaModel, text: string): readonly number[] {
-  const tokens = model.tokenize(text, true);
-  const bos = model.tokens.bos;
-  const lacksBos = model.tokens.shouldPrependBosToken && bos !== null && tokens[0] !== bos;
-  return lacksBos ? [bos, ...tokens] : tokens;
 }
 
 function createGrammarCache(llama: Llama): GrammarCache {
