@@ -82,22 +82,22 @@ export function createRequestMarks(
     return changed ? Object.fromEntries(marked) : value;
   };
 
-  const restore = (rendered: string): RestoredText => {
-    const marked: number[] = [];
-    let text = "";
-    let copied = 0;
-    for (const found of rendered.matchAll(standInPattern(originals))) {
-      text += rendered.slice(copied, found.index);
-      marked.push(text.length);
-      text += originals.get(
-        found[1] === undefined ? found[0] : String.fromCharCode(Number.parseInt(found[1], 16)),
-      );
-      copied = found.index + found[0].length;
-    }
-    return { text: text + rendered.slice(copied), marked };
-  };
+  return { mark, restore: (rendered) => restoreText(rendered, originals) };
+}
 
-  return { mark, restore };
+function restoreText(rendered: string, originals: ReadonlyMap<string, string>): RestoredText {
+  const marked: number[] = [];
+  let text = "";
+  let copied = 0;
+  for (const found of rendered.matchAll(standInPattern(originals))) {
+    text += rendered.slice(copied, found.index);
+    marked.push(text.length);
+    const escaped = found[1];
+    const standIn = escaped === undefined ? found[0] : String.fromCharCode(Number.parseInt(escaped, 16));
+    text += originals.get(standIn) ?? standIn;
+    copied = found.index + found[0].length;
+  }
+  return { text: text + rendered.slice(copied), marked };
 }
 
 /** The stand-ins, also as JSON writes them when it is told to keep to ASCII. */

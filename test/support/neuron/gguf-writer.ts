@@ -21,6 +21,8 @@ export interface TinyGgufOptions {
   /** "printable" keeps to ASCII letters, digits and punctuation; "bytes" writes any byte, mostly broken UTF-8. */
   readonly output?: "printable" | "bytes";
   readonly addBos?: boolean;
+  /** A byte-level BPE vocabulary with this pre-tokenizer ("tekken", "gpt-4o", ...) in place of the SPM one. */
+  readonly preTokenizer?: string | null;
   /** Replaces the ChatML template; null leaves the file without one. */
   readonly chatTemplate?: string | null;
   /** More metadata, e.g. `general.sampling.temp`. */
@@ -75,18 +77,32 @@ interface Vocabulary {
   readonly types: readonly number[];
 }
 
-function byteVocabulary(): Vocabulary {
-  const bytes = Array.from(
-    { length: 256 },
-    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
-  );
+function byteVocabulary(preTokenizer: string | null): Vocabulary {
+  const nameOf = preTokenizer === null ? spmByteName : bpeByteName;
+  const bytes = Array.from({ length: 256 }, (_, byte) => nameOf(byte));
   const controlTypes = CONTROL_TOKENS.map((_, index) =>
     index === UNKNOWN_TOKEN ? TOKEN_TYPE.unknown : TOKEN_TYPE.control,
   );
   return {
     tokens: [...CONTROL_TOKENS, ...bytes, SPACE_MARK],
-    types: [...controlTypes, ...bytes.map(() => TOKEN_TYPE.byte), TOKEN_TYPE.normal],
+    types: [
+      ...controlTypes,
+      ...bytes.map(() => (preTokenizer === null ? TOKEN_TYPE.byte : TOKEN_TYPE.normal)),
+      TOKEN_TYPE.normal,
+    ],
   };
+}
+
+const spmByteName = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+
+const hasNameOfItsOwn = (byte: number): boolean =>
+  (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+
+/** GPT-2's names of bytes: printable ones are themselves, the others count up from U+0100. */
+function bpeByteName(byte: number): string {
+  if (hasNameOfItsOwn(byte)) return String.fromCharCode(byte);
+  const before = Array.from({ length: byte }, (_, code) => code).filter((code) => !hasNameOfItsOwn(code));
+  return String.fromCharCode(0x100 + before.length);
 }
 
 /** How much the noise model leans to a token; about what is added to its logit. */
@@ -94,7 +110,7 @@ function outputBias(token: string, index: number, options: Required<TinyGgufOpti
   if (index === END_OF_TURN_TOKEN) return options.endOfText === "never" ? RULED_OUT : options.endOfText;
   if (index < CONTROL_TOKENS.length) return RULED_OUT;
   if (token === SPACE_MARK) return 0;
-  const byte = Number.parseInt(token.slice(3, 5), 16);
+  const byte = index - CONTROL_TOKENS.length;
   const printable = byte > 0x20 && byte < 0x7f;
   return options.output === "bytes" || printable ? 0 : RULED_OUT;
 }
@@ -253,7 +269,13 @@ function modelMetadata(
     "llama.rope.dimension_count": { uint32: options.embedding / options.heads },
     "llama.attention.layer_norm_rms_epsilon": 1e-5,
     "llama.vocab_size": { uint32: vocabulary.tokens.length },
-    "tokenizer.ggml.model": "llama",
+    ...(options.preTokenizer === null
+      ? { "tokenizer.ggml.model": "llama" }
+      : {
+          "tokenizer.ggml.model": "gpt2",
+          "tokenizer.ggml.pre": options.preTokenizer,
+          "tokenizer.ggml.merges": { strings: [] },
+        }),
     "tokenizer.ggml.tokens": { strings: vocabulary.tokens },
     "tokenizer.ggml.scores": { floats: vocabulary.tokens.map(() => 0) },
     "tokenizer.ggml.token_type": { ints: vocabulary.types },
@@ -314,11 +336,12 @@ export function writeTinyGguf(given: TinyGgufOptions = {}): Uint8Array {
     endOfText: "never",
     output: "printable",
     addBos: false,
+    preTokenizer: null,
     chatTemplate: CHATML_HERMES_TEMPLATE,
     metadata: {},
     ...given,
   };
-  const vocabulary = byteVocabulary();
+  const vocabulary = byteVocabulary(options.preTokenizer);
   const tensors = modelTensors(options, vocabulary);
   const metadata = Object.entries(modelMetadata(options, vocabulary));
   const writer = new ByteWriter();

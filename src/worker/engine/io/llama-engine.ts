@@ -18,6 +18,7 @@ import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-mess
 import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
+import { guardSampling } from "./guard-sampling.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { createSlotPool, type SlotPool } from "./llama-slots.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
@@ -154,7 +155,10 @@ async function createContext(
       threads: options.threads,
       ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
     });
-    if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) return context;
+    if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) {
+      guardSampling(context, () => options.logger.warn("no token could be sampled for a request"));
+      return context;
+    }
     throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
   } catch (thrown) {
     if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);

@@ -9,6 +9,7 @@ import {
   type Token,
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
+import { CortexError } from "../../../core/errors.ts";
 import { prefillPieceTokens } from "../compute-plan.ts";
 import { createIncrementalText } from "../incremental-text.ts";
 import type {
@@ -136,7 +137,8 @@ async function decode(
   const { clock, model, tokenTexts } = dependencies;
   const generated: Token[] = [];
   const text = createIncrementalText<Token>(tokenTexts);
-  const options = evaluateOptions(dependencies, job, generated);
+  const grammar = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
+  const options = evaluateOptions(dependencies, { job, generated, grammar });
   const keepsHistory = punishes(job.sampling);
   let completionTokens = 0;
   let firstTokenAtMs: number | undefined;
@@ -145,8 +147,7 @@ async function decode(
   const tokens = slot.sequence.evaluateWithMetadata(lastPiece, {}, options);
   try {
     while (true) {
-      const next = await tokens.next();
-      job.signal.throwIfAborted();
+      const next = await nextToken(tokens, job, grammar);
       if (next.done === true) break;
       const token = next.value.token;
       firstTokenAtMs ??= clock.monotonicMs();
@@ -169,13 +170,43 @@ async function decode(
   return result("end");
 }
 
+async function nextToken<Output>(
+  tokens: AsyncGenerator<Output, void>,
+  job: GenerationJob,
+  grammar: GrammarFollower | undefined,
+): Promise<IteratorResult<Output, void>> {
+  const next = await tokens.next().catch((thrown: unknown) => {
+    throw samplingFailure(job, thrown);
+  });
+  job.signal.throwIfAborted();
+  if (grammar?.failure !== undefined) throw grammar.failure;
+  return next;
+}
+
+/**
+ * A bias may forbid all tokens with which the grammar could go on. Whether it does is only known where it happens:
+ * the model chooses the way through the grammar.
+ */
+function samplingFailure(job: GenerationJob, thrown: unknown): unknown {
+  if (job.signal.aborted || job.grammar === undefined || job.sampling.logitBias.size === 0) return thrown;
+  return new CortexError(
+    "unsupported_parameter",
+    "`logit_bias` forbids every token with which the demanded structure could go on",
+    { param: "logit_bias", cause: thrown },
+  );
+}
+
+interface EvaluateInput {
+  readonly job: GenerationJob;
+  readonly generated: readonly Token[];
+  readonly grammar: GrammarFollower | undefined;
+}
+
 function evaluateOptions(
   dependencies: GenerationDependencies,
-  job: GenerationJob,
-  generated: readonly Token[],
+  { job, generated, grammar }: EvaluateInput,
 ): SequenceEvaluateOptions {
   const { sampling } = job;
-  const grammarState = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
   return {
     temperature: sampling.temperature,
     topP: sampling.topP,
@@ -183,7 +214,7 @@ function evaluateOptions(
     minP: sampling.minP,
     seed: sampling.seed,
     yieldEogToken: job.ignoreEndOfText,
-    ...(grammarState === undefined ? {} : { grammarEvaluationState: grammarState }),
+    ...(grammar === undefined ? {} : { grammarEvaluationState: grammar.state }),
     ...(sampling.logitBias.size === 0 ? {} : { tokenBias: tokenBias(dependencies.model, sampling) }),
     ...(punishes(sampling) ? { repeatPenalty: repeatPenalty(sampling, generated) } : {}),
     // The caller stops before the context is full: shifting would silently drop the start of the prompt.
@@ -216,22 +247,42 @@ function tokenBias(model: LlamaModel, sampling: SamplingOptions): TokenBias {
   return bias;
 }
 
+interface GrammarFollower {
+  /** The state for the token that comes next. Never throws: it is called inside the binding's batch. */
+  readonly state: () => LlamaGrammarEvaluationState | undefined;
+  /** Why there was no state where there should have been one. */
+  readonly failure: unknown;
+}
+
 /** A new grammar text starts a new state; the same text goes on with the one it has. */
-function grammarFollower(dependencies: GenerationDependencies, wanted: () => string | undefined) {
+function grammarFollower(
+  dependencies: GenerationDependencies,
+  wanted: () => string | undefined,
+): GrammarFollower {
   let text: string | undefined;
   let state: LlamaGrammarEvaluationState | undefined;
-  return () => {
+  let failure: unknown;
+
+  const follow = (): LlamaGrammarEvaluationState | undefined => {
     const next = wanted();
-    if (next !== text) {
-      text = next;
-      state =
-        next === undefined
-          ? undefined
-          : new LlamaGrammarEvaluationState({
-              model: dependencies.model,
-              grammar: dependencies.grammars.get(next),
-            });
-    }
-    return state;
+    if (next === text) return state;
+    text = next;
+    if (next === undefined) return undefined;
+    const grammar = dependencies.grammars.get(next);
+    return new LlamaGrammarEvaluationState({ model: dependencies.model, grammar });
+  };
+  return {
+    state: () => {
+      try {
+        state = follow();
+      } catch (thrown) {
+        failure ??= thrown;
+        state = undefined;
+      }
+      return state;
+    },
+    get failure() {
+      return failure;
+    },
   };
 }
