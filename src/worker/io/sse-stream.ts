@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Clock } from "../../core/clock.ts";
 import { SSE_KEEP_ALIVE } from "../answer/chat-completion-chunks.ts";
 
 /**
@@ -14,6 +15,10 @@ export interface SseStream {
 }
 
 const KEEP_ALIVE_MS = 1000;
+/** What may wait for a client that reads more slowly than the model writes, before the model waits too. */
+const MOST_UNREAD_BYTES = 256 * 1024;
+/** A client that reads nothing for so long, while that much waits for it, is gone for all that matters. */
+export const STALLED_AFTER_MS = 30_000;
 
 const HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
@@ -22,8 +27,11 @@ const HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-/** Sends the headers at once and a comment every second until the first event. */
-export function openSseStream(response: ServerResponse): SseStream {
+/**
+ * Sends the headers at once and a comment every second until the first event. A client that stops reading must not
+ * hold its slot for ever: its connection is closed, which ends the answer as if it had left.
+ */
+export function openSseStream(response: ServerResponse, clock: Clock): SseStream {
   let unsent = "";
   let scheduled = false;
   let blocked: Promise<void> | undefined;
@@ -50,12 +58,17 @@ export function openSseStream(response: ServerResponse): SseStream {
       response.on("close", done);
     });
 
+  const watch = createStallWatch(response, clock);
+
   const flush = (): void => {
     scheduled = false;
     if (unsent === "" || response.destroyed) return;
     const text = unsent;
     unsent = "";
-    if (!response.write(text)) blocked ??= untilReadable();
+    response.write(text);
+    if (blocked !== undefined || response.writableLength <= MOST_UNREAD_BYTES) return;
+    blocked = untilReadable();
+    watch();
   };
 
   return {
@@ -72,6 +85,37 @@ export function openSseStream(response: ServerResponse): SseStream {
       clearInterval(keepAlive);
       flush();
       response.end();
+      if (response.writableLength > 0) watch();
     },
+  };
+}
+
+/** Bytes that the client's side has taken. */
+function delivered({ socket }: ServerResponse): number {
+  return socket === null ? 0 : socket.bytesWritten - socket.writableLength;
+}
+
+/** Watches, once at a time, until nothing waits to be read; closes the connection when nothing moves meanwhile. */
+function createStallWatch(response: ServerResponse, clock: Clock): () => void {
+  const closed = new AbortController();
+  response.once("close", () => closed.abort());
+  let watching = false;
+
+  const closeWhenStalled = async (): Promise<void> => {
+    while (response.writableLength > 0) {
+      const before = delivered(response);
+      await clock.sleep(STALLED_AFTER_MS, closed.signal);
+      if (response.writableLength > 0 && delivered(response) === before) response.destroy();
+    }
+  };
+  return () => {
+    if (watching) return;
+    watching = true;
+    // Ends with the connection, whose end it waits for.
+    void closeWhenStalled()
+      .catch(() => undefined)
+      .finally(() => {
+        watching = false;
+      });
   };
 }

@@ -96,7 +96,7 @@ export async function streamAnswer(
   writer: ChunkWriter,
   response: ServerResponse,
 ): Promise<void> {
-  const stream = openSseStream(response);
+  const stream = openSseStream(response, answer.clock);
   let opened = false;
   const sendEvents: OnEvents = (events) => {
     stream.send(opened ? writer.events(events) : writer.opening() + writer.events(events));
