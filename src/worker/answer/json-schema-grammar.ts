@@ -65,6 +65,12 @@ const STRING_FORMATS: Readonly<Record<string, string>> = {
   uuid: "uuid",
 };
 
+/** Bounds on what the engine's grammar parser gets, which recurses and expands; far above any schema in use. */
+const MOST_LEVELS = 64;
+const MOST_SCHEMAS = 5000;
+const MOST_FORCED_REPETITIONS = 1000;
+const MOST_GRAMMAR_CHARACTERS = 256 * 1024;
+
 /** A quoted GBNF literal. */
 export function grammarLiteral(text: string): string {
   const escaped = text
@@ -82,6 +88,10 @@ export class SchemaGrammar {
   readonly #references = new Map<string, string>();
   readonly #path: string;
   #root: Schema = {};
+  #depth = 0;
+  #schemas = 0;
+  /** References being resolved with nothing written since: one of them again would be a grammar that never starts. */
+  #opening = new Set<string>();
 
   /** `path` names the request field in errors. */
   constructor(path: string) {
@@ -93,6 +103,7 @@ export class SchemaGrammar {
     const root = this.#root;
     this.#root = isRecord(schema) ? schema : {};
     this.#references.clear();
+    this.#opening = new Set();
     const expression = this.#schema(schema, this.#path);
     this.#root = root;
     return expression;
@@ -101,7 +112,9 @@ export class SchemaGrammar {
   /** The whole grammar, with `root` as its start. */
   text(root: string): string {
     const rules = [...this.#rules, ...Object.entries(BASE_RULES)];
-    return [["root", root], ...rules].map(([name, body]) => `${name} ::= ${body}`).join("\n");
+    const text = [["root", root], ...rules].map(([name, body]) => `${name} ::= ${body}`).join("\n");
+    if (text.length <= MOST_GRAMMAR_CHARACTERS) return text;
+    throw unenforceable(this.#path, `makes a grammar of ${text.length} characters`);
   }
 
   #rule(body: string): string {
@@ -111,6 +124,26 @@ export class SchemaGrammar {
   }
 
   #schema(schema: unknown, path: string): string {
+    if (this.#depth >= MOST_LEVELS) throw unenforceable(path, `lies deeper than ${MOST_LEVELS} levels`);
+    this.#schemas += 1;
+    if (this.#schemas > MOST_SCHEMAS)
+      throw unenforceable(this.#path, `holds more than ${MOST_SCHEMAS} schemas`);
+    this.#depth += 1;
+    const expression = this.#anySchema(schema, path);
+    this.#depth -= 1;
+    return expression;
+  }
+
+  /** A schema inside a value that was begun: references may come back to where they are. */
+  #inside(schema: unknown, path: string): string {
+    const opening = this.#opening;
+    this.#opening = new Set();
+    const expression = this.#schema(schema, path);
+    this.#opening = opening;
+    return expression;
+  }
+
+  #anySchema(schema: unknown, path: string): string {
     if (schema === true) return "value";
     if (!isRecord(schema)) throw unenforceable(path, "is not a schema that anything can satisfy");
     const keywords = Object.keys(schema).filter((keyword) => !ANNOTATIONS.has(keyword));
@@ -129,11 +162,14 @@ export class SchemaGrammar {
     if (typeof pointer !== "string" || !pointer.startsWith("#")) {
       throw unenforceable(`${path}.$ref`, "points outside of the schema");
     }
+    if (this.#opening.has(pointer)) throw unenforceable(`${path}.$ref`, "leads to itself");
     const known = this.#references.get(pointer);
     if (known !== undefined) return known;
     const name = this.#rule("");
     this.#references.set(pointer, name);
+    this.#opening.add(pointer);
     this.#rules.set(name, this.#schema(resolvePointer(this.#root, pointer, path), `${path}.$ref`));
+    this.#opening.delete(pointer);
     return name;
   }
 
@@ -206,7 +242,7 @@ export class SchemaGrammar {
     let first = `""`;
     let more = `""`;
     for (const [name, property] of properties.reverse()) {
-      const value = this.#schema(property, `${path}.properties.${name}`);
+      const value = this.#inside(property, `${path}.properties.${name}`);
       const pair = this.#rule(`${grammarLiteral(JSON.stringify(name))} ":" ws ${value}`);
       const moreAfter = more;
       const separated = `ws "," ws ${pair}`;
@@ -220,16 +256,16 @@ export class SchemaGrammar {
     const extra = schema["additionalProperties"];
     if (extra === false) return String.raw`"{" ws "}"`;
     if (extra === undefined || extra === true) return "object";
-    const value = this.#schema(extra, `${path}.additionalProperties`);
+    const value = this.#inside(extra, `${path}.additionalProperties`);
     const pair = this.#rule(`string ":" ws ${value}`);
     return this.#rule(`"{" ws (${pair} (ws "," ws ${pair})*)? ws "}"`);
   }
 
   #array(schema: Schema, path: string): string {
     const item = this.#rule(
-      schema["items"] === undefined ? "value" : this.#schema(schema["items"], `${path}.items`),
+      schema["items"] === undefined ? "value" : this.#inside(schema["items"], `${path}.items`),
     );
-    const least = count(schema["minItems"], `${path}.minItems`) ?? 0;
+    const least = fewest(schema, "minItems", path);
     const most = count(schema["maxItems"], `${path}.maxItems`);
     if (most !== undefined && most < least) throw unenforceable(path, "allows no length");
     if (most === 0) return String.raw`"[" ws "]"`;
@@ -294,9 +330,16 @@ function count(value: unknown, path: string): number | undefined {
   return value;
 }
 
+/** A lower bound on a length; the engine writes out what it demands, so not any number will do. */
+function fewest(schema: Schema, keyword: string, path: string): number {
+  const value = count(schema[keyword], `${path}.${keyword}`) ?? 0;
+  if (value <= MOST_FORCED_REPETITIONS) return value;
+  throw unenforceable(`${path}.${keyword}`, `demands more than ${MOST_FORCED_REPETITIONS}`);
+}
+
 function stringExpression(schema: Schema, path: string): string {
   const format = schema["format"];
-  const least = count(schema["minLength"], `${path}.minLength`) ?? 0;
+  const least = fewest(schema, "minLength", path);
   const most = count(schema["maxLength"], `${path}.maxLength`);
   if (format !== undefined) {
     const body = typeof format === "string" ? STRING_FORMATS[format] : undefined;

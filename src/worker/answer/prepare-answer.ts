@@ -71,6 +71,10 @@ export function tokensOf(request: TokenizeRequest, engine: InferenceEngine): rea
   return engine.tokenizer.prompt(prompt);
 }
 
+/** Both are read again for every token that is written. */
+const MOST_BIASES = 1024;
+const MOST_STOP_CHARACTERS = 1024;
+
 /** Legacy completions write at most this much unless told otherwise, as OpenAI's do. */
 const COMPLETION_DEFAULT_TOKENS = 16;
 
@@ -157,8 +161,13 @@ function checkPromptLength(engine: InferenceEngine, promptTokens: number, param:
 }
 
 function stopList(stop: string | readonly string[] | undefined): readonly string[] {
-  if (stop === undefined) return [];
-  return typeof stop === "string" ? [stop] : stop;
+  const stops = typeof stop === "string" ? [stop] : (stop ?? []);
+  if (stops.every((text) => text.length <= MOST_STOP_CHARACTERS)) return stops;
+  throw new CortexError(
+    "unsupported_parameter",
+    `\`stop\` has a text of more than ${MOST_STOP_CHARACTERS} characters`,
+    { param: "stop", next: "use the end of the text alone" },
+  );
 }
 
 /** Templates have two ways to be told; a model whose template knows neither cannot honour it. */
@@ -175,6 +184,12 @@ function reasoningEffort(request: ChatRequest, engine: InferenceEngine): Readonl
 function samplingFor(request: ChatRequest | CompletionRequest, context: PrepareContext): SamplingOptions {
   const { engine } = context;
   const sampling = resolveSampling(request, engine.fileSampling, context.randomSeed);
+  if (sampling.logitBias.size > MOST_BIASES) {
+    throw new CortexError("unsupported_parameter", `\`logit_bias\` has more than ${MOST_BIASES} tokens`, {
+      param: "logit_bias",
+      next: "bias fewer tokens",
+    });
+  }
   for (const token of sampling.logitBias.keys()) {
     const param = `logit_bias.${token}`;
     if (token >= engine.vocabularySize) {

@@ -194,6 +194,9 @@ async function untilClientLeaves<Result>(
   }
 }
 
+/** As many as OpenAI's service takes. */
+const MOST_EMBEDDING_INPUTS = 2048;
+
 async function embeddings(
   context: RouteContext,
   request: EmbeddingsRequest,
@@ -204,6 +207,12 @@ async function embeddings(
     throw new CortexError("wrong_modality", "this model computes no embeddings");
   }
   const inputs = embeddingInputs(request.input);
+  if (inputs.length > MOST_EMBEDDING_INPUTS) {
+    throw new CortexError("unsupported_parameter", `\`input\` has more than ${MOST_EMBEDDING_INPUTS} texts`, {
+      param: "input",
+      next: "send several requests",
+    });
+  }
   for (const input of inputs) checkEmbeddingInput(engine, input);
   const { vectors, promptTokens } = await engine.embed(inputs, signal);
   const size = vectors[0]?.length ?? 0;

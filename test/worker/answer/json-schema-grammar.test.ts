@@ -12,6 +12,9 @@ const refusedAt = (schema: unknown): string | undefined => {
   }
 };
 
+const nested = (levels: number, wrap: (inner: object) => object): object =>
+  levels === 0 ? { type: "string" } : wrap(nested(levels - 1, wrap));
+
 describe("schemas that no grammar here can enforce are refused at their place", () => {
   test.each([
     [{ type: "string", pattern: "^a$" }, "s.pattern"],
@@ -32,7 +35,14 @@ describe("schemas that no grammar here can enforce are refused at their place", 
     [{ type: "integer", minimum: 5, maximum: 4 }, "s"],
     [{ type: "strange" }, "s.type"],
     [false, "s"],
-  ])("%j", (schema, place) => {
+    [{ $ref: "#" }, "s.$ref.$ref"],
+    [{ anyOf: [{ type: "string" }, { $ref: "#" }] }, "s.anyOf.1.$ref.anyOf.1.$ref"],
+    [{ type: "array", minItems: 1001 }, "s.minItems"],
+    [{ type: "string", minLength: 1_000_000 }, "s.minLength"],
+    [{ enum: Array.from({ length: 40_000 }, (_, index) => `value ${index}`) }, "s"],
+    [nested(100, (inner) => ({ type: "array", items: inner })), `s${".items".repeat(64)}`],
+    [nested(12, (inner) => ({ anyOf: [inner, inner, inner] })), "s"],
+  ])("%#: %j", (schema, place) => {
     expect(refusedAt(schema)).toBe(place);
   });
 });
