@@ -99,6 +99,8 @@ export type ChatRequest = z.infer<typeof chatRequestSchema>;
 export const completionRequestSchema = z.strictObject({
   ...generationFields,
   prompt: z.union([z.string(), z.array(z.string()), z.array(z.int().nonnegative())]),
+  /** The prompt comes back in front of the text. */
+  echo: z.boolean().optional(),
 });
 export type CompletionRequest = z.infer<typeof completionRequestSchema>;
 

@@ -86,7 +86,7 @@ describe("other requests", () => {
     [{ prompt: "a" }, undefined],
     [{ prompt: [1, 2] }, undefined],
     [{ prompt: "a", echo: false, suffix: "", best_of: 1, logprobs: null }, undefined],
-    [{ prompt: "a", echo: true }, ["unsupported_parameter", "echo"]],
+
     [{}, ["invalid_request_body", "prompt"]],
   ])("completion %j", (fields, expected) => {
     expect(failure(() => parseCompletionRequest({ model: "m", ...fields }))).toEqual(expected);

@@ -268,6 +268,37 @@ describe("a worker that serves a model", () => {
     expect(await http.fails("/v1/completions", { prompt: [100_000] })).toMatchObject({ param: "prompt" });
   });
 
+  test("an echoed prompt comes first, whole and streamed alike", async () => {
+    const request = { prompt: "abc", temperature: 0, max_tokens: 6 };
+    const written = textOf((await http.post("/v1/completions", request)).body);
+    expect(textOf((await http.post("/v1/completions", { ...request, echo: true })).body)).toBe(
+      `abc${written}`,
+    );
+    const tokens = [...Buffer.from("abc")].map((byte) => 5 + byte);
+    const echoed = await http.post("/v1/completions", { ...request, prompt: tokens, echo: true });
+    expect(textOf(echoed.body)).toBe(`abc${written}`);
+  });
+
+  test("a bias that leaves a grammar no token fails its own request and no other", async () => {
+    // Once this ended the worker with all its streams.
+    const beside = await http.stream({ messages, max_tokens: 300, temperature: 0 });
+    const impossible = {
+      messages,
+      max_tokens: 20,
+      response_format: { type: "json_object" },
+      logit_bias: { [5 + "{".charCodeAt(0)]: -100 },
+    };
+    for (const temperature of [0, 1]) {
+      expect(await http.fails(CHAT, { ...impossible, temperature })).toMatchObject({
+        status: 400,
+        code: "unsupported_parameter",
+        param: "logit_bias",
+      });
+    }
+    expect((await beside.rest()).at(-1)).toBe("data: [DONE]");
+    await http.until((health) => health.slots_busy === 0);
+  });
+
   test("broken JSON and unknown routes answer with the envelope", async () => {
     expect(await http.fails("/v1/nothing", {})).toMatchObject({ status: 404, code: "route_not_found" });
     expect(await http.fails("/v1/completions", { prompt: "" })).toMatchObject({
@@ -321,6 +352,22 @@ describe("a model that ends its answers", () => {
     const goesOn = await http.chat({ messages, max_tokens: 20, ignore_eos: true });
     expect(goesOn.usage.completion_tokens).toBe(20);
     expect(goesOn.choices[0]?.finish_reason).toBe("length");
+    await http.close();
+    await worker.stop();
+  });
+});
+
+describe("a file without a chat template", () => {
+  test("is chatted with in the format that its vocabulary has the marks of", async () => {
+    const worker = await spawnWorker(await tinyModelFile({ chatTemplate: null }));
+    const http = workerHttp(worker.socketPath);
+    expect((await http.chat({ messages, max_tokens: 3 })).usage).toMatchObject({
+      completion_tokens: 3,
+      prompt_tokens: 30,
+    });
+    expect(await http.fails(CHAT, { messages, tools: [weather] })).toMatchObject({
+      code: "template_render_failed",
+    });
     await http.close();
     await worker.stop();
   });

@@ -313,10 +313,18 @@ function isOfKind(value: unknown, kind: unknown): boolean {
   return typeof value === kind;
 }
 
+function decoded(step: string, path: string): string {
+  try {
+    return decodeURIComponent(step);
+  } catch {
+    throw unenforceable(`${path}.$ref`, "is no pointer");
+  }
+}
+
 function resolvePointer(root: Schema, pointer: string, path: string): unknown {
   let at: unknown = root;
   for (const step of pointer.slice(1).split("/").slice(1)) {
-    const name = decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
+    const name = decoded(step, path).replaceAll("~1", "/").replaceAll("~0", "~");
     at = isRecord(at) ? at[name] : undefined;
   }
   if (at === undefined) throw unenforceable(`${path}.$ref`, "points to nothing");

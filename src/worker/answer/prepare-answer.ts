@@ -11,6 +11,8 @@ export interface PreparedAnswer {
   readonly job: GenerationJob;
   readonly parser: AnswerParser;
   readonly includeUsage: boolean;
+  /** Text that comes before the model's own; "" for none. */
+  readonly echo: string;
 }
 
 export interface PrepareContext {
@@ -43,6 +45,7 @@ export function prepareChat(request: ChatRequest, context: PrepareContext): Prep
   const promptTokens = promptTokensOf(engine, prompt, "messages");
   return {
     parser,
+    echo: "",
     includeUsage: request.stream_options?.include_usage === true,
     job: {
       promptTokens,
@@ -85,6 +88,7 @@ export function prepareCompletion(request: CompletionRequest, context: PrepareCo
   const promptTokens = completionPromptTokens(request, engine);
   return {
     parser: createAnswerParser({ stops: stopList(request.stop), reasoning: undefined, tools: undefined }),
+    echo: request.echo === true ? promptText(request, engine) : "",
     includeUsage: request.stream_options?.include_usage === true,
     job: {
       promptTokens,
@@ -100,6 +104,14 @@ export function prepareCompletion(request: CompletionRequest, context: PrepareCo
 function demandText(engine: InferenceEngine): void {
   if (engine.facts.capabilities.includes("text")) return;
   throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
+}
+
+function promptText({ prompt }: CompletionRequest, engine: InferenceEngine): string {
+  if (typeof prompt === "string") return prompt;
+  const [first] = prompt;
+  return typeof first === "string"
+    ? first
+    : engine.tokenizer.textOf(prompt.filter((token) => typeof token === "number"));
 }
 
 function completionPromptTokens(request: CompletionRequest, engine: InferenceEngine): readonly number[] {

@@ -35,6 +35,8 @@ export interface PromptTokenizer {
   prompt(prompt: RestoredText): readonly number[];
   /** Text to tokens, none of which is a control token. */
   text(text: string): readonly number[];
+  /** The text of tokens, control tokens by their names. */
+  textOf(tokens: readonly number[]): string;
   /** A number of tokens that the text has at least; found without tokenizing it. */
   fewestTokens(text: string): number;
 }

@@ -21,8 +21,9 @@ type OnEvents = (events: readonly AnswerEvent[]) => Promise<void> | undefined;
 
 /** Runs the generation through the parser; `onEvents` may hold it back with a promise. */
 async function runAnswer(answer: RunningAnswer, onEvents: OnEvents): Promise<AnswerEnding> {
-  const { parser } = answer.prepared;
+  const { parser, echo } = answer.prepared;
   let reasoningTokens = 0;
+  if (echo !== "") await onEvents([{ kind: "text-written", text: echo }]);
   const result = await answer.admitted.run((text) => {
     if (parser.position.insideReasoning) reasoningTokens += 1;
     if (text === "") return "continue";

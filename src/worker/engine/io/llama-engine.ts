@@ -11,6 +11,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { decodeThreads } from "../compute-plan.ts";
+import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
@@ -184,7 +185,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const tokenizer = createTokenizer({ model, vocabulary, controls });
   const renderer = createChatPromptRenderer({
     controls,
-    source: metadata.tokenizer?.chat_template ?? null,
+    source: metadata.tokenizer?.chat_template ?? fallbackTemplate(controls),
     bosText: model.tokens.bosString ?? "",
     eosText: model.tokens.eosString ?? "",
   });

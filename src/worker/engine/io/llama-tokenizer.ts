@@ -37,6 +37,7 @@ export function createTokenizer({ model, vocabulary, controls }: TokenizerOption
       return tokenizePieces(runsAreShort ? promptPieces(prompt, controls) : fencedPieces(prompt, controls));
     },
     text: (text) => tokenizePiece({ text, control: false }),
+    textOf: (tokens) => model.detokenize([...tokens] as Token[], true),
     fewestTokens: (text) =>
       longestToken === undefined ? 0 : Math.ceil(Buffer.byteLength(text, "utf8") / longestToken),
   };

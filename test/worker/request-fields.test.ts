@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import { CortexError } from "../../src/core/errors.ts";
+import { parseChatRequest, parseCompletionRequest } from "../../src/protocol/openai-request.ts";
+
+// Every field of OpenAI's requests, and what becomes of it at a model worker. A field that would change the answer is
+// honoured or refused by name; what is not in this table is refused.
+
+type Fate = "honoured" | "refused" | "ignored";
+
+const PARSERS = { chat: parseChatRequest, completion: parseCompletionRequest } as const;
+const BASE = {
+  chat: { model: "m", messages: [{ role: "user", content: "hi" }] },
+  completion: { model: "m", prompt: "hi" },
+} as const;
+
+function fateOf(kind: keyof typeof PARSERS, field: string, value: unknown): Fate {
+  try {
+    const parsed = PARSERS[kind]({ ...BASE[kind], [field]: value });
+    return Object.hasOwn(parsed, field) ? "honoured" : "ignored";
+  } catch (thrown) {
+    if (thrown instanceof CortexError && thrown.code === "unsupported_parameter" && thrown.param === field)
+      return "refused";
+    throw thrown;
+  }
+}
+
+const SCHEMA = { type: "object", properties: { a: { type: "string" } } };
+const TOOL = { type: "function", function: { name: "f", parameters: SCHEMA } };
+
+const BOTH: readonly [string, unknown, Fate][] = [
+  ["temperature", 0.2, "honoured"],
+  ["top_p", 0.9, "honoured"],
+  ["top_k", 20, "honoured"],
+  ["min_p", 0.1, "honoured"],
+  ["seed", 7, "honoured"],
+  ["stop", ["a"], "honoured"],
+  ["max_tokens", 5, "honoured"],
+  ["presence_penalty", 1, "honoured"],
+  ["frequency_penalty", 1, "honoured"],
+  ["repetition_penalty", 1.1, "honoured"],
+  ["repeat_penalty", 1.1, "honoured"],
+  ["logit_bias", { "5": 1 }, "honoured"],
+  ["stream", true, "honoured"],
+  ["stream_options", { include_usage: true }, "honoured"],
+  ["ignore_eos", true, "honoured"],
+  ["user", "u", "ignored"],
+  ["n", 1, "ignored"],
+  ["n", 2, "refused"],
+];
+
+const CHAT: readonly [string, unknown, Fate][] = [
+  ["max_completion_tokens", 5, "honoured"],
+  ["response_format", { type: "json_object" }, "honoured"],
+  ["response_format", { type: "json_schema", json_schema: { name: "x", schema: SCHEMA } }, "honoured"],
+  ["tools", [TOOL], "honoured"],
+  ["tool_choice", "required", "honoured"],
+  ["parallel_tool_calls", false, "honoured"],
+  ["reasoning_effort", "low", "honoured"],
+  ["chat_template_kwargs", { enable_thinking: false }, "honoured"],
+  ["logprobs", false, "ignored"],
+  ["logprobs", true, "refused"],
+  ["top_logprobs", 3, "refused"],
+  ["metadata", {}, "ignored"],
+  ["store", false, "ignored"],
+  ["service_tier", "auto", "ignored"],
+  ["prompt_cache_key", "k", "ignored"],
+  ["safety_identifier", "s", "ignored"],
+  ["prediction", { type: "content", content: "x" }, "ignored"],
+  ["modalities", ["text"], "ignored"],
+  ["modalities", ["audio"], "refused"],
+  ["audio", { voice: "x" }, "refused"],
+  ["web_search_options", {}, "refused"],
+  ["functions", [], "refused"],
+  ["function_call", "auto", "refused"],
+  ["verbosity", "high", "refused"],
+];
+
+const COMPLETION: readonly [string, unknown, Fate][] = [
+  ["echo", true, "honoured"],
+  ["suffix", "x", "refused"],
+  ["suffix", "", "ignored"],
+  ["best_of", 3, "refused"],
+  ["logprobs", 2, "refused"],
+];
+
+describe.each([
+  ["chat", [...BOTH, ...CHAT]],
+  ["completion", [...BOTH, ...COMPLETION]],
+] as const)("%s", (kind, fields) => {
+  test.each(fields)("%s: %j is %s", (field, value, fate) => {
+    expect(fateOf(kind, field, value)).toBe(fate);
+  });
+});
