@@ -169,7 +169,7 @@ describe("a file that is broken all over", () => {
     ["syntax", "[[models]]\nid = m\n", "CTX101"],
     ["keys", '[[models]]\nid = "m"\nreplicsa = 1\n', "CTX102"],
     ["ids", '[[models]]\nid = "m"\n', "CTX106"],
-  ])("is answered in one go: %s", { timeout: 12_000 }, (_what, block, code) => {
+  ])("is answered in one go: %s", { timeout: 60_000 }, (_what, block, code) => {
     const text = `[fleet]\nname = "home"\n${block.repeat(BLOCKS)}`;
     const result = parseFleet([{ path: "fleet.toml", text }]);
     const found = result.ok ? [] : result.error.filter((finding) => finding.code === code);

@@ -93,13 +93,13 @@ describe("the fleet files of a commit", () => {
 
 describe("whether a change is the fleet's own", () => {
   test.each([
-    ["a fleet file", ["fleet/a.toml"], undefined, true],
-    ["a hidden one", ["fleet/.cortex/a.toml"], undefined, false],
-    ["another file", ["fleet/README.md"], undefined, false],
-    ["the one file", ["fleet/one.toml"], "one.toml", true],
-    ["beside the one file", ["fleet/two.toml"], "one.toml", false],
-    ["nothing", [], undefined, false],
-  ])("%s", (_name, changed, fileName, expected) => {
+    { name: "a fleet file", changed: ["fleet/a.toml"], fileName: undefined, expected: true },
+    { name: "a hidden one", changed: ["fleet/.cortex/a.toml"], fileName: undefined, expected: false },
+    { name: "another file", changed: ["fleet/README.md"], fileName: undefined, expected: false },
+    { name: "the one file", changed: ["fleet/one.toml"], fileName: "one.toml", expected: true },
+    { name: "beside the one file", changed: ["fleet/two.toml"], fileName: "one.toml", expected: false },
+    { name: "nothing", changed: [], fileName: undefined, expected: false },
+  ])("$name", ({ changed, fileName, expected }) => {
     expect(touchesFleet(changed, { prefix: "fleet/", fileName })).toBe(expected);
   });
 });
