@@ -140,6 +140,8 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-controller-adopt-peers", "src/controller/adopt/peers/a.ts", "src/controller/adopt/leaf.ts"],
   ["room-neuron-machine", "src/neuron/machine/a.ts", "src/neuron/model/leaf.ts"],
   ["room-neuron-model", "src/neuron/model/a.ts", "src/neuron/residency/leaf.ts"],
+  ["room-neuron-store", "src/neuron/store/a.ts", "src/neuron/residency/leaf.ts"],
+  ["room-neuron-store", "src/neuron/store/io/a.ts", "src/neuron/machine/io/leaf.ts"],
   ["room-neuron-residency", "src/neuron/residency/io/a.ts", "src/neuron/io/leaf.ts"],
   ["room-neuron-launch", "src/neuron/launch/io/a.ts", "src/neuron/io/leaf.ts"],
   ["room-worker-engine", "src/worker/engine/a.ts", "src/worker/answer/leaf.ts"],
@@ -197,7 +199,8 @@ test("what the rules allow passes", async () => {
     "src/repository/io/d.ts": ["src/fleet/b.ts", "src/platform/d.ts", "node:child_process"],
     "src/neuron/e.ts": ["src/protocol/c.ts"],
     "src/neuron/io/f.ts": ["src/neuron/e.ts", "src/platform/d.ts", "undici", "node:http"],
-    "src/neuron/residency/io/f.ts": ["src/neuron/model/io/a.ts"],
+    "src/neuron/residency/io/f.ts": ["src/neuron/model/io/a.ts", "src/neuron/store/io/a.ts"],
+    "src/neuron/store/io/f.ts": ["src/neuron/model/a.ts", "undici"],
     "src/worker/engine/io/llama-engine.ts": ["node-llama-cpp"],
     "src/worker/io/main.ts": ["src/worker/answer/a.ts", "src/worker/engine/io/llama-engine.ts"],
     "src/controller/verify/verify-plan.ts": [

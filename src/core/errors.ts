@@ -80,9 +80,12 @@ export const ERROR_TABLE = {
   load_failed:               kind(500, EXIT.failed, "api_error", "the neuron's log has the engine's own words"),
   source_not_found:          kind(404, EXIT.failed, INVALID, "put the file where the source points, or mend `source` in the model's block"),
   source_forbidden:          kind(403, EXIT.failed, INVALID, "move the file under a model root, or start the neuron with --model-root for its directory"),
-  source_unsupported:        kind(400, EXIT.failed, INVALID, "use a file: source or the name of a file in the neuron's model store"),
+  source_unsupported:        kind(400, EXIT.failed, INVALID, "use hf:, https: or file:, or the name of a file in the neuron's model store"),
   model_file_invalid:        kind(422, EXIT.failed, INVALID, "the file is not a GGUF this engine can load; fetch it again"),
   checksum_mismatch:         kind(422, EXIT.failed, "api_error", "the file differs from what is pinned; fetch it again or mend `sha256`"),
+  source_denied:             kind(403, EXIT.failed, INVALID, "accept the model's terms on the hub, and start the neuron with HF_TOKEN set to a token that may read it"),
+  download_failed:           kind(502, EXIT.unavailable, "api_error", "try again: what has come is kept, and the download goes on from there", 30),
+  disk_full:                 kind(507, EXIT.failed, "api_error", "free space: `cortex store gc` removes downloaded models by age or by size"),
   internal_error:            kind(500, EXIT.internal, "api_error", "this is a defect of cortex; please report it with the log"),
   // What an operator or a script got wrong.
   usage_error:               kind(400, EXIT.usage, INVALID, "see --help"),

@@ -1,6 +1,14 @@
 import { homedir } from "node:os";
 import envPaths from "env-paths";
 
+/** Where `hf:` sources come from. */
+export interface ModelHubAddress {
+  /** `HF_ENDPOINT`: a mirror, or https://huggingface.co. */
+  readonly endpoint: string;
+  /** `HF_TOKEN`, for repositories that ask for one. */
+  readonly token: string | undefined;
+}
+
 /** The process environment as the rest of cortex sees it: read here and nowhere else. */
 export interface Environment {
   /** Every `CORTEX_*` variable, for overrides of fleet values. */
@@ -8,6 +16,7 @@ export interface Environment {
   /** Where cortex keeps what it makes for this user (`CORTEX_DATA_DIR`, else the platform's data directory). */
   readonly dataDirectory: string;
   readonly homeDirectory: string;
+  readonly modelHub: ModelHubAddress;
   readonly logLevel: string | undefined;
   /** Colours are wanted on stdout: a terminal and no NO_COLOR (https://no-color.org). */
   readonly colour: boolean;
@@ -29,6 +38,7 @@ export function readEnvironment(): Environment {
     cortexVariables,
     dataDirectory: dataDirectoryOf(variables),
     homeDirectory: homedir(),
+    modelHub: modelHubOf(variables),
     logLevel: variables["CORTEX_LOG_LEVEL"],
     colour: mayColour && process.stdout.isTTY,
     stderrColour: mayColour && process.stderr.isTTY,
@@ -39,3 +49,11 @@ export function readEnvironment(): Environment {
 /** Where cortex keeps what it makes for the user of these variables. */
 export const dataDirectoryOf = (variables: Readonly<Record<string, string | undefined>>): string =>
   variables["CORTEX_DATA_DIR"] ?? envPaths("cortex", { suffix: "" }).data;
+
+const DEFAULT_HUB = "https://huggingface.co";
+
+function modelHubOf(variables: Readonly<Record<string, string | undefined>>): ModelHubAddress {
+  const endpoint = variables["HF_ENDPOINT"]?.trim() ?? "";
+  const token = variables["HF_TOKEN"]?.trim() ?? "";
+  return { endpoint: endpoint === "" ? DEFAULT_HUB : endpoint, token: token === "" ? undefined : token };
+}

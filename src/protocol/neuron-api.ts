@@ -185,6 +185,7 @@ export type Version = z.infer<typeof versionSchema>;
 
 export const jobStateSchema = z.enum([
   "queued",
+  "downloading",
   "verifying",
   "reserving",
   "loading",
@@ -203,6 +204,15 @@ export const jobSchema = z.object({
   state: jobStateSchema,
   /** 0..1 of the step that `state` names, when it can be told. */
   progress: z.number().min(0).max(1).nullable(),
+  /** While its file is fetched; absent before and after, and from neurons that fetch nothing. */
+  download: z
+    .object({
+      bytes_done: z.int().nonnegative(),
+      /** Null until the sizes of all files are known. */
+      bytes_total: z.int().nonnegative().nullable(),
+      eta_secs: z.number().nonnegative().nullable(),
+    })
+    .optional(),
   created_at_ms: z.number(),
   ended_at_ms: z.number().nullable(),
   error: z.looseObject({ code: z.string(), message: z.string(), next: z.string() }).nullable(),

@@ -140,8 +140,8 @@ export const modelBlockSchema = z
       .min(1, "must not be empty")
       .optional()
       .describe(
-        "file:/absolute/path.gguf, or the name of a file in the neurons' model store; absent: the id names it. " +
-          "hf:org/repo:TAG (or :file.gguf) and https://... are accepted; neurons of this version cannot fetch them yet",
+        "file:/absolute/path.gguf, hf:org/repo:TAG (or :file.gguf), https://host/file.gguf, or the name of a file in the " +
+          "neurons' model store; hf: and https: are fetched at the first load; absent: the id names it",
       )
       .meta({ examples: ["file:/srv/models/qwen3-8b-q6_k.gguf"] }),
     revision: z
@@ -158,7 +158,7 @@ export const modelBlockSchema = z
       .meta({ examples: ["Q4_K_M"] }),
     sha256: sha256
       .optional()
-      .describe("digest the file must have; sha256sum prints it")
+      .describe("digest the file must have; sha256sum prints it. Of a model in parts: that of the first")
       .meta({ examples: ["0123456789abcdef".repeat(4)] }),
     harness: z
       .enum(["llama", "openai"])

@@ -5,7 +5,7 @@ import type { FastifyInstance } from "fastify";
 import { isLoopback } from "../../core/addresses.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
-import { readEnvironment } from "../../platform/environment.ts";
+import { readEnvironment, type ModelHubAddress } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { workerEntryFile } from "../../platform/package-paths.ts";
@@ -19,6 +19,8 @@ import { createModelFiles } from "../model/io/model-files.ts";
 import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
+import { ModelStore } from "../store/io/model-store.ts";
+import type { DownloadLimits } from "../store/io/download-file.ts";
 import { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 export interface NeuronConfig {
@@ -32,6 +34,9 @@ export interface NeuronConfig {
   /** The driver's tool, when it is not in PATH. */
   readonly nvidiaSmi?: string | undefined;
   readonly gitSha?: string | undefined;
+  /** Where `hf:` sources come from; what the environment says by default. */
+  readonly hub?: ModelHubAddress | undefined;
+  readonly downloads?: Partial<DownloadLimits> | undefined;
 }
 
 export interface NeuronDeps {
@@ -65,7 +70,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   requireToken(config);
   const { clock, logger } = deps;
   const socketDirectory = await makeSocketDirectory();
-  const { loop, probe, metrics, takeDevices } = assemble(config, deps, socketDirectory);
+  const { loop, probe, metrics, store, takeDevices } = assemble(config, deps, socketDirectory);
   const discovered = Promise.withResolvers<Discovery>();
   const server = createNeuronServer({
     clock,
@@ -93,7 +98,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     discovery,
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
-      closing ??= closeNeuron({ loop, server, clock, logger, socketDirectory, drainTimeoutMs });
+      closing ??= closeNeuron({ loop, server, store, clock, logger, socketDirectory, drainTimeoutMs });
       return closing;
     },
   };
@@ -106,10 +111,19 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
   const nvidiaSmi = config.nvidiaSmi === undefined ? {} : { nvidiaSmi: config.nvidiaSmi };
   const probe = createGpuProbe({ clock, logger, environment, ...nvidiaSmi });
   let devices: readonly Device[] = [];
+  const store = new ModelStore(
+    {
+      root: config.modelRoots[0] ?? "models",
+      hub: config.hub ?? readEnvironment().modelHub,
+      limits: config.downloads,
+    },
+    { clock },
+  );
   const loop: ResidencyLoop = new ResidencyLoop({
     clock,
     logger,
     modelFiles: createModelFiles(config.modelRoots),
+    modelStore: store,
     usedMib: () => probe.usedMib(),
     launchWorker: createWorkerLauncher({
       clock,
@@ -128,7 +142,7 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
     devices = found;
     loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
-  return { loop, probe, metrics, takeDevices };
+  return { loop, probe, metrics, store, takeDevices };
 }
 
 function requireToken({ host, token }: NeuronConfig): void {
@@ -175,6 +189,7 @@ function report(
 async function closeNeuron(neuron: {
   readonly loop: ResidencyLoop;
   readonly server: FastifyInstance;
+  readonly store: ModelStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly socketDirectory: string;
@@ -189,6 +204,7 @@ async function closeNeuron(neuron: {
   });
   bound.abort();
   await giveUp;
+  await neuron.store.close();
   const closed = server.close();
   const lastBytes = new AbortController();
   await Promise.race([closed, clock.sleep(LAST_BYTES_MS, lastBytes.signal).catch(() => undefined)]);

@@ -19,13 +19,14 @@ export function openJob(
 export function advanceJob(
   jobs: JobHistory,
   jobId: string,
-  change: Partial<Pick<Job, "state" | "progress">>,
+  change: Partial<Pick<Job, "state" | "progress" | "download">>,
 ): JobHistory {
   const job = jobs.get(jobId);
   if (job === undefined || jobHasEnded(job)) return jobs;
   const entersNewState = change.state !== undefined && change.state !== job.state;
-  const progress = entersNewState ? null : job.progress;
-  return new Map(jobs).set(jobId, { ...job, progress, ...change });
+  if (!entersNewState) return new Map(jobs).set(jobId, { ...job, ...change });
+  const { download: _ofTheOldState, ...kept } = job;
+  return new Map(jobs).set(jobId, { ...kept, progress: null, ...change });
 }
 
 /** Ends a job once, with its failure or as done, and forgets the oldest ended ones. */
@@ -36,8 +37,9 @@ export function endJob(
 ): JobHistory {
   const job = jobs.get(jobId);
   if (job === undefined || jobHasEnded(job)) return jobs;
+  const { download: _over, ...kept } = job;
   const next = new Map(jobs).set(jobId, {
-    ...job,
+    ...kept,
     state: end.failure === null ? "done" : "failed",
     progress: null,
     ended_at_ms: end.atMs,

@@ -11,6 +11,21 @@ import {
 } from "./residency-state.ts";
 import { failBeforeStart, stopWorker, unchanged, withResident } from "./residency-steps.ts";
 
+export function onSourceProgressed(state: Residency, event: EventOf<"source-progressed">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "verifying") return unchanged(state);
+  const { step, bytesDone, bytesTotal, etaSecs } = event;
+  const change =
+    step === "verifying"
+      ? { state: step }
+      : {
+          state: step,
+          progress: bytesTotal === null || bytesTotal === 0 ? null : Math.min(1, bytesDone / bytesTotal),
+          download: { bytes_done: bytesDone, bytes_total: bytesTotal, eta_secs: etaSecs },
+        };
+  return unchanged({ ...state, jobs: advanceJob(state.jobs, event.instance, change) });
+}
+
 export function onSourceVerified(state: Residency, event: EventOf<"source-verified">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "verifying") return unchanged(state);

@@ -88,6 +88,15 @@ export type ResidencyEvent =
     }
   /** Somebody takes back a load or an unload that is under way. */
   | { readonly kind: "job-cancel-requested"; readonly jobId: string; readonly atMs: number }
+  /** News of a file that is being fetched: the copy stays in the phase `verifying`, its job says more. */
+  | {
+      readonly kind: "source-progressed";
+      readonly instance: string;
+      readonly step: "downloading" | "verifying";
+      readonly bytesDone: number;
+      readonly bytesTotal: number | null;
+      readonly etaSecs: number | null;
+    }
   /** The file of a load was found and is good, and the driver was asked what is used. */
   | {
       readonly kind: "source-verified";

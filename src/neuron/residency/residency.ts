@@ -3,6 +3,7 @@ import { CortexError } from "../../core/errors.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
 import { openJob } from "./job-history.ts";
 import {
+  onSourceProgressed,
   onSourceRefused,
   onSourceVerified,
   onLoadFailed,
@@ -58,6 +59,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return staleGeneration(state, event.ifMatch) ?? onUnloadRequested(state, event);
     case "job-cancel-requested":
       return onJobCancelRequested(state, event);
+    case "source-progressed":
+      return onSourceProgressed(state, event);
     case "source-verified":
       return onSourceVerified(state, event);
     case "source-refused":

@@ -9,6 +9,7 @@ import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { ModelShape } from "../estimate-footprint.ts";
 import { hasGgufMagic, readModelShape } from "../gguf-header.ts";
+import { allShards } from "../shard-names.ts";
 import { parseModelSource, type ModelSource } from "../model-source.ts";
 
 /** A file that was found, may be used, and is what it should be. */
@@ -57,9 +58,23 @@ export function createModelFiles(roots: readonly string[]): ModelFiles {
         digests.set(identity, actual);
         for (const digest of expected) requireDigest(path, { ...digest, actual });
       }
-      return { path, fileBytes: Number(facts.size), shape: readModelShape(prefix) };
+      const fileBytes = Number(facts.size) + (await bytesOfOtherParts(path));
+      return { path, fileBytes, shape: readModelShape(prefix) };
     },
   };
+}
+
+/** A model in parts is named by its first one, and takes the memory of all. */
+async function bytesOfOtherParts(path: string): Promise<number> {
+  let bytes = 0;
+  for (const part of allShards(path)) {
+    if (part === path) continue;
+    const facts = await stat(part).catch(() => null);
+    if (facts === null)
+      throw new CortexError("source_not_found", `${path} is one part of a model, and ${part} is not there`);
+    bytes += facts.size;
+  }
+  return bytes;
 }
 
 interface ExpectedDigest {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type { Job, LoadRequest, UnloadRequest } from "../../../protocol/neuron-api.ts";
+import type { Job, LoadRequest, ModelSpec, UnloadRequest } from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
 import { contextPerSlot, estimateFootprintMib } from "../../model/estimate-footprint.ts";
 import { jobHasEnded } from "../job-history.ts";
@@ -17,12 +17,14 @@ import {
 } from "../residency-state.ts";
 import { reduceResidency } from "../residency.ts";
 import type { ModelFiles } from "../../model/io/model-files.ts";
+import type { ModelStore } from "../../store/io/model-store.ts";
 import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly modelFiles: ModelFiles;
+  readonly modelStore: Pick<ModelStore, "fetch">;
   readonly usedMib: () => Promise<ReadonlyMap<number, number>>;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
@@ -214,7 +216,8 @@ export class ResidencyLoop {
     const abandoned = new AbortController();
     this.#verifications.set(instance, abandoned);
     try {
-      const file = await this.#deps.modelFiles.verify(spec, abandoned.signal);
+      const local = await this.#fetchSource({ instance, spec }, abandoned.signal);
+      const file = await this.#deps.modelFiles.verify(local, abandoned.signal);
       const contextTokens = contextPerSlot(spec.context, file.shape);
       const requiredMib = estimateFootprintMib({
         declaredMib: spec.vram_mb,
@@ -239,6 +242,25 @@ export class ResidencyLoop {
     } finally {
       this.#verifications.delete(instance);
     }
+  }
+
+  /** The spec with its file here, fetched if need be. */
+  async #fetchSource(
+    { instance, spec }: Pick<EffectOf<"verify-source">, "instance" | "spec">,
+    signal: AbortSignal,
+  ): Promise<ModelSpec> {
+    if (spec.source === undefined) return spec;
+    const stored = await this.#deps.modelStore.fetch(spec.source, {
+      signal,
+      sha256: spec.sha256,
+      onProgress: (news) => {
+        this.dispatch({ kind: "source-progressed", instance, ...news });
+      },
+    });
+    if (stored === null) return spec;
+    // Its digest was taken when it came, and compared with what is pinned.
+    const { sha256: _compared, ...rest } = spec;
+    return { ...rest, source: `file:${stored.path}` };
   }
 
   #startWorker({ instance, spec, file, devices }: EffectOf<"start-worker">): void {
