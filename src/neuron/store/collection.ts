@@ -3,6 +3,7 @@ import { compareText } from "../../core/order.ts";
 /** Something in the store that could be removed. */
 export interface Collectable {
   readonly name: string;
+  /** `orphan`: whole, and no source that is kept refers to it. */
   readonly kind: "model" | "partial" | "orphan";
   readonly bytes: number;
   /** Last load or, where there was none, the end of the download; for a partial file its last write. */
@@ -19,7 +20,7 @@ export interface CollectionWish {
   readonly freeBytes: number | null;
 }
 
-/** A partial file that nobody went on with for a week is not wanted any more. */
+/** A partial file, or a part of a set without the others, that nobody went on with for a week is not wanted any more. */
 const PARTIAL_MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000;
 const RANK = { orphan: 0, partial: 1, model: 2 } as const;
 
@@ -43,7 +44,7 @@ export function collectionOrder<Item extends Collectable>(
   return ordered.filter((item) => {
     const ageMs = nowMs - item.lastUsedMs;
     const limitMs = item.kind === "model" ? maxAgeMs : PARTIAL_MAX_AGE_MS;
-    const isOld = item.kind === "orphan" || (limitMs !== null && ageMs > limitMs);
+    const isOld = limitMs !== null && ageMs > limitMs;
     if (!isOld && (freeBytes === null || freed >= freeBytes)) return false;
     freed += item.bytes;
     return true;

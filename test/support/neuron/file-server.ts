@@ -2,21 +2,26 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createHash } from "node:crypto";
 import type { AddressInfo } from "node:net";
 
-/** What the server does with one request; `serve` is honest. */
-export type Behaviour =
-  | "serve"
+/** What the server does with one request; with nothing set it is honest. */
+export interface Behaviour {
   /** Sends so many bytes of the body and cuts the connection. */
-  | { readonly cutAfter: number }
+  readonly cutAfter?: number;
   /** Sends so many bytes and then nothing more. */
-  | { readonly stallAfter: number }
-  | { readonly status: number; readonly headers?: Record<string, string> }
-  | { readonly redirect: string; readonly headers?: Record<string, string> }
+  readonly stallAfter?: number;
+  /** Answers this and no file. */
+  readonly status?: number;
+  readonly redirect?: string;
+  readonly headers?: Record<string, string>;
   /** Says another total length than the file has. */
-  | { readonly claimTotal: number }
+  readonly claimTotal?: number;
   /** Sends the range `[start + shift, ...)` instead of the one asked for. */
-  | { readonly shift: number }
-  | "corrupt"
-  | "no-ranges";
+  readonly shift?: number;
+  readonly corrupt?: boolean;
+  readonly noRanges?: boolean;
+}
+
+const HONEST: Behaviour = {};
+const honestly = (): Behaviour => HONEST;
 
 export interface SeenRequest {
   readonly url: string;
@@ -35,7 +40,7 @@ export async function startFileServer() {
   const files = new Map<string, ServedFile>();
   const answers = new Map<string, string>();
   const seen: SeenRequest[] = [];
-  let behave: (request: SeenRequest, nth: number) => Behaviour = () => "serve";
+  let behave: (request: SeenRequest, nth: number) => Behaviour = honestly;
   const server = createServer((request, response) => {
     const record: SeenRequest = {
       url: request.url ?? "",
@@ -45,12 +50,13 @@ export async function startFileServer() {
     };
     seen.push(record);
     const behaviour = behave(record, seen.length);
-    if (typeof behaviour === "object" && "status" in behaviour) {
-      response.writeHead(behaviour.status, behaviour.headers).end("no");
+    const { status, redirect, headers } = behaviour;
+    if (status !== undefined) {
+      response.writeHead(status, headers).end("no");
       return;
     }
-    if (typeof behaviour === "object" && "redirect" in behaviour) {
-      response.writeHead(302, { location: behaviour.redirect, ...behaviour.headers }).end();
+    if (redirect !== undefined) {
+      response.writeHead(302, { location: redirect, ...headers }).end();
       return;
     }
     const answer = answers.get(record.url);
@@ -99,42 +105,50 @@ export function modelBytes(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
-function serveFile(exchange: {
+interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly file: ServedFile;
   readonly behaviour: Behaviour;
-}): void {
-  const { request, response, file, behaviour } = exchange;
-  const total =
-    typeof behaviour === "object" && "claimTotal" in behaviour ? behaviour.claimTotal : file.body.length;
-  const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
-  const ifRange = request.headers["if-range"];
-  const isRange =
-    first !== undefined && behaviour !== "no-ranges" && (ifRange === undefined || ifRange === file.etag);
-  const shift = typeof behaviour === "object" && "shift" in behaviour ? behaviour.shift : 0;
-  const start = isRange ? Number(first) + shift : 0;
-  const end = isRange ? Math.min(file.body.length, last === "" ? Infinity : Number(last) + 1 + shift) : total;
-  if (isRange && start >= file.body.length) {
+}
+
+function serveFile({ request, response, file, behaviour }: Exchange): void {
+  const total = behaviour.claimTotal ?? file.body.length;
+  const range = behaviour.noRanges === true ? null : askedRange(request, file);
+  const etag = file.etag === null ? {} : { etag: file.etag };
+  if (range === null) {
+    response.writeHead(200, { "content-length": total, ...etag });
+    const missing = total - file.body.length;
+    sendBody(response, file.body, missing > 0 ? { cutAfter: file.body.length } : behaviour);
+    return;
+  }
+  const start = range.start + (behaviour.shift ?? 0);
+  const body = Uint8Array.from(file.body.subarray(start, range.end + (behaviour.shift ?? 0)));
+  if (body.length === 0) {
     response.writeHead(416, { "content-range": `bytes */${total}` }).end();
     return;
   }
-  const body = Buffer.from(file.body.subarray(start, end));
-  if (behaviour === "corrupt" && body.length > 8) body[8] = (body[8] ?? 0) ^ 0xff;
-  response.writeHead(isRange ? 206 : 200, {
-    "content-length": isRange ? body.length : total,
-    ...(isRange ? { "content-range": `bytes ${start}-${end - 1}/${total}` } : {}),
-    ...(file.etag === null ? {} : { etag: file.etag }),
+  if (behaviour.corrupt === true) body[body.length - 1] = (body.at(-1) ?? 0) ^ 0xff;
+  response.writeHead(206, {
+    "content-length": body.length,
+    "content-range": `bytes ${start}-${start + body.length - 1}/${total}`,
+    ...etag,
   });
-  if (typeof behaviour === "object" && "cutAfter" in behaviour && behaviour.cutAfter < body.length) {
-    response.write(body.subarray(0, behaviour.cutAfter), () => response.destroy());
-  } else if (
-    typeof behaviour === "object" &&
-    "stallAfter" in behaviour &&
-    behaviour.stallAfter < body.length
-  ) {
-    response.write(body.subarray(0, behaviour.stallAfter));
-  } else if (body.length < total && !isRange) {
-    response.write(body, () => response.destroy());
-  } else response.end(body);
+  sendBody(response, body, behaviour);
+}
+
+/** Null when the whole file is to be sent: no range is asked for, or one of another version. */
+function askedRange(request: IncomingMessage, file: ServedFile): { start: number; end: number } | null {
+  const [, first, last = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+  const ifRange = request.headers["if-range"];
+  if (first === undefined || (ifRange !== undefined && ifRange !== file.etag)) return null;
+  return { start: Number(first), end: last === "" ? file.body.length : Number(last) + 1 };
+}
+
+function sendBody(response: ServerResponse, body: Uint8Array, behaviour: Behaviour): void {
+  const { cutAfter, stallAfter } = behaviour;
+  const isCut = cutAfter !== undefined && cutAfter <= body.length;
+  if (isCut) response.write(body.subarray(0, cutAfter), () => response.destroy());
+  else if (stallAfter !== undefined && stallAfter < body.length) response.write(body.subarray(0, stallAfter));
+  else response.end(body);
 }

@@ -146,6 +146,7 @@ class FileDownload {
       for (let index = partial.take(); index !== null; index = partial.take()) {
         try {
           await this.#fetchPiece(partial, { index, remote, signal });
+          await partial.save();
         } catch (thrown) {
           failed.abort(thrown);
           throw thrown;

@@ -7,8 +7,8 @@ import { syncDirectory, writeWhole } from "./durable-files.ts";
 export const PARTIAL_EXTENSION = ".partial";
 export const JOURNAL_EXTENSION = ".partial.json";
 
-/** Bytes between two journals: what a lost machine (not a lost process) may have to fetch again. */
-const JOURNAL_EVERY_BYTES = 64 * 1024 * 1024;
+/** Bytes between two journals at most: what a process that is killed may have fetched in vain. */
+const JOURNAL_EVERY_BYTES = 16 * 1024 * 1024;
 
 /**
  * A file on its way: bytes under `<path>.partial`, how far each piece is under `<path>.partial.json`. The journal
