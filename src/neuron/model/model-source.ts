@@ -21,6 +21,9 @@ const REMOTE_SCHEMES = new Set([
   "git",
 ]);
 
+/** Those that the store fetches when they stand in `source`; here they can only come from an id. */
+const FETCHED_SCHEMES = new Set(["hf", "https"]);
+
 /** Reads `source`, or the id where there is none; refuses what this neuron cannot fetch and what leaves the store. */
 export function parseModelSource(spec: {
   readonly model_id: string;
@@ -72,7 +75,9 @@ function unsupported(text: string, scheme: string): CortexError {
     {
       param: "source",
       details: { scheme },
-      next: "fetch the GGUF file into the neuron's model store and name it, or use file:<path>",
+      next: FETCHED_SCHEMES.has(scheme)
+        ? "name it in `source`: an id alone is the name of a file in the store"
+        : "use hf: or https:, or fetch the GGUF file into the neuron's model store and name it",
     },
   );
 }

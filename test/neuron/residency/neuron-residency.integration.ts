@@ -241,7 +241,7 @@ describe("changes by several hands", () => {
   test.each([
     { body: {}, code: "invalid_request_body", status: 422 },
     { body: { model_id: "x", parallel: 0 }, code: "invalid_request_body", status: 422 },
-    { body: { model_id: "x", source: "hf:org/x" }, code: "source_unsupported", status: 400 },
+    { body: { model_id: "x", source: "s3://bucket/x" }, code: "source_unsupported", status: 400 },
     { body: { model_id: "x", source: "file:/etc/hostname" }, code: "source_forbidden", status: 403 },
   ])("$body is refused as $code", async ({ body, code, status }) => {
     await using neuron = await startTestNeuron();

@@ -25,11 +25,21 @@ export interface WireError {
   >;
 }
 
+/** Tests fetch from nowhere but this machine. */
+const NO_HUB = { endpoint: "http://127.0.0.1:9", token: undefined };
+
 /** A neuron on a free port with its own model store, and the few calls that tests make. */
 export async function startTestNeuron(config: Partial<NeuronConfig> = {}, deps: Partial<NeuronDeps> = {}) {
   const store = await mkdtemp(join(tmpdir(), "cortex-test-store-"));
   const neuron = await startNeuron(
-    { host: "127.0.0.1", port: 0, modelRoots: [store], nvidiaSmi: "no-such-nvidia-smi", ...config },
+    {
+      host: "127.0.0.1",
+      port: 0,
+      modelRoots: [store],
+      nvidiaSmi: "no-such-nvidia-smi",
+      hub: NO_HUB,
+      ...config,
+    },
     { clock: systemClock, logger: pino({ level: "silent" }), workerEntry: fakeWorkerEntry, ...deps },
   );
   const base = `http://127.0.0.1:${neuron.address.port}`;
