@@ -1,7 +1,7 @@
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
-import { CortexError } from "../../../core/errors.ts";
+import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { formatBytes } from "../../../core/quantities.ts";
 import { hasGgufMagic } from "../../model/gguf-header.ts";
 import { diskFull, headroomFailure } from "../headroom.ts";
@@ -15,7 +15,7 @@ import {
 } from "../http-answer.ts";
 import { visibleUrl, type RemoteFile } from "../resolve-source.ts";
 import { isStrongEtag, type RemoteFacts } from "../resume.ts";
-import { errnoOf, sha256Of } from "./durable-files.ts";
+import { sha256Of } from "./durable-files.ts";
 import { PARTIAL_EXTENSION, PartialFile } from "./partial-file.ts";
 import type { RemoteAnswer, RemoteHttp } from "./remote-http.ts";
 
@@ -323,14 +323,14 @@ async function* chunksOf(answer: RemoteAnswer): AsyncGenerator<Uint8Array> {
 /** Errors of the transport are worth another try; those of the disk and our own are not. */
 function networkFailure(thrown: unknown): AnswerFailure | null {
   if (thrown instanceof CortexError) return null;
-  const code = errnoOf(thrown);
+  const code = systemErrorCode(thrown);
   if (typeof code !== "string") return thrown instanceof Error ? broken(thrown.message) : null;
   if (["ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EBADF", "EFBIG"].includes(code)) return null;
   return broken(`no answer, or a broken one (${code})`);
 }
 
 const nameDiskFull = (thrown: unknown, path: string): unknown =>
-  ["ENOSPC", "EDQUOT"].includes(String(errnoOf(thrown)))
+  ["ENOSPC", "EDQUOT"].includes(String(systemErrorCode(thrown)))
     ? diskFull(`the disk of ${dirname(path)} is full`, {
         requiredBytes: null,
         freeBytes: null,

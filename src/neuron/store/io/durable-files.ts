@@ -24,6 +24,3 @@ export async function sha256Of(path: string, signal: AbortSignal): Promise<strin
   }
   return hash.digest("hex");
 }
-
-export const errnoOf = (thrown: unknown): unknown =>
-  thrown instanceof Error && "code" in thrown ? thrown.code : undefined;

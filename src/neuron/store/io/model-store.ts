@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat, statfs, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
-import { CortexError } from "../../../core/errors.ts";
+import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { etaSecs, withSample, type RateWindow } from "../download-rate.ts";
 import {
   parseRemoteSource,
@@ -18,7 +18,7 @@ import {
 } from "../store-record.ts";
 import { resolveRemote } from "./ask-hub.ts";
 import { downloadFile, type DownloadLimits, type FileProgress } from "./download-file.ts";
-import { errnoOf, sha256Of, writeWhole } from "./durable-files.ts";
+import { sha256Of, writeWhole } from "./durable-files.ts";
 import { createRemoteHttp, type ModelHub, type RemoteHttp } from "./remote-http.ts";
 import { SingleFlight } from "./single-flight.ts";
 import { lockSource } from "./source-lock.ts";
@@ -152,7 +152,7 @@ export class ModelStore {
     try {
       return await lockSource(path, { clock: this.#clock, signal });
     } catch (thrown) {
-      const errno = errnoOf(thrown);
+      const errno = systemErrorCode(thrown);
       if (errno !== "EACCES" && errno !== "EROFS" && errno !== "EPERM") throw thrown;
       throw new CortexError("source_forbidden", `this neuron's user may not write into ${this.#root}`, {
         next: "downloads go into the first model root: give the neuron's user write access to it",

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
-import { errnoOf } from "./durable-files.ts";
+import { systemErrorCode } from "../../../core/errors.ts";
 
 const ASK_AGAIN_MS = 1000;
 
@@ -24,7 +24,7 @@ export async function lockSource(
       const taken = await link(draft, path).then(
         () => true,
         (thrown: unknown) => {
-          if (errnoOf(thrown) === "EEXIST") return false;
+          if (systemErrorCode(thrown) === "EEXIST") return false;
           throw thrown;
         },
       );
@@ -46,6 +46,6 @@ export async function isHeldElsewhere(path: string): Promise<boolean> {
     process.kill(pid, 0);
     return true;
   } catch (thrown) {
-    return errnoOf(thrown) === "EPERM";
+    return systemErrorCode(thrown) === "EPERM";
   }
 }
