@@ -79,7 +79,7 @@ const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
 const PURE = { path: "^src/(?!platform/|cli/|commands/)", pathNot: "/io/" };
 const PURE_PACKAGES = "zod|smol-toml|@huggingface/jinja";
 const CONTROLLER = "^src/controller/";
-const VERIFIED_DOCUMENTS = "^src/protocol/(plan-document|fleet-snapshot|neuron-api)\\.ts$";
+const VERIFIED_DOCUMENTS = "^src/protocol/(plan-document|plan-unplaced|fleet-snapshot|neuron-api)\\.ts$";
 
 module.exports = {
   forbidden: [

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { PLAN_FORMAT_VERSION, planDocumentSchema } from "../src/protocol/plan-document.ts";
-import { PLAN_FIELDS } from "./plan-document-fields.ts";
 
 interface Schema {
+  readonly description?: string;
   readonly type?: string | readonly string[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
@@ -14,28 +14,29 @@ interface Schema {
 /** What a neuron is asked to load is the neuron's own protocol. */
 const NOT_ENTERED: ReadonlySet<string> = new Set(["changes[].spec"]);
 
-/** docs/plan-document.md: every field of the schema with its type and meaning. Throws when one has no meaning, or a meaning no field. */
+/** docs/plan-document.md: every field of the schema with its type and meaning. Throws when one has no meaning. */
 export function planDocumentPage(): string {
   const rows = fieldsOf(z.toJSONSchema(planDocumentSchema, { io: "output" }) as Schema, "");
-  const known = new Set(rows.map(({ path }) => path));
-  const stray = Object.keys(PLAN_FIELDS).filter((path) => !known.has(path));
-  if (stray.length > 0)
-    throw new Error(`plan-document-fields.ts explains what is no field: ${stray.join(", ")}`);
-  const table = rows.map(({ path, type }) => {
-    const meaning = PLAN_FIELDS[path];
-    if (meaning === undefined) throw new Error(`plan-document-fields.ts does not explain ${path}`);
+  const table = rows.map(({ path, type, meaning }) => {
+    if (meaning === undefined) throw new Error(`the schema of the plan document does not describe ${path}`);
     return `| \`${path}\` | ${type} | ${meaning} |`;
   });
   return `${INTRODUCTION}\n| field | type | meaning |\n|---|---|---|\n${table.join("\n")}\n`;
 }
 
-function fieldsOf(schema: Schema, path: string): { readonly path: string; readonly type: string }[] {
+interface Row {
+  readonly path: string;
+  readonly type: string;
+  readonly meaning: string | undefined;
+}
+
+function fieldsOf(schema: Schema, path: string): Row[] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap((option) => fieldsOf(option, path));
   if (schema.items !== undefined) return fieldsOf(schema.items, `${path}[]`);
   return Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => {
     const at = path === "" ? key : `${path}.${key}`;
     const below = NOT_ENTERED.has(at) ? [] : fieldsOf(inner, at);
-    return [{ path: at, type: typeOf(inner) }, ...below];
+    return [{ path: at, type: typeOf(inner), meaning: inner.description }, ...below];
   });
 }
 

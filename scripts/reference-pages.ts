@@ -1,5 +1,6 @@
 import { fleetJsonSchemaText } from "../src/fleet/schema/fleet-json-schema.ts";
 import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
+import { planJsonSchemaText } from "../src/protocol/plan-json-schema.ts";
 import { planDocumentPage } from "./plan-document-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
 
@@ -10,6 +11,7 @@ export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
   "docs/fleet-files.md": fleetFilesPage,
   "docs/plan-document.md": planDocumentPage,
   "schema/fleet.schema.json": fleetJsonSchemaText,
+  "schema/plan.schema.json": planJsonSchemaText,
 };
 
 function errorsPage(): string {

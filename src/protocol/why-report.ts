@@ -1,4 +1,5 @@
-import type { PlanAssignment, PlanChange, PlacementCheck } from "./plan-document.ts";
+import type { PlanAssignment, PlanChange } from "./plan-document.ts";
+import type { PlacementCheck } from "./plan-unplaced.ts";
 
 /** What `cortex why MODEL --json` prints. */
 export interface WhyReport {

@@ -109,6 +109,8 @@ test("schema prints what the repository's copy holds", async () => {
   await runCortex(["init", "--ci", "none"], { cwd: directory.path });
   const printed = await runCortex(["schema"]);
   expect(await readFile(join(directory.path, ".cortex/fleet.schema.json"), "utf8")).toBe(printed.stdout);
+  const ofPlans = await runCortex(["schema", "plan"]);
+  expect(ofPlans.stdout).toBe(await readFile("schema/plan.schema.json", "utf8"));
 });
 
 test("an import from live neurons plans to nothing, and is never written over", async () => {

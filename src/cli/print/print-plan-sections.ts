@@ -1,5 +1,6 @@
 import { formatMib } from "../../core/quantities.ts";
-import type { ExplainedUnplaced, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
+import type { PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
+import type { ExplainedUnplaced } from "../../protocol/plan-unplaced.ts";
 import { paint } from "./paint.ts";
 import { comparisonLines, downloadLines, survivalLines } from "./plan-words.ts";
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { withoutSafeIntegers } from "../../core/json-schema.ts";
 import { fleetSchema } from "./fleet-schema.ts";
 
 /** Where `cortex init` puts the schema in a fleet repository; `#:schema` comments name it, so editors need no network. */
@@ -21,14 +22,3 @@ export function fleetJsonSchema(): Readonly<Record<string, unknown>> {
 }
 
 export const fleetJsonSchemaText = (): string => `${JSON.stringify(fleetJsonSchema(), undefined, 2)}\n`;
-
-/** Bounds that only say "an integer that a double can hold" are noise in an editor's hints. */
-function withoutSafeIntegers(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSafeIntegers);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => typeof inner !== "number" || Math.abs(inner) !== Number.MAX_SAFE_INTEGER)
-      .map(([key, inner]) => [key, withoutSafeIntegers(inner)]),
-  );
-}

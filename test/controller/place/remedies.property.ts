@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
-import type { ExplainedUnplaced } from "../../../src/protocol/plan-document.ts";
+import type { ExplainedUnplaced } from "../../../src/protocol/plan-unplaced.ts";
 import { plan, quickPlan } from "../observed-fleet-builders.ts";
 import { ANY, world } from "../plan-worlds.ts";
 
