@@ -39,7 +39,7 @@ export default class PullCommand extends BaseCommand {
         },
       });
       if (stored === null) {
-        throw new CortexError("source_unsupported", `${args.source} is no source to download from`, {
+        throw new CortexError("source_unsupported", `${args.source} is not a source that can be downloaded`, {
           next: "write hf:org/repo:TAG, hf:org/repo:file.gguf or https://host/file.gguf",
         });
       }

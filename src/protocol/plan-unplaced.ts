@@ -26,7 +26,7 @@ export const placementCheckSchema = z.object({
   slack: z
     .number()
     .nullable()
-    .describe("how far inside (negative: outside) the limit: MiB, or devices; null when it is no number"),
+    .describe("how far inside (negative: outside) the limit: MiB, or devices; null when it is not a number"),
   detail: z.string().describe("in words and numbers"),
 });
 export type PlacementCheck = z.infer<typeof placementCheckSchema>;
@@ -98,7 +98,7 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
           .describe(
             "`context`, `vram_mb`, `min_devices`, `min_device_vram_mb`, `pinned_on`, `drain`, `neuron_back`, `residency_priority`, `other_replicas`, `replicas`, `device`",
           ),
-        line: fleetLineSchema.nullable().describe("the line to change; null when it is none"),
+        line: fleetLineSchema.nullable().describe("the line to change; null when there is none"),
         from: z.string().nullable().describe("its value now"),
         to: z.string().describe("its new value, or what to add"),
         neuron: z

@@ -28,7 +28,7 @@ export function checkedPackage(spec: string | undefined): string | undefined {
     );
   }
   if (spec === undefined || /^[A-Za-z0-9@./~][A-Za-z0-9@:%+,=#&?./_~^-]*$/.test(spec)) return spec;
-  throw new CortexError("usage_error", `--package "${spec}" is no package that npm installs`, {
+  throw new CortexError("usage_error", `--package "${spec}" is not a package that npm can install`, {
     next: "cortex init --package https://host/cortex-0.1.0.tgz",
   });
 }

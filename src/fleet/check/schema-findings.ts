@@ -54,7 +54,7 @@ function unknownKey(path: KeyPath, merged: MergedFleetDocument): Diagnostic {
   return diagnostic({
     code: "CTX102",
     at,
-    message: `\`${key}\` is no key of ${where}`,
+    message: `\`${key}\` is not a key of ${where}`,
     ...(help !== undefined
       ? { help }
       : known.length === 0
@@ -119,7 +119,7 @@ function noHash(value: string, at: MarkedPlace): Diagnostic {
   return diagnostic({
     code: "CTX123",
     at,
-    message: "`hash` is no hash; it may be the secret itself",
+    message: "`hash` is not a hash; it may be the secret itself",
     help: 'write hash = "sha256:..." and change the secret: git keeps what it has once held',
   });
 }

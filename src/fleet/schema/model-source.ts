@@ -103,13 +103,13 @@ function unknownScheme(source: string, scheme: string): SourceProblem {
   }
   if (scheme === "huggingface") {
     return {
-      message: `\`${scheme}:\` is no source that cortex knows`,
+      message: `\`${scheme}:\` is not a source that cortex knows`,
       help: `write hf:${source.slice("huggingface:".length)}`,
     };
   }
   const meant = nearest(scheme, SCHEMES);
   return {
-    message: `\`${scheme}:\` is no source that cortex knows`,
+    message: `\`${scheme}:\` is not a source that cortex knows`,
     ...(meant === undefined ? {} : { help: `did you mean \`${meant}:\`?` }),
   };
 }

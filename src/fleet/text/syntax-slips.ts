@@ -40,10 +40,13 @@ function explainLine({ sourceLine, before, rest, said }: SyntaxStop): Explanatio
     };
   }
   if (/^[\u2018-\u201F\u00AB\u00BB]/.test(rest)) {
-    return { message: `\`${rest.charAt(0)}\` is no quote of TOML`, help: 'write straight quotes: "' };
+    return {
+      message: `\`${rest.charAt(0)}\` is not a quotation mark in TOML`,
+      help: 'write straight quotes: "',
+    };
   }
   if (/^\s*(?:\/\/|\/\*|;|--)/.test(sourceLine) && before.trim() === "") {
-    return { message: "this is no comment of TOML", help: "start it with #", length: rest.length };
+    return { message: "this is not a TOML comment", help: "start it with #", length: rest.length };
   }
   // The parser's own words for a missing quote are about the line break that it met instead.
   if (said.startsWith("control characters") && rest === "") return OPEN_STRING;
@@ -128,7 +131,7 @@ const BY_WORDS: readonly { readonly words: string; readonly explain: Explain }[]
   { words: "unfinished array", explain: () => OPEN_STRUCTURE },
   { words: "unfinished table", explain: () => OPEN_STRUCTURE },
   { words: "unfinished string", explain: () => ({ ...OPEN_STRING, message: "the string is not closed" }) },
-  { words: "invalid date", explain: () => ({ message: "this is no date", help: "put text in quotes" }) },
+  { words: "invalid date", explain: () => ({ message: "this is not a date", help: "put text in quotes" }) },
   {
     words: "unexpected end of key",
     explain: () => ({ message: "a name is missing here", help: "write the name of the key or of the table" }),
@@ -161,7 +164,7 @@ export const KNOWN_WORDS: readonly string[] = BY_WORDS.map(({ words }) => words)
 
 function noEscape({ rest }: SyntaxStop): Explanation {
   return {
-    message: `\`\\${rest.charAt(0)}\` is no escape`,
+    message: `\`\\${rest.charAt(0)}\` is not a valid escape`,
     help: MISPLACED_ESCAPE,
   };
 }
@@ -213,7 +216,7 @@ function bareWord({ before, rest }: SyntaxStop): Explanation {
   const word = /^[^\s,\]}#]+/.exec(rest)?.[0] ?? rest.charAt(0);
   const help = WORDS[word.toLowerCase()];
   if (help !== undefined) {
-    return { message: `\`${word}\` is no value of TOML`, help, length: word.length };
+    return { message: `\`${word}\` is not a TOML value`, help, length: word.length };
   }
   if (word.startsWith("$")) {
     return {
@@ -236,7 +239,7 @@ function noKey({ sourceLine, before, rest }: SyntaxStop): Explanation {
     const isBlock = /^\s*\[\s*\[/.test(sourceLine);
     const name = /[A-Za-z0-9_-]+/.exec(sourceLine)?.[0] ?? "name";
     return {
-      message: "this is no header",
+      message: "this is not a table header",
       help: `write ${isBlock ? `[[${name}]]` : `[${name}]`} alone on its line`,
     };
   }
@@ -283,7 +286,7 @@ function noNumber({ before, rest }: SyntaxStop): Explanation {
   }
   const written = key === "" ? tomlValue(text) : `${key} = ${tomlValue(text)}`;
   return {
-    message: `\`${text}\` is no number`,
+    message: `\`${text}\` is not a number`,
     help: `write digits alone, or text in quotes: \`${written}\``,
     length,
   };

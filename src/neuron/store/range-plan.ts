@@ -5,7 +5,7 @@ export interface Piece {
   readonly at: number;
 }
 
-/** Pieces of equal size that tile the file; one for all of it where the server knows no ranges. */
+/** Pieces of equal size that tile the file; one for all of it where the server does not support ranges. */
 export function planPieces(totalBytes: number, pieceBytes: number): readonly Piece[] {
   const pieces: Piece[] = [];
   for (let start = 0; start < totalBytes; start += pieceBytes) {

@@ -42,7 +42,7 @@ export function decideResume(
   });
   const { journal, partialBytes } = kept;
   if (journal === null) return start("nothing is kept");
-  if (!remote.hasRanges) return start("the server knows no ranges");
+  if (!remote.hasRanges) return start("the server does not support ranges");
   if (journal.totalBytes !== remote.totalBytes) return start("the file has another length now");
   if (!tiles(journal.pieces, journal.totalBytes)) return start("the journal is damaged");
   const reached = Math.max(

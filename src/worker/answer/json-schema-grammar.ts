@@ -317,7 +317,7 @@ function decoded(step: string, path: string): string {
   try {
     return decodeURIComponent(step);
   } catch {
-    throw unenforceable(`${path}.$ref`, "is no pointer");
+    throw unenforceable(`${path}.$ref`, "is not a valid pointer");
   }
 }
 
@@ -334,7 +334,7 @@ function resolvePointer(root: Schema, pointer: string, path: string): unknown {
 function count(value: unknown, path: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "number" || !Number.isInteger(value) || value < 0)
-    throw unenforceable(path, "is no count");
+    throw unenforceable(path, "is not a whole number of 0 or more");
   return value;
 }
 
@@ -364,7 +364,7 @@ function bound(schema: Schema, keyword: string, path: string): number | undefine
   const value = schema[keyword];
   if (value === undefined) return undefined;
   if (typeof value !== "number" || !Number.isFinite(value))
-    throw unenforceable(`${path}.${keyword}`, "is no number");
+    throw unenforceable(`${path}.${keyword}`, "is not a number");
   return value;
 }
 

@@ -135,7 +135,7 @@ function completionPromptTokens(request: CompletionRequest, engine: InferenceEng
     checkPromptLength(engine, tokens.length, "prompt");
     return tokens;
   }
-  throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is no token of this model`, {
+  throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is not a token of this model`, {
     param: "prompt",
   });
 }
@@ -188,9 +188,13 @@ function reasoningEffort(request: ChatRequest, engine: InferenceEngine): Readonl
   if (effort === undefined) return {};
   if (effort === "none" && engine.renderer.mentions("enable_thinking")) return { enable_thinking: false };
   if (engine.renderer.mentions("reasoning_effort")) return { reasoning_effort: effort };
-  throw new CortexError("unsupported_parameter", "this model's chat template knows no reasoning effort", {
-    param: "reasoning_effort",
-  });
+  throw new CortexError(
+    "unsupported_parameter",
+    "this model's chat template has no setting for reasoning effort",
+    {
+      param: "reasoning_effort",
+    },
+  );
 }
 
 function samplingFor(request: ChatRequest | CompletionRequest, context: PrepareContext): SamplingOptions {
@@ -205,7 +209,7 @@ function samplingFor(request: ChatRequest | CompletionRequest, context: PrepareC
   for (const token of sampling.logitBias.keys()) {
     const param = `logit_bias.${token}`;
     if (token >= engine.vocabularySize) {
-      throw new CortexError("invalid_request_body", `\`${param}\` is no token of this model`, { param });
+      throw new CortexError("invalid_request_body", `\`${param}\` is not a token of this model`, { param });
     }
     if (engine.endsAnswer(token)) {
       throw new CortexError("unsupported_parameter", `\`${param}\` ends answers and cannot be biased`, {

@@ -242,7 +242,7 @@ function checkEmbeddingInput(engine: InferenceEngine, input: EmbeddingInput): vo
     throw new CortexError("invalid_request_body", "`input` has an empty text", { param: "input" });
   }
   if (typeof input !== "string" && input.some((token) => token >= engine.vocabularySize)) {
-    throw new CortexError("invalid_request_body", "`input` has a number that is no token of this model", {
+    throw new CortexError("invalid_request_body", "`input` has a number that is not a token of this model", {
       param: "input",
     });
   }

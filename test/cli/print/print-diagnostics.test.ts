@@ -13,7 +13,7 @@ test("each finding has place, line, mark and help; the count comes last", () => 
         |  ^^^^^
       help: declare a [[neurons]] block for each machine
 
-    fleet.toml:5:2: error CTX102: \`replicsa\` is no key of a [[models]] block
+    fleet.toml:5:2: error CTX102: \`replicsa\` is not a key of a [[models]] block
       5 | 	replicsa = 1
         | 	^^^^^^^^
       help: did you mean \`replicas\`?

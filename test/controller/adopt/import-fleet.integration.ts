@@ -65,7 +65,7 @@ apiKeys: [one, one, 7]
       expect.stringMatching(/^6 apiKeys\.1: the same secret/),
       expect.stringMatching(/^6 apiKeys\.2: a key is a text/),
       expect.stringMatching(/^5 hooks\.on_stop: /),
-      expect.stringMatching(/^5 hooks\.on_startup\.preload: `c` is none/),
+      expect.stringMatching(/^5 hooks\.on_startup\.preload: `c` is not among/),
       expect.stringMatching(/^2 models\.a\.aliases: `b` is already a name of `b`/),
       expect.stringMatching(/^3 models\.b\.aliases: `both` is already a name of `a`/),
     ]);
@@ -100,13 +100,13 @@ window = { kind = "rolling", seconds = 60 }
     );
     const { not_carried, files } = await importOf({ path: directory.path });
     expect(not_carried.map(({ line, what, reason }) => `${line} ${what}: ${reason}`)).toEqual([
-      "1 neurons: is no list of tables",
+      "1 neurons: is not a list of tables",
       "5 entitlements.keys.window: limits nothing without `hard_cap`",
       "4 models.limit: a limit needs `context`, the tokens of prompt and answer together",
-      "6 models.cost.input: is no number",
-      "6 models.cost.weird: cortex knows no such setting",
-      "5 models.capabilities: holds something that is no text; the texts are carried over",
-      "10 models.limit: is no table",
+      "6 models.cost.input: is not a number",
+      "6 models.cost.weird: cortex has no such setting",
+      "5 models.capabilities: holds something that is not text; the texts are carried over",
+      "10 models.limit: is not a table",
     ]);
     expect(files[1]?.text).toContain("cost = { output = 1 }");
   });

@@ -34,7 +34,7 @@ export class ForeignTable {
   text(key: string): string | undefined {
     const value = this.#take(key);
     if (value === undefined || typeof value === "string") return value;
-    this.note(key, "is no text");
+    this.note(key, "is not text");
     return undefined;
   }
 
@@ -42,7 +42,7 @@ export class ForeignTable {
     const value = this.#take(key);
     if (value === undefined) return undefined;
     if (typeof value === "number" && Number.isInteger(value)) return value;
-    this.note(key, "is no whole number");
+    this.note(key, "is not a whole number");
     return undefined;
   }
 
@@ -56,12 +56,12 @@ export class ForeignTable {
   texts(key: string): string[] {
     const value = this.#take(key) ?? [];
     if (!Array.isArray(value)) {
-      this.note(key, "is no list");
+      this.note(key, "is not a list");
       return [];
     }
     const texts = value.filter((item): item is string => typeof item === "string");
     if (texts.length < value.length)
-      this.note(key, "holds something that is no text; the texts are carried over");
+      this.note(key, "holds something that is not text; the texts are carried over");
     return texts;
   }
 
@@ -72,7 +72,7 @@ export class ForeignTable {
     const numbers = known.flatMap((name) => {
       const value = inner.#take(name);
       if (typeof value === "number") return [[name, value] as const];
-      if (value !== undefined) inner.note(name, "is no number");
+      if (value !== undefined) inner.note(name, "is not a number");
       return [];
     });
     inner.noteRest();
@@ -81,14 +81,14 @@ export class ForeignTable {
 
   table(key: string): ForeignTable {
     const value = this.#take(key);
-    if (value !== undefined && !isTable(value)) this.note(key, "is no table");
+    if (value !== undefined && !isTable(value)) this.note(key, "is not a table");
     return new ForeignTable(this.#file, [...this.#path, key], this.#notes);
   }
 
   tables(key: string): ForeignTable[] {
     const value = this.#take(key) ?? [];
     if (!Array.isArray(value)) {
-      this.note(key, "is no list of tables");
+      this.note(key, "is not a list of tables");
       return [];
     }
     return value.map(
@@ -112,7 +112,7 @@ export class ForeignTable {
   /** Notes for whatever was not asked for. */
   noteRest(): void {
     for (const key of Object.keys(this.#values)) {
-      if (!this.#taken.has(key)) this.note(key, "cortex knows no such setting");
+      if (!this.#taken.has(key)) this.note(key, "cortex has no such setting");
     }
   }
 

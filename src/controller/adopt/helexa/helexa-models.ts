@@ -264,7 +264,7 @@ function importHarness(harness: ForeignTable): void {
     prefix_cache: "the worker keeps prefixes in its slots; there is nothing to set",
     context_limit: "set `context` and `limit` in the model's block",
     admission: "set `parallel` in the model's block; the queue follows from it",
-    image: "images are no part of the built-in engine; an external one may serve them",
+    image: "the built-in engine does not handle images; an external one may serve them",
   });
   candle.noteRest();
   harness.noteRest();

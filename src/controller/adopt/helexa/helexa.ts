@@ -45,7 +45,7 @@ function importEviction(cortex: ForeignTable): ImportedFleet["eviction"] {
   const eviction = cortex.table("eviction");
   const strategy = eviction.text("strategy");
   const known = evictionTableSchema.shape.strategy.safeParse(strategy);
-  if (!known.success) eviction.note("strategy", `\`${strategy ?? ""}\` is no strategy here`);
+  if (!known.success) eviction.note("strategy", `\`${strategy ?? ""}\` is not a strategy here`);
   // There, leaving it out means never; here it means 50.
   const imported = {
     strategy: known.success ? known.data : undefined,

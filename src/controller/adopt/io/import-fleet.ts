@@ -187,7 +187,7 @@ async function readLive(options: ImportOptions, clock: Clock): Promise<ImportedF
   if (silent.length > 0) {
     throw new CortexError(
       "upstream_connection_error",
-      `not every neuron answers, and half a fleet is none: ${silent.join("; ")}`,
+      `not every neuron answers, and half a fleet is not imported: ${silent.join("; ")}`,
       {
         next: "start the neurons that do not answer, or leave them out",
       },

@@ -50,7 +50,7 @@ export async function readYamlOrigin(path: string, kind: DocumentKind): Promise<
   }
   const reason =
     kind === "llama-swap"
-      ? "has no `models`, so it is no configuration of llama-swap"
+      ? "has no `models`, so it is not a llama-swap configuration"
       : `is not ${FILE_OF[kind]}`;
   throw new CortexError("fleet_invalid", `${path} ${reason}`, { next: `name ${FILE_OF[kind]}` });
 }

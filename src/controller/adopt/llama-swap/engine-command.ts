@@ -78,7 +78,7 @@ const FLAG_REASONS: Readonly<Record<string, string>> = {
   "--presence-penalty": SAMPLING,
   "--frequency-penalty": SAMPLING,
   "--seed": SAMPLING,
-  "--mmproj": "images are no part of the built-in engine",
+  "--mmproj": "the built-in engine does not handle images",
   "-md": NOT_YET,
   "--model-draft": NOT_YET,
   "--lora": NOT_YET,

@@ -66,7 +66,7 @@ function noteLostPreloads(context: SwapContext, ids: ReadonlySet<string>): void 
     noteAt(
       context,
       ["hooks", "on_startup", "preload"],
-      `\`${id}\` is none of the models that were carried over`,
+      `\`${id}\` is not among the models that were carried over`,
     );
   }
 }
@@ -142,7 +142,7 @@ function noteSettings(context: SwapContext, root: Readonly<Record<string, unknow
   }
   for (const [key, value] of Object.entries(root)) {
     if (CARRIED.has(key)) continue;
-    const reason = SETTING_REASONS[key] ?? "cortex knows no such setting";
+    const reason = SETTING_REASONS[key] ?? "cortex has no such setting";
     const inner = ["groups", "peers"].includes(key) && isTable(value) ? Object.keys(value) : [];
     if (inner.length === 0) noteAt(context, [key], reason);
     for (const name of inner) noteAt(context, [key, name], reason);

@@ -208,6 +208,6 @@ function noteRest(
   const covered = model.isExternal ? new Set([...CARRIED, "proxy", "useModelName"]) : CARRIED;
   for (const key of Object.keys(model.values)) {
     if (covered.has(key)) continue;
-    noteAt(context, ["models", model.id, key], REASONS[key] ?? "cortex knows no such setting");
+    noteAt(context, ["models", model.id, key], REASONS[key] ?? "cortex has no such setting");
   }
 }

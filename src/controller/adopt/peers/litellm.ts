@@ -107,7 +107,7 @@ function readDeployment(
   if (address === undefined) {
     const reason = base.startsWith("os.environ/")
       ? "its `api_base` is in the environment: write the address and import again, or declare it by hand"
-      : "its `api_base` is no address";
+      : "its `api_base` is not an address";
     noteLostModel(noted, { ...at, path: basePath }, reason);
     return [];
   }
@@ -273,7 +273,7 @@ function noteRest(noted: NotedDocument, root: Block): void {
   for (const [section, value] of Object.entries(root)) {
     if (section === "model_list") continue;
     const keys = Object.keys(table(value));
-    if (keys.length === 0) noteAt(noted, [section], "cortex knows no such setting");
+    if (keys.length === 0) noteAt(noted, [section], "cortex has no such setting");
     for (const key of keys) {
       if (key === "master_key" || key === "model_group_alias") continue;
       const reason =

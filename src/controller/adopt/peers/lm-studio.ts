@@ -18,7 +18,12 @@ export function importLmStudio(
   const models = files.filter(({ name }) => isModel(name));
   for (const { path, name } of files) {
     if (/mmproj/i.test(name)) {
-      notes.push({ file: path, line: null, what: name, reason: "images are no part of the built-in engine" });
+      notes.push({
+        file: path,
+        line: null,
+        what: name,
+        reason: "the built-in engine does not handle images",
+      });
     }
   }
   const groups = Map.groupBy(models, ({ publisher, repository }) => `${publisher}/${repository}`);

@@ -98,7 +98,7 @@ const REASONS: Readonly<Record<string, string>> = {
   batch: "the worker chooses it for the machine",
   flash_attention: "the worker chooses it for the machine",
   gpu_layers: "here a model is held by its devices as a whole",
-  mmproj: "images are no part of the built-in engine",
+  mmproj: "the built-in engine does not handle images",
   stopwords: "stop texts come from the request, then from the model's own file",
   system_prompt: "nothing is put into requests",
   usage: "fleet files have no place for it; a comment may hold it",

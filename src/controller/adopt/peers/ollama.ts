@@ -107,7 +107,7 @@ function noteOn(
   if (keyword === "FROM") {
     return source.startsWith("file:") ? undefined : "the model store is searched for the file's name";
   }
-  if (keyword !== "PARAMETER") return KEYWORD_REASONS[keyword] ?? "cortex knows no such instruction";
+  if (keyword !== "PARAMETER") return KEYWORD_REASONS[keyword] ?? "cortex does not know this instruction";
   const name = firstWord(value);
   if (name === "num_ctx") return undefined;
   if (/^num_(?:gpu|thread|batch)$|^main_gpu$|^low_vram$|^use_mmap$|^numa$/.test(name)) {

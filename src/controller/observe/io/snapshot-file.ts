@@ -16,7 +16,7 @@ export async function readSnapshot(path: string): Promise<FleetSnapshot> {
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   const where = at === "" ? "" : ` (${at})`;
-  throw new CortexError("snapshot_invalid", `${path} is no snapshot of this version of cortex${where}`, {
+  throw new CortexError("snapshot_invalid", `${path} is not a snapshot of this version of cortex${where}`, {
     cause: parsed.error,
   });
 }
@@ -31,7 +31,7 @@ export async function readSavedPlan(path: string): Promise<PlanDocument> {
   });
   const parsed = planDocumentSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
-  throw new CortexError("usage_error", `${path} is no plan of this version of cortex`, {
+  throw new CortexError("usage_error", `${path} is not a plan of this version of cortex`, {
     next: `write it again: cortex plan --out ${path}`,
     cause: parsed.error,
   });
