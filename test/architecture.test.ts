@@ -202,7 +202,7 @@ test("the rooms of CONTRIBUTING.md's twenty changes are rooms", () => {
   expect(named.filter((room) => !rooms.includes(room))).toEqual([]);
 });
 
-describe("the house rules on size", () => {
+describe("the house rules on files", () => {
   test("no folder has more than 20 files", () => {
     const counts = Map.groupBy(files, dirname);
     const crowded = [...counts].filter(([, inside]) => inside.length > 20);
@@ -214,5 +214,14 @@ describe("the house rules on size", () => {
       (path) => path.startsWith("src/") && read(path).trimEnd().split("\n").length > 400,
     );
     expect(long).toEqual([]);
+  });
+
+  test("no file is a barrel, and none is named for having no name", () => {
+    const nameless = /\/index\.ts$|[/-](utils?|helpers?|common|misc)[./-]/;
+    const reexports = /^export (\*|(type )?\{[^}]*\}) from /m;
+    const wrong = files.filter(
+      (path) => path.startsWith("src/") && (nameless.test(path) || reexports.test(read(path))),
+    );
+    expect(wrong).toEqual([]);
   });
 });
