@@ -1,6 +1,6 @@
 import { request } from "undici";
 import { expect, test } from "vitest";
-import { chatCompletionSchema } from "../../src/protocol/openai-chat.ts";
+import { chatCompletionSchema } from "../../src/protocol/openai/chat.ts";
 import { residentModels, sourceOf, startFleet } from "../support/fleet/running-fleet.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../src/core/errors.ts";
-import { parseChatRequest, parseCompletionRequest } from "../../src/protocol/openai-request.ts";
+import { parseChatRequest, parseCompletionRequest } from "../../src/protocol/openai/request.ts";
 
 // Every field of OpenAI's requests, and what becomes of it at a model worker. A field that would change the answer is
 // honoured or refused by name; what is not in this table is refused.

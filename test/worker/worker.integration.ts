@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import OpenAI from "openai";
 import { Agent, fetch as undiciFetch } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { completionSchema, embeddingsResponseSchema } from "../../src/protocol/openai-chat.ts";
+import { completionSchema, embeddingsResponseSchema } from "../../src/protocol/openai/chat.ts";
 import { spawnWorker, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { chunksOf, contentOf, workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";

@@ -1,5 +1,5 @@
 import { CortexError } from "../../core/errors.ts";
-import type { ChatRequest, Tool } from "../../protocol/openai-chat.ts";
+import type { ChatRequest, Tool } from "../../protocol/openai/chat.ts";
 import {
   grammarLiteral,
   jsonObjectGrammar,

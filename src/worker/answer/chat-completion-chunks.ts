@@ -1,4 +1,4 @@
-import type { ChatCompletion, Completion, FinishReason, Timings, Usage } from "../../protocol/openai-chat.ts";
+import type { ChatCompletion, Completion, FinishReason, Timings, Usage } from "../../protocol/openai/chat.ts";
 import type { AnswerEvent } from "./answer-parser.ts";
 
 /** What is the same in every piece of one answer. */

@@ -1,5 +1,5 @@
 import { CortexError } from "../../core/errors.ts";
-import type { ChatRequest, CompletionRequest, TokenizeRequest } from "../../protocol/openai-chat.ts";
+import type { ChatRequest, CompletionRequest, TokenizeRequest } from "../../protocol/openai/chat.ts";
 import { answerConstraint, callableTools } from "./answer-constraint.ts";
 import { createAnswerParser, type AnswerParser } from "./answer-parser.ts";
 import type { GenerationJob, InferenceEngine } from "../engine/inference-engine.ts";

@@ -1,6 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { CortexError } from "../../core/errors.ts";
-import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai-chat.ts";
+import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai/chat.ts";
 import type { ControlTexts } from "./control-texts.ts";
 import { templateControls } from "./prompt-pieces.ts";
 import { createRequestMarks, type MarkReach, type RestoredText } from "./request-marks.ts";

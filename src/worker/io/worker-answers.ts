@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { toCortexError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { FinishReason } from "../../protocol/openai-chat.ts";
+import type { FinishReason } from "../../protocol/openai/chat.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { AnswerEvent } from "../answer/answer-parser.ts";
 import { SSE_DONE, sseError, type AnswerEnding, type ChunkWriter } from "../answer/chat-completion-chunks.ts";

@@ -13,13 +13,13 @@ import type {
   EmbeddingsResponse,
   TokenizeResponse,
   WorkerHealth,
-} from "../../protocol/openai-chat.ts";
+} from "../../protocol/openai/chat.ts";
 import {
   parseChatRequest,
   parseCompletionRequest,
   parseEmbeddingsRequest,
   parseTokenizeRequest,
-} from "../../protocol/openai-request.ts";
+} from "../../protocol/openai/request.ts";
 import {
   createChatChunkWriter,
   createCompletionChunkWriter,

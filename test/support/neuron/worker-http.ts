@@ -8,7 +8,7 @@ import {
   type ChatCompletion,
   type ChatCompletionChunk,
   type WorkerHealth,
-} from "../../../src/protocol/openai-chat.ts";
+} from "../../../src/protocol/openai/chat.ts";
 
 export interface WorkerHttp {
   /** Any route; the body as JSON. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { answerConstraint, callableTools } from "../../../src/worker/answer/answer-constraint.ts";
-import { parseChatRequest } from "../../../src/protocol/openai-request.ts";
+import { parseChatRequest } from "../../../src/protocol/openai/request.ts";
 
 const request = (fields: object) =>
   parseChatRequest({ model: "m", messages: [{ role: "user", content: "hi" }], ...fields });

@@ -12,7 +12,7 @@ import {
   chatCompletionSchema,
   completionSchema,
   type ChatCompletionChunk,
-} from "../../../src/protocol/openai-chat.ts";
+} from "../../../src/protocol/openai/chat.ts";
 
 const identity = { id: "chatcmpl-1", created: 1, model: 'a "model"' };
 const ending: AnswerEnding = {

@@ -1,6 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { describe, expect, test } from "vitest";
-import type { ChatMessage, Tool } from "../../../src/protocol/openai-chat.ts";
+import type { ChatMessage, Tool } from "../../../src/protocol/openai/chat.ts";
 import { promptPieces, templateControls } from "../../../src/worker/engine/prompt-pieces.ts";
 import {
   createChatPromptRenderer,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { createChatPromptRenderer } from "../../../src/worker/engine/render-chat-prompt.ts";
-import type { ChatMessage, Tool } from "../../../src/protocol/openai-chat.ts";
+import type { ChatMessage, Tool } from "../../../src/protocol/openai/chat.ts";
 import { controlsOf } from "../../support/worker/control-texts.ts";
 import { CHATML_HERMES_TEMPLATE } from "../../support/neuron/gguf-writer.ts";
 

@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import { CortexError } from "../core/errors.ts";
-import { present } from "../core/present.ts";
+import { CortexError } from "../../core/errors.ts";
+import { present } from "../../core/present.ts";
 import {
   chatRequestSchema,
   completionRequestSchema,
@@ -10,7 +10,7 @@ import {
   type CompletionRequest,
   type EmbeddingsRequest,
   type TokenizeRequest,
-} from "./openai-chat.ts";
+} from "./chat.ts";
 
 /**
  * Reads request bodies with one promise: what would change the answer is honoured or refused by name, never

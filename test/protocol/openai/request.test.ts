@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { CortexError } from "../../src/core/errors.ts";
+import { CortexError } from "../../../src/core/errors.ts";
 import {
   FIELDS_WITHOUT_EFFECT,
   parseChatRequest,
   parseCompletionRequest,
   parseEmbeddingsRequest,
-} from "../../src/protocol/openai-request.ts";
+} from "../../../src/protocol/openai/request.ts";
 
 const base = { model: "m", messages: [{ role: "user", content: "hi" }] };
 const failure = (run: () => unknown): readonly [string, string | undefined] | undefined => {
