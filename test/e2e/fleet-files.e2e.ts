@@ -71,7 +71,7 @@ test("what is not found or not allowed says so, and exits as the table has it", 
     [["validate", "--format", "xml"], 64, /one of: text, json, sarif, github/],
     [["validate", "--formt", "text"], 64, /did you mean --format\?/],
     [["validat"], 64, /did you mean cortex validate\?/],
-    [["init", "--package", "a b"], 64, /no package that npm installs/],
+    [["init", "--package", "a b"], 64, /not a package that npm can install/],
     [
       ["init", "--package", "https://me:hunter2@host/c.tgz"],
       64,

@@ -14,11 +14,15 @@ export type FoundBlock = "protected" | "unprotected" | "none" | "unreadable";
 /** What the last commit that declares the model says; where none does, whether one could be missing. */
 export function judgeBlocks(
   blocks: readonly FoundBlock[],
-  history: { readonly isShallow: boolean },
+  history: {
+    readonly isShallow: boolean;
+    /** There are more commits than were looked at. */
+    readonly isCut: boolean;
+  },
 ): FormerProtection | undefined {
   const block = blocks.find((found) => found !== "none" && found !== "unreadable");
   if (block !== undefined) return block === "protected" ? "protected" : undefined;
-  if (blocks.includes("unreadable")) return "history_unreadable";
+  if (blocks.includes("unreadable") || history.isCut) return "history_unreadable";
   return history.isShallow ? "history_cut_off" : undefined;
 }
 

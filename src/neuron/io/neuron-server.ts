@@ -38,7 +38,7 @@ export interface NeuronServerDeps {
   readonly metrics: NeuronMetrics;
   readonly token: string | undefined;
   readonly version: Version;
-  /** Settles once the devices are known: the server is bound before that. */
+  /** Resolves once the devices are known: the server is bound before that. */
   readonly discovery: Promise<Discovery>;
 }
 

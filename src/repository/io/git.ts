@@ -82,7 +82,11 @@ export async function changedPaths(git: SimpleGit, pathspec: string): Promise<st
   return [...parseStatus(status), ...parsePaths(ignored)];
 }
 
-/** The commits before those that changed how often a text occurs below the pathspec, the latest first. */
+/**
+ * The commits before those that changed a line with a text below the pathspec, the latest first. A line that is only
+ * commented out counts, and so does a block that goes while its name stays in another line: how often the text occurs
+ * would not tell.
+ */
 export async function commitsBefore(
   git: SimpleGit,
   change: {
@@ -93,10 +97,13 @@ export async function commitsBefore(
     readonly most: number;
   },
 ): Promise<string[]> {
-  const format = ["--format=%P", `--max-count=${change.most}`, `-S${change.text}`];
+  const format = ["--format=%P", `--max-count=${change.most}`, `-G${literally(change.text)}`];
   const paths = change.pathspec.length === 0 ? [] : ["--", ...change.pathspec];
   return parseFirstParents(await git.raw(["log", ...format, change.commit, ...paths]));
 }
+
+/** For git's basic regular expressions. */
+const literally = (text: string): string => text.replaceAll(/[.[\]*^$\\]/g, String.raw`\$&`);
 
 /** Names of branches; empty where git knows none. */
 export interface Branches {

@@ -16,6 +16,12 @@ const PROTECTED = text(block("protect = true"));
 const UNPROTECTED = text(block());
 const GONE = text('[[models]]\nid = "acme/other"\n');
 
+/** The block is there, as a remark. */
+const remarks = (line = ""): string => `${GONE}${block(line).replaceAll(/^(?=.)/gm, "# ")}`;
+const COMMENTED = remarks("protect = true");
+const UNPROTECTED_COMMENTED = remarks();
+const MENTIONED = `${GONE}# once: id = "acme/guarded"\n`;
+
 const holding = (origin: "revision" | "manual"): ObservedFleet =>
   observedFleet(
     observedNeuron("a", {
@@ -23,6 +29,16 @@ const holding = (origin: "revision" | "manual"): ObservedFleet =>
       residents: [residentModel({ id: "acme/guarded", vramMb: 10, origin })],
     }),
   );
+
+/** Loaded from what `ref` names. */
+const loadedFrom = (ref: string): ObservedFleet => {
+  const [neuron] = holding("revision").neurons;
+  if (neuron?.reachable !== true) throw new Error("the neuron of this test answers");
+  const models = neuron.models.map((model) => ({ ...model, origin: { kind: "revision" as const, ref } }));
+  return observedFleet({ ...neuron, models });
+};
+
+const odd = (whole: string): string => whole.replaceAll("acme/guarded", "acme/g.[u]*a^$");
 
 /** Commits the texts one after another, then leaves the last one in the work tree. */
 async function history(
@@ -55,7 +71,21 @@ describe("a block that is gone keeps its protection", () => {
       GONE,
       ["acme/guarded"],
     ],
+    ["commented out", [PROTECTED, COMMENTED], COMMENTED, ["acme/guarded"]],
+    [
+      "commented out, long after it was loaded unprotected",
+      [UNPROTECTED, PROTECTED, COMMENTED],
+      COMMENTED,
+      ["acme/guarded"],
+    ],
+    ["removed, while its id stays in the file", [PROTECTED, MENTIONED], MENTIONED, ["acme/guarded"]],
     ["unless its protection was ended first", [PROTECTED, UNPROTECTED, GONE], GONE, []],
+    [
+      "unless its protection was ended first, and it was commented out",
+      [PROTECTED, UNPROTECTED, UNPROTECTED_COMMENTED],
+      UNPROTECTED_COMMENTED,
+      [],
+    ],
     ["never protected", [UNPROTECTED, GONE], GONE, []],
     ["still there", [PROTECTED], PROTECTED, []],
   ])("%s", async (...row) => {
@@ -65,12 +95,32 @@ describe("a block that is gone keeps its protection", () => {
     expect([...found]).toEqual(expected.map((id) => [id, "protected"]));
   });
 
-  test("what a person loaded is not asked about, and outside of git nothing is known", async () => {
+  test("what a person loaded is not asked about; outside of git, what a commit loaded may be protected", async () => {
     await using place = await temporaryDirectory();
     await history(place.path, [PROTECTED, GONE], GONE);
     expect((await ask(place.path, holding("manual"))).size).toBe(0);
     await rm(join(place.path, ".git"), { recursive: true });
-    expect((await ask(place.path)).size).toBe(0);
+    const unknown = [["acme/guarded", "history_unreadable"]];
+    expect([...(await ask(place.path, loadedFrom("a".repeat(40))))]).toEqual(unknown);
+    expect((await ask(place.path, holding("manual"))).size).toBe(0);
+  });
+
+  test("files that were never in git have no such memory to lose", async () => {
+    await using place = await temporaryDirectory();
+    await writeFile(join(place.path, "fleet.toml"), GONE);
+    expect((await ask(place.path, loadedFrom("sha256:0123456789ab"))).size).toBe(0);
+  });
+
+  test("an id is looked for as it is written, not as a pattern", async () => {
+    await using place = await temporaryDirectory();
+    const fleet = observedFleet(
+      observedNeuron("a", {
+        devices: [8000],
+        residents: [residentModel({ id: "acme/g.[u]*a^$", vramMb: 10, origin: "revision" })],
+      }),
+    );
+    await history(place.path, [odd(PROTECTED), GONE], GONE);
+    expect([...(await ask(place.path, fleet))]).toEqual([["acme/g.[u]*a^$", "protected"]]);
   });
 
   test("a clone without its history does not know, and so must not take it down unasked", async () => {

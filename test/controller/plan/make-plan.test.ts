@@ -114,7 +114,7 @@ describe("planning on a clock that is driven by hand", () => {
     world.neurons = [observedNeuron("a", { devices: [16_000], residents })];
     const plan = await makePlan({ path: "fleet" }, world);
     expect(plan.changes.map(({ id, protected: held }) => `${id} ${held}`)).toEqual(["unload guarded@a true"]);
-    expect(world.asked).toContain("8 commits before aaaa changed guarded");
+    expect(world.asked).toContain("24 commits before aaaa changed guarded");
   });
 
   test("the solver is asked only when a proof is wanted, and its progress is passed on", async () => {

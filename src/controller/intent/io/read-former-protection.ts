@@ -11,12 +11,13 @@ import {
 } from "../former-protections.ts";
 
 /** Commits that are looked at for the last block of one model. */
-const MOST_COMMITS = 8;
+const MOST_COMMITS = 24;
 
 /**
  * Loaded models that no block declares any more and whose last block had `protect = true`: deleting a block must not be
- * a way around its protection. The memory is git's own. Outside of git nothing is known; where a shallow clone cut the
- * history off, or a commit cannot be read, a model may have been protected, and counts as if it was.
+ * a way around its protection. The memory is git's own: the newest version of the files that declares the model
+ * decides. Where the history is not at hand (files without git, a shallow clone, a commit that cannot be read), a model
+ * that was loaded from a commit may have been protected, and counts as if it was.
  */
 export async function formerlyProtected(
   { fleet, revision }: LoadedFleet,
@@ -26,13 +27,21 @@ export async function formerlyProtected(
   const loadedAt = undeclaredModels(fleet, observed);
   const found = new Map<string, FormerProtection>();
   const { commit } = revision;
-  if (loadedAt.size === 0 || commit === null) return found;
+  if (loadedAt.size === 0) return found;
+  if (commit === null) {
+    for (const [modelId, origins] of loadedAt)
+      if (origins.length > 0) found.set(modelId, "history_unreadable");
+    return found;
+  }
   const history = await openHistory();
   for (const [modelId, origins] of loadedAt) {
     const uncommitted = revision.dirty ? [commit] : [];
     const removals = await history.commitsBefore({ text: modelId, commit, most: MOST_COMMITS });
     const blocks = await blocksAt({ modelId, commits: [...uncommitted, ...removals], origins }, history);
-    const known = judgeBlocks(blocks, history);
+    const known = judgeBlocks(blocks, {
+      isShallow: history.isShallow,
+      isCut: removals.length === MOST_COMMITS,
+    });
     if (known !== undefined) found.set(modelId, known);
   }
   return found;

@@ -14,11 +14,11 @@ import {
 export interface WorkerProcess {
   /** Null when the process could not be started. */
   readonly pid: number | null;
-  /** Settles when the process is gone, with its last words. Never rejects. */
+  /** Resolves when the process is gone, with its last words. Never rejects. */
   readonly exited: Promise<WorkerExit>;
   /** True once `stop` was called: an exit after that is no crash. */
   readonly stopRequested: boolean;
-  /** Asks the worker to go, then insists: message, SIGTERM, SIGKILL. Settles when the process is gone. */
+  /** Asks the worker to go, then insists: message, SIGTERM, SIGKILL. Resolves when the process is gone. */
   stop(): Promise<WorkerExit>;
 }
 

@@ -142,10 +142,10 @@ export class ResidencyLoop {
     const found = look(this.#state);
     if (found !== undefined) return found;
     return new Promise((resolve, reject) => {
-      const finish = (settle: () => void) => {
+      const finish = (answer: () => void) => {
         this.#listeners.delete(onChange);
         signal?.removeEventListener("abort", onAbort);
-        settle();
+        answer();
       };
       const onAbort = () => {
         finish(() => {
@@ -171,7 +171,7 @@ export class ResidencyLoop {
     });
   }
 
-  /** Ends every model and settles when all processes are gone. Nothing is taken any more from the first moment. */
+  /** Ends every model and resolves when all processes are gone. Nothing is taken any more from the first moment. */
   async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
     this.dispatch({ kind: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
     await this.until(({ models }) => (models.size === 0 ? true : undefined), signal);

@@ -38,7 +38,7 @@ export class SingleFlight<Value, News> {
     return this.#wait(this.#flights.get(key) ?? this.#start(key, work), waiting);
   }
 
-  /** Ends everything; settles when nothing is at work any more. */
+  /** Ends everything; resolves when nothing is at work any more. */
   async close(): Promise<void> {
     const flights = [...this.#flights.values()];
     for (const { abort } of flights) abort.abort(new CortexError("interrupted", "the neuron stops"));
