@@ -119,7 +119,7 @@ describe("complaints", () => {
 
   test("the line that tells most", () => {
     expect(tellingLine(recorded("says-no-remote"))).toBe(
-      "'/work/nowhere' does not appear to be a git repository",
+      "'/srv/nowhere' does not appear to be a git repository",
     );
     expect(tellingLine("ssh: connect to host x port 22: refused\nfatal: Could not read\n")).toBe(
       "ssh: connect to host x port 22: refused",
