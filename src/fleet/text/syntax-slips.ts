@@ -90,7 +90,7 @@ const OPEN_TABLE_HEADER: Explanation = {
 };
 
 const ONE_SIGN: Explanation = {
-  message: "one equals sign stands between a key and its value",
+  message: "put one equals sign between a key and its value",
   help: "write it like `replicas = 1`",
 };
 
@@ -139,7 +139,7 @@ const BY_WORDS: readonly { readonly words: string; readonly explain: Explain }[]
   { words: "unrecognised escape sequence", explain: noEscape },
   {
     words: "unicode escape",
-    explain: () => ({ message: "`\\u` wants four hexadecimal digits after it", help: MISPLACED_ESCAPE }),
+    explain: () => ({ message: "`\\u` needs four hexadecimal digits after it", help: MISPLACED_ESCAPE }),
   },
   { words: "expected end of table array declaration", explain: () => OPEN_BLOCK_HEADER },
   { words: "cannot find end of key", explain: openKey },
@@ -231,7 +231,7 @@ function bareWord({ before, rest }: SyntaxStop): Explanation {
   const whole = isAlone ? (/^[^#]*/.exec(rest)?.[0] ?? word) : word;
   const text = whole.trim().replaceAll(/^['"]|['"]$/g, "");
   const written = key === "" ? tomlValue(text) : `${key} = ${tomlValue(text)}`;
-  return { message: "text stands in quotes", help: `write \`${written}\``, length: Math.max(1, text.length) };
+  return { message: "text needs quotes", help: `write \`${written}\``, length: Math.max(1, text.length) };
 }
 
 function noKey({ sourceLine, before, rest }: SyntaxStop): Explanation {
@@ -252,7 +252,7 @@ function noKey({ sourceLine, before, rest }: SyntaxStop): Explanation {
   const key = before.trim();
   if (rest.startsWith(":")) {
     const written = rest.trim() === ":" ? `[${key}]` : `${key} = ...`;
-    return { message: "a colon stands where none belongs", help: `write \`${written}\`` };
+    return { message: "there is a colon where none belongs", help: `write \`${written}\`` };
   }
   if (/^[^\0-\u007F]/.test(rest)) {
     return { message: "letters beyond a to z need quotes in a name", help: "put the whole name in quotes" };
@@ -282,7 +282,7 @@ function noNumber({ before, rest }: SyntaxStop): Explanation {
   const quantity = key === "" ? undefined : readQuantity([key], text.replace(/[;,]$/, ""));
   if (quantity !== undefined) {
     const help = `did you mean \`${key} = ${quantity.value}\`, ${quantity.how}?`;
-    return { message: "a number stands alone, without unit or comma", help, length };
+    return { message: "write a number without a unit or commas", help, length };
   }
   const written = key === "" ? tomlValue(text) : `${key} = ${tomlValue(text)}`;
   return {
@@ -297,7 +297,7 @@ function openStructure({ rest }: SyntaxStop): Explanation {
     return OPEN_STRUCTURE;
   }
   return {
-    message: "neither a comma nor the end of the list stands here",
+    message: "a comma or the end of the list is expected here",
     help: "put a comma between two values",
   };
 }

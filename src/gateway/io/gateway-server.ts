@@ -88,7 +88,7 @@ function refuseOtherMethods(server: FastifyInstance, url: string, allowed: strin
     url,
     handler: (request, reply) => {
       reply.header("allow", allowed);
-      throw new CortexError("method_not_allowed", `${request.method} is not for ${url}`);
+      throw new CortexError("method_not_allowed", `${request.method} is not allowed for ${url}`);
     },
   });
 }

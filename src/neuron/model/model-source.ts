@@ -54,7 +54,7 @@ function parseFile(text: string): Result<ModelSource, CortexError> {
   const path = text.slice("file:".length).replace(/^\/\/(?=\/)/, "");
   if (path === "" || path.startsWith("//") || path.startsWith("~")) {
     return err(
-      new CortexError("source_unsupported", `${text} names no file of this machine`, {
+      new CortexError("source_unsupported", `${text} does not name a file on this machine`, {
         next: "write file:<absolute path>, or file:<path below a model root>",
       }),
     );

@@ -30,10 +30,10 @@ const silentStop = (line: string): SyntaxStop => ({ ...stopOf(line), said: "" })
 test.each([
   ["replicas = yes", "`yes` is not a TOML value"],
   ["replicas = # soon", "`replicas` has no value"],
-  ["replicas == 1", "one equals sign stands between a key and its value"],
+  ["replicas == 1", "put one equals sign between a key and its value"],
   ["vram_mb = $24", "`$24` is not a number"],
-  ["id = qwen", "text stands in quotes"],
-  ["capabilities = [text]", "text stands in quotes"],
+  ["id = qwen", "text needs quotes"],
+  ["capabilities = [text]", "text needs quotes"],
   ['source = "C:\\models"', "`\\m` is not a valid escape"],
   ["<<<<<<< HEAD", "a merge conflict is left in the file"],
 ])("%s is explained by its text alone", (line, message) => {

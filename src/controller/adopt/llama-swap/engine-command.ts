@@ -281,7 +281,10 @@ function notesBefore({ before, inContainer, guessedFrom }: Flags): Note[] {
 const containerNotes = (before: readonly string[]): Note[] =>
   [...readFlags(before).keys()]
     .filter((flag) => !CONTAINER_FLAGS.has(flag) && !CONTAINER_FLAGS.has(flag.replace(/=.*$/s, "")))
-    .map((flag) => ({ what: flag.replace(/=.*$/s, ""), reason: "of a container, and cortex starts none" }));
+    .map((flag) => ({
+      what: flag.replace(/=.*$/s, ""),
+      reason: "it belongs to a container, and cortex does not start containers",
+    }));
 
 function restOf({ inContainer, values }: Flags): Note[] {
   const ownFlags = inContainer ? CONTAINER_FLAGS : new Set<string>();
