@@ -195,6 +195,28 @@ describe("every page", () => {
   });
 });
 
+test("CONTRIBUTING.md's examples are in the files where it says", () => {
+  const examples = [...read("CONTRIBUTING.md").matchAll(/`(\w+)` in\s+`(src\/[\w./-]+\.ts)`/g)];
+  const missing = examples.filter(
+    ([, symbol = "", path = ""]) => !new RegExp(`\\b${symbol}\\b`).test(readIfThere(path)),
+  );
+  expect(examples).not.toEqual([]);
+  expect(missing.map(([example]) => example)).toEqual([]);
+});
+
+test("only a plan is settled, and promises of the language", () => {
+  const meant = /\bisSettled\b|\bunsettledText\b|\/plan-settled\.ts|Promise\.allSettled|could be settled/g;
+  const strange = files
+    .filter((path) => path.startsWith("src/"))
+    .flatMap((path) =>
+      read(path)
+        .split("\n")
+        .filter((line) => /settle/i.test(line.replaceAll(meant, "")))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
+  expect(strange).toEqual([]);
+});
+
 test("the rooms of CONTRIBUTING.md's twenty changes are rooms", () => {
   const table = read("CONTRIBUTING.md").split("| change | room |")[1] ?? "";
   const named = [...table.matchAll(/^\| .+ \| `src\/(.+)` \|$/gm)].map(([, room = ""]) => room);
