@@ -135,6 +135,15 @@ test("asked for one system, another system's file is named for what it is", asyn
   expect(await failureOf(importOf({ path, from: "llama-swap" }))).toContain("is LiteLLM's config.yaml");
 });
 
+test("LiteLLM: an engine is reached beside its neuron, whatever its machine is called", async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "config.yaml");
+  const entry = "{ model_name: m, litellm_params: { model: openai/m, api_base: 'http://h:8000/v1' } }";
+  await writeFile(path, `model_list: [${entry}]\n`);
+  const { files } = await importOf({ path });
+  expect(files[1]?.text).toContain('endpoint = "http://127.0.0.1:8000"');
+});
+
 test("helexa's files under other names are told by their content", async () => {
   await using directory = await temporaryDirectory();
   await filled(directory.path, {

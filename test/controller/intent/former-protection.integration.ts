@@ -111,6 +111,16 @@ describe("a block that is gone keeps its protection", () => {
     expect((await ask(place.path, loadedFrom("sha256:0123456789ab"))).size).toBe(0);
   });
 
+  test("where too many commits name it since, an older commit is not believed", async () => {
+    await using place = await temporaryDirectory();
+    const later = Array.from({ length: 25 }, (_, index) => `${MENTIONED}# acme/guarded ${index}\n`);
+    await history(place.path, [UNPROTECTED, PROTECTED, ...later], GONE);
+    const first = await git(place.path, "rev-list", "--max-parents=0", "HEAD");
+    expect([...(await ask(place.path, loadedFrom(first.trim())))]).toEqual([
+      ["acme/guarded", "history_unreadable"],
+    ]);
+  });
+
   test("an id is looked for as it is written, not as a pattern", async () => {
     await using place = await temporaryDirectory();
     const fleet = observedFleet(

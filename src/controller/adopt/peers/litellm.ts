@@ -124,7 +124,9 @@ interface Group {
 /** An engine's address as the neuron on its machine reaches it. */
 const besideNeuron = (endpoint: string): string => {
   const url = new URL(endpoint);
-  return url.protocol === "https:" ? endpoint : endpoint.replace(url.hostname, "127.0.0.1");
+  if (url.protocol === "https:") return endpoint;
+  const port = url.port === "" ? "" : `:${url.port}`;
+  return `http://127.0.0.1${port}${url.pathname.replace(/\/+$/, "")}`;
 };
 
 function modelOf(noted: NotedDocument, { id, group, machines }: Group): WrittenModel {

@@ -37,11 +37,11 @@ export async function formerlyProtected(
   for (const [modelId, origins] of loadedAt) {
     const uncommitted = revision.dirty ? [commit] : [];
     const removals = await history.commitsBefore({ text: modelId, commit, most: MOST_COMMITS });
-    const blocks = await blocksAt({ modelId, commits: [...uncommitted, ...removals], origins }, history);
-    const known = judgeBlocks(blocks, {
-      isShallow: history.isShallow,
-      isCut: removals.length === MOST_COMMITS,
-    });
+    const isCut = removals.length === MOST_COMMITS;
+    const commits = [...uncommitted, ...removals];
+    // Behind so many commits there may be a newer block than that of the origin.
+    const blocks = await blocksAt({ modelId, commits, origins: isCut ? [] : origins }, history);
+    const known = judgeBlocks(blocks, { isShallow: history.isShallow, isCut });
     if (known !== undefined) found.set(modelId, known);
   }
   return found;
