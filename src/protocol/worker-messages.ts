@@ -47,7 +47,7 @@ const workerFactsSchema = z.object({
   trained_context_tokens: z.int().positive(),
   /** Most tokens that one answer can have. */
   max_output_tokens: z.int().positive(),
-  /** "text", "tools", "embeddings". */
+  /** "text", "tools", "embeddings", "rerank". */
   capabilities: z.array(z.string()),
   tool_call: z.boolean(),
   reasoning: z.boolean(),

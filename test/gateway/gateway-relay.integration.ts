@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
+import { INFERENCE_ROUTES } from "../../src/protocol/openai/inference-routes.ts";
 import { chunkEvent, residentModel, envelope } from "../support/neuron/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, post, received } from "./gateway-bench.ts";
 
@@ -57,6 +58,15 @@ describe("pass-through", () => {
     const body = `{ "temperature":1.0e0,\n "model" : "org\\/a", "x": {"model":"y"}, "big": 12345678901234567890 }`;
     await post(gateway, "/v1/completions", body);
     expect(neuron.callsTo("POST", "/v1/completions")[0]?.body).toBe(body);
+  });
+
+  test("every route of a model is passed on", async () => {
+    const { neuron, gateway } = await oneNeuron();
+    for (const path of INFERENCE_ROUTES) {
+      await post(gateway, path, JSON.stringify({ model: MODEL }));
+      expect(neuron.callsTo("POST", path)).toHaveLength(1);
+      expect((await fetch(`${gateway.address}${path}`)).status).toBe(405);
+    }
   });
 
   test("an alias changes the model's name and nothing else", async () => {

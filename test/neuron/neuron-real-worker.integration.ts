@@ -27,6 +27,12 @@ describe("with the real engine", () => {
     expect(broken).toBe(false);
     expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true);
 
+    const { usage } = (await neuron
+      .chat({ model: "tiny", messages: MESSAGES, max_tokens: 1 })
+      .then((answer) => answer.json())) as { usage: { prompt_tokens: number } };
+    const counted = await neuron.call("/v1/count_tokens", { json: { model: "tiny", messages: MESSAGES } });
+    expect(counted).toMatchObject({ status: 200, body: { count: usage.prompt_tokens } });
+
     const leave = new AbortController();
     const left = await neuron.chat(
       { model: "tiny", messages: MESSAGES, max_tokens: 200, stream: true },

@@ -180,8 +180,17 @@ const body = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.tuple(
-      fc.constant("/v1/tokenize"),
-      fc.record({ model: fc.constant("tiny"), prompt: nearly(text) }),
+      fc.constantFrom("/v1/tokenize", "/v1/count_tokens", "/v1/detokenize", "/v1/rerank"),
+      fc.record(
+        {
+          model: fc.constant("tiny"),
+          prompt: nearly(text),
+          tokens: nearly(fc.array(fc.nat(300), { maxLength: 5 })),
+          query: nearly(text),
+          documents: nearly(fc.array(text, { maxLength: 3 })),
+        },
+        { requiredKeys: ["model"] },
+      ),
     ),
   },
 );

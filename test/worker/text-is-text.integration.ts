@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
-import { tokenizeResponseSchema } from "../../src/protocol/openai/chat.ts";
+import { tokenizeResponseSchema } from "../../src/protocol/openai/tokenize.ts";
 import { spawnWorker, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";

@@ -228,6 +228,9 @@ describe("a worker that serves a model", () => {
       code: "context_length_exceeded",
       max_prompt_tokens: 1023,
       prompt_tokens: 1119,
+      // OpenAI's words: agents shorten the conversation when they read them.
+      message:
+        "This model's maximum context length is 1024 tokens. However, your messages resulted in 1119 tokens. Please reduce the length of the messages.",
     });
     const fits = await http.chat({ messages: [{ role: "user", content: "x".repeat(900) }] });
     expect(fits.usage.total_tokens).toBe(1024);

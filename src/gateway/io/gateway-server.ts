@@ -5,6 +5,7 @@ import { nearest } from "../../core/nearest.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
+import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { isUsableRequestId } from "../relay/header-policy.ts";
 import { modelEntries } from "../model-list.ts";
@@ -14,9 +15,6 @@ import { ClientResponse } from "../relay/io/client-response.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import { serveInference, type InferenceDeps } from "./inference-handler.ts";
-
-/** Routes that are passed to a neuron as they are. */
-const INFERENCE_ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
 
 export interface GatewayServerDeps extends InferenceDeps {
   readonly version: GatewayVersion;

@@ -8,6 +8,7 @@ import { present } from "../../core/present.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   loadRequestSchema,
   unloadRequestSchema,
@@ -44,7 +45,6 @@ export interface NeuronServerDeps {
 
 /** Answered without a token: they tell nothing but that the neuron lives and how loaded it is. */
 const OPEN_ROUTES = new Set(["/version", "/health"]);
-const INFERENCE_ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] as const;
 
 /** The neuron's HTTP API; handlers translate between the wire and the residency loop and decide nothing. */
 export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {

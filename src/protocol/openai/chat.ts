@@ -14,7 +14,7 @@ const toolCallSchema = z.looseObject({
   function: z.looseObject({ name: z.string().min(1), arguments: z.string().default("{}") }),
 });
 
-const chatMessageSchema = z
+export const chatMessageSchema = z
   .looseObject({
     role: z.enum(["system", "developer", "user", "assistant", "tool"]),
     content: z.union([z.string(), z.array(contentPartSchema)]).nullish(),
@@ -31,7 +31,7 @@ export type ChatMessage = z.infer<typeof chatMessageSchema>;
 
 const jsonSchemaSchema = z.record(z.string(), z.unknown());
 
-const toolSchema = z.looseObject({
+export const toolSchema = z.looseObject({
   type: z.literal("function"),
   function: z.looseObject({
     name: z.string().regex(/^[\w.:-]{1,128}$/, "is not a function name"),
@@ -118,26 +118,6 @@ export const embeddingsRequestSchema = z.strictObject({
   dimensions: z.int().positive().optional(),
 });
 export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>;
-
-/** Counts, and shows, the tokens of a text or of a conversation as the model's template writes it. */
-export const tokenizeRequestSchema = z.strictObject({
-  model: z.string().min(1),
-  /** A text alone; control texts in it are text. */
-  prompt: z.string().optional(),
-  messages: z.array(chatMessageSchema).min(1).optional(),
-  tools: z.array(toolSchema).optional(),
-  chat_template_kwargs: z.record(z.string(), z.unknown()).optional(),
-});
-export type TokenizeRequest = z.infer<typeof tokenizeRequestSchema>;
-
-export const tokenizeResponseSchema = z.looseObject({
-  model: z.string(),
-  count: z.int().nonnegative(),
-  /** Tokens that one slot of the model holds, answer included. */
-  max_model_len: z.int().positive(),
-  tokens: z.array(z.int().nonnegative()),
-});
-export type TokenizeResponse = z.infer<typeof tokenizeResponseSchema>;
 
 const usageSchema = z.looseObject({
   prompt_tokens: z.int().nonnegative(),

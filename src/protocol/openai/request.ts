@@ -5,12 +5,17 @@ import {
   chatRequestSchema,
   completionRequestSchema,
   embeddingsRequestSchema,
-  tokenizeRequestSchema,
   type ChatRequest,
   type CompletionRequest,
   type EmbeddingsRequest,
-  type TokenizeRequest,
 } from "./chat.ts";
+import { rerankRequestSchema, type RerankRequest } from "./rerank.ts";
+import {
+  detokenizeRequestSchema,
+  tokenizeRequestSchema,
+  type DetokenizeRequest,
+  type TokenizeRequest,
+} from "./tokenize.ts";
 
 /**
  * Reads request bodies with one promise: what would change the answer is honoured or refused by name, never
@@ -60,6 +65,11 @@ export const parseEmbeddingsRequest = (body: unknown): EmbeddingsRequest =>
 
 export const parseTokenizeRequest = (body: unknown): TokenizeRequest =>
   parseRequest(tokenizeRequestSchema, body);
+
+export const parseDetokenizeRequest = (body: unknown): DetokenizeRequest =>
+  parseRequest(detokenizeRequestSchema, body);
+
+export const parseRerankRequest = (body: unknown): RerankRequest => parseRequest(rerankRequestSchema, body);
 
 function parseRequest<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {

@@ -1,7 +1,8 @@
 import { CortexError } from "../../core/errors.ts";
-import type { ChatRequest, CompletionRequest, TokenizeRequest } from "../../protocol/openai/chat.ts";
+import type { ChatRequest, CompletionRequest } from "../../protocol/openai/chat.ts";
 import { answerConstraint, callableTools } from "./answer-constraint.ts";
 import { createAnswerParser, type AnswerParser } from "./answer-parser.ts";
+import { contextExceeded } from "./context-exceeded.ts";
 import type { GenerationJob, InferenceEngine } from "../engine/inference-engine.ts";
 import type { RestoredText } from "../engine/request-marks.ts";
 import { resolveSampling, type SamplingOptions } from "../engine/sampling-options.ts";
@@ -56,22 +57,6 @@ export function prepareChat(request: ChatRequest, context: PrepareContext): Prep
       signal: context.signal,
     },
   };
-}
-
-/** The tokens of a text, or of a conversation with its tools. */
-export function tokensOf(request: TokenizeRequest, engine: InferenceEngine): readonly number[] {
-  if ((request.prompt === undefined) === (request.messages === undefined)) {
-    throw new CortexError("invalid_request_body", "exactly one of `prompt` and `messages` is counted", {
-      param: request.prompt === undefined ? "messages" : "prompt",
-    });
-  }
-  if (request.prompt !== undefined) return engine.tokenizer.text(request.prompt);
-  const prompt = engine.renderer.render({
-    messages: request.messages ?? [],
-    tools: request.tools ?? [],
-    variables: request.chat_template_kwargs ?? {},
-  });
-  return engine.tokenizer.prompt(prompt);
 }
 
 /** Both are read again for every token that is written. */
@@ -158,18 +143,7 @@ function checkPromptLength(engine: InferenceEngine, promptTokens: number, param:
   }
   const most = engine.facts.context_tokens - 1;
   if (promptTokens <= most) return;
-  throw new CortexError(
-    "context_length_exceeded",
-    `the prompt has ${promptTokens} tokens; a slot of this model holds ${engine.facts.context_tokens}, answer included`,
-    {
-      param,
-      details: {
-        prompt_tokens: promptTokens,
-        max_prompt_tokens: most,
-        context_tokens: engine.facts.context_tokens,
-      },
-    },
-  );
+  throw contextExceeded({ param, promptTokens, contextTokens: engine.facts.context_tokens });
 }
 
 function stopList(stop: string | readonly string[] | undefined): readonly string[] {

@@ -25,6 +25,8 @@ export interface InferenceEngine {
   admit(job: GenerationJob): AdmittedGeneration;
   /** One unit vector per input. Throws `context_length_exceeded` before anything is computed. */
   embed(inputs: readonly EmbeddingInput[], signal: AbortSignal): Promise<EmbeddingResult>;
+  /** How well each document answers the query, 0..1. Throws `context_length_exceeded` before anything is computed. */
+  rank(job: RankingJob, signal: AbortSignal): Promise<RankingResult>;
 }
 
 export interface PromptTokenizer {
@@ -89,5 +91,16 @@ export type EmbeddingInput = string | readonly number[];
 
 interface EmbeddingResult {
   readonly vectors: readonly (readonly number[])[];
+  readonly promptTokens: number;
+}
+
+interface RankingJob {
+  readonly query: string;
+  readonly documents: readonly string[];
+}
+
+interface RankingResult {
+  /** In the order of the documents. */
+  readonly scores: readonly number[];
   readonly promptTokens: number;
 }

@@ -8,18 +8,23 @@ import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import type {
-  EmbeddingsRequest,
-  EmbeddingsResponse,
-  TokenizeResponse,
-  WorkerHealth,
-} from "../../protocol/openai/chat.ts";
+import type { WorkerHealth } from "../../protocol/openai/chat.ts";
 import {
   parseChatRequest,
   parseCompletionRequest,
+  parseDetokenizeRequest,
   parseEmbeddingsRequest,
+  parseRerankRequest,
   parseTokenizeRequest,
 } from "../../protocol/openai/request.ts";
+import type {
+  CountTokensResponse,
+  DetokenizeResponse,
+  TokenizeResponse,
+} from "../../protocol/openai/tokenize.ts";
+import { embeddings } from "../answer/embeddings.ts";
+import { rerank } from "../answer/rerank.ts";
+import { textOfTokens, tokensOf } from "../answer/tokenize.ts";
 import {
   createChatChunkWriter,
   createCompletionChunkWriter,
@@ -28,11 +33,10 @@ import {
   type AnswerIdentity,
   type ChunkWriter,
 } from "../answer/chat-completion-chunks.ts";
-import type { EmbeddingInput, InferenceEngine } from "../engine/inference-engine.ts";
+import type { InferenceEngine } from "../engine/inference-engine.ts";
 import {
   prepareChat,
   prepareCompletion,
-  tokensOf,
   type PreparedAnswer,
   type PrepareContext,
 } from "../answer/prepare-answer.ts";
@@ -121,15 +125,38 @@ function addRoutes(server: FastifyInstance, context: RouteContext): void {
       whole: (identity, { events, ending }) => toCompletion(identity, events, ending),
     });
   });
-  server.post("/v1/tokenize", (request): TokenizeResponse => {
-    const body = parseTokenizeRequest(parseJsonBody(request.body));
-    const tokens = [...tokensOf(body, context.engine)];
-    const { context_tokens: contextTokens } = context.engine.facts;
-    return { model: context.modelId, count: tokens.length, max_model_len: contextTokens, tokens };
-  });
+  addTokenRoutes(server, context);
   server.post("/v1/embeddings", async (request, reply) => {
     const body = parseEmbeddingsRequest(parseJsonBody(request.body));
-    return await untilClientLeaves(context, reply.raw, (signal) => embeddings(context, body, signal));
+    return await untilClientLeaves(context, reply.raw, (signal) =>
+      embeddings(body, context.engine, { model: context.modelId, signal }),
+    );
+  });
+  server.post("/v1/rerank", async (request, reply) => {
+    const body = parseRerankRequest(parseJsonBody(request.body));
+    const answered = { id: `rerank-${randomBytes(12).toString("hex")}`, model: context.modelId };
+    return await untilClientLeaves(context, reply.raw, (signal) =>
+      rerank(body, context.engine, { ...answered, signal }),
+    );
+  });
+}
+
+function addTokenRoutes(server: FastifyInstance, { engine, modelId }: RouteContext): void {
+  const count = (tokens: readonly number[]): CountTokensResponse => ({
+    model: modelId,
+    count: tokens.length,
+    max_model_len: engine.facts.context_tokens,
+  });
+  server.post("/v1/tokenize", (request): TokenizeResponse => {
+    const tokens = [...tokensOf(parseTokenizeRequest(parseJsonBody(request.body)), engine)];
+    return { ...count(tokens), tokens };
+  });
+  server.post("/v1/count_tokens", (request) =>
+    count(tokensOf(parseTokenizeRequest(parseJsonBody(request.body)), engine)),
+  );
+  server.post("/v1/detokenize", (request): DetokenizeResponse => {
+    const body = parseDetokenizeRequest(parseJsonBody(request.body));
+    return { model: modelId, prompt: textOfTokens(body, engine) };
   });
 }
 
@@ -192,65 +219,4 @@ async function untilClientLeaves<Result>(
   } finally {
     context.inFlight.delete(controller);
   }
-}
-
-/** As many as OpenAI's service takes. */
-const MOST_EMBEDDING_INPUTS = 2048;
-
-async function embeddings(
-  context: RouteContext,
-  request: EmbeddingsRequest,
-  signal: AbortSignal,
-): Promise<EmbeddingsResponse> {
-  const { engine } = context;
-  if (!engine.facts.capabilities.includes("embeddings")) {
-    throw new CortexError("wrong_modality", "this model computes no embeddings");
-  }
-  const inputs = embeddingInputs(request.input);
-  if (inputs.length > MOST_EMBEDDING_INPUTS) {
-    throw new CortexError("unsupported_parameter", `\`input\` has more than ${MOST_EMBEDDING_INPUTS} texts`, {
-      param: "input",
-      next: "send several requests",
-    });
-  }
-  for (const input of inputs) checkEmbeddingInput(engine, input);
-  const { vectors, promptTokens } = await engine.embed(inputs, signal);
-  const size = vectors[0]?.length ?? 0;
-  if (request.dimensions !== undefined && request.dimensions !== size) {
-    throw new CortexError("unsupported_parameter", `this model's embeddings have ${size} dimensions`, {
-      param: "dimensions",
-    });
-  }
-  const encode = request.encoding_format === "base64" ? toBase64 : (vector: readonly number[]) => [...vector];
-  return {
-    object: "list",
-    model: context.modelId,
-    data: vectors.map((vector, index) => ({ object: "embedding", index, embedding: encode(vector) })),
-    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
-  };
-}
-
-function embeddingInputs(input: EmbeddingsRequest["input"]): readonly EmbeddingInput[] {
-  if (typeof input === "string") return [input];
-  const tokens = input.filter((item) => typeof item === "number");
-  if (tokens.length > 0) return [tokens];
-  return input.filter((item) => typeof item !== "number");
-}
-
-function checkEmbeddingInput(engine: InferenceEngine, input: EmbeddingInput): void {
-  if (input.length === 0) {
-    throw new CortexError("invalid_request_body", "`input` has an empty text", { param: "input" });
-  }
-  if (typeof input !== "string" && input.some((token) => token >= engine.vocabularySize)) {
-    throw new CortexError("invalid_request_body", "`input` has a number that is not a token of this model", {
-      param: "input",
-    });
-  }
-}
-
-/** Little-endian 32-bit floats, as OpenAI's clients ask for by default. */
-function toBase64(vector: readonly number[]): string {
-  const bytes = Buffer.alloc(vector.length * 4);
-  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4);
-  return bytes.toString("base64");
 }

@@ -25,6 +25,8 @@ export interface TinyGgufOptions {
   readonly preTokenizer?: string | null;
   /** Replaces the ChatML template; null leaves the file without one. */
   readonly chatTemplate?: string | null;
+  /** A reranker: the qwen3 architecture with a classifier of two labels, "yes" and "no". */
+  readonly reranks?: boolean;
   /** More metadata, e.g. `general.sampling.temp`. */
   readonly metadata?: Readonly<Record<string, number | string | boolean>>;
 }
@@ -229,6 +231,10 @@ function modelTensors(options: Required<TinyGgufOptions>, vocabulary: Vocabulary
     tokenEmbedding.values[index * embedding] = CONSTANT_DIRECTION;
     output.values[index * embedding] = outputBias(token, index, options) / CONSTANT_DIRECTION;
   }
+  const headNorm = (name: string): Tensor => {
+    const length = embedding / options.heads;
+    return { name, dimensions: [length], values: new Float32Array(length).fill(1), type: "f32" };
+  };
   const blocks = Array.from({ length: layers }, (_, block) => [
     norm(`blk.${block}.attn_norm.weight`),
     matrix(`blk.${block}.attn_q.weight`, embedding, embedding),
@@ -239,8 +245,14 @@ function modelTensors(options: Required<TinyGgufOptions>, vocabulary: Vocabulary
     matrix(`blk.${block}.ffn_gate.weight`, embedding, feedForward),
     matrix(`blk.${block}.ffn_up.weight`, embedding, feedForward),
     matrix(`blk.${block}.ffn_down.weight`, feedForward, embedding),
+    ...(options.reranks
+      ? [headNorm(`blk.${block}.attn_q_norm.weight`), headNorm(`blk.${block}.attn_k_norm.weight`)]
+      : []),
   ]);
-  return [tokenEmbedding, norm("output_norm.weight"), output, ...blocks.flat()];
+  const classifier = options.reranks
+    ? [{ ...matrix("cls.output.weight", embedding, 2), type: "f32" as const }]
+    : [];
+  return [tokenEmbedding, norm("output_norm.weight"), output, ...blocks.flat(), ...classifier];
 }
 
 type MetadataValue =
@@ -252,23 +264,30 @@ type MetadataValue =
   | { readonly floats: readonly number[] }
   | { readonly ints: readonly number[] };
 
+const RERANKER_METADATA: Readonly<Record<string, MetadataValue>> = {
+  "qwen3.pooling_type": { uint32: 4 },
+  "qwen3.classifier.output_labels": { strings: ["yes", "no"] },
+  "tokenizer.chat_template.rerank": "<|im_start|>{query}<|im_end|>{document}<|im_end|>",
+};
+
 function modelMetadata(
   options: Required<TinyGgufOptions>,
   vocabulary: Vocabulary,
 ): Record<string, MetadataValue> {
+  const architecture = options.reranks ? "qwen3" : "llama";
   return {
-    "general.architecture": "llama",
+    "general.architecture": architecture,
     "general.name": `tiny test model ${options.seed}`,
     "general.file_type": { uint32: TENSOR_TYPE[options.weights] },
-    "llama.context_length": { uint32: options.contextLength },
-    "llama.embedding_length": { uint32: options.embedding },
-    "llama.block_count": { uint32: options.layers },
-    "llama.feed_forward_length": { uint32: options.feedForward },
-    "llama.attention.head_count": { uint32: options.heads },
-    "llama.attention.head_count_kv": { uint32: options.heads },
-    "llama.rope.dimension_count": { uint32: options.embedding / options.heads },
-    "llama.attention.layer_norm_rms_epsilon": 1e-5,
-    "llama.vocab_size": { uint32: vocabulary.tokens.length },
+    [`${architecture}.context_length`]: { uint32: options.contextLength },
+    [`${architecture}.embedding_length`]: { uint32: options.embedding },
+    [`${architecture}.block_count`]: { uint32: options.layers },
+    [`${architecture}.feed_forward_length`]: { uint32: options.feedForward },
+    [`${architecture}.attention.head_count`]: { uint32: options.heads },
+    [`${architecture}.attention.head_count_kv`]: { uint32: options.heads },
+    [`${architecture}.rope.dimension_count`]: { uint32: options.embedding / options.heads },
+    [`${architecture}.attention.layer_norm_rms_epsilon`]: 1e-5,
+    [`${architecture}.vocab_size`]: { uint32: vocabulary.tokens.length },
     ...(options.preTokenizer === null
       ? { "tokenizer.ggml.model": "llama" }
       : {
@@ -285,6 +304,7 @@ function modelMetadata(
     "tokenizer.ggml.add_bos_token": options.addBos,
     "tokenizer.ggml.add_space_prefix": false,
     ...(options.chatTemplate === null ? {} : { "tokenizer.chat_template": options.chatTemplate }),
+    ...(options.reranks ? RERANKER_METADATA : {}),
     ...options.metadata,
   };
 }
@@ -338,6 +358,7 @@ export function writeTinyGguf(given: TinyGgufOptions = {}): Uint8Array {
     addBos: false,
     preTokenizer: null,
     chatTemplate: CHATML_HERMES_TEMPLATE,
+    reranks: false,
     metadata: {},
     ...given,
   };

@@ -13,7 +13,7 @@ export interface EmbedderOptions {
 }
 
 /** Longer inputs would need a compute buffer of their own size. */
-const MOST_INPUT_TOKENS = 8192;
+export const MOST_INPUT_TOKENS = 8192;
 
 /** The context is made by the first request: most chat models are never asked for embeddings. */
 export function createEmbedder(options: EmbedderOptions): InferenceEngine["embed"] {
@@ -82,9 +82,13 @@ async function embedAll(
 
 function checkLength(index: number, tokens: number, limit: number): void {
   if (tokens <= limit) return;
-  throw new CortexError("context_length_exceeded", `input ${index} has ${tokens} tokens; ${limit} fit`, {
-    param: "input",
-    details: { prompt_tokens: tokens, max_prompt_tokens: limit },
-    next: "split the input",
-  });
+  throw new CortexError(
+    "context_length_exceeded",
+    `This model's maximum context length is ${limit} tokens, however you requested ${tokens} tokens in input ${index}. Please reduce your input.`,
+    {
+      param: "input",
+      details: { prompt_tokens: tokens, max_prompt_tokens: limit },
+      next: "split the input",
+    },
+  );
 }

@@ -17,10 +17,11 @@ import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-cha
 import { readFileSampling } from "../sampling-options.ts";
 import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-messages.ts";
 import { readControlTexts } from "./llama-control-texts.ts";
-import { createEmbedder } from "./llama-embeddings.ts";
+import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { guardSampling } from "./guard-sampling.ts";
 import { checkModelFile } from "./llama-model-file.ts";
+import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type SlotPool } from "./llama-slots.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
@@ -192,6 +193,13 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const facts = describeModel(parts, renderer);
   const slots = createSlots(context, options);
   const grammars = createGrammarCache(llama);
+  const inputs: EmbedderOptions = {
+    model,
+    tokenizer,
+    contextTokens: facts.context_tokens,
+    threads: parts.threads,
+    maxWaiting: QUEUED_PER_SLOT * options.parallel,
+  };
   const generation =
     context === undefined
       ? undefined
@@ -215,13 +223,8 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
       }
       return admitGeneration(generation, job);
     },
-    embed: createEmbedder({
-      model,
-      tokenizer,
-      contextTokens: facts.context_tokens,
-      threads: parts.threads,
-      maxWaiting: QUEUED_PER_SLOT * options.parallel,
-    }),
+    embed: createEmbedder(inputs),
+    rank: createReranker(inputs),
   };
 }
 
@@ -252,6 +255,7 @@ function describeModel({ model, context, options }: LoadedParts, renderer: ChatP
       ...(context === undefined ? [] : ["text"]),
       ...(renderer.rendersTools ? ["tools"] : []),
       ...(embeds ? ["embeddings"] : []),
+      ...(canRank(model) ? ["rerank"] : []),
     ],
     tool_call: renderer.rendersTools,
     reasoning: renderer.marksReasoning,
