@@ -90,6 +90,7 @@ export const ERROR_TABLE = {
   // What an operator or a script got wrong.
   usage_error:               kind(400, EXIT.usage, INVALID, "see --help"),
   fleet_not_found:           kind(400, EXIT.failed, INVALID, "name the fleet directory with --config; `cortex init fleet` makes one"),
+  fleet_incomplete:          kind(400, EXIT.failed, INVALID, "bring the missing files back, or remove them by `git rm`"),
   fleet_invalid:             kind(400, EXIT.failed, INVALID, "mend the lines listed above"),
   fleet_revision_unknown:    kind(400, EXIT.failed, INVALID, "`git log` in the fleet repository lists the revisions"),
   fleet_unreachable:         kind(502, EXIT.unavailable, "api_error", "check the address of the fleet repository and your access to it", 5),

@@ -10,8 +10,8 @@ export type Choice =
       readonly inside: string;
       readonly object: string;
     }
-  /** Its files are in no commit; `isNamed`: the fleet itself is said to be there. */
-  | { readonly kind: "submodule"; readonly path: string; readonly isNamed: boolean }
+  /** Its files are in no commit. */
+  | { readonly kind: "submodule"; readonly path: string }
   /** It stands for fleet files that the commit does not hold as files. */
   | { readonly kind: "lost-link"; readonly path: string; readonly target: string };
 
@@ -35,23 +35,30 @@ export function chooseFiles(
   pathInTree: string,
   targets: ReadonlyMap<string, string>,
 ): Choices {
-  const directory = pathInTree === "" ? "" : `${pathInTree}/`;
   const choices: Choice[] = [];
   const unread = new Set<string>();
   for (const entry of tree.toSorted(by(({ path }) => path))) {
-    const isNamed = entry.path === pathInTree;
-    const inside = isNamed ? "" : entry.path.slice(directory.length);
-    if (!isNamed && !(entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside))) continue;
+    const inside = insideFleet(entry, pathInTree);
+    if (inside === undefined) continue;
     if (entry.kind === "submodule") {
-      choices.push({ kind: "submodule", path: entry.path, isNamed });
+      choices.push({ kind: "submodule", path: entry.path });
       continue;
     }
-    const end = linkEnd(entry, tree, { counts: isNamed || isFleetFile(inside), targets });
+    const end = linkEnd(entry, tree, { counts: inside === "" || isFleetFile(inside), targets });
     if (end.kind === "unread") unread.add(end.object);
     else if (end.kind === "file") choices.push({ kind: "file", inside, object: end.object });
     else if (end.kind === "lost") choices.push({ kind: "lost-link", path: entry.path, target: end.target });
   }
   return { choices, unread: [...unread] };
+}
+
+/** Its path inside the fleet; empty for what is named, or a submodule around it; undefined for what is not the fleet's. */
+function insideFleet(entry: TreeFile, pathInTree: string): string | undefined {
+  if (entry.path === pathInTree) return "";
+  if (entry.kind === "submodule" && pathInTree.startsWith(`${entry.path}/`)) return "";
+  const directory = pathInTree === "" ? "" : `${pathInTree}/`;
+  const inside = entry.path.slice(directory.length);
+  return entry.path.startsWith(directory) && couldHoldFleetFiles(entry, inside) ? inside : undefined;
 }
 
 /** A link or a submodule may stand for a directory of fleet files, whatever its name. */

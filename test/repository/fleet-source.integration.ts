@@ -196,7 +196,7 @@ describe("in a git work tree", () => {
       symlinkSync(target, join(root, "fleet", name));
       commit(name);
       expect(await codeOf(atHead())).toMatch(
-        new RegExp(`^fleet_not_found: fleet/${name} at \\w{8} is a link to`),
+        new RegExp(`^fleet_incomplete: fleet/${name} at \\w{8} is a link to`),
       );
       rmSync(join(root, "fleet", name));
     }
@@ -249,35 +249,6 @@ describe("in a git work tree", () => {
         expect(filesOf(await readFleet({ path: join(root, path), ref }, environment))).toEqual(files);
       }
     }
-  });
-
-  test("a submodule with files of the fleet is an error of the revision, any other is nobody's loss", async () => {
-    write("fleet/fleet.toml", "a = 1\n");
-    const made = commit("a fleet");
-    git("update-index", "--add", "--cacheinfo", `160000,${made},fleet/models`);
-    git("commit", "--quiet", "--message", "a submodule");
-    const without = await readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
-    expect(filesOf(without)).toEqual(["fleet/fleet.toml"]);
-    write("fleet/models/README.md", "no fleet file");
-    await readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
-    write("fleet/models/m.toml", "b = 1\n");
-    await expect(readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment)).rejects.toThrow(
-      /fleet\/models at .* is a submodule/,
-    );
-    const before = await readFleet({ path: join(root, "fleet"), ref: "HEAD~1" }, environment);
-    expect(filesOf(before)).toEqual(["fleet/fleet.toml"]);
-  });
-
-  test("a bare repository is told how to be named", async () => {
-    git("init", "--quiet", "--bare", "bare.git");
-    const thrown: unknown = await readFleet({ path: join(root, "bare.git"), ref: "main" }, environment).catch(
-      (error: unknown) => error,
-    );
-    if (!(thrown instanceof CortexError)) throw thrown;
-    expect([thrown.code, thrown.next]).toEqual([
-      "fleet_revision_unknown",
-      `name it as one: --config git+${join(root, "bare.git")}#main`,
-    ]);
   });
 
   test("nothing that the repository's own configuration names is run", async () => {

@@ -7,6 +7,7 @@ import {
   saysNoRepository,
   tellingLine,
 } from "../../src/repository/git-complaints.ts";
+import { parseIndex } from "../../src/repository/parse-index.ts";
 import {
   parseCommitId,
   parseFirstParents,
@@ -43,6 +44,22 @@ describe("a tree", () => {
   });
 
   test("an empty one is empty", () => expect(parseTree("")).toEqual([]));
+});
+
+describe("an index", () => {
+  test("what git keeps of the work tree, and which files it does not look at", () => {
+    const entries = parseIndex(recorded("index"));
+    expect(entries.map(({ path }) => path)).toEqual(parseTree(recorded("tree")).map(({ path }) => path));
+    const special = entries.filter(({ kind, trust }) => kind === "submodule" || trust !== "looked-at");
+    expect(special.map(({ kind, trust, path }) => `${kind} ${trust} ${path}`)).toEqual([
+      "file sparse fleet.toml",
+      "file assumed link.toml",
+      "submodule looked-at parts",
+      "file sparse run.sh",
+    ]);
+  });
+
+  test("of nothing is empty", () => expect(parseIndex("")).toEqual([]));
 });
 
 describe("what changed in a work tree", () => {

@@ -2,6 +2,7 @@ import { GitError, type SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { firstLine, saysNoRepository } from "../git-complaints.ts";
 import { parseCommitId, parseFirstParents, parseFlag, parsePrefix } from "../parse-revision.ts";
+import { parseIndex, type IndexEntry } from "../parse-index.ts";
 import { parsePaths, parseStatus } from "../parse-status.ts";
 import { parseTree, type TreeFile } from "../parse-tree.ts";
 import { readingGit, type GitEnvironment } from "./git-process.ts";
@@ -55,9 +56,9 @@ async function commitIdOf(git: SimpleGit, question: readonly string[]): Promise<
   }
 }
 
-/** Whether a directory is a repository without a work tree. */
+/** Whether a directory is a repository without a work tree, and not a directory inside of one. */
 export const isBareRepository = async (directory: string, environment: GitEnvironment): Promise<boolean> =>
-  parseFlag(await answerOf(directory, ["rev-parse", "--is-bare-repository"], environment));
+  (await answerOf(directory, ["rev-parse", "--is-bare-repository", "--git-dir"], environment)) === "true\n.";
 
 /** Whether the history may be cut off. */
 export const isShallowRepository = async (git: SimpleGit): Promise<boolean> =>
@@ -66,6 +67,10 @@ export const isShallowRepository = async (git: SimpleGit): Promise<boolean> =>
 /** Files, links and submodules of a whole commit. */
 export const listTree = async (git: SimpleGit, commit: string): Promise<TreeFile[]> =>
   parseTree(await git.raw(["ls-tree", "-r", "-z", "--full-tree", commit]));
+
+/** What git keeps of the work tree, below the directory that it was opened in. */
+export const listIndex = async (git: SimpleGit): Promise<IndexEntry[]> =>
+  parseIndex(await git.raw(["ls-files", "-v", "--stage", "-z", "--full-name"]));
 
 export const readObject = (git: SimpleGit, object: string): Promise<string> =>
   git.raw(["cat-file", "blob", object]);

@@ -4,9 +4,9 @@ import { CortexError } from "../../core/errors.ts";
 import { dataDirectoryOf } from "../../platform/environment.ts";
 import { parseFleetPlace } from "../fleet-place.ts";
 import { fetchRepository, resolveRemoteRef, type RemotePlace } from "./git-cache.ts";
-import { findWorkTree, isBareRepository, resolveCommit } from "./git.ts";
-import type { GitEnvironment } from "./git-process.ts";
-import { hasFleetFiles, kindOf, nearestDirectory } from "./work-tree.ts";
+import { findWorkTree, isBareRepository, resolveCommit, type WorkTree } from "./git.ts";
+import { readingGit, type GitEnvironment } from "./git-process.ts";
+import { nearestDirectory } from "./paths-on-disk.ts";
 
 export interface FleetLocation {
   /** A directory, one file, or `git+<url>#<ref>:<path>`. */
@@ -26,8 +26,6 @@ export interface Repository {
   readonly head: () => Promise<string>;
   /** Throws `fleet_revision_unknown`. */
   readonly resolve: (ref: string) => Promise<string>;
-  /** Of a path from the top of the work tree; absent where there is none. */
-  readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
 }
 
 /** Where the revisions of a fleet are read. Throws `fleet_revision_unknown` outside of git. */
@@ -68,14 +66,8 @@ async function openRemote(
 async function openLocal(location: FleetLocation, environment: GitEnvironment): Promise<Repository> {
   const { path, ref } = location;
   const anchor = await nearestDirectory(resolve(path));
-  const workTree = await findWorkTree(anchor, environment);
-  if (workTree === undefined && (await isBareRepository(anchor, environment))) {
-    throw new CortexError("fleet_revision_unknown", `${path} is a repository without a work tree`, {
-      next: `name it as one: --config git+${resolve(path)}#${ref ?? "main"}`,
-      details: { path },
-    });
-  }
-  if (workTree === undefined) {
+  const tree = (await findWorkTree(anchor, environment)) ?? (await bareTree(anchor, location, environment));
+  if (tree === undefined) {
     const wanted = ref === undefined ? "revisions" : `revision ${ref}`;
     throw new CortexError(
       "fleet_revision_unknown",
@@ -87,7 +79,7 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
     );
   }
   const commitOf = async (wanted: string): Promise<string> => {
-    const commit = await resolveCommit(workTree.git, wanted);
+    const commit = await resolveCommit(tree.git, wanted);
     if (commit !== undefined) return commit;
     throw new CortexError("fleet_revision_unknown", `the repository of ${path} has no revision ${wanted}`, {
       details: { path, ref: wanted },
@@ -96,18 +88,27 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
         : {}),
     });
   };
-  const top = resolve(anchor, "../".repeat(workTree.prefix.split("/").length - 1));
   return {
-    git: workTree.git,
+    git: tree.git,
     isRemote: false,
-    isFleetOnDisk: async (below) => {
-      const directory = join(top, below);
-      return (await kindOf(directory)) === "directory" && hasFleetFiles(directory);
-    },
-    pathInTree: workTree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
+    pathInTree: tree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
     shownPath: path,
     name: path,
     head: () => commitOf(ref ?? "HEAD"),
     resolve: commitOf,
   };
+}
+
+/** A repository without a work tree has revisions all the same; below it a path is one of the commit. */
+async function bareTree(
+  directory: string,
+  { path, ref }: FleetLocation,
+  environment: GitEnvironment,
+): Promise<WorkTree | undefined> {
+  if (!(await isBareRepository(directory, environment))) return undefined;
+  if (ref !== undefined) return { git: readingGit(directory, environment), prefix: "" };
+  throw new CortexError("fleet_revision_unknown", `${path} is a repository without a work tree`, {
+    next: "name a revision with --ref",
+    details: { path },
+  });
 }

@@ -13,24 +13,18 @@ export interface RevisionPlace {
   readonly pathInTree: string;
   /** What stands for `pathInTree` in the paths that people are shown. */
   readonly shownPath: string;
-  /** Whether fleet files lie at this path of the work tree, where there is one: those of a submodule are in no commit. */
-  readonly isFleetOnDisk?: (path: string) => Promise<boolean>;
 }
 
 /**
- * The fleet files of a commit, out of git's objects. A link that leads outside or to a directory is an error, because
- * leaving it out would change what the fleet says.
+ * The fleet files of a commit, out of git's objects. A link that leads outside or to a directory is an error, and so is a
+ * submodule, because leaving it out would change what the fleet says. Whether a submodule's files are on the disk does not
+ * count: the same revision has the same answer in every clone. Throws `fleet_incomplete`.
  */
 export async function readRevisionFiles(place: RevisionPlace): Promise<FleetFile[]> {
   const files: FleetFile[] = [];
   for (const choice of await choicesOf(place)) {
     if (choice.kind === "lost-link") throw unreadableLink(place, choice);
-    if (choice.kind === "submodule") {
-      // One that holds nothing of the fleet is nobody's loss.
-      const isLoss = choice.isNamed || (await place.isFleetOnDisk?.(choice.path)) === true;
-      if (isLoss) throw unreadableSubmodule(place, choice.path);
-      continue;
-    }
+    if (choice.kind === "submodule") throw unreadableSubmodule(place, choice.path);
     const path = choice.inside === "" ? place.shownPath : join(place.shownPath, choice.inside);
     files.push({ path, text: await readObject(place.git, choice.object) });
   }
@@ -50,8 +44,8 @@ async function choicesOf({ git, commit, pathInTree }: RevisionPlace): Promise<re
 
 function unreadableSubmodule(place: RevisionPlace, path: string): CortexError {
   const message = `${path} at ${place.commit.slice(0, 8)} is a submodule, and a revision does not hold its files`;
-  return new CortexError("fleet_not_found", message, {
-    next: "name the fleet's own directory with --config, or put the files where the submodule is",
+  return new CortexError("fleet_incomplete", message, {
+    next: "put the files themselves where the submodule is; if it holds nothing of the fleet, give the fleet a directory of its own and name it with --config",
   });
 }
 
@@ -61,5 +55,5 @@ function unreadableLink(
 ): CortexError {
   const commit = place.commit.slice(0, 8);
   const message = `${link.path} at ${commit} is a link to ${link.target}, which the commit does not hold as a file`;
-  return new CortexError("fleet_not_found", message, { next: "put the file itself where the link is" });
+  return new CortexError("fleet_incomplete", message, { next: "put the file itself where the link is" });
 }

@@ -1,6 +1,6 @@
 import type { Dirent } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { CortexError } from "../../core/errors.ts";
 import { by } from "../../core/order.ts";
 import type { FleetRevision } from "../../fleet/fleet-revision.ts";
@@ -8,6 +8,8 @@ import type { FleetFile } from "../../fleet/text/source-lines.ts";
 import { touchesFleet } from "../fleet-paths.ts";
 import { changedPaths, findWorkTree, resolveCommit, type WorkTree } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
+import { kindOf, unreadable } from "./paths-on-disk.ts";
+import { refuseIncomplete, type WholeTree } from "./whole-tree.ts";
 
 export interface FleetText {
   readonly files: readonly FleetFile[];
@@ -17,21 +19,39 @@ export interface FleetText {
 /** Deeper than any fleet: a directory that links to its parent must end somewhere. */
 const DEEPEST_DIRECTORY = 16;
 
-/** The fleet files as they lie on the disk. Throws `fleet_not_found` for a path that is not there. */
+/**
+ * The fleet files as they lie on the disk. Throws `fleet_not_found` for a path that is not there, `fleet_incomplete`
+ * where git holds files of the fleet that the disk lacks.
+ */
 export async function readWorkTree(path: string, environment: GitEnvironment): Promise<FleetText> {
   const kind = await kindOf(path);
   if (kind === "absent") {
+    await refuseIncomplete([resolve(path)], environment);
     throw new CortexError("fleet_not_found", `${path} does not exist`, { details: { path } });
   }
-  const paths = kind === "file" ? [path] : await tomlFilesBelow(path);
-  const files = await Promise.all(paths.map(async (file) => ({ path: file, text: await readText(file) })));
+  const walk: Walk = { files: [], linked: [] };
+  if (kind === "file") walk.files.push(path);
+  else await walkBelow(path, walk);
+  const tree = await refuseIncomplete([resolve(path), ...walk.linked], environment);
+  const files = await Promise.all(
+    walk.files.map(async (file) => ({ path: file, text: await readText(file) })),
+  );
   const workTree = await findWorkTree(kind === "file" ? dirname(path) : path, environment);
-  return { files, revision: await revisionOf({ path, kind }, workTree) };
+  return { files, revision: await revisionOf({ path, kind, tree }, workTree) };
 }
 
 /** Whether the directory is a fleet already. */
-export const hasFleetFiles = async (directory: string): Promise<boolean> =>
-  (await tomlFilesBelow(directory)).length > 0;
+export async function hasFleetFiles(directory: string): Promise<boolean> {
+  const walk: Walk = { files: [], linked: [] };
+  await walkBelow(directory, walk);
+  return walk.files.length > 0;
+}
+
+interface Walk {
+  readonly files: string[];
+  /** Directories that links lead to, there or not: their files are the fleet's as well. */
+  readonly linked: string[];
+}
 
 async function readText(path: string): Promise<string> {
   try {
@@ -41,44 +61,21 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** Without the file or directory the fleet would say something else. */
-function unreadable(path: string, thrown: unknown): CortexError {
-  const reason = isErrno(thrown, "ENOENT")
-    ? "is a link to nothing, or was removed just now"
-    : `cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-  return new CortexError("fleet_not_found", `${path} ${reason}`, {
-    next: "mend or remove it, or name the fleet's own directory with --config",
-    cause: thrown,
-  });
-}
-
-export async function kindOf(path: string): Promise<"file" | "directory" | "absent"> {
-  try {
-    return (await stat(path)).isDirectory() ? "directory" : "file";
-  } catch (thrown) {
-    if (isErrno(thrown, "ENOENT") || isErrno(thrown, "ENOTDIR")) return "absent";
-    throw unreadable(path, thrown);
-  }
-}
-
-const isErrno = (thrown: unknown, code: string): boolean =>
-  thrown instanceof Error && "code" in thrown && thrown.code === code;
-
-async function tomlFilesBelow(directory: string, depth = 0): Promise<string[]> {
+async function walkBelow(directory: string, walk: Walk, depth = 0): Promise<void> {
   if (depth > DEEPEST_DIRECTORY) {
     throw new CortexError("fleet_not_found", `${directory} is nested too deep; a link may lead back up`);
   }
   const entries = (await entriesOf(directory))
     .filter((entry) => !entry.name.startsWith("."))
     .toSorted(by(({ name }) => name));
-  const found: string[] = [];
   for (const entry of entries) {
     const path = join(directory, entry.name);
-    const kind = entry.isSymbolicLink() ? await kindOf(path) : entry.isDirectory() ? "directory" : "file";
-    if (kind === "directory") found.push(...(await tomlFilesBelow(path, depth + 1)));
-    else if (entry.name.endsWith(".toml")) found.push(path);
+    const isLink = entry.isSymbolicLink();
+    const kind = isLink ? await kindOf(path) : entry.isDirectory() ? "directory" : "file";
+    if (isLink && kind !== "file") walk.linked.push(resolve(directory, await readlink(path)));
+    if (kind === "directory") await walkBelow(path, walk, depth + 1);
+    else if (entry.name.endsWith(".toml")) walk.files.push(path);
   }
-  return found;
 }
 
 async function entriesOf(directory: string): Promise<Dirent[]> {
@@ -90,21 +87,18 @@ async function entriesOf(directory: string): Promise<Dirent[]> {
 }
 
 async function revisionOf(
-  location: { readonly path: string; readonly kind: "file" | "directory" },
+  location: { readonly path: string; readonly kind: "file" | "directory"; readonly tree: WholeTree },
   workTree: WorkTree | undefined,
 ): Promise<FleetRevision> {
-  const { path } = location;
+  const { path, tree } = location;
   if (workTree === undefined) return { commit: null, dirty: false, path };
   const commit = (await resolveCommit(workTree.git, "HEAD")) ?? null;
   const pathspec = location.kind === "file" ? `:(literal)${basename(path)}` : "*.toml";
   const changed = await changedPaths(workTree.git, pathspec);
   const fileName = location.kind === "file" ? basename(path) : undefined;
-  return { commit, dirty: touchesFleet(changed, { prefix: workTree.prefix, fileName }), path };
-}
-
-/** A fleet directory may exist in the wanted revision only: its nearest ancestor still leads to the repository. */
-export async function nearestDirectory(path: string): Promise<string> {
-  if ((await kindOf(path)) === "directory") return path;
-  const parent = dirname(path);
-  return parent === path ? path : nearestDirectory(parent);
+  const dirty =
+    tree.mayDiffer ||
+    touchesFleet(changed, { prefix: workTree.prefix, fileName }) ||
+    tree.submodules.some((submodule) => changed.includes(submodule));
+  return { commit, dirty, path };
 }

@@ -164,6 +164,17 @@ describe("a block that is gone keeps its protection", () => {
     ]);
   });
 
+  test("nor is one of which a part lies in a submodule", async () => {
+    await using directory = await temporaryDirectory();
+    const commit = await commitFleet(directory.path, PROTECTED);
+    await git(directory.path, "update-index", "--add", "--cacheinfo", `160000,${commit},parts`);
+    await git(directory.path, "commit", "--quiet", "--message", "parts");
+    await writeFile(join(directory.path, "fleet.toml"), GONE);
+    await git(directory.path, "rm", "--quiet", "--cached", "parts");
+    await git(directory.path, "commit", "--quiet", "--all", "--message", "gone");
+    expect([...(await ask(directory.path))]).toEqual([["acme/guarded", "history_unreadable"]]);
+  });
+
   test("nor is one that had the fleet at another place", async () => {
     await using place = await temporaryDirectory();
     const old = join(place.path, "old");
