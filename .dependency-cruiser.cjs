@@ -47,6 +47,7 @@ const ROOMS = {
     store: ["model"],
     residency: ["machine", "model", "store"],
     launch: ["residency"],
+    events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"] },
   gateway: { view: [], routing: ["view"], loading: ["view"], relay: [] },

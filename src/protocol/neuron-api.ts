@@ -145,6 +145,8 @@ export type ResidentModel = z.infer<typeof residentModelSchema>;
 export const modelsResponseSchema = z.object({
   generation: z.int().nonnegative(),
   models: z.array(residentModelSchema),
+  /** The last event of `GET /events` before this answer: tells which of two answers is newer. */
+  event_id: z.string().optional(),
 });
 export type ModelsResponse = z.infer<typeof modelsResponseSchema>;
 
@@ -172,6 +174,8 @@ export const healthSchema = z.object({
   uptime_secs: z.number().nonnegative(),
   devices: z.array(deviceReadingSchema),
   models: z.array(modelLoadSchema),
+  /** As in `GET /models`. */
+  event_id: z.string().optional(),
 });
 export type Health = z.infer<typeof healthSchema>;
 

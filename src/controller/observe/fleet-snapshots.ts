@@ -1,6 +1,6 @@
 import { by } from "../../core/order.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import { canonicalDigest } from "../../protocol/canonical-digest.ts";
+import { canonicalDigest } from "../../core/canonical-digest.ts";
 import {
   fleetSnapshotSchema,
   SNAPSHOT_FORMAT_VERSION,

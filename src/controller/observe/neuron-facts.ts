@@ -1,5 +1,5 @@
 import { by } from "../../core/order.ts";
-import { canonicalDigest } from "../../protocol/canonical-digest.ts";
+import { canonicalDigest } from "../../core/canonical-digest.ts";
 import type { LoadOrigin, ModelStatus } from "../../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
 

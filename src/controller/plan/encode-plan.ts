@@ -1,5 +1,5 @@
 import { by } from "../../core/order.ts";
-import { canonicalDigest } from "../../protocol/canonical-digest.ts";
+import { canonicalDigest } from "../../core/canonical-digest.ts";
 import { PLAN_FORMAT_VERSION, type PlanDocument } from "../../protocol/plan-document.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import type { SizeSource } from "../observe/device-memory.ts";

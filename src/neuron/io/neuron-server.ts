@@ -18,12 +18,8 @@ import {
   type Job,
   type Version,
 } from "../../protocol/neuron-api.ts";
-import {
-  describeModels,
-  describeReadings,
-  describeResident,
-  describeTraffic,
-} from "../residency/describe-residency.ts";
+import type { EventFeed } from "../events/io/event-feed.ts";
+import { describeHealth, describeModels, describeResident } from "../residency/describe-residency.ts";
 import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
@@ -37,6 +33,8 @@ export interface NeuronServerDeps {
   readonly loop: ResidencyLoop;
   readonly probe: GpuProbe;
   readonly metrics: NeuronMetrics;
+  readonly feed: EventFeed;
+  readonly startedMs: number;
   readonly token: string | undefined;
   readonly version: Version;
   /** Resolves once the devices are known: the server is bound before that. */
@@ -121,24 +119,25 @@ function readBody<Output>(request: FastifyRequest, schema: ZodType<Output>): Out
 }
 
 function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {
-  const { loop, clock, probe, metrics } = deps;
-  const startedMs = clock.monotonicMs();
+  const { loop, clock, probe, metrics, feed, startedMs } = deps;
   server.get("/version", () => deps.version);
   server.get("/discovery", () => deps.discovery);
   server.get("/health", async (): Promise<Health> => {
     const readings = await probe.readings();
-    const { mode, ledger, models } = loop.state;
-    return {
-      status: mode === "open" ? "ok" : "draining",
-      uptime_secs: Math.round((clock.monotonicMs() - startedMs) / 100) / 10,
-      devices: describeReadings(ledger, readings),
-      models: [...models.values()].map(describeTraffic),
-    };
+    const uptimeMs = clock.monotonicMs() - startedMs;
+    return { ...describeHealth(loop.state, { readings, uptimeMs }), event_id: feed.lastId };
   });
   server.get("/models", async (_request, reply) => {
     await deps.discovery;
     tagGeneration(reply, loop);
-    return describeModels(loop.state);
+    return { ...describeModels(loop.state), event_id: feed.lastId };
+  });
+  server.get("/events", { exposeHeadRoute: false }, async (request, reply) => {
+    await feed.started;
+    feed.requireRoom();
+    const resumed = request.headers["last-event-id"];
+    reply.hijack();
+    await feed.follow(reply.raw, typeof resumed === "string" ? resumed : undefined);
   });
   server.get<{ Params: { id: string } }>("/models/:id", (request, reply) => {
     const resident = loop.state.models.get(request.params.id);

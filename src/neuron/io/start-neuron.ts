@@ -9,11 +9,14 @@ import { readEnvironment, type ModelHubAddress } from "../../platform/environmen
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { workerEntryFile } from "../../platform/package-paths.ts";
+import { present } from "../../core/present.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
-import { ledgerOf } from "../residency/describe-residency.ts";
+import { EventFeed } from "../events/io/event-feed.ts";
+import { describeHealth, describeModels, ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/worker-exit.ts";
 import type { ReportEffect } from "../residency/residency-state.ts";
-import { createGpuProbe } from "../machine/io/gpu-probe.ts";
+import type { DeviceReading } from "../machine/describe-device.ts";
+import { createGpuProbe, type GpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
 import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
@@ -72,12 +75,16 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const socketDirectory = await makeSocketDirectory();
   const { loop, probe, metrics, store, takeDevices } = assemble(config, deps, socketDirectory);
   const discovered = Promise.withResolvers<Discovery>();
+  const startedMs = clock.monotonicMs();
+  const feed = followResidency({ clock, loop, probe, startedMs, discovery: discovered.promise });
   const server = createNeuronServer({
     clock,
     logger,
     loop,
     probe,
     metrics,
+    feed,
+    startedMs,
     token: config.token,
     version: describeVersion(config.gitSha),
     discovery: discovered.promise,
@@ -98,7 +105,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     discovery,
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
-      closing ??= closeNeuron({ loop, server, store, clock, logger, socketDirectory, drainTimeoutMs });
+      closing ??= closeNeuron({ loop, feed, server, store, clock, logger, socketDirectory, drainTimeoutMs });
       return closing;
     },
   };
@@ -145,6 +152,47 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
   return { loop, probe, metrics, store, takeDevices };
 }
 
+/** What is told on `GET /events`: from the moment that the devices are known. */
+function followResidency(neuron: {
+  readonly clock: Clock;
+  readonly loop: ResidencyLoop;
+  readonly probe: GpuProbe;
+  readonly startedMs: number;
+  readonly discovery: Promise<Discovery>;
+}): EventFeed {
+  const { clock, loop, probe, startedMs } = neuron;
+  let discovery: Discovery | null = null;
+  let readings: readonly DeviceReading[] = [];
+  const feed = new EventFeed({
+    clock,
+    observe: () => {
+      const uptimeMs = clock.monotonicMs() - startedMs;
+      return {
+        ...describeModels(loop.state),
+        discovery: present(discovery, "discovery"),
+        health: describeHealth(loop.state, { readings, uptimeMs }),
+        jobs: [...loop.state.jobs.values()],
+      };
+    },
+    refreshReadings: async () => {
+      readings = await probe.readings();
+    },
+  });
+  let { generation, mode } = loop.state;
+  loop.onChange(() => {
+    const changed = loop.state.generation !== generation || loop.state.mode !== mode;
+    ({ generation, mode } = loop.state);
+    feed.noticeChange(changed);
+  });
+  const startFeed = async (): Promise<void> => {
+    discovery = await neuron.discovery;
+    readings = await probe.readings();
+    feed.start();
+  };
+  void startFeed();
+  return feed;
+}
+
 function requireToken({ host, token }: NeuronConfig): void {
   if (token !== undefined || isLoopback(host)) return;
   throw new CortexError(
@@ -188,6 +236,7 @@ function report(
 
 async function closeNeuron(neuron: {
   readonly loop: ResidencyLoop;
+  readonly feed: EventFeed;
   readonly server: FastifyInstance;
   readonly store: ModelStore;
   readonly clock: Clock;
@@ -204,6 +253,7 @@ async function closeNeuron(neuron: {
   });
   bound.abort();
   await giveUp;
+  neuron.feed.close();
   await neuron.store.close();
   const closed = server.close();
   const lastBytes = new AbortController();

@@ -51,7 +51,7 @@ function servability(state: Residency, resident: Resident): ResidentModel["serva
   return { ok: false, reason: status, detail: `the model is ${status}` };
 }
 
-export function describeTraffic(resident: Resident): ModelLoad {
+function describeTraffic(resident: Resident): ModelLoad {
   const counts = trafficCounts(resident);
   return {
     id: resident.spec.model_id,
@@ -63,14 +63,22 @@ export function describeTraffic(resident: Resident): ModelLoad {
   };
 }
 
+/** `GET /health`. */
+export const describeHealth = (
+  { mode, ledger, models }: Residency,
+  live: { readonly readings: readonly DeviceReading[]; readonly uptimeMs: number },
+): Health => ({
+  status: mode === "open" ? "ok" : "draining",
+  uptime_secs: Math.round(live.uptimeMs / 100) / 10,
+  devices: describeReadings(ledger, live.readings),
+  models: [...models.values()].map(describeTraffic),
+});
+
 /**
  * Live readings of each device. Where there is no driver to ask (a CPU) the ledger answers: memory that our
  * models hold counts as used, since the operating system's own figure moves with its file cache.
  */
-export function describeReadings(
-  ledger: DeviceLedger,
-  readings: readonly DeviceReading[],
-): Health["devices"] {
+function describeReadings(ledger: DeviceLedger, readings: readonly DeviceReading[]): Health["devices"] {
   return ledger.map((device) => {
     const reading = readings.find(({ index }) => index === device.index);
     return {

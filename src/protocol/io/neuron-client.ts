@@ -26,6 +26,7 @@ import {
   type NeuronAnswer,
 } from "../neuron-failure.ts";
 import { readBoundedText } from "./bounded-body.ts";
+import { readNeuronEvents, type NumberedEvent } from "./read-neuron-events.ts";
 
 export interface NeuronClientOptions {
   readonly clock: Clock;
@@ -61,10 +62,22 @@ export interface NeuronClient {
   unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
   cancelJob(id: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Follows `GET /events`: what came together, in batches, without an end; an empty one for a
+   * heartbeat. Rejects when the stream breaks, is silent for
+   * longer than its heartbeats allow, or is refused (`route_not_found` by a neuron that has no events).
+   */
+  events(from: EventsFrom): AsyncIterable<readonly NumberedEvent[]>;
   /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
   dispatch(call: RelayCall, handler: Dispatcher.DispatchHandler): void;
   /** Cuts whatever is still open. */
   destroy(): Promise<void>;
+}
+
+export interface EventsFrom {
+  /** Goes on after this event, where the neuron still knows it. */
+  readonly lastEventId: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 export interface RelayCall {
@@ -99,6 +112,13 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
         path: jobPath(id),
         ...(signal === undefined ? {} : { signal }),
       });
+    },
+    events: (from) => {
+      const { clock, callTimeoutMs } = options;
+      return readNeuronEvents(
+        { neuron: context.neuron, pool, prefix, credentials, clock, callTimeoutMs },
+        from,
+      );
     },
     dispatch: ({ path, headers, body }, handler) => {
       const sent = {

@@ -1,6 +1,6 @@
 import { snapshotOfFleet } from "../../../src/controller/observe/fleet-snapshots.ts";
 import { planFleet } from "../../../src/controller/plan/plan-fleet.ts";
-import { canonicalDigest } from "../../../src/protocol/canonical-digest.ts";
+import { canonicalDigest } from "../../../src/core/canonical-digest.ts";
 import type { FleetSnapshot } from "../../../src/protocol/fleet-snapshot.ts";
 import {
   planDocumentSchema,

@@ -36,7 +36,7 @@ async function observeNeuron(
     callTimeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
   });
   try {
-    const [discovery, health, residency] = await Promise.all([
+    const [discovery, { event_id: _moment, ...health }, residency] = await Promise.all([
       client.discovery(),
       client.health(),
       client.models(),

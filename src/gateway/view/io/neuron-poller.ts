@@ -11,7 +11,9 @@ import {
 } from "../fleet-view.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { isOlderThanEvent, type NeuronObservation } from "../../../protocol/neuron-events.ts";
 import { neuronProblem } from "../../../protocol/neuron-failure.ts";
+import { EventFollower } from "./event-follower.ts";
 
 export interface NeuronPollerDeps {
   readonly clock: Clock;
@@ -22,6 +24,9 @@ export interface NeuronPollerDeps {
   /** Requests this gateway has open at a neuron, per model. */
   readonly outstandingAt: (neuron: string) => ReadonlyMap<string, number>;
 }
+
+/** While a neuron tells of its changes, every tenth poll is still made: nothing is believed without a second source. */
+const POLLS_LEFT_OUT = 9;
 
 export interface NeuronPoller {
   /** What is known now. */
@@ -49,6 +54,7 @@ class NeuronPolls implements StartablePoller {
   readonly #deps: NeuronPollerDeps;
   readonly #closed = new AbortController();
   readonly #polls: ReadonlyMap<string, () => Promise<boolean>>;
+  readonly #followers: ReadonlyMap<string, EventFollower>;
   #view: FleetView;
 
   constructor(deps: NeuronPollerDeps) {
@@ -57,6 +63,7 @@ class NeuronPolls implements StartablePoller {
     this.#polls = new Map(
       [...deps.neurons].map(([name, client]) => [name, serialised(() => this.#pollOnce(client))]),
     );
+    this.#followers = new Map([...deps.neurons].map(([name, client]) => [name, this.#followerOf(client)]));
   }
 
   view(): FleetView {
@@ -68,13 +75,15 @@ class NeuronPolls implements StartablePoller {
   }
 
   /**
-   * Polls every neuron on its own: a slow or dead one delays no other. Polls of one neuron never overlap, so an old
+   * Follows the events of every neuron, and polls it where there are none. Each on its own: a slow or dead one delays
+   * no other. Polls of one neuron never overlap, and one that is older than the last event is left out, so an old
    * answer cannot overwrite a newer one.
    */
   start(): RunningPolls {
     const firstPolls = [...this.#polls.keys()].map(async (name) => {
       await this.refresh(name);
       void this.#follow(name);
+      void this.#followers.get(name)?.run();
     });
     return {
       firstPolls: Promise.all(firstPolls),
@@ -86,13 +95,48 @@ class NeuronPolls implements StartablePoller {
 
   async #follow(name: string): Promise<void> {
     const { clock, pollIntervalMs } = this.#deps;
-    while (await sleptThrough(clock, pollIntervalMs, this.#closed.signal)) await this.refresh(name);
+    let leftOut = 0;
+    while (await sleptThrough(clock, pollIntervalMs, this.#closed.signal)) {
+      const told = this.#followers.get(name)?.lastEventId !== undefined;
+      leftOut = told && leftOut < POLLS_LEFT_OUT ? leftOut + 1 : 0;
+      if (leftOut === 0) await this.refresh(name);
+    }
+  }
+
+  #followerOf(client: NeuronClient): EventFollower {
+    const { clock, logger } = this.#deps;
+    return new EventFollower({
+      clock,
+      logger,
+      client,
+      signal: this.#closed.signal,
+      onObservation: (seen) => {
+        if (!this.#closed.signal.aborted) this.#apply(this.#observed(client.name, seen));
+      },
+      onBroken: () => {
+        void this.refresh(client.name);
+      },
+    });
+  }
+
+  #observed(neuron: string, { discovery, health, models, generation }: NeuronObservation): FleetEvent {
+    const outstanding = new Map(this.#deps.outstandingAt(neuron));
+    const atMs = this.#deps.clock.nowMs();
+    const answer = { generation, models: [...models] };
+    return { kind: "neuron-answered", neuron, atMs, discovery, health, models: answer, outstanding };
   }
 
   async #pollOnce(client: NeuronClient): Promise<boolean> {
     const event = await ask(client, this.#deps, { view: this.#view, signal: this.#closed.signal });
-    if (!this.#closed.signal.aborted) this.#apply(event);
-    return event.kind === "neuron-answered";
+    if (this.#closed.signal.aborted) return event.kind === "neuron-answered";
+    if (event.kind !== "neuron-answered") {
+      this.#apply(event);
+      return false;
+    }
+    const known = this.#followers.get(client.name)?.lastEventId;
+    const isOld = [event.health, event.models].some((told) => isOlderThanEvent(told.event_id, known));
+    if (!isOld) this.#apply(event);
+    return true;
   }
 
   #apply(event: FleetEvent): void {

@@ -83,6 +83,11 @@ export class ResidencyLoop {
     return answer;
   }
 
+  /** Calls the listener after every change of the state. */
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   load(request: LoadRequest, ifMatch: number | null): ChangeAnswer {
     return this.#ask({ kind: "load-requested", jobId: newJobId(), request, ifMatch, atMs: this.#nowMs() });
   }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { canonicalJson } from "../core/json.ts";
+import { canonicalJson } from "./json.ts";
 
 /** SHA-256 (hex) of a value's meaning. */
 export const canonicalDigest = (value: unknown): string =>
