@@ -30,6 +30,12 @@ export default class NeuronCommand extends BaseCommand {
       summary:
         "directory that model files may be in; repeatable; before the user's store and the shipped models",
     }),
+    "memory-limit": Flags.integer({
+      env: "CORTEX_NEURON_MEMORY_LIMIT",
+      min: 1,
+      helpValue: "MIB",
+      summary: "use at most this much memory of each device, so that other programs keep theirs",
+    }),
     "token-file": Flags.string({
       env: "CORTEX_NEURON_TOKEN_FILE",
       helpValue: "PATH",
@@ -48,15 +54,27 @@ export default class NeuronCommand extends BaseCommand {
         import("../platform/package-paths.ts"),
       ]);
     const token = await this.readToken(flags["token-file"]);
+    const memoryLimitMib = flags["memory-limit"];
     const logger = createLogger({ name: "neuron", level: flags["log-level"] });
     const modelRoots = [
       ...(flags["model-root"] ?? []),
       join(this.environment.dataDirectory, "models"),
       shippedModelsDirectory(),
     ];
+    // By port: several neurons of one user keep apart. One that takes any free port is a new one each time.
+    const stateDirectory =
+      flags.port === 0 ? undefined : join(this.environment.dataDirectory, "neurons", String(flags.port));
     await serveUntilSignal(async () => {
       const neuron = await startNeuron(
-        { host: flags.host, port: flags.port, modelRoots, token, gitSha: gitSha() },
+        {
+          host: flags.host,
+          port: flags.port,
+          modelRoots,
+          token,
+          stateDirectory,
+          memoryLimitMib,
+          gitSha: gitSha(),
+        },
         { clock: systemClock, logger },
       );
       const url = localUrl(neuron.address);

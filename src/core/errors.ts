@@ -68,6 +68,7 @@ export const ERROR_TABLE = {
   queue_full:                kind(503, EXIT.unavailable, "rate_limit_error", "try again later or raise `parallel`", 2),
   draining:                  kind(503, EXIT.unavailable, "api_error", "try again; another copy or the restarted process will answer", 15),
   stale_generation:          kind(412, EXIT.unavailable, "api_error", "the neuron changed since it was observed; plan again"),
+  stale_epoch:               kind(409, EXIT.failed, "api_error", "a newer apply has begun since; plan again"),
   model_busy:                kind(409, EXIT.unavailable, "api_error", "wait for the requests in flight, or force", 5),
   spec_conflict:             kind(409, EXIT.unavailable, "api_error", "the model is loaded with other settings; unload it first or run `cortex apply`"),
   job_not_found:             kind(404, EXIT.failed, INVALID, "GET /jobs lists the jobs that are kept"),

@@ -27,7 +27,7 @@ export interface ErrorResponse {
 export function toErrorResponse(error: CortexError): ErrorResponse {
   const kind = errorKind(error.code);
   const headers: Record<string, string> =
-    kind.retryable && error.retryAfterSecs !== undefined
+    error.retryAfterSecs !== undefined
       ? { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSecs))) }
       : {};
   const body = {

@@ -93,6 +93,18 @@ export const loadRequestSchema = modelSpecSchema.extend({
 });
 export type LoadRequest = z.infer<typeof loadRequestSchema>;
 
+/** `POST /models/swap`: one step under one condition. */
+export const swapRequestSchema = z.object({
+  load: loadRequestSchema,
+  /** Who gives way, in this order, as far as the memory is needed: the neuron measures, the caller need not. */
+  evict: z.array(z.string().min(1)).default([]),
+  /** How long their work in flight may take to end; the swap fails with `model_busy` after that, and all stay. */
+  drain_timeout_secs: z.number().nonnegative().default(30),
+  /** Cut their work in flight instead of waiting for it. */
+  force: z.boolean().default(false),
+});
+export type SwapRequest = z.infer<typeof swapRequestSchema>;
+
 export const unloadRequestSchema = z.object({
   model_id: z.string().min(1),
   /** How long work in flight may take to end; the unload fails with `model_busy` after that. */
@@ -217,13 +229,15 @@ export const jobSchema = z.object({
       eta_secs: z.number().nonnegative().nullable(),
     })
     .optional(),
+  /** Of a swap: who was told to go for it; absent before that, and of other jobs. */
+  evicted: z.array(z.string()).optional(),
   created_at_ms: z.number(),
   ended_at_ms: z.number().nullable(),
   error: z.looseObject({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
 });
 export type Job = z.infer<typeof jobSchema>;
 
-/** Answer of `POST /models/load` and `/models/unload`: 202 with the job, or 200 once nothing is left to do. */
+/** Answer of `POST /models/load`, `/models/swap` and `/models/unload`: 202 with the job, or 200 once nothing is left to do. */
 export const changeResponseSchema = z.object({
   status: z.enum(["loaded", "unloaded", "pending"]),
   job: jobSchema.nullable(),

@@ -24,6 +24,10 @@ test("Retry-After is a whole number of seconds, at least one, and absent where r
     toErrorResponse(new CortexError("model_loading", "", { retryAfterSecs: 0.2 })).headers["retry-after"],
   ).toBe("1");
   expect(toErrorResponse(new CortexError("model_not_found", "")).headers).toEqual({});
+  // A load that failed is not worth another try by itself; but its owner knows when the next one is due.
+  expect(toErrorResponse(new CortexError("load_failed", "", { retryAfterSecs: 9 })).headers).toEqual({
+    "retry-after": "9",
+  });
 });
 
 test.each([

@@ -53,6 +53,14 @@ const reached = () =>
   });
 
 describe("what is sent", () => {
+  test("a swap is one call, under the generation that was seen and the epoch of its apply", async () => {
+    answer = json(202, { status: "pending", job: null });
+    const swap = { load: LOAD, evict: ["other"], drain_timeout_secs: 5, force: false };
+    expect(await client.swap(swap, { generation: 7, epoch: 3 })).toEqual({ status: "pending", job: null });
+    expect(asked[0]).toMatchObject({ method: "POST", url: "/behind/models/swap" });
+    expect(asked[0]?.headers).toMatchObject({ "if-match": `"7"`, "cortex-epoch": "3" });
+  });
+
   test("a change carries the token, the generation and its body, below the endpoint's own path", async () => {
     answer = json(200, { status: "loaded", job: null });
     expect(await client.load(LOAD, { generation: 7 })).toEqual({ status: "loaded", job: null });

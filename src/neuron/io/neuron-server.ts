@@ -11,6 +11,7 @@ import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   loadRequestSchema,
+  swapRequestSchema,
   unloadRequestSchema,
   type ChangeResponse,
   type Discovery,
@@ -21,7 +22,7 @@ import {
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { describeHealth, describeModels, describeResident } from "../residency/describe-residency.ts";
 import { jobFailure } from "../residency/job-history.ts";
-import type { ChangeAnswer } from "../residency/residency-state.ts";
+import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
@@ -160,19 +161,24 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
   const { loop } = deps;
   server.post("/models/load", async (request, reply) => {
     const body = readBody(request, loadRequestSchema);
-    const ifMatch = expectedGeneration(request);
-    const { harnesses } = await deps.discovery;
-    if (!harnesses.includes(body.harness)) {
-      const message = `this neuron offers the harness ${harnesses.join(", ")}, not ${body.harness}`;
-      throw new CortexError("source_unsupported", message, { param: "harness" });
-    }
-    return answerChange(loop, { request, reply, doneStatus: "loaded" }, loop.load(body, ifMatch));
+    const condition = changeCondition(request);
+    requireHarness(await deps.discovery, body.harness);
+    const answer = await loop.load(body, condition);
+    return answerChange(loop, { request, reply, doneStatus: "loaded" }, answer);
+  });
+  server.post("/models/swap", async (request, reply) => {
+    const body = readBody(request, swapRequestSchema);
+    const condition = changeCondition(request);
+    requireHarness(await deps.discovery, body.load.harness);
+    const answer = await loop.swap(body, condition);
+    return answerChange(loop, { request, reply, doneStatus: "loaded" }, answer);
   });
   server.post("/models/unload", async (request, reply) => {
     const body = readBody(request, unloadRequestSchema);
-    const ifMatch = expectedGeneration(request);
+    const condition = changeCondition(request);
     await deps.discovery;
-    return answerChange(loop, { request, reply, doneStatus: "unloaded" }, loop.unload(body, ifMatch));
+    const answer = await loop.unload(body, condition);
+    return answerChange(loop, { request, reply, doneStatus: "unloaded" }, answer);
   });
   server.post("/drain", () => {
     loop.dispatch({ kind: "drain-requested" });
@@ -181,6 +187,29 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
   server.post("/resume", () => {
     loop.dispatch({ kind: "resume-requested" });
     return { status: loop.state.mode === "open" ? "ok" : "draining" };
+  });
+}
+
+function requireHarness({ harnesses }: Discovery, harness: string): void {
+  if (harnesses.includes(harness)) return;
+  const message = `this neuron offers the harness ${harnesses.join(", ")}, not ${harness}`;
+  throw new CortexError("source_unsupported", message, { param: "harness" });
+}
+
+const changeCondition = (request: FastifyRequest): ChangeCondition => ({
+  ifMatch: expectedGeneration(request),
+  epoch: sentEpoch(request),
+});
+
+/** `Cortex-Epoch: <n>`, which an apply sends; absence means a caller that is no apply. */
+function sentEpoch(request: FastifyRequest): number | null {
+  const header = request.headers["cortex-epoch"];
+  if (header === undefined) return null;
+  const text = String(header).trim();
+  const epoch = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(epoch)) return epoch;
+  throw new CortexError("invalid_request_body", `Cortex-Epoch: ${text} is not a whole number`, {
+    param: "Cortex-Epoch",
   });
 }
 

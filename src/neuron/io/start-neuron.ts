@@ -24,6 +24,7 @@ import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
+import { openEpochFile, type EpochFile } from "../residency/io/epoch-file.ts";
 import { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 export interface NeuronConfig {
@@ -34,6 +35,10 @@ export interface NeuronConfig {
   readonly modelRoots: readonly string[];
   /** Shared secret (`readTokenFile`); required on any address but loopback. */
   readonly token?: string | undefined;
+  /** Where the neuron keeps what must outlive it; without one it forgets. */
+  readonly stateDirectory?: string | undefined;
+  /** Promises at most this much of each device; all of it by default. */
+  readonly memoryLimitMib?: number | undefined;
   /** The driver's tool, when it is not in PATH. */
   readonly nvidiaSmi?: string | undefined;
   readonly gitSha?: string | undefined;
@@ -72,8 +77,9 @@ const MAX_SOCKET_DIRECTORY_LENGTH = 80;
 export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promise<RunningNeuron> {
   requireToken(config);
   const { clock, logger } = deps;
+  const epochs = await openEpochFile(config.stateDirectory);
   const socketDirectory = await makeSocketDirectory();
-  const { loop, probe, metrics, store, takeDevices } = assemble(config, deps, socketDirectory);
+  const { loop, probe, metrics, store, takeDevices } = assemble(config, deps, { socketDirectory, epochs });
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
   const feed = followResidency({ clock, loop, probe, startedMs, discovery: discovered.promise });
@@ -96,7 +102,8 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     await rm(socketDirectory, { recursive: true, force: true });
     throw thrown;
   }
-  const discovery = await describeMachine(await probe.discover(), config.modelRoots);
+  const found = await describeMachine(await probe.discover(), config.modelRoots);
+  const discovery = { ...found, devices: limitMemory(found.devices, config.memoryLimitMib) };
   takeDevices(discovery.devices);
   discovered.resolve(discovery);
   let closing: Promise<void> | null = null;
@@ -111,8 +118,15 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   };
 }
 
+const limitMemory = (devices: readonly Device[], limitMib = Infinity): Device[] =>
+  devices.map((device) => ({ ...device, vram_total_mb: Math.min(device.vram_total_mb, limitMib) }));
+
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
-function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: string) {
+function assemble(
+  config: NeuronConfig,
+  deps: NeuronDeps,
+  { socketDirectory, epochs }: { readonly socketDirectory: string; readonly epochs: EpochFile },
+) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
   const nvidiaSmi = config.nvidiaSmi === undefined ? {} : { nvidiaSmi: config.nvidiaSmi };
@@ -132,6 +146,7 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, socketDirectory: strin
     modelFiles: createModelFiles(config.modelRoots),
     modelStore: store,
     usedMib: () => probe.usedMib(),
+    epochs,
     launchWorker: createWorkerLauncher({
       clock,
       logger,

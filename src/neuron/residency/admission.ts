@@ -49,6 +49,7 @@ export function admit(state: Residency, modelId: string): Result<Resident, Refus
     case "stopping":
       return refuse(new CortexError("draining", `${modelId} is being unloaded`, { retryAfterSecs: 5 }));
     case "verifying":
+    case "evicting":
     case "verified":
     case "reserved":
     case "loading":

@@ -104,6 +104,24 @@ export const observeUsedMib = (ledger: DeviceLedger, usedMib: ReadonlyMap<number
     return { ...device, foreignMib: Math.min(device.totalMib, Math.max(0, used - heldMib(device))) };
   });
 
+/** Of what a model held, what the driver may still show after its process has gone: readings are rough. */
+const RESIDUE = 0.1;
+
+/**
+ * Whether the driver shows again what `holder` held: processes end before their memory is free. True where there is
+ * no driver to ask.
+ */
+export const memoryHasReturned = (
+  ledger: DeviceLedger,
+  holder: string,
+  usedMib: ReadonlyMap<number, number>,
+): boolean =>
+  ledger.every((device) => {
+    const used = usedMib.get(device.index);
+    const held = sum(device.holds.filter((hold) => hold.holder === holder).map((hold) => hold.heldMib));
+    return used === undefined || used - (device.foreignMib + heldMib(device) - held) <= held * RESIDUE;
+  });
+
 function chooseDevices(
   ledger: DeviceLedger,
   request: ReservationRequest,

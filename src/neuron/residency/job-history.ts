@@ -19,7 +19,7 @@ export function openJob(
 export function advanceJob(
   jobs: JobHistory,
   jobId: string,
-  change: Partial<Pick<Job, "state" | "progress" | "download">>,
+  change: Partial<Pick<Job, "state" | "progress" | "download" | "evicted">>,
 ): JobHistory {
   const job = jobs.get(jobId);
   if (job === undefined || jobHasEnded(job)) return jobs;

@@ -9,6 +9,7 @@ import {
   type ResidencyStep,
   type Resident,
 } from "./residency-state.ts";
+import { forgetFailure } from "./load-failures.ts";
 import { failBeforeStart, stopWorker, unchanged, withResident } from "./residency-steps.ts";
 
 export function onSourceProgressed(state: Residency, event: EventOf<"source-progressed">): ResidencyStep {
@@ -31,7 +32,12 @@ export function onSourceVerified(state: Residency, event: EventOf<"source-verifi
   if (resident?.phase.name !== "verifying") return unchanged(state);
   const verified: Resident = {
     ...resident,
-    phase: { name: "verified", file: event.file, requiredMib: event.requiredMib },
+    phase: {
+      // A swap finds out first whether anybody must give way.
+      name: resident.eviction === null ? "verified" : "evicting",
+      file: event.file,
+      requiredMib: event.requiredMib,
+    },
   };
   const next = withResident(state, verified);
   return advanceLoads(
@@ -76,6 +82,7 @@ export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">):
     ...withResident(state, loaded),
     ledger: measured.value.ledger,
     jobs: endJob(state.jobs, event.instance, { atMs: event.atMs, failure: null }),
+    failures: forgetFailure(state.failures, resident.specHash),
   };
   const step = advanceLoads(next, event.atMs);
   return { ...step, effects: [{ kind: "report-load-ended", jobId: event.instance }, ...step.effects] };
@@ -91,8 +98,8 @@ export function onLoadFailed(state: Residency, event: EventOf<"load-failed">): R
 /**
  * Moves every load on as far as it can go now, oldest first: promises memory to those whose file is good, then
  * starts those whose devices have no other load under way. A load that does not fit waits only while a worker
- * that was told to go still holds memory (which is bounded); younger loads wait behind it, so that they cannot
- * take the memory it waits for. Once the neuron closes, nothing is started any more.
+ * that was told to go still holds memory, or while those who give way to it drain (both are bounded); younger loads
+ * wait behind it, so that they cannot take the memory it waits for. Once the neuron closes, nothing is started any more.
  */
 export function advanceLoads(state: Residency, atMs: number): ResidencyStep {
   if (state.mode === "closing") return unchanged(state);
@@ -106,6 +113,7 @@ function promiseMemory(start: Residency, atMs: number): ResidencyStep {
   const effects: ResidencyEffect[] = [];
   for (const resident of start.models.values()) {
     const { phase, spec } = resident;
+    if (phase.name === "evicting") break;
     if (phase.name !== "verified") continue;
     const reservation = reserve(state.ledger, {
       holder: spec.model_id,

@@ -24,15 +24,17 @@ function shutDownOne(state: Residency, resident: Resident, event: EventOf<"shutd
     case "stopping":
       return unchanged(state);
     case "draining": {
-      const { instance } = resident;
-      const timer = { kind: "start-drain-timer", instance, timeoutMs: event.drainTimeoutMs } as const;
-      return { ...unchanged(state), effects: [timer] };
+      const { unloadJobId } = resident.phase;
+      return resident.openRequests === 0
+        ? stopWorker(state, resident, { unloadJobId, loadFailure: null })
+        : beginDrain(state, resident, { unloadJobId, timeoutMs: event.drainTimeoutMs });
     }
     case "loaded":
       return resident.openRequests === 0
         ? stopWorker(state, resident, { unloadJobId: null, loadFailure: null })
         : beginDrain(state, resident, { unloadJobId: null, timeoutMs: event.drainTimeoutMs });
     case "verifying":
+    case "evicting":
     case "verified":
     case "reserved":
     case "loading": {

@@ -3,6 +3,7 @@ import type { CortexError } from "../../core/errors.ts";
 import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../protocol/neuron-api.ts";
 import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
+import type { LoadFailures } from "./load-failures.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { WorkerExit } from "./worker-exit.ts";
 
@@ -17,14 +18,19 @@ export interface LoadableFile {
 export type ResidentPhase =
   /** Its file is being found and checked. */
   | { readonly name: "verifying" }
+  /** The file is good; the models that give way are still at work. */
+  | { readonly name: "evicting"; readonly file: LoadableFile; readonly requiredMib: number }
   /** The file is good; memory is not promised yet because a stopping worker still holds it. */
   | { readonly name: "verified"; readonly file: LoadableFile; readonly requiredMib: number }
   /** Memory is promised; an earlier load on one of its devices is still under way. */
   | { readonly name: "reserved"; readonly file: LoadableFile }
   | { readonly name: "loading" }
   | { readonly name: "loaded" }
-  /** Takes no new requests; the worker stops when the last one ends. Without a job in a shutdown. */
-  | { readonly name: "draining"; readonly unloadJobId: string | null }
+  /**
+   * Takes no new requests. The worker stops when the last one ends; or, where it gives way to the load of instance
+   * `givesWayTo`, when all that give way to it have none. Without a job in a shutdown and in a swap.
+   */
+  | { readonly name: "draining"; readonly unloadJobId: string | null; readonly givesWayTo: string | null }
   /** The worker was told to go; the entry stays until the process is really gone. */
   | {
       readonly name: "stopping";
@@ -33,12 +39,30 @@ export type ResidentPhase =
       readonly loadFailure: CortexError | null;
     };
 
+/** A copy that may give way to a load: this very one, not a later copy of the same model. */
+export interface Victim {
+  readonly modelId: string;
+  readonly instance: string;
+}
+
+/** What a load may make leave, and how. */
+export interface Eviction {
+  /** In the order in which they give way; as many as the load needs. */
+  readonly victims: readonly Victim[];
+  readonly drainTimeoutMs: number;
+  readonly force: boolean;
+  /** Those that were told to go, and do not come back. */
+  readonly evicted: readonly string[];
+}
+
 export interface Resident {
   /** Id of the load job: tells this copy from an earlier or later one of the same model. */
   readonly instance: string;
   readonly spec: ModelSpec;
   readonly specHash: string;
   readonly origin: LoadOrigin;
+  /** Null for a load that takes only memory that is free. */
+  readonly eviction: Eviction | null;
   readonly phase: ResidentPhase;
   readonly devices: readonly number[];
   readonly pid: number | null;
@@ -58,9 +82,19 @@ export interface Residency {
    */
   readonly generation: number;
   readonly mode: "open" | "draining" | "closing";
+  /** The highest epoch of an apply that was seen; changes of a lower one are refused. */
+  readonly epoch: number;
   readonly ledger: DeviceLedger;
   readonly models: ReadonlyMap<string, Resident>;
   readonly jobs: JobHistory;
+  /** What could not be loaded, so that requests do not have it tried over and over. */
+  readonly failures: LoadFailures;
+}
+
+/** On what a change depends: what its caller had seen, and which apply the caller is. Null: on nothing. */
+export interface ChangeCondition {
+  readonly ifMatch: number | null;
+  readonly epoch: number | null;
 }
 
 /** What happened to this neuron, in the past tense. An event of one copy names its instance. */
@@ -73,7 +107,19 @@ export type ResidencyEvent =
       /** Id of the job, should one be opened. */
       readonly jobId: string;
       readonly request: LoadRequest;
-      readonly ifMatch: number | null;
+      readonly condition: ChangeCondition;
+      readonly atMs: number;
+    }
+  /** Somebody wants a model to be resident, and names who gives way where its memory is not free. */
+  | {
+      readonly kind: "swap-requested";
+      readonly jobId: string;
+      readonly request: LoadRequest;
+      /** Model ids, in the order in which they give way. */
+      readonly evict: readonly string[];
+      readonly drainTimeoutMs: number;
+      readonly force: boolean;
+      readonly condition: ChangeCondition;
       readonly atMs: number;
     }
   /** Somebody wants a model to be gone, after its work or, with force, before. */
@@ -83,7 +129,7 @@ export type ResidencyEvent =
       readonly modelId: string;
       readonly drainTimeoutMs: number;
       readonly force: boolean;
-      readonly ifMatch: number | null;
+      readonly condition: ChangeCondition;
       readonly atMs: number;
     }
   /** Somebody takes back a load or an unload that is under way. */
@@ -137,6 +183,8 @@ export type ResidencyEvent =
       readonly kind: "worker-exited";
       readonly instance: string;
       readonly exit: WorkerExit;
+      /** What the driver says is used now, where it was asked. */
+      readonly usedMib: ReadonlyMap<number, number>;
       readonly atMs: number;
     }
   /** The time that a drain was given is over. */
@@ -211,15 +259,18 @@ export interface ResidencyStep {
 export const emptyResidency: Residency = {
   generation: 0,
   mode: "open",
+  epoch: 0,
   ledger: [],
   models: new Map(),
   jobs: new Map(),
+  failures: new Map(),
 };
 
 /** The status that the outside sees. */
 export function statusOf(phase: ResidentPhase): ModelStatus {
   switch (phase.name) {
     case "verifying":
+    case "evicting":
     case "verified":
     case "reserved":
     case "loading":

@@ -1,6 +1,6 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
-import { release } from "./device-ledger.ts";
+import { observeUsedMib, release } from "./device-ledger.ts";
 import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
 import { advanceLoads } from "./residency-loading.ts";
 import {
@@ -11,7 +11,16 @@ import {
   type ResidencyStep,
   type Resident,
 } from "./residency-state.ts";
-import { failBeforeStart, stopWorker, unchanged, withoutResident, withResident } from "./residency-steps.ts";
+import { rememberFailure } from "./load-failures.ts";
+import {
+  failBeforeStart,
+  stopWorker,
+  unchanged,
+  withoutResident,
+  withRemains,
+  withResident,
+} from "./residency-steps.ts";
+import { callOffEviction } from "./residency-swapping.ts";
 import { describeExit, exitDetails, type WorkerExit } from "./worker-exit.ts";
 
 /** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
@@ -56,12 +65,9 @@ function beginUnload(
         : beginDrain(state, resident, { unloadJobId: event.jobId, timeoutMs: event.drainTimeoutMs });
     case "draining":
     case "stopping":
-      // On its way out without a job (a shutdown, a failed load): the unload is done when the process is gone.
-      return unchanged({
-        ...withResident(state, { ...resident, phase: { ...resident.phase, unloadJobId: event.jobId } }),
-        jobs: advanceJob(state.jobs, event.jobId, { state: resident.phase.name }),
-      });
+      return joinDeparture(state, { ...resident, phase: resident.phase }, event);
     case "verifying":
+    case "evicting":
     case "verified":
     case "reserved":
     case "loading": {
@@ -76,6 +82,22 @@ function beginUnload(
   }
 }
 
+/** On its way out without a job (a shutdown, a swap, a failed load): the unload is done when the process is gone. */
+function joinDeparture(
+  state: Residency,
+  resident: Resident & { readonly phase: { readonly name: "draining" | "stopping" } },
+  { jobId, force }: EventOf<"unload-requested">,
+): ResidencyStep {
+  const { phase } = resident;
+  if (phase.name === "draining" && (force || resident.openRequests === 0)) {
+    return stopWorker(state, resident, { unloadJobId: jobId, loadFailure: null });
+  }
+  return unchanged({
+    ...withResident(state, { ...resident, phase: { ...phase, unloadJobId: jobId } }),
+    jobs: advanceJob(state.jobs, jobId, { state: phase.name }),
+  });
+}
+
 export function beginDrain(
   state: Residency,
   resident: Resident,
@@ -84,7 +106,7 @@ export function beginDrain(
   const { unloadJobId, timeoutMs } = drain;
   return {
     state: {
-      ...withResident(state, { ...resident, phase: { name: "draining", unloadJobId } }),
+      ...withResident(state, { ...resident, phase: { name: "draining", unloadJobId, givesWayTo: null } }),
       jobs: unloadJobId === null ? state.jobs : advanceJob(state.jobs, unloadJobId, { state: "draining" }),
     },
     effects: [{ kind: "start-drain-timer", instance: resident.instance, timeoutMs }],
@@ -156,8 +178,14 @@ function callOffDrain(
   end: { readonly failure: CortexError; readonly atMs: number },
 ): ResidencyStep {
   const jobId = unloadJobOf(resident);
+  const { phase } = resident;
+  // Who gives way to a load goes on doing so: only the unload beside it is off.
+  const givesWayTo = phase.name === "draining" ? phase.givesWayTo : null;
   return unchanged({
-    ...withResident(state, { ...resident, phase: { name: "loaded" } }),
+    ...withResident(state, {
+      ...resident,
+      phase: givesWayTo === null ? { name: "loaded" } : { name: "draining", unloadJobId: null, givesWayTo },
+    }),
     jobs: jobId === null ? state.jobs : endJob(state.jobs, jobId, end),
   });
 }
@@ -169,6 +197,10 @@ export function onDrainTimedOut(state: Residency, event: EventOf<"drain-timed-ou
   if (state.mode === "closing")
     return stopWorker(state, resident, { unloadJobId: resident.phase.unloadJobId, loadFailure: null });
   const { model_id: modelId } = resident.spec;
+  const { givesWayTo } = resident.phase;
+  if (givesWayTo !== null) {
+    return callOffEviction(state, { givesWayTo, victim: resident, atMs: event.atMs });
+  }
   const failure = new CortexError(
     "model_busy",
     `${modelId} still had ${resident.openRequests} requests in flight when the drain time was over`,
@@ -182,7 +214,7 @@ export function onRequestEnded(state: Residency, event: EventOf<"request-ended">
   if (resident === undefined || resident.openRequests === 0) return unchanged(state);
   const openRequests = resident.openRequests - 1;
   const updated: Resident = { ...resident, openRequests, lastUsedMs: event.atMs };
-  if (updated.phase.name === "draining" && openRequests === 0) {
+  if (updated.phase.name === "draining" && updated.phase.givesWayTo === null && openRequests === 0) {
     return stopWorker(state, updated, { unloadJobId: updated.phase.unloadJobId, loadFailure: null });
   }
   return unchanged(withResident(state, updated));
@@ -196,13 +228,17 @@ export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">
   const { model_id: modelId } = resident.spec;
   const loadJob = state.jobs.get(resident.instance);
   const loadWasRunning = loadJob !== undefined && !jobHasEnded(loadJob);
-  let jobs = endJob(state.jobs, resident.instance, { atMs, failure: loadFailure(resident, exit) });
+  const failure = withRemains(resident, loadFailure(resident, exit));
+  let jobs = endJob(state.jobs, resident.instance, { atMs, failure });
   const unloadJobId = unloadJobOf(resident);
   if (unloadJobId !== null) jobs = endJob(jobs, unloadJobId, { atMs, failure: null });
   const gone: Residency = {
     ...withoutResident(state, resident),
-    ledger: release(state.ledger, modelId),
+    ledger: observeUsedMib(release(state.ledger, modelId), event.usedMib),
     jobs,
+    failures: loadWasRunning
+      ? rememberFailure(state.failures, resident.specHash, { failure, atMs })
+      : state.failures,
   };
   const effects: ResidencyEffect[] = [];
   if (loadWasRunning) effects.push({ kind: "report-load-ended", jobId: resident.instance });

@@ -2,6 +2,7 @@ import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
 import { openJob } from "./job-history.ts";
+import { failureStillFresh } from "./load-failures.ts";
 import {
   onSourceProgressed,
   onSourceRefused,
@@ -13,14 +14,18 @@ import {
 import {
   findInstance,
   statusOf,
+  type ChangeCondition,
+  type Eviction,
   type Residency,
   type EventOf,
   type ResidencyEvent,
   type ResidencyStep,
   type Resident,
+  type Victim,
 } from "./residency-state.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
 import { unchanged, withResident } from "./residency-steps.ts";
+import { moveEvictions } from "./residency-swapping.ts";
 import {
   onDrainTimedOut,
   onJobCancelRequested,
@@ -42,7 +47,8 @@ import {
  * changes nothing.
  */
 export function reduceResidency(state: Residency, event: ResidencyEvent): ResidencyStep {
-  const step = applyEvent(state, event);
+  const applied = applyEvent(state, event);
+  const step = "atMs" in event ? moveEvictions(applied, event.atMs) : applied;
   return visibleChange(state, step.state)
     ? { ...step, state: { ...step.state, generation: state.generation + 1 } }
     : step;
@@ -54,9 +60,11 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
     case "devices-discovered":
       return unchanged({ ...state, ledger: event.devices });
     case "load-requested":
-      return staleGeneration(state, event.ifMatch) ?? onLoadRequested(state, event);
+      return onCondition(state, event, (current) => onLoadRequested(current, event, null));
+    case "swap-requested":
+      return onCondition(state, event, (current) => onSwapRequested(current, event));
     case "unload-requested":
-      return staleGeneration(state, event.ifMatch) ?? onUnloadRequested(state, event);
+      return onCondition(state, event, (current) => onUnloadRequested(current, event));
     case "job-cancel-requested":
       return onJobCancelRequested(state, event);
     case "source-progressed":
@@ -99,19 +107,50 @@ const refused = (state: Residency, failure: CortexError): ResidencyStep => ({
   answer: { kind: "refused", failure },
 });
 
-function staleGeneration(state: Residency, ifMatch: number | null): ResidencyStep | null {
-  if (ifMatch === null || ifMatch === state.generation) return null;
-  return refused(
-    state,
-    new CortexError(
-      "stale_generation",
-      `the change was made for generation ${ifMatch} and this neuron is at ${state.generation}`,
-      { details: { generation: state.generation, if_match: ifMatch } },
-    ),
-  );
+/** An older apply than one that was seen is refused first: what it saw does not matter any more. */
+function onCondition(
+  state: Residency,
+  { condition }: { readonly condition: ChangeCondition },
+  change: (current: Residency) => ResidencyStep,
+): ResidencyStep {
+  const { ifMatch, epoch } = condition;
+  if (epoch !== null && epoch < state.epoch) {
+    const message = `the change is of epoch ${epoch}, and this neuron has seen a change of epoch ${state.epoch}`;
+    const details = { epoch: state.epoch, sent_epoch: epoch };
+    return refused(state, new CortexError("stale_epoch", message, { details }));
+  }
+  const current = epoch === null ? state : { ...state, epoch };
+  if (ifMatch === null || ifMatch === state.generation) return change(current);
+  const message = `the change was made for generation ${ifMatch} and this neuron is at ${state.generation}`;
+  const details = { generation: state.generation, if_match: ifMatch };
+  return refused(current, new CortexError("stale_generation", message, { details }));
 }
 
-function onLoadRequested(state: Residency, event: EventOf<"load-requested">): ResidencyStep {
+/** Names the copies that may give way as they are now: a later copy of the same model is not meant. */
+function onSwapRequested(state: Residency, event: EventOf<"swap-requested">): ResidencyStep {
+  const { request, evict, drainTimeoutMs, force } = event;
+  if (evict.includes(request.model_id)) {
+    const message = `${request.model_id} cannot give way to itself`;
+    return refused(state, new CortexError("invalid_request_body", message, { param: "evict" }));
+  }
+  const victims: Victim[] = [];
+  for (const modelId of new Set(evict)) {
+    const resident = state.models.get(modelId);
+    if (resident === undefined) continue;
+    if (resident.loadedAtMs === null) {
+      const message = `${modelId} is still loading, and a load under way does not give way`;
+      return refused(state, new CortexError("model_busy", message, { details: { model_id: modelId } }));
+    }
+    victims.push({ modelId, instance: resident.instance });
+  }
+  return onLoadRequested(state, event, { victims, drainTimeoutMs, force, evicted: [] });
+}
+
+function onLoadRequested(
+  state: Residency,
+  event: EventOf<"load-requested" | "swap-requested">,
+  eviction: Eviction | null,
+): ResidencyStep {
   const { origin, ...spec } = event.request;
   const present = state.models.get(spec.model_id);
   const hash = specHash(spec);
@@ -119,11 +158,14 @@ function onLoadRequested(state: Residency, event: EventOf<"load-requested">): Re
   if (state.mode !== "open") {
     return refused(state, new CortexError("draining", "this neuron takes no new models: it is draining"));
   }
+  const failure = origin.kind === "request" ? failureStillFresh(state.failures, hash, event.atMs) : null;
+  if (failure !== null) return refused(state, failure);
   const resident: Resident = {
     instance: event.jobId,
     spec,
     specHash: hash,
     origin,
+    eviction,
     phase: { name: "verifying" },
     devices: [],
     pid: null,

@@ -16,6 +16,7 @@ import {
   type Job,
   type LoadRequest,
   type ModelsResponse,
+  type SwapRequest,
   type UnloadRequest,
 } from "../neuron-api.ts";
 import {
@@ -46,6 +47,8 @@ const ANSWER_LIMIT_MIB = 8;
 export interface ChangeOptions {
   /** Refused with `stale_generation` when the neuron's residency is no longer at this generation. */
   readonly generation?: number;
+  /** Refused with `stale_epoch` when the neuron has seen a change of a higher one. */
+  readonly epoch?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -59,6 +62,8 @@ export interface NeuronClient {
   health(signal?: AbortSignal): Promise<Health>;
   models(signal?: AbortSignal): Promise<ModelsResponse>;
   load(request: LoadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
+  /** Loads, and makes others leave as far as that takes their memory. */
+  swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
   cancelJob(id: string, signal?: AbortSignal): Promise<void>;
@@ -104,6 +109,7 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     health: (signal) => get("/health", healthSchema, signal),
     models: (signal) => get("/models", modelsResponseSchema, signal),
     load: (request, options) => change("/models/load", request, options),
+    swap: (request, options) => change("/models/swap", request, options),
     unload: (request, options) => change("/models/unload", request, options),
     job: (id, signal) => get(jobPath(id), jobSchema, signal),
     cancelJob: async (id, signal) => {
@@ -189,6 +195,7 @@ async function send(context: CallContext, asked: ControlCall, signal: AbortSigna
         ...credentials,
         ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
         ...(asked.generation === undefined ? {} : { "if-match": `"${asked.generation}"` }),
+        ...(asked.epoch === undefined ? {} : { "cortex-epoch": String(asked.epoch) }),
       },
       body: asked.body === undefined ? null : JSON.stringify(asked.body),
       signal,

@@ -47,7 +47,29 @@ export class DrivenResidency {
       kind: "load-requested",
       jobId,
       request: loadRequestSchema.parse(spec),
-      ifMatch,
+      condition: { ifMatch, epoch: null },
+      atMs: 1,
+    });
+  }
+
+  swap(
+    jobId: string,
+    spec: Record<string, unknown>,
+    how: {
+      readonly evict: readonly string[];
+      readonly force?: boolean;
+      readonly ifMatch?: number;
+      readonly epoch?: number;
+    },
+  ) {
+    return this.on({
+      kind: "swap-requested",
+      jobId,
+      request: loadRequestSchema.parse(spec),
+      evict: how.evict,
+      drainTimeoutMs: 1000,
+      force: how.force ?? false,
+      condition: { ifMatch: how.ifMatch ?? null, epoch: how.epoch ?? null },
       atMs: 1,
     });
   }
@@ -61,19 +83,27 @@ export class DrivenResidency {
     return this.on({ kind: "model-loaded", instance, facts: factsOf(memoryMib, parallel), atMs: 3 });
   }
 
-  exited(instance: string, exit: { readonly code?: number; readonly signal?: string } = { code: 0 }) {
+  exited(
+    instance: string,
+    exit: { readonly code?: number; readonly signal?: string } = { code: 0 },
+    usedMib: ReadonlyMap<number, number> = new Map(),
+  ) {
     const whole = { code: exit.code ?? null, signal: exit.signal ?? null, lastLogLines: ["bye"] };
-    return this.on({ kind: "worker-exited", instance, exit: whole, atMs: 9 });
+    return this.on({ kind: "worker-exited", instance, exit: whole, usedMib, atMs: 9 });
   }
 
-  unload(jobId: string, modelId: string, how: { readonly force?: boolean; readonly ifMatch?: number } = {}) {
+  unload(
+    jobId: string,
+    modelId: string,
+    how: { readonly force?: boolean; readonly ifMatch?: number; readonly epoch?: number } = {},
+  ) {
     return this.on({
       kind: "unload-requested",
       jobId,
       modelId,
       drainTimeoutMs: 1000,
       force: how.force ?? false,
-      ifMatch: how.ifMatch ?? null,
+      condition: { ifMatch: how.ifMatch ?? null, epoch: how.epoch ?? null },
       atMs: 5,
     });
   }

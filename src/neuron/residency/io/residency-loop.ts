@@ -2,13 +2,22 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type { Job, LoadRequest, ModelSpec, UnloadRequest } from "../../../protocol/neuron-api.ts";
+import type {
+  Job,
+  LoadRequest,
+  ModelSpec,
+  SwapRequest,
+  UnloadRequest,
+} from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
 import { contextPerSlot, estimateFootprintMib } from "../../model/estimate-footprint.ts";
+import { memoryHasReturned } from "../device-ledger.ts";
 import { jobHasEnded } from "../job-history.ts";
 import {
   emptyResidency,
+  findInstance,
   type ChangeAnswer,
+  type ChangeCondition,
   type EffectOf,
   type ReportEffect,
   type Residency,
@@ -18,6 +27,7 @@ import {
 import { reduceResidency } from "../residency.ts";
 import type { ModelFiles } from "../../model/io/model-files.ts";
 import type { ModelStore } from "../../store/io/model-store.ts";
+import type { EpochFile } from "./epoch-file.ts";
 import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
@@ -26,10 +36,16 @@ export interface ResidencyLoopDeps {
   readonly modelFiles: ModelFiles;
   readonly modelStore: Pick<ModelStore, "fetch">;
   readonly usedMib: () => Promise<ReadonlyMap<number, number>>;
+  readonly epochs: EpochFile;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
   readonly report: (effect: ReportEffect) => void;
 }
+
+/** How long the driver may take to show memory as free after the process that held it has gone. */
+const MEMORY_RETURN_MS = 5_000;
+const MEMORY_LOOK_MS = 100;
+const NO_READINGS: ReadonlyMap<number, number> = new Map();
 
 /** A request that was taken: `end` must be called exactly once, on every path. */
 export interface AdmittedRequest {
@@ -55,7 +71,8 @@ export class ResidencyLoop {
   constructor(deps: ResidencyLoopDeps) {
     this.#deps = deps;
     // Counting goes on from the time of the start: a plan made before a restart must not match after it.
-    this.#state = { ...emptyResidency, generation: Math.floor(deps.clock.nowMs() / 1000) };
+    const generation = Math.floor(deps.clock.nowMs() / 1000);
+    this.#state = { ...emptyResidency, generation, epoch: deps.epochs.highest };
   }
 
   get state(): Residency {
@@ -88,18 +105,34 @@ export class ResidencyLoop {
     this.#listeners.add(listener);
   }
 
-  load(request: LoadRequest, ifMatch: number | null): ChangeAnswer {
-    return this.#ask({ kind: "load-requested", jobId: newJobId(), request, ifMatch, atMs: this.#nowMs() });
+  async load(request: LoadRequest, condition: ChangeCondition): Promise<ChangeAnswer> {
+    await this.#keepEpoch(condition);
+    return this.#ask({ kind: "load-requested", jobId: newJobId(), request, condition, atMs: this.#nowMs() });
   }
 
-  unload(request: UnloadRequest, ifMatch: number | null): ChangeAnswer {
+  async swap(request: SwapRequest, condition: ChangeCondition): Promise<ChangeAnswer> {
+    await this.#keepEpoch(condition);
+    return this.#ask({
+      kind: "swap-requested",
+      jobId: newJobId(),
+      request: request.load,
+      evict: request.evict,
+      drainTimeoutMs: request.drain_timeout_secs * 1000,
+      force: request.force,
+      condition,
+      atMs: this.#nowMs(),
+    });
+  }
+
+  async unload(request: UnloadRequest, condition: ChangeCondition): Promise<ChangeAnswer> {
+    await this.#keepEpoch(condition);
     return this.#ask({
       kind: "unload-requested",
       jobId: newJobId(),
       modelId: request.model_id,
       drainTimeoutMs: request.drain_timeout_secs * 1000,
       force: request.force,
-      ifMatch,
+      condition,
       atMs: this.#nowMs(),
     });
   }
@@ -181,6 +214,11 @@ export class ResidencyLoop {
     this.dispatch({ kind: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
     await this.until(({ models }) => (models.size === 0 ? true : undefined), signal);
     for (const timer of this.#drainTimers.values()) timer.abort();
+  }
+
+  /** On disk before anything is done in its name: a neuron that comes back must not obey an older apply. */
+  async #keepEpoch({ epoch }: ChangeCondition): Promise<void> {
+    if (epoch !== null && epoch > this.#state.epoch) await this.#deps.epochs.keep(epoch);
   }
 
   #ask(event: ResidencyEvent): ChangeAnswer {
@@ -299,7 +337,25 @@ export class ResidencyLoop {
     const exit = await worker.exited;
     this.#workers.delete(instance);
     this.#drainTimers.get(instance)?.abort();
-    this.dispatch({ kind: "worker-exited", instance, exit, atMs: this.#nowMs() });
+    const usedMib = await this.#memoryReturned(instance);
+    this.dispatch({ kind: "worker-exited", instance, exit, usedMib, atMs: this.#nowMs() });
+  }
+
+  /**
+   * What the driver says is used, once it shows what a worker that was told to go has held, or does not in time. A
+   * crash is told at once: nobody waits for its memory, and its requests must not be kept.
+   */
+  async #memoryReturned(instance: string): Promise<ReadonlyMap<number, number>> {
+    const { clock, usedMib } = this.#deps;
+    const waitUntilMs = clock.monotonicMs() + MEMORY_RETURN_MS;
+    for (;;) {
+      const resident = findInstance(this.#state, instance);
+      if (resident?.phase.name !== "stopping" || this.#state.mode === "closing") return NO_READINGS;
+      const used = await usedMib();
+      const isBack = memoryHasReturned(this.#state.ledger, resident.spec.model_id, used);
+      if (isBack || clock.monotonicMs() >= waitUntilMs) return used;
+      await clock.sleep(MEMORY_LOOK_MS);
+    }
   }
 
   async #startDrainTimer(instance: string, timeoutMs: number): Promise<void> {
