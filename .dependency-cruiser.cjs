@@ -50,7 +50,7 @@ const ROOMS = {
     events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"] },
-  gateway: { view: [], routing: ["view"], loading: ["view"], relay: [] },
+  gateway: { front: [], view: [], routing: ["view"], loading: ["view"], relay: [] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { CortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
-import type { RequestFacts } from "../request-facts.ts";
+import type { RequestFacts } from "../front/request-facts.ts";
 import type { ClientResponse } from "../relay/io/client-response.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 

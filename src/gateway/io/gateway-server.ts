@@ -2,14 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { CortexError, errorKind, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
+import { createHttpServer } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { isUsableRequestId } from "../relay/header-policy.ts";
 import { modelEntries } from "../model-list.ts";
-import { readRequestFacts, requireJsonType, type RequestFacts } from "../request-facts.ts";
+import { scanBody } from "../front/io/scan-body.ts";
+import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { ClientResponse } from "../relay/io/client-response.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
@@ -114,8 +115,8 @@ async function handleInference(
   { path, deps }: InferenceRoute,
 ): Promise<void> {
   const startedAtMs = deps.clock.monotonicMs();
-  const { body } = request;
-  const facts = readFacts(request, deps);
+  const body = textOfBody(request.body);
+  const facts = await readFacts(request, body, deps);
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
@@ -125,7 +126,7 @@ async function handleInference(
     requestId: request.id,
     path,
     headers: request.headers,
-    body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+    body,
     facts,
     client: new ClientResponse(raw, { "x-request-id": request.id }),
     signal: stop.signal,
@@ -155,11 +156,24 @@ async function handleInference(
   reportExchange(exchange, deps);
 }
 
-/** The one parse of the body; a body that cannot be routed is counted here, since no exchange comes of it. */
-function readFacts(request: FastifyRequest, deps: GatewayServerDeps): RequestFacts {
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Without the mark that some editors put in front of a text: parsers of JSON stumble over it. */
+function textOfBody(body: unknown): Buffer {
+  if (!Buffer.isBuffer(body)) return Buffer.alloc(0);
+  return body.subarray(0, 3).equals(BYTE_ORDER_MARK) ? body.subarray(3) : body;
+}
+
+/** The one reading of the body; a body that cannot be routed is counted here, since no exchange comes of it. */
+async function readFacts(
+  request: FastifyRequest,
+  body: Buffer,
+  deps: GatewayServerDeps,
+): Promise<RequestFacts> {
   try {
     requireJsonType(request.headers["content-type"]);
-    return readRequestFacts(parseJsonBody(request.body));
+    if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
+    return readRequestFacts(body, await scanBody(body));
   } catch (thrown) {
     const { code } = toCortexError(thrown);
     const labels = { model: UNKNOWN_MODEL, node: "" };

@@ -7,7 +7,7 @@ import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import type { WaitOutcome } from "../loading/cold-load.ts";
 import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
-import { rewriteTopLevelModel } from "../relay/alias-rewrite.ts";
+import { replaceModel } from "../relay/alias-rewrite.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
 import { relayRequest } from "../relay/io/relay-stream.ts";
 import type { HeldAnswer, RelayResult } from "../relay/relay-answer.ts";
@@ -160,7 +160,7 @@ class CourseRun {
     const call = {
       path,
       headers: upstreamRequestHeaders(headers, { "x-request-id": requestId }),
-      body: facts.model === modelId ? body : rewriteTopLevelModel(body, modelId),
+      body: facts.model === modelId ? body : replaceModel(body, facts.modelSpans, modelId),
     };
     const onFirstContent = () => {
       this.#noteFirstContent({ model: modelId, node: neuron });

@@ -1,0 +1,57 @@
+import { CortexError } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
+import type { Span, TopLevelFields } from "./body-scan.ts";
+
+/** What routing needs of a request body; the rest belongs to the model. */
+export interface RequestFacts {
+  readonly model: string;
+  readonly stream: boolean;
+  /** Where the body names the model: replaced when that was an alias. */
+  readonly modelSpans: readonly Span[];
+}
+
+/** A name is an id of 256 characters at most; nothing longer is worth being read. */
+const LONGEST_MODEL_BYTES = 4096;
+
+/**
+ * Only JSON by name. A web page may send other types to a local port without asking, so a gateway that took them
+ * would work for every page that its operator visits.
+ */
+export function requireJsonType(contentType: string | undefined): void {
+  if (contentType !== undefined && /^application\/json\s*(?:;|$)/i.test(contentType)) return;
+  const got = contentType === undefined || contentType === "" ? "without a type" : `as ${contentType}`;
+  throw new CortexError("unsupported_media_type", `the request body came ${got}; it must be JSON`);
+}
+
+/** The facts of an OpenAI-shaped request, from what was found at the top level of its body. */
+export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestFacts {
+  if (!fields.isObject) {
+    throw new CortexError("invalid_request_body", "the request body is not a JSON object");
+  }
+  return { model: modelOf(body, fields), stream: isTrue(body, fields.stream), modelSpans: fields.models };
+}
+
+function modelOf(body: Buffer, { models }: TopLevelFields): string {
+  const span = models.at(-1);
+  const model = span === undefined ? undefined : smallValue(body, span);
+  if (model === undefined || model === null || model === "") {
+    throw new CortexError("missing_model_field", "the request names no model", { param: "model" });
+  }
+  if (typeof model !== "string") {
+    throw new CortexError("invalid_request_body", "`model` is not a string", { param: "model" });
+  }
+  return model;
+}
+
+function smallValue(body: Buffer, { start, end }: Span): unknown {
+  if (end - start > LONGEST_MODEL_BYTES) {
+    const message = `\`model\` is longer than ${LONGEST_MODEL_BYTES} bytes`;
+    throw new CortexError("invalid_request_body", message, { param: "model" });
+  }
+  const value = parseJson(body.toString("utf8", start, end));
+  if (value !== undefined) return value;
+  throw new CortexError("malformed_json", "the request body is not JSON: `model` cannot be read");
+}
+
+const isTrue = (body: Buffer, span: Span | null): boolean =>
+  span !== null && span.end - span.start === 4 && body.toString("latin1", span.start, span.end) === "true";
