@@ -1,5 +1,6 @@
 import { assertNever } from "../core/assert-never.ts";
 import { CortexError } from "../core/errors.ts";
+import type { ErrorEnvelope } from "../protocol/error-envelope.ts";
 import { refusesToken } from "../protocol/neuron-failure.ts";
 import type { WaitOutcome } from "./loading/cold-load.ts";
 import type { HeldAnswer, RelayResult } from "./relay/relay-answer.ts";
@@ -107,11 +108,15 @@ export type CourseEnd =
   /** The client gets an error of the gateway's. */
   | { readonly kind: "answer-error"; readonly error: CortexError }
   /** The client gets the neuron's own error. */
-  | { readonly kind: "pass-on-error"; readonly neuron: string; readonly answer: HeldAnswer }
+  | {
+      readonly kind: "pass-on-error";
+      readonly answer: HeldAnswer;
+      readonly envelope: ErrorEnvelope;
+    }
   /** The client has its answer. */
   | { readonly kind: "completed" }
-  /** The answer broke off, and the client has been told. */
-  | { readonly kind: "cut" }
+  /** The answer broke off, and the client has been told, with this code. */
+  | { readonly kind: "cut"; readonly code: string }
   /** Whoever stopped the request says whether the client is told. */
   | { readonly kind: "stopped" };
 
@@ -236,7 +241,7 @@ function onAttemptEnded(course: RequestCourse, result: RelayResult): CourseStep 
     case "completed":
       return end(course, { kind: "completed" });
     case "cut":
-      return end(course, { kind: "cut" });
+      return end(course, { kind: "cut", code: result.code });
     case "aborted":
       return end(course, { kind: "stopped" });
     case "failed-before-answer":
@@ -257,7 +262,11 @@ function onFailure(course: RequestCourse, replica: Replica, failure: Failure): C
 const attemptFailure = (failure: Failure): AttemptFailure =>
   failure.kind === "failed-before-answer"
     ? { kind: "connection", code: failure.code }
-    : { kind: "answered", status: failure.answer.status, code: failure.answer.code };
+    : { kind: "answered", status: failure.answer.status, code: codeOf(failure.answer) };
+
+/** Null when nothing that a neuron says was answered. */
+const codeOf = ({ envelope }: HeldAnswer): string | null =>
+  envelope === null ? null : (envelope.error.code ?? "");
 
 /**
  * Another replica is taken at once. Without one the neuron is asked what it holds now: it may have lost the model
@@ -296,16 +305,29 @@ function giveUp(course: RequestCourse, neuron: string, failure: Failure): Course
     return end(course, { kind: "answer-error", error: connectionError(neuron, failure.code) });
   }
   const { answer } = failure;
-  if (refusesToken(answer.status, answer.code)) {
-    return end(course, { kind: "answer-error", error: refusedToken(neuron, answer.status) });
+  const { envelope, status } = answer;
+  if (refusesToken(status, codeOf(answer))) {
+    return end(course, { kind: "answer-error", error: refusedToken(neuron, status) });
   }
-  return end(course, { kind: "pass-on-error", neuron, answer });
+  if (envelope === null) return end(course, { kind: "answer-error", error: foreignAnswer(neuron, status) });
+  return end(course, { kind: "pass-on-error", answer, envelope });
 }
 
 const connectionError = (neuron: string, code: string): CortexError =>
   new CortexError("upstream_connection_error", `neuron ${neuron} did not answer the request (${code})`, {
     details: { neuron },
   });
+
+/** A page, a redirect: its words and addresses are those of a network that is nobody's business. */
+const foreignAnswer = (neuron: string, status: number): CortexError =>
+  new CortexError(
+    "upstream_connection_error",
+    `what answered for neuron ${neuron} is not one (HTTP ${status})`,
+    {
+      details: { neuron },
+      next: "check what stands between the gateway and the neuron: `cortex status`",
+    },
+  );
 
 /** The gateway's own credentials are wrong: nothing that a client could mend. */
 const refusedToken = (neuron: string, status: number): CortexError =>

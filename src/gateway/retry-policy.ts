@@ -5,7 +5,7 @@
 export type AttemptFailure =
   /** The connection failed before any answer; `code` is the system's or the HTTP client's word for it. */
   | { readonly kind: "connection"; readonly code: string }
-  /** The neuron answered with an error; `code` is from its envelope. */
+  /** An error was answered; `code` is from its envelope, null when something else than a neuron answered. */
   | { readonly kind: "answered"; readonly status: number; readonly code: string | null };
 
 export interface RetryBudget {
@@ -17,7 +17,12 @@ export interface RetryBudget {
 
 export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 1 };
 
-export type RetryReason = "connection_failed" | "worker_crashed" | "stale_view" | "replica_refused";
+export type RetryReason =
+  | "connection_failed"
+  | "foreign_answer"
+  | "worker_crashed"
+  | "stale_view"
+  | "replica_refused";
 
 export type RetryVerdict =
   /** What the neuron said, or did not say, is what the client gets. */
@@ -77,5 +82,5 @@ function retryReason(failure: AttemptFailure): RetryReason | undefined {
   if (failure.kind === "connection") {
     return CONNECTION_FAILURES.has(failure.code) ? "connection_failed" : undefined;
   }
-  return failure.code === null ? undefined : ANSWERS_WORTH_A_RETRY.get(failure.code);
+  return failure.code === null ? "foreign_answer" : ANSWERS_WORTH_A_RETRY.get(failure.code);
 }

@@ -43,6 +43,29 @@ export function toErrorResponse(error: CortexError): ErrorResponse {
   return { status: kind.httpStatus, headers, body };
 }
 
+/**
+ * The error of an answer that may not be a neighbour's: other servers write a number for the code, leave the type
+ * out, or say a bare text. Null for what is no error in any of these forms, such as a page of HTML.
+ */
+export function readErrorEnvelope(body: unknown): ErrorEnvelope | null {
+  const strict = errorEnvelopeSchema.safeParse(body);
+  if (strict.success) return strict.data;
+  const lax = foreignErrorSchema.safeParse(body);
+  if (!lax.success) return null;
+  const { error } = lax.data;
+  if (typeof error === "string")
+    return { error: { message: error, type: "api_error", code: null, param: null } };
+  const { message, type, code, param }: Readonly<Record<string, unknown>> & { message: string } = error;
+  return { error: { message, type: word(type) ?? "api_error", code: word(code), param: word(param) } };
+}
+
+const word = (value: unknown): string | null =>
+  typeof value === "string" || typeof value === "number" ? String(value) : null;
+
+const foreignErrorSchema = z.object({
+  error: z.union([z.string(), z.looseObject({ message: z.string() })]),
+});
+
 const KNOWN_FIELDS = new Set(["message", "type", "code", "param", "next"]);
 
 /** Reads a neighbour's error body; what is no envelope becomes `fallback`, with the status in the message. */

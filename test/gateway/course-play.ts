@@ -20,7 +20,8 @@ const routed = (decision: Decision): CourseEvent => ({ kind: "request-routed", d
 export const ended = (result: RelayResult): CourseEvent => ({ kind: "attempt-ended", result });
 export const broke = (code: string): CourseEvent => ended({ kind: "failed-before-answer", code });
 export const answered = (code: string | null, status = 500): CourseEvent => {
-  const answer: HeldAnswer = { status, code, headers: {}, body: Buffer.from("{}") };
+  const envelope = code === null ? null : { error: { message: "no", type: "api_error", code } };
+  const answer: HeldAnswer = { status, headers: {}, envelope };
   return ended({ kind: "answered-error", answer });
 };
 export const granted = (neuron: string): CourseEvent => ({
@@ -56,7 +57,7 @@ function nextInWords(next: CourseStep["next"]): string {
     case "answer-error":
       return `answer ${next.error.code}`;
     case "pass-on-error":
-      return `pass on ${next.answer.code ?? next.answer.status}`;
+      return `pass on ${next.envelope.error.code ?? next.answer.status}`;
     case "completed":
     case "cut":
     case "stopped":

@@ -20,7 +20,8 @@ describe("retry policy", () => {
     { kind: "answered", code: "queue_full", expected: "replica_refused" },
     { kind: "answered", code: "draining", expected: "stale_view" },
     { kind: "answered", code: "context_length_exceeded", expected: "give-up" },
-    { kind: "answered", code: null, expected: "give-up" },
+    { kind: "answered", code: null, expected: "foreign_answer" },
+    { kind: "answered", code: "", expected: "give-up" },
   ] as const)("$kind $code: $expected", ({ kind, code, expected }) => {
     const failure = kind === "connection" ? { kind, code } : { kind, code, status: 500 };
     const verdict = retryVerdict(failure, FULL_RETRY_BUDGET);

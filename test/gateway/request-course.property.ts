@@ -46,7 +46,11 @@ const ANSWERS: Readonly<Record<CourseDeed["kind"], fc.Arbitrary<CourseEvent>>> =
       weight: 4,
       arbitrary: fc.constantFrom("ECONNREFUSED", "UND_ERR_SOCKET", "UND_ERR_HEADERS_TIMEOUT").map(broke),
     },
-    fc.constantFrom(ended({ kind: "completed" }), ended({ kind: "cut" }), ended({ kind: "aborted" })),
+    fc.constantFrom(
+      ended({ kind: "completed" }),
+      ended({ kind: "cut", code: "upstream_cut_stream" }),
+      ended({ kind: "aborted" }),
+    ),
   ),
   refresh: fc.oneof({ weight: 3, arbitrary: fc.boolean().map(refreshed) }, fc.constant(stopped)),
 };
@@ -111,7 +115,7 @@ function isFinal(event: CourseEvent | undefined): boolean {
   const { result } = event;
   return (
     ["completed", "cut", "aborted"].includes(result.kind) ||
-    (result.kind === "answered-error" && result.answer.code === "context_length_exceeded")
+    (result.kind === "answered-error" && result.answer.envelope?.error.code === "context_length_exceeded")
   );
 }
 
@@ -128,7 +132,7 @@ test("law: nothing is sent after the first byte, a client that left, or an error
 const crashed = (event: CourseEvent | undefined) =>
   event?.kind === "attempt-ended" &&
   event.result.kind === "answered-error" &&
-  event.result.answer.code === "worker_crashed";
+  event.result.answer.envelope?.error.code === "worker_crashed";
 
 test("law: a crash is followed by another replica at once, or by the neuron's own answer", () => {
   fc.assert(

@@ -37,7 +37,7 @@ test.each([
   },
   {
     what: "an answer that breaks off is not sent again",
-    events: [serve("a"), ended({ kind: "cut" })],
+    events: [serve("a"), ended({ kind: "cut", code: "upstream_cut_stream" })],
     told: ["route", "send a", "cut"],
   },
   {
@@ -108,6 +108,22 @@ test.each([
     what: "a token that the neuron refuses is no client's fault",
     events: [serve("a"), answered("unauthorized", 401)],
     told: ["route", "send a", "answer upstream_connection_error"],
+  },
+  {
+    what: "a proxy's page instead of an answer: another replica",
+    events: [serve("a"), answered(null, 502), serve("b"), ended({ kind: "completed" })],
+    told: [
+      "route",
+      "send a",
+      "route avoiding a",
+      "refresh-aside a, count-retry foreign_answer, send b",
+      "completed",
+    ],
+  },
+  {
+    what: "a redirect, and no other replica: never passed on",
+    events: [serve("a"), answered(null, 302), serve("a")],
+    told: ["route", "send a", "route avoiding a", "answer upstream_connection_error"],
   },
   {
     what: "403 with a code of its own",

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { CortexError } from "../../core/errors.ts";
+import { errorKind, isErrorCode, type CortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { RequestFacts } from "../front/request-facts.ts";
 import type { ClientResponse } from "../relay/io/client-response.ts";
@@ -37,6 +37,8 @@ export interface ExchangeTrace {
   retries: number;
   coldStart: boolean;
   cut: boolean;
+  /** The whole answer has been written: whoever leaves now has it. */
+  completed: boolean;
 }
 
 export const newTrace = (startedAtMs: number): ExchangeTrace => ({
@@ -49,7 +51,15 @@ export const newTrace = (startedAtMs: number): ExchangeTrace => ({
   retries: 0,
   coldStart: false,
   cut: false,
+  completed: false,
 });
+
+/** An error that came after the head of a good answer counts as what it would have been before it. */
+function trueStatus(sent: number | null, errorCode: string | undefined): number {
+  if (sent === null) return STATUS_CLIENT_LEFT;
+  if (errorCode === undefined || sent >= 400) return sent;
+  return isErrorCode(errorCode) ? errorKind(errorCode).httpStatus : 502;
+}
 
 /** Answers with an error and remembers it for log and metrics. */
 export function failExchange(exchange: Exchange, error: CortexError): void {
@@ -68,8 +78,8 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   const { trace, client, signal } = exchange;
   const { metrics } = deps;
   const durationMs = deps.clock.monotonicMs() - trace.startedAtMs;
-  const left = signal.aborted && signal.reason === CLIENT_LEFT;
-  const status = left ? STATUS_CLIENT_LEFT : (client.status ?? STATUS_CLIENT_LEFT);
+  const left = signal.aborted && signal.reason === CLIENT_LEFT && !trace.completed;
+  const status = left ? STATUS_CLIENT_LEFT : trueStatus(client.status, trace.errorCode);
   const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
   metrics.requests.inc({ ...labels, status: String(status) });
   metrics.requestDuration.observe(labels, durationMs / 1000);

@@ -10,7 +10,7 @@ import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
 import { replaceModel } from "../relay/alias-rewrite.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
 import { relayRequest } from "../relay/io/relay-stream.ts";
-import type { HeldAnswer, RelayResult } from "../relay/relay-answer.ts";
+import { knownCode, type RelayResult } from "../relay/relay-answer.ts";
 import {
   beginCourse,
   stepCourse,
@@ -88,13 +88,14 @@ class CourseRun {
         failExchange(this.#exchange, next.error);
         return null;
       case "pass-on-error":
-        this.#passOn(next.neuron, next.answer);
+        this.#passOn(next);
         return null;
       case "completed":
+        this.#exchange.trace.completed = true;
         return null;
       case "cut":
         this.#exchange.trace.cut = true;
-        this.#exchange.trace.errorCode = "upstream_cut_stream";
+        this.#exchange.trace.errorCode = next.code;
         return null;
       case "stopped":
         this.#tellStop(this.#exchange.signal.reason);
@@ -185,14 +186,15 @@ class CourseRun {
     if (reason instanceof CortexError) failExchange(this.#exchange, reason);
   }
 
-  #passOn(neuron: string, answer: HeldAnswer): void {
+  #passOn({ answer, envelope }: Extract<CourseEnd, { kind: "pass-on-error" }>): void {
     const { client, trace } = this.#exchange;
-    trace.errorCode = answer.code ?? `http_${answer.status}`;
-    if (!client.headersSent) client.sendWhole(answer.status, answer.headers, answer.body);
-    else if (answer.code === null) {
-      const message = `neuron ${neuron} answered with HTTP ${answer.status}`;
-      client.fail(new CortexError("upstream_connection_error", message));
-    } else client.endWithEvent(JSON.parse(answer.body.toString("utf8")));
+    trace.errorCode = knownCode(envelope);
+    if (client.headersSent) {
+      client.endWithEvent(envelope);
+      return;
+    }
+    const headers = { ...answer.headers, "content-type": "application/json; charset=utf-8" };
+    client.sendWhole(answer.status, headers, Buffer.from(JSON.stringify(envelope)));
   }
 }
 

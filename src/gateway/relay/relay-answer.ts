@@ -1,18 +1,18 @@
 import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
-import { errorEnvelopeSchema } from "../../protocol/error-envelope.ts";
+import { readErrorEnvelope, type ErrorEnvelope } from "../../protocol/error-envelope.ts";
 import { clientResponseHeaders, type HeaderBag } from "./header-policy.ts";
-import { EventFramer, firstErrorOf, isOnlyComments } from "./sse-framing.ts";
+import { EventFramer, isOnlyComments, type LastEvent } from "./sse-framing.ts";
 
-/** Largest error answer that is read before it is passed on; a longer one is passed on as it comes. */
+/** Largest error answer that is read; a longer one is not a neuron's. */
 export const MAX_ERROR_BYTES = 64 * 1024;
 
-/** A neuron's error answer, kept until it is known whether the request is sent elsewhere. */
+/** An error answer, kept until it is known whether the request is sent elsewhere. */
 export interface HeldAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[]>>;
-  readonly body: Buffer;
-  readonly code: string | null;
+  /** Null: not a neuron's error but what something between us said, a proxy's page or a redirect. Never passed on. */
+  readonly envelope: ErrorEnvelope | null;
 }
 
 /** What came of sending a request to a neuron. */
@@ -23,8 +23,8 @@ export type RelayResult =
   | { readonly kind: "failed-before-answer"; readonly code: string }
   /** The neuron answered with an error; nothing of it has been passed on. */
   | { readonly kind: "answered-error"; readonly answer: HeldAnswer }
-  /** The answer broke off under way; the client has been told. */
-  | { readonly kind: "cut" }
+  /** The answer broke off under way; the client has been told, with this code. */
+  | { readonly kind: "cut"; readonly code: string }
   /** The client has left, or the gateway stops. */
   | { readonly kind: "aborted" };
 
@@ -43,7 +43,9 @@ export type RelayAction =
   | { readonly kind: "end-answer" }
   /** The client is told what went wrong, and the answer ends without looking complete. */
   | { readonly kind: "fail-answer"; readonly error: CortexError }
-  /** The answer ends without looking complete: the client knows already, or cannot be told. */
+  /** The same in the neuron's words. */
+  | { readonly kind: "pass-on-error"; readonly envelope: ErrorEnvelope }
+  /** The answer ends without looking complete: the client cannot be told. */
   | { readonly kind: "cut-answer" }
   /** Nothing more is wanted of the neuron. */
   | { readonly kind: "abort-upstream" }
@@ -53,6 +55,7 @@ export type RelayAction =
 type Actions = readonly RelayAction[];
 
 const NOTHING: Actions = [];
+const ABORT_UPSTREAM = { kind: "abort-upstream" } as const;
 
 /**
  * The course of one answer from a neuron to a client: what comes goes in by a method, what is to be done comes out.
@@ -69,7 +72,7 @@ export class AnswerRelay {
   #headSent: boolean;
   #status = 0;
   #headers: Record<string, string | string[]> = {};
-  /** Error bytes that are kept back; null once the answer is passed on as it comes. */
+  /** Bytes of an error, which are kept back; null when the answer is none. */
   #held: Buffer[] | null = null;
   #heldBytes = 0;
   /** Present when the answer is an event stream. */
@@ -89,7 +92,7 @@ export class AnswerRelay {
     if (status < 200) return;
     this.#status = status;
     this.#headers = clientResponseHeaders(headers, { "x-cortex-neuron": this.#neuron });
-    if (status >= 400) this.#held = [];
+    if (status >= 300 || isPage(headers)) this.#held = [];
     else if (isEventStream(headers)) {
       this.#framer = new EventFramer();
       // Nothing is known of its length any more once it may end in an error event.
@@ -109,7 +112,7 @@ export class AnswerRelay {
   /** The neuron has ended its answer in good order. */
   answerEnded(): Actions {
     if (this.#concluded) return NOTHING;
-    if (this.#held !== null) return this.#answerError(Buffer.concat(this.#held), this.#status);
+    if (this.#held !== null) return this.#answerError(this.#errorIn(this.#held));
     return this.#framer === null ? this.#endPlain() : this.#endStream(this.#framer);
   }
 
@@ -129,14 +132,15 @@ export class AnswerRelay {
     held.push(chunk);
     this.#heldBytes += chunk.length;
     if (this.#heldBytes <= MAX_ERROR_BYTES) return NOTHING;
-    this.#held = null;
-    return this.#begin(Buffer.concat(held));
+    return [...this.#answerError(null), ABORT_UPSTREAM];
   }
 
   /** The first bytes, or the first after nothing but comments. */
   #begin(bytes: Buffer): Actions {
-    const error = this.#framer === null ? undefined : firstErrorOf(bytes);
-    if (error !== undefined) return this.#beginWithError(Buffer.from(error));
+    const last = this.#framer?.lastEventIn(bytes) ?? null;
+    if (last?.kind === "error" && isOnlyComments(bytes.subarray(0, last.start))) {
+      return this.#beginWithError(last);
+    }
     if (this.#promisedAStream()) return this.#breakPromise();
     const head = this.#head();
     this.#answerBegun = this.#framer === null || !isOnlyComments(bytes);
@@ -144,21 +148,51 @@ export class AnswerRelay {
   }
 
   #passOn(bytes: Buffer): Actions {
+    const framer = this.#framer;
+    if (framer === null) return [{ kind: "write-bytes", bytes }];
+    const last = framer.lastEventIn(bytes);
+    if (last !== null) return this.#passOnLast(bytes, last);
+    return this.#write(framer, bytes);
+  }
+
+  #write(framer: EventFramer, bytes: Buffer): Actions {
     const write = { kind: "write-bytes", bytes } as const;
-    if (this.#framer?.contentSeen !== false || !this.#framer.isFirstContent(bytes)) return [write];
+    if (framer.contentSeen || !framer.isFirstContent(bytes)) return [write];
     return [{ kind: "note-first-content" }, write];
   }
 
-  /** A stream that begins with an error has had no chance to say so by status. */
-  #beginWithError(body: Buffer): Actions {
-    const code = envelopeCode(body);
-    this.#headers = { ...this.#headers, "content-type": "application/json" };
-    const status = isErrorCode(code) ? errorKind(code).httpStatus : 502;
-    return [...this.#answerError(body, status), { kind: "abort-upstream" }];
+  /** What comes after a terminator or an error is nobody's answer. */
+  #passOnLast(bytes: Buffer, last: LastEvent): Actions {
+    const framer = this.#framer;
+    if (framer === null) return NOTHING;
+    if (last.kind === "done") {
+      const written = this.#write(framer, bytes.subarray(0, last.end));
+      return [...written, { kind: "end-answer" }, ...this.#conclude({ kind: "completed" })];
+    }
+    const before = last.start === 0 ? NOTHING : this.#write(framer, bytes.subarray(0, last.start));
+    const envelope = readErrorEnvelope(parseJson(last.data));
+    if (envelope === null)
+      return [...before, ...this.#cutShort("an error that says nothing"), ABORT_UPSTREAM];
+    const conclusion = this.#conclude({ kind: "cut", code: knownCode(envelope) });
+    return [...before, { kind: "pass-on-error", envelope }, ...conclusion, ABORT_UPSTREAM];
   }
 
-  #answerError(body: Buffer, status: number): Actions {
-    const answer = { status, headers: this.#headers, body, code: envelopeCode(body) };
+  /** A stream that begins with an error has had no chance to say so by status. */
+  #beginWithError(event: LastEvent): Actions {
+    const envelope = readErrorEnvelope(parseJson(event.data));
+    const code = envelope?.error.code;
+    this.#status = isErrorCode(code) ? errorKind(code).httpStatus : 502;
+    return [...this.#answerError(envelope), ABORT_UPSTREAM];
+  }
+
+  #errorIn(held: readonly Buffer[]): ErrorEnvelope | null {
+    // An error has the status of one; a redirect is something else, whatever it says beside it.
+    if (this.#status < 400) return null;
+    return readErrorEnvelope(parseJson(Buffer.concat(held).toString("utf8")));
+  }
+
+  #answerError(envelope: ErrorEnvelope | null): Actions {
+    const answer = { status: this.#status, headers: this.#headers, envelope };
     return this.#conclude({ kind: "answered-error", answer });
   }
 
@@ -169,7 +203,8 @@ export class AnswerRelay {
   #breakPromise(): Actions {
     const message = `neuron ${this.#neuron} answered a streaming request with something else than a stream`;
     const error = new CortexError("upstream_connection_error", message);
-    return [{ kind: "fail-answer", error }, ...this.#conclude({ kind: "cut" }), { kind: "abort-upstream" }];
+    const conclusion = this.#conclude({ kind: "cut", code: error.code });
+    return [{ kind: "fail-answer", error }, ...conclusion, ABORT_UPSTREAM];
   }
 
   #head(): Actions {
@@ -184,24 +219,25 @@ export class AnswerRelay {
   }
 
   #endStream(framer: EventFramer): Actions {
-    if (!framer.endedWithDone()) {
-      if (this.#answerBegun) return this.#cutShort("no terminator");
-      return this.#conclude({ kind: "failed-before-answer", code: "UND_ERR_SOCKET" });
-    }
     const rest = framer.rest();
-    const last: Actions = rest === null ? NOTHING : [{ kind: "write-bytes", bytes: rest }];
-    return [...this.#head(), ...last, { kind: "end-answer" }, ...this.#conclude({ kind: "completed" })];
+    const last = rest === null ? null : framer.lastEventIn(rest);
+    if (rest !== null && last !== null) {
+      if (last.kind === "error" && !this.#answerBegun) return this.#beginWithError(last);
+      return [...this.#head(), ...this.#passOnLast(rest, last)];
+    }
+    if (this.#answerBegun) return this.#cutShort("no terminator");
+    return this.#conclude({ kind: "failed-before-answer", code: "UND_ERR_SOCKET" });
   }
 
   #cutShort(reason: string): Actions {
-    const framer = this.#framer;
-    const conclusion = this.#conclude({ kind: "cut" });
-    // The neuron may have told the client itself; a second error event would only hide the first.
-    if (framer === null || framer.reportedError()) return [{ kind: "cut-answer" }, ...conclusion];
+    const conclusion = this.#conclude({ kind: "cut", code: "upstream_cut_stream" });
+    if (this.#framer === null) return [{ kind: "cut-answer" }, ...conclusion];
     const message = `neuron ${this.#neuron} broke off the stream (${reason}); what was received is incomplete`;
     const details = { neuron: this.#neuron };
     const error = new CortexError("upstream_cut_stream", message, { details });
-    const closing: Actions = framer.insideEvent ? [{ kind: "write-bytes", bytes: Buffer.from("\n\n") }] : [];
+    const closing: Actions = this.#framer.insideEvent
+      ? [{ kind: "write-bytes", bytes: Buffer.from("\n\n") }]
+      : [];
     return [...closing, { kind: "fail-answer", error }, ...conclusion];
   }
 
@@ -214,7 +250,9 @@ export class AnswerRelay {
 const isEventStream = (headers: HeaderBag): boolean =>
   String(headers["content-type"] ?? "").startsWith("text/event-stream");
 
-function envelopeCode(body: Buffer): string | null {
-  const parsed = errorEnvelopeSchema.safeParse(parseJson(body.toString("utf8")));
-  return parsed.success ? (parsed.data.error.code ?? null) : null;
-}
+/** What no neuron answers with, whatever the status beside it. */
+const isPage = (headers: HeaderBag): boolean => String(headers["content-type"] ?? "").startsWith("text/html");
+
+/** For log and metrics, which know the codes of the error table only. */
+export const knownCode = ({ error }: ErrorEnvelope): string =>
+  isErrorCode(error.code) ? error.code : "upstream_error";

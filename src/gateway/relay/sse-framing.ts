@@ -11,29 +11,45 @@ const CR = 0x0d;
 /** A single event larger than this is handed on in pieces rather than kept. */
 export const MAX_HELD_BYTES = 256 * 1024;
 
-/** The position after the last blank line, 0 when there is none. */
+/** The position after the last blank line, 0 when there is none. Lines may end in LF, CRLF or, rarely, CR alone. */
 export function endOfLastEvent(bytes: Buffer): number {
   const { length } = bytes;
-  if (bytes[length - 1] === LF) {
+  const last = bytes[length - 1];
+  if (last === LF) {
     if (bytes[length - 2] === LF) return length;
     if (bytes[length - 2] === CR && bytes[length - 3] === LF) return length;
-  }
+  } else if (last === CR && bytes[length - 2] === CR) return length;
   const lf = bytes.lastIndexOf("\n\n");
   const crlf = bytes.lastIndexOf("\r\n\r\n");
-  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4);
+  const cr = bytes.lastIndexOf("\r\r");
+  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4, cr === -1 ? 0 : cr + 2);
 }
 
-const DONE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
-const ERROR_EVENT = /(?:^|[\r\n])data: ?\{"error"/;
-const FIRST_ERROR = /^(?::[^\n]*\n|\r?\n)*data: ?(\{"error".*)/;
-const ONLY_COMMENTS = /^(?::[^\n]*\n|\r?\n)*$/;
+const ONLY_COMMENTS = /^(?::[^\r\n]*(?:\r\n|\r|\n)|\r\n|\r|\n)*$/;
 /** A non-empty piece of text or reasoning, or a tool call: what a person would call the first token. */
 const CONTENT = /"(?:content|reasoning_content|reasoning|text)":\s*"[^"]|"tool_calls":\s*\[/;
 
+/** An event after which nothing of an answer can follow. Positions are bytes of the piece it was found in. */
+export interface LastEvent {
+  readonly kind: "done" | "error";
+  readonly start: number;
+  /** After its blank line, or after the piece when that has not come. */
+  readonly end: number;
+  /** What it says, without `data:`. */
+  readonly data: string;
+}
+
+const DONE_WORD = Buffer.from("[DONE]");
+const ERROR_WORD = Buffer.from('"error"');
+/** With what may stand between its start and its data, such as `event: error`. */
+const LAST_EVENT =
+  /(?:^|[\r\n])((?:(?:event|id|retry):[^\r\n]*(?:\r\n|\r|\n))*data: ?(\[DONE\](?=[ \t]*(?:[\r\n]|$))|\{\s*(?:"error"\s*:\s*(?!null)|"type"\s*:\s*"error")[^\r\n]*))/g;
+const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/g;
+
 export class EventFramer {
   #held: Buffer | null = null;
-  #last: Buffer | null = null;
   #insideEvent = false;
+  #beganInside = false;
   #contentSeen = false;
 
   /** Takes a chunk and gives back what may be written now, or null when no event is complete yet. */
@@ -44,10 +60,10 @@ export class EventFramer {
       this.#held = bytes;
       return null;
     }
+    this.#beganInside = this.#insideEvent;
     this.#insideEvent = end === 0;
     const whole = end === 0 ? bytes : bytes.subarray(0, end);
     this.#held = end === 0 || end === bytes.length ? null : bytes.subarray(end);
-    this.#last = whole;
     return whole;
   }
 
@@ -72,24 +88,30 @@ export class EventFramer {
     return this.#insideEvent;
   }
 
-  /** The stream ended with its terminator; a blank line too many after it makes no difference. */
-  endedWithDone(): boolean {
-    const held = this.#held?.toString("latin1") ?? "";
-    return DONE.test(held.trim() === "" ? (this.#last?.toString("latin1") ?? "") : held);
+  /** The terminator or the upstream's own error, whichever comes first in a piece that `push` or `rest` gave. */
+  lastEventIn(piece: Buffer): LastEvent | null {
+    // Most pieces have neither word, and no text is made of them.
+    if (piece.indexOf(DONE_WORD) === -1 && piece.indexOf(ERROR_WORD) === -1) return null;
+    return findLastEvent(piece.toString("latin1"), this.#beganInside);
   }
+}
 
-  /** The upstream itself has told the client of its failure. */
-  reportedError(): boolean {
-    return ERROR_EVENT.test((this.#last ?? Buffer.alloc(0)).toString("latin1"));
+function findLastEvent(text: string, beganInside: boolean): LastEvent | null {
+  for (const match of text.matchAll(LAST_EVENT)) {
+    const [whole, event = "", data = ""] = match;
+    const start = match.index + whole.length - event.length;
+    // What looks like an event at the start of a piece is the rest of one that is too large to keep.
+    if (start === 0 && beganInside) continue;
+    BLANK_LINE.lastIndex = start + event.length;
+    const end = BLANK_LINE.exec(text) === null ? text.length : BLANK_LINE.lastIndex;
+    const utf8 = Buffer.from(data, "latin1").toString("utf8");
+    return { kind: data.startsWith("[") ? "done" : "error", start, end, data: utf8 };
   }
+  return null;
 }
 
 /** Nothing but comments: the connection is kept alive, no answer has begun. */
 export const isOnlyComments = (events: Buffer): boolean => ONLY_COMMENTS.test(events.toString("latin1"));
-
-/** The error envelope, as JSON, of a stream that begins with an error event; undefined for any other beginning. */
-export const firstErrorOf = (events: Buffer): string | undefined =>
-  FIRST_ERROR.exec(events.toString("utf8"))?.[1]?.trimEnd();
 
 /** An error as the OpenAI SDKs read it from a stream. */
 export const errorEvent = (envelope: unknown): string => `data: ${JSON.stringify(envelope)}\n\n`;

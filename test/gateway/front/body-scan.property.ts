@@ -82,7 +82,12 @@ describe("laws", () => {
 
   test("what is refused JSON.parse refuses, and the pieces make no difference: spoilt documents", () => {
     const spoilt = fc
-      .tuple(document, fc.nat(), fc.constantFrom(...'{}[],:"\\ \u0000x0-', ""), fc.nat({ max: 2 }))
+      .tuple(
+        document,
+        fc.nat(),
+        fc.constantFrom("{", "}", "[", "]", ",", ":", '"', "\\", " ", "\u0000", "x", "0", "-", ""),
+        fc.nat({ max: 2 }),
+      )
       .map(([text, place, put, cut]) => {
         const at = place % (text.length + 1);
         return text.slice(0, at) + put + text.slice(at + cut);
@@ -94,7 +99,7 @@ describe("laws", () => {
         expect(found).toEqual(scanned(body, body.length + 1));
         const truth = parsed(body);
         // Inside strings it is laxer, so it may take what JSON.parse refuses; never the other way round.
-        if (truth !== null) expect(found).toEqual(truth);
+        expect(truth ?? found).toEqual(found);
       }),
       { numRuns: 2000 },
     );
@@ -106,7 +111,7 @@ describe("laws", () => {
         const body = Buffer.from(bytes);
         const truth = parsed(body);
         const found = scanned(body, sliceBytes);
-        if (truth !== null) expect(found).toEqual(truth);
+        expect(truth ?? found).toEqual(found);
       }),
       { numRuns: 1000 },
     );
@@ -158,21 +163,28 @@ describe("large bodies made to be slow: each slice is short work", () => {
       body: Buffer.concat([Buffer.from('"'), Buffer.alloc(8 * MIB, "x"), Buffer.from('"')]),
     },
   ])("$what", ({ body }) => {
-    const scan = new BodyScan(body);
-    let longestMs = 0;
-    let slices = 0;
-    try {
-      for (;;) {
-        const { user } = process.threadCpuUsage();
-        const isOver = scan.advance(SLICE_BYTES);
-        longestMs = Math.max(longestMs, (process.threadCpuUsage().user - user) / 1000);
-        slices += 1;
-        if (isOver) break;
-      }
-    } catch (thrown) {
-      expect(thrown).toMatchObject({ code: "malformed_json" });
-    }
+    const { slices, longestMs } = timed(new BodyScan(body));
     expect(slices).toBeLessThanOrEqual(body.length / SLICE_BYTES + 1);
     expect(longestMs).toBeLessThan(50);
   });
 });
+
+/** CPU of this thread, so that a busy machine does not count. */
+function timed(scan: BodyScan): { slices: number; longestMs: number } {
+  let longestMs = 0;
+  for (let slices = 1; ; slices += 1) {
+    const { user } = process.threadCpuUsage();
+    const isOver = advanced(scan);
+    longestMs = Math.max(longestMs, (process.threadCpuUsage().user - user) / 1000);
+    if (isOver) return { slices, longestMs };
+  }
+}
+
+/** A refusal ends it, too. */
+function advanced(scan: BodyScan): boolean {
+  try {
+    return scan.advance(SLICE_BYTES);
+  } catch {
+    return true;
+  }
+}

@@ -38,15 +38,13 @@ function inOnePiece(actions: readonly RelayAction[]): { text: string; others: un
 }
 
 function comparable(action: RelayAction): unknown {
-  if (action.kind === "fail-answer") return [action.kind, action.error.code, action.error.message];
-  if (action.kind !== "conclude" || action.result.kind !== "answered-error") return action;
-  const { body, ...answer } = action.result.answer;
-  return [action.kind, { ...answer, body: body.toString() }];
+  return action.kind === "fail-answer" ? [action.kind, action.error.code, action.error.message] : action;
 }
 
 const delta = (text: string): string => JSON.stringify({ choices: [{ delta: { content: text } }] });
 const ERROR = `{"error":{"message":"the worker died","type":"api_error","code":"worker_crashed"}}`;
-const lineEnd = fc.constantFrom("\n", "\r\n");
+const NUMERIC = `{"error":{"message":"busy","type":"Overloaded","code":503}}`;
+const lineEnd = fc.constantFrom("\n", "\r\n", "\r");
 const events = fc
   .tuple(fc.array(fc.string({ unit: "grapheme", maxLength: 8 }), { maxLength: 5 }), lineEnd)
   .map(([texts, end]) => texts.map((text) => `data: ${delta(text)}${end}${end}`).join(""));
@@ -57,6 +55,11 @@ const last = fc.constantFrom(
   "data: [DONE]\r\n\r\n",
   'data: {"cho',
   `data: ${ERROR}\n\n`,
+  `data: ${ERROR}`,
+  `data: ${NUMERIC}\r\r`,
+  `data: ${ERROR}\n\ndata: [DONE]\n\n`,
+  `data: [DONE]\n\ndata: ${delta("after the end")}\n\n`,
+  `event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n`,
 );
 
 const stream: fc.Arbitrary<Upstream> = fc.record({
@@ -67,14 +70,25 @@ const stream: fc.Arbitrary<Upstream> = fc.record({
   headSent: fc.boolean(),
 });
 const plain: fc.Arbitrary<Upstream> = fc.record({
-  status: fc.constantFrom(200, 201, 400, 404, 500, 503),
-  type: fc.constant("application/json"),
-  body: fc.constantFrom("", "{}", ERROR, "x".repeat(MAX_ERROR_BYTES), "x".repeat(MAX_ERROR_BYTES + 1)),
+  status: fc.constantFrom(200, 201, 302, 400, 404, 500, 502, 503),
+  type: fc.constantFrom("application/json", "text/html"),
+  body: fc.constantFrom(
+    "",
+    "{}",
+    ERROR,
+    NUMERIC,
+    "<html>nginx</html>",
+    "x".repeat(MAX_ERROR_BYTES),
+    "x".repeat(MAX_ERROR_BYTES + 1),
+  ),
   ending: fc.constantFrom<Ending>("ended", "broke"),
   headSent: fc.boolean(),
 });
 const upstream = fc.oneof(stream, plain);
 const places = fc.array(fc.nat(), { maxLength: 12 });
+
+/** A terminator, and before it no error. */
+const WHOLE = /^(?:(?!data: \{"error|event: error)[^])*?data: \[DONE\](?:\s|$)/;
 
 const resultOf = (actions: readonly RelayAction[]) => {
   const conclusions = actions.flatMap((action) => (action.kind === "conclude" ? [action.result] : []));
@@ -143,7 +157,8 @@ describe("laws", () => {
       fc.property(upstream, places, (answer, cuts) => {
         const done = relay(answer, cuts);
         const isStream = answer.type.startsWith("text/event-stream");
-        const whole = answer.ending === "ended" && (!isStream || /data: \[DONE\]\s*$/.test(answer.body));
+        const hasEnd = answer.ending === "ended" || /\[DONE\](?:\n\n|\r\n\r\n)/.test(answer.body);
+        const whole = hasEnd && (!isStream || WHOLE.test(answer.body));
         const ended = done.some(({ kind }) => kind === "end-answer");
         expect(ended).toBe(resultOf(done)?.kind === "completed");
         expect(ended && !whole).toBe(false);
@@ -185,19 +200,79 @@ describe("by hand", () => {
     ]);
   });
 
-  test("a stream that begins with an error is that error, with its status", () => {
-    const done = relay({ ...STREAM, body: `data: ${ERROR}\n\n` });
+  test.each([
+    { what: "with its blank line", body: `data: ${ERROR}\n\n` },
+    { what: "without", body: `data: ${ERROR}` },
+    { what: "after a comment", body: `: prefill\n\ndata: ${ERROR}\n\n` },
+    { what: "and then the terminator", body: `data: ${ERROR}\n\ndata: [DONE]\n\n` },
+  ])("a stream that begins with an error is that error, with its status: $what", ({ body }) => {
+    const done = relay({ ...STREAM, body });
     expect(done.map(({ kind }) => kind)).toEqual(["conclude", "abort-upstream"]);
-    expect(resultOf(done)).toMatchObject({ answer: { status: 502, code: "worker_crashed" } });
+    expect(resultOf(done)).toMatchObject({
+      answer: { status: 502, envelope: { error: { code: "worker_crashed" } } },
+    });
+  });
+
+  test("an error under way is the last that the client hears, in whichever batch it comes", () => {
+    const begun = `data: ${delta("a")}\n\n`;
+    const own = `data: ${ERROR}\n\n`;
+    const after = `data: ${delta("b")}\n\ndata: [DONE]\n\n`;
+    for (const cuts of [[], [begun.length], [begun.length, begun.length + own.length]]) {
+      const done = relay({ ...STREAM, body: begun + own + after }, cuts);
+      expect(inOnePiece(done).text).toBe(begun);
+      expect(done.map(({ kind }) => kind).slice(-3)).toEqual(["pass-on-error", "conclude", "abort-upstream"]);
+      expect(resultOf(done)).toEqual({ kind: "cut", code: "worker_crashed" });
+    }
+  });
+
+  test("what comes after the terminator reaches nobody, and takes nothing from the answer", () => {
+    const whole = `data: ${delta("a")}\n\ndata: [DONE]\n\n`;
+    const done = relay({ ...STREAM, body: `${whole}data: {"usage":{}}\n\n`, ending: "broke" });
+    expect(inOnePiece(done).text).toBe(whole);
+    expect(resultOf(done)).toEqual({ kind: "completed" });
+  });
+
+  test("events that end in CR alone are events", () => {
+    const body = `data: ${delta("a")}\r\rdata: [DONE]\r\r`;
+    expect(inOnePiece(relay({ ...STREAM, body })).text).toBe(body);
+    expect(resultOf(relay({ ...STREAM, body }))).toEqual({ kind: "completed" });
+  });
+
+  test.each([
+    { what: "a numeric code", body: NUMERIC, code: "503", knownAs: "Overloaded" },
+    { what: "no code", body: `{"error":{"message":"busy"}}`, code: null, knownAs: "api_error" },
+    { what: "a bare text", body: `{"error":"busy"}`, code: null, knownAs: "api_error" },
+  ])("an error of another server's, with $what, is put into our form", ({ body, code, knownAs }) => {
+    const done = relay({ ...STREAM, status: 503, type: "application/json", body });
+    expect(resultOf(done)).toMatchObject({
+      answer: { status: 503, envelope: { error: { message: "busy", type: knownAs, code } } },
+    });
+  });
+
+  test.each([
+    { what: "a proxy's page", status: 502, type: "text/html", body: "<html>nginx</html>" },
+    {
+      what: "a page with a good status",
+      status: 200,
+      type: "text/html; charset=utf-8",
+      body: "<html>log in</html>",
+    },
+    { what: "a redirect", status: 302, type: "application/json", body: ERROR },
+    { what: "an error without a body", status: 503, type: "application/json", body: "" },
+    {
+      what: "an error that has no end",
+      status: 500,
+      type: "text/plain",
+      body: "x".repeat(MAX_ERROR_BYTES + 1),
+    },
+  ])("$what is not a neuron's answer: nothing of it is kept", ({ what: _what, ...upstreamAnswer }) => {
+    const done = relay({ ...STREAM, ...upstreamAnswer });
+    expect(resultOf(done)).toMatchObject({ answer: { envelope: null } });
+    expect(done.some(({ kind }) => kind === "write-bytes")).toBe(false);
   });
 
   test("a client that was promised a stream gets no plain answer", () => {
     const answer = { ...STREAM, type: "application/json", body: "{}", headSent: true };
     expect(kinds(answer)).toEqual(["fail-answer", "conclude", "abort-upstream"]);
-  });
-
-  test("an error that is too long to keep is passed on as it comes", () => {
-    const answer = { ...STREAM, status: 500, type: "text/plain", body: "x".repeat(MAX_ERROR_BYTES + 1) };
-    expect(kinds(answer)).toEqual(["send-head", "write-bytes", "end-answer", "conclude"]);
   });
 });

@@ -16,12 +16,15 @@ test.each([
   ["data: 1\r\n\r\n", 11],
   ["data: 1\r\n\r\ndata", 11],
   ["a\n\nb\r\n\r\nc", 8],
+  ["data: 1\r\r", 9],
+  ["data: 1\r\rdata: 2\r", 9],
+  ["data: 1\r\n\r", 0],
 ])("the last event of %j ends at %i", (text, expected) => {
   expect(endOfLastEvent(Buffer.from(text))).toBe(expected);
 });
 
 const event = fc
-  .tuple(fc.string({ unit: "grapheme" }), fc.constantFrom("\n\n", "\r\n\r\n"))
+  .tuple(fc.string({ unit: "grapheme" }), fc.constantFrom("\n\n", "\r\n\r\n", "\r\r"))
   .map(([text, end]) => `data: ${JSON.stringify(text)}${end}`);
 
 /** Cuts bytes at any places. */
@@ -46,47 +49,38 @@ test("law: whatever the chunks, all bytes come out in order, and always whole ev
         for (const chunk of chunked(text, places)) {
           const piece = framer.push(chunk);
           if (piece === null) continue;
-          expect(piece.toString().endsWith("\n")).toBe(true);
+          expect(piece.toString()).toMatch(/[\r\n]$/);
           expect(framer.insideEvent).toBe(false);
           out.push(piece);
         }
         out.push(framer.rest() ?? Buffer.alloc(0));
         expect(Buffer.concat(out).toString()).toBe(text);
-        expect(framer.endedWithDone()).toBe(rest === "data: [DONE]");
+        const last = framer.rest();
+        expect(last !== null && framer.lastEventIn(last)?.kind === "done").toBe(rest === "data: [DONE]");
       },
     ),
     { numRuns: 500 },
   );
 });
 
-describe("how a stream ended", () => {
+describe("the last event of a piece", () => {
   test.each([
-    { text: "data: 1\n\ndata: [DONE]\n\n", done: true },
-    { text: "data:[DONE]\n\n", done: true },
-    { text: "data: 1\r\n\r\ndata: [DONE]\r\n\r\n", done: true },
-    { text: "data: 1\n\ndata: [DONE]", done: true },
-    { text: "data: 1\n\n", done: false },
-    { text: `data: "data: [DONE]"\n\n`, done: false },
-    { text: "", done: false },
-  ])("$text", ({ text, done }) => {
-    const framer = new EventFramer();
-    framer.push(Buffer.from(text));
-    expect(framer.endedWithDone()).toBe(done);
-  });
-
-  test("a blank line too many, in a chunk of its own", () => {
-    const framer = new EventFramer();
-    framer.push(Buffer.from("data: [DONE]\n\n"));
-    framer.push(Buffer.from("\n"));
-    expect(framer.endedWithDone()).toBe(true);
-  });
-
-  test("a neuron's own error event is recognised", () => {
-    const framer = new EventFramer();
-    framer.push(Buffer.from(`data: {"choices":[]}\n\n`));
-    expect(framer.reportedError()).toBe(false);
-    framer.push(Buffer.from(`data: {"error":{"code":"worker_crashed"}}\n\n`));
-    expect(framer.reportedError()).toBe(true);
+    { text: "data: 1\n\ndata: [DONE]\n\n", found: ["done", 9, 23] },
+    { text: "data:[DONE]\n\n", found: ["done", 0, 13] },
+    { text: "data: 1\r\n\r\ndata: [DONE]\r\n\r\n", found: ["done", 11, 27] },
+    { text: "data: [DONE] \r\rdata: 2\r\r", found: ["done", 0, 15] },
+    { text: "data: 1\n\ndata: [DONE]", found: ["done", 9, 21] },
+    { text: "data: [DONE]\n\ndata: 1\n\n", found: ["done", 0, 14] },
+    { text: `data: {"error":{"code":"é"}}\n\ndata: [DONE]\n\n`, found: ["error", 0, 31] },
+    { text: `: c\n\nevent: error\ndata: { "error" : {} }\n\n`, found: ["error", 5, 42] },
+    { text: `data: {"type":"error","error":{}}\n\n`, found: ["error", 0, 35] },
+    { text: `data: {"error":null,"choices":[]}\n\n`, found: undefined },
+    { text: `data: {"choices":[{"delta":{"content":"\\"error\\": [DONE]"}}]}\n\n`, found: undefined },
+    { text: `data: "data: [DONE]"\n\n`, found: undefined },
+    { text: "data: 1\n\n", found: undefined },
+  ])("$text", ({ text, found }) => {
+    const last = new EventFramer().lastEventIn(Buffer.from(text));
+    expect(last === null ? undefined : [last.kind, last.start, last.end]).toEqual(found);
   });
 
   test("an event too large to keep is handed on in pieces", () => {

@@ -23,7 +23,11 @@ export type Answer =
   /** Writes that many events of 64 KiB, as fast as they are taken, then `[DONE]`; `flooded` counts them. */
   | { readonly kind: "flood"; readonly events: number }
   | { readonly kind: "raw_stream"; readonly chunks: readonly string[] }
-  | { readonly kind: "status"; readonly status: number; readonly body: unknown };
+  | { readonly kind: "status"; readonly status: number; readonly body: unknown }
+  /** Streams the tokens and `[DONE]`, but does not end. */
+  | { readonly kind: "unending"; readonly tokens: readonly string[] }
+  /** What a proxy in front of the neuron says. */
+  | { readonly kind: "page"; readonly status: number; readonly body: string; readonly location?: string };
 
 /** How the fake ends a load job. */
 export type LoadScript =
@@ -306,7 +310,14 @@ export class FakeNeuron {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(": keep-alive\n\n", () => response.destroy());
     } else if (answer.kind === "status") sendJson(response, answer.status, answer.body);
-    else if (answer.kind === "cut_body") {
+    else if (answer.kind === "page") {
+      const { status, location } = answer;
+      response.writeHead(status, {
+        "content-type": "text/html",
+        ...(location === undefined ? {} : { location }),
+      });
+      response.end(answer.body);
+    } else if (answer.kind === "cut_body") {
       response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
       response.write('{"id":"half', () => response.destroy());
     } else if (answer.kind === "flood") void this.#flood(answer.events, response);
@@ -343,6 +354,7 @@ export class FakeNeuron {
     response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
     for (const content of answer.tokens) response.write(chunkEvent(request.model, content));
     if (answer.kind === "tokens") response.end("data: [DONE]\n\n");
+    else if (answer.kind === "unending") response.write("data: [DONE]\n\n");
     else if (answer.kind === "unterminated") response.end();
     else if (answer.kind === "hold") {
       response.flushHeaders();

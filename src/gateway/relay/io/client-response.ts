@@ -17,6 +17,7 @@ export class ClientResponse {
   readonly #raw: ServerResponse;
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
+  #lengthKnown = false;
   #status: number | null = null;
 
   constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
@@ -48,6 +49,7 @@ export class ClientResponse {
   writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): void {
     this.#status = status;
     this.#eventStream = String(headers["content-type"] ?? "").startsWith("text/event-stream");
+    this.#lengthKnown = headers["content-length"] !== undefined;
     this.#raw.writeHead(status, { ...headers, ...this.#ownHeaders });
   }
 
@@ -88,10 +90,15 @@ export class ClientResponse {
     this.cut();
   }
 
-  /** Closes what is half sent, after what is written already: no terminator, so no client takes it for whole. */
+  /**
+   * Closes what is half sent, after what is written already: no terminator, so no client takes it for whole. An
+   * answer whose end is the end of the connection (HTTP/1.0) can only be told from a whole one by a reset.
+   */
   cut(): void {
-    const { socket } = this.#raw;
-    if (socket === null) this.#raw.destroy();
-    else socket.destroySoon();
+    const raw = this.#raw;
+    const { socket } = raw;
+    if (socket === null) raw.destroy();
+    else if (raw.chunkedEncoding || this.#lengthKnown) socket.destroySoon();
+    else raw.write("\n", () => socket.resetAndDestroy());
   }
 }

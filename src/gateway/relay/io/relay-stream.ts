@@ -112,6 +112,9 @@ class RelayStream implements Dispatcher.DispatchHandler {
       case "fail-answer":
         client.fail(action.error);
         return;
+      case "pass-on-error":
+        client.endWithEvent(action.envelope);
+        return;
       case "cut-answer":
         client.cut();
         return;
