@@ -22,7 +22,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [] },
+  protocol: { openai: [], declaration: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],
@@ -31,7 +31,8 @@ const ROOMS = {
     schedule: ["observe"],
     adopt: ["observe"],
     place: ["intent", "observe"],
-    plan: ["place", "schedule", "intent", "observe"],
+    declaration: [],
+    plan: ["place", "schedule", "intent", "observe", "declaration"],
     apply: ["plan", "verify", "observe"],
   },
   "controller/place": {
@@ -81,7 +82,8 @@ const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
 const PURE = { path: "^src/(?!platform/|cli/|commands/)", pathNot: "/io/" };
 const PURE_PACKAGES = "zod|smol-toml|@huggingface/jinja";
 const CONTROLLER = "^src/controller/";
-const VERIFIED_DOCUMENTS = "^src/protocol/(plan-document|plan-unplaced|fleet-snapshot|neuron-api)\\.ts$";
+const VERIFIED_DOCUMENTS =
+  "^src/protocol/(plan-document|declaration/plan-declaration|plan-unplaced|fleet-snapshot|neuron-api)\\.ts$";
 
 module.exports = {
   forbidden: [

@@ -62,7 +62,7 @@ It holds no tokens and no passwords; it does hold the neurons' endpoints, becaus
 |---|---|---|
 | 0 | a plan was made | a plan was made, and the fleet is as declared |
 | 1 | no plan could be made, or it must not be applied (\`errored\`) | the same |
-| 2 | never | something would change, or something declared is left open |
+| 2 | never | something would change, or something declared is left open; a setting that differs counts as a change |
 
 \`cortex plan verify\` exits 0 when the plan is sound and 1 when anything is wrong with it.
 \`cortex apply\` exits 0 when all is done and as declared, else 1; [errors.md](errors.md) has the rest.
@@ -79,7 +79,17 @@ It holds no tokens and no passwords; it does hold the neurons' endpoints, becaus
 | \`~8.0 GiB\` | an estimate; a measured figure has no sign |
 
 The legend above the changes lists only what occurs. The last line is for scripts and changes with notice only:
-\`Plan: 2 to load, 1 to unload, 0 to replace, 4 unchanged, 1 unplaced, 1 unknown, 1 deferred.\` (the last three where there are any).
+\`Plan: 2 to load, 1 to unload, 0 to replace, 4 unchanged, 1 unplaced, 1 unknown, 1 deferred, 2 declared differences.\` (the
+last four where there are any).
+
+## Settings that no neuron is asked for
+
+A plan also shows what the gateway acts on: aliases that move, addresses, keys (never their hashes), limits, prices, classes,
+models on demand. With \`--base\` the files are compared with the base, every setting of them; without it with what the running
+gateway says in \`GET /fleet\` that it serves (\`--gateway URL\`; by default where the files let it listen, on this machine). Each
+block that differs is a row of \`declaration\` with its consequence in words; what opens something (\`exposes\`) comes first. Apply does
+nothing for these rows: the gateway acts on them when it reads the files again. What the environment of the gateway's machine
+overrides is left out and named. A plan on a snapshot without \`--base\` says nothing of them, nor does one where no gateway answers.
 
 ## What to rely on
 

@@ -107,6 +107,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["area-cli", "src/cli/a.ts", "src/neuron/leaf.ts"],
 
   ["room-protocol-openai", "src/protocol/openai/a.ts", "src/protocol/leaf.ts"],
+  ["room-protocol-declaration", "src/protocol/declaration/a.ts", "src/protocol/leaf.ts"],
   ["room-fleet-text", "src/fleet/text/a.ts", "src/fleet/schema/leaf.ts"],
   ["room-fleet-schema", "src/fleet/schema/a.ts", "src/fleet/check/leaf.ts"],
   ["room-fleet-schema", "src/fleet/schema/c.ts", "src/fleet/text/leaf.ts"],
@@ -117,6 +118,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-controller-schedule", "src/controller/schedule/a.ts", "src/controller/plan/leaf.ts"],
   ["room-controller-adopt", "src/controller/adopt/a.ts", "src/controller/place/leaf.ts"],
   ["room-controller-place", "src/controller/place/a.ts", "src/controller/plan/leaf.ts"],
+  ["room-controller-declaration", "src/controller/declaration/a.ts", "src/controller/observe/leaf.ts"],
   ["room-controller-plan", "src/controller/plan/a.ts", "src/controller/apply/leaf.ts"],
   ["room-controller-apply", "src/controller/apply/io/a.ts", "src/controller/place/leaf.ts"],
   ["room-controller-place-board", "src/controller/place/board/a.ts", "src/controller/place/search/leaf.ts"],

@@ -3,6 +3,7 @@ import { ApplyOutput } from "../cli/apply-output.ts";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
+  gatewayUrlFlag,
   metricsUrlFlag,
   neuronTokenFileFlag,
   refFlag,
@@ -34,6 +35,7 @@ export default class ApplyCommand extends FleetCommand {
       summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
     }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
+    gateway: gatewayUrlFlag,
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
@@ -85,6 +87,7 @@ export default class ApplyCommand extends FleetCommand {
       ref: flags.ref,
       targets: flags.target,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      gatewayUrl: flags.gateway,
       metricsUrl: flags["metrics-url"],
     };
     return this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
@@ -95,6 +98,7 @@ interface PlanFlags {
   readonly config: string;
   readonly ref?: string | undefined;
   readonly target?: readonly string[] | undefined;
+  readonly gateway?: string | undefined;
   readonly "metrics-url"?: string | undefined;
   readonly "neuron-token-file"?: string | undefined;
 }

@@ -2,6 +2,7 @@ import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
+  gatewayUrlFlag,
   metricsUrlFlag,
   neuronTokenFileFlag,
   refFlag,
@@ -47,6 +48,7 @@ export default class PlanCommand extends FleetCommand {
       description:
         "Needs the optional package highs. Fleets with up to some 15,000 pairs of a copy and a device are proved as a whole; larger ones are improved part by part.",
     }),
+    gateway: gatewayUrlFlag,
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
@@ -66,6 +68,7 @@ export default class PlanCommand extends FleetCommand {
       against: flags.against,
       prove: flags.prove ? (progress: string) => this.remark(progress) : undefined,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      gatewayUrl: flags.gateway,
       metricsUrl: flags["metrics-url"],
     };
     const plan = await this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));

@@ -26,13 +26,14 @@ export default class ServeCommand extends FleetCommand {
         import("../platform/logger.ts"),
         import("../platform/package-paths.ts"),
       ]);
-    const { fleet } = await this.loadFleet({ path: flags.config });
+    const { fleet, overridden } = await this.loadFleet({ path: flags.config });
     const logger = createLogger({ name: "gateway", level: flags["log-level"] });
     const neuronToken = await this.readToken(flags["neuron-token-file"]);
     await serveUntilSignal(async () => {
       const gateway = await startGateway(
         {
           fleet,
+          overridden,
           listen: parseHostAndPort(fleet.gateway.listen),
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
           ...(neuronToken === undefined ? {} : { neuronToken }),

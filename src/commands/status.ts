@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
-import { configFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import { configFlag, gatewayUrlFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { statusView } from "../cli/view/status-view.ts";
 import { localUrl, parseHostAndPort } from "../core/addresses.ts";
 import type { StatusReport } from "../protocol/status-report.ts";
@@ -18,11 +17,7 @@ export default class StatusCommand extends FleetCommand {
   ];
   static override flags = {
     config: configFlag,
-    gateway: Flags.string({
-      env: "CORTEX_GATEWAY_URL",
-      helpValue: "URL",
-      summary: "base URL of the gateway; default: where the fleet files let it listen, on this machine",
-    }),
+    gateway: gatewayUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
 

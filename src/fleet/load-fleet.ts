@@ -2,7 +2,7 @@ import { err, ok, type Result } from "../core/result.ts";
 import { checkFleet } from "./check/check-fleet.ts";
 import { declaredBlocks } from "./check/declared-blocks.ts";
 import { diagnostic, sortDiagnostics, type Diagnostic } from "./text/diagnostics.ts";
-import { applyOverrides } from "./check/environment-overrides.ts";
+import { applyOverrides, overriddenSettings } from "./check/environment-overrides.ts";
 import { fleetSchema, type Fleet } from "./schema/fleet-schema.ts";
 import { MergedFleetDocument } from "./check/merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "./text/parse-fleet-file.ts";
@@ -15,6 +15,8 @@ export interface CheckedFleet {
   readonly fleet: Fleet;
   /** Findings that do not forbid acting. */
   readonly warnings: readonly Diagnostic[];
+  /** Settings that the environment has its own values for: "gateway.listen", "models.Qwen/Qwen3-8B.replicas". */
+  readonly overridden: readonly string[];
 }
 
 /**
@@ -42,7 +44,11 @@ export function parseFleet(
   const checked = isWhole ? checkFleet({ merged, declared: declaredBlocks(merged) }) : [];
   const findings = [...syntaxErrors, ...merged.conflicts, ...shaped, ...checked];
   if (findings.some(({ severity }) => severity === "error")) return err(sortDiagnostics(findings));
-  return ok({ fleet: deepFreeze(fleetSchema.parse(merged.document)), warnings: sortDiagnostics(findings) });
+  return ok({
+    fleet: deepFreeze(fleetSchema.parse(merged.document)),
+    warnings: sortDiagnostics(findings),
+    overridden: overriddenSettings(merged),
+  });
 }
 
 function readFiles(files: readonly FleetFile[]): {

@@ -62,6 +62,7 @@ export function fleetState(sources: StatusSources): FleetState {
       waiting: load.waiters.size,
       elapsed_ms: Math.max(0, sources.monotonicMs - load.startedAtMs),
     })),
+    declared: fleet.served,
   };
 }
 

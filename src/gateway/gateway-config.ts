@@ -40,6 +40,8 @@ export const DEFAULT_MAX_WAITERS_PER_MODEL = 256;
 
 export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly fleet: Fleet;
+  /** Settings that the environment of this machine decides: a plan does not hold them against the files. */
+  readonly overridden?: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly metricsListen: { readonly host: string; readonly port: number };
   /** Sent to every neuron as a bearer token. */

@@ -3,6 +3,7 @@
  * (`nodes`, `node`, `locations`) are kept. Readers ignore fields they do not know.
  */
 import { z } from "zod";
+import { servedFleetSchema } from "./declaration/declared-fleet.ts";
 import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
 
 export const locationSchema = z.object({
@@ -126,5 +127,7 @@ export const fleetStateSchema = z.object({
   neurons: z.array(fleetNeuronStateSchema),
   /** Cold loads that requests wait for. */
   loads: z.array(fleetLoadStateSchema),
+  /** The fleet files as they are served, without secrets: what `cortex plan` compares the files with. */
+  declared: servedFleetSchema,
 });
 export type FleetState = z.infer<typeof fleetStateSchema>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fleetRevisionSchema } from "../fleet/fleet-revision.ts";
+import { declarationSchema } from "./declaration/plan-declaration.ts";
 import { explainedUnplacedSchema } from "./plan-unplaced.ts";
 import { planScheduleSchema, survivalSchema, unloadGuardSchema } from "./plan-outlook.ts";
 import { loadOriginSchema, modelSpecSchema, modelStatusSchema } from "./neuron-api.ts";
@@ -275,6 +276,9 @@ export const planDocumentSchema = z.object({
     .describe("with `--target`: the models that the plan is confined to; empty means all"),
   outside_targets: z.int().nonnegative().describe("changes left out because of `targets`"),
   comparison: comparisonSchema.nullable().describe("with `--base`: the same fleet planned for that revision"),
+  declaration: declarationSchema.describe(
+    "settings that differ from the base's, or from what the running gateway serves",
+  ),
   declared: z
     .array(declaredModelSchema)
     .describe("every model block, as far as it can be checked without the files"),

@@ -126,3 +126,36 @@ test("a snapshot of another fleet, of nobody, or of nonsense is refused", async 
     "[snapshot_invalid]",
   );
 });
+
+test("a branch that moves an alias, opens the gateway and adds a key changes something", async () => {
+  await using place = await temporaryDirectory();
+  const fleet = await repository(place.path, "steady");
+  const file = join(fleet, "fleet.toml");
+  const text = await readFile(file, "utf8");
+  const hash = "5".repeat(64);
+  const added = `\n[aliases]\n"home/large" = "Qwen/Qwen3-8B"\n[gateway]\nlisten = "0.0.0.0:31313"\n[[keys]]\nid = "ci"\nhash = "sha256:${hash}"\n`;
+  await writeFile(file, text + added);
+  const saved = join(place.path, "plan.json");
+  const onSnapshot = ["--config", fleet, "--against", fixture("steady", "snapshot.json")];
+  const made = await runCortex([
+    "plan",
+    "--base",
+    "HEAD",
+    "--detailed-exitcode",
+    "--out",
+    saved,
+    ...onSnapshot,
+  ]);
+  expect(made.code, made.stderr).toBe(2);
+  expect(made.stdout).toContain(
+    "! opens the endpoint to every machine that can reach this one, after a restart",
+  );
+  expect(made.stdout).toContain("+ alias home/large: Qwen/Qwen3-8B");
+  expect(made.stdout).toContain("! whoever has its secret may use *, without a cap");
+  expect(made.stdout.trimEnd().split("\n").at(-1)).toMatch(/, 3 declared differences\.$/);
+  expect(made.stdout).not.toContain(hash);
+  expect(await readFile(saved, "utf8")).not.toContain(hash);
+  expect((await runCortex(["plan", "verify", saved])).code).toBe(0);
+  const applied = await runCortex(["apply", saved, "--yes"]);
+  expect([applied.code, applied.stderr]).toEqual([0, ""]);
+});

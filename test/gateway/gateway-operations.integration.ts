@@ -1,5 +1,7 @@
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
+import { readServed } from "../../src/controller/observe/io/read-served.ts";
+import { systemClock } from "../../src/platform/system-clock.ts";
 import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../src/protocol/gateway-api.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { chunkEvent, residentModel } from "../support/neuron/fake-neuron.ts";
@@ -59,6 +61,29 @@ describe("what the gateway says of the fleet", () => {
     const state = fleetStateSchema.parse(await get("/fleet"));
     expect(state.neurons[0]).toMatchObject({ name: "n1", health: "healthy", endpoint: neuron.url });
     expect(state.neurons[0]?.devices[0]).toMatchObject({ index: 0, vram_free_mb: 24_576 });
+    expect(state.declared.aliases).toEqual({ "fleet/default": MODEL });
+    expect(state.declared.models.map(({ id }) => id)).toEqual([MODEL, "org/cold"]);
+  });
+
+  test("a plan learns what it serves: no hash of a key, no password, and what this machine's environment decides", async () => {
+    const hash = `sha256:${"e".repeat(64)}`;
+    const fleet = {
+      ...fleetOf({}, [{ id: MODEL }]),
+      keys: [{ id: "ci", hash, models: ["*"], window: { kind: "balance" as const } }],
+      ledger: { url: "rediss://:hunter22@ledger.internal:6379/0" },
+    };
+    const gateway = await gatewayFor(fleet, { overridden: ["ledger.url"] });
+    const text = await (await fetch(`${gateway.address}/fleet`)).text();
+    expect(text).not.toMatch(/e{64}|hunter22/);
+    const seen = await readServed(gateway.address, systemClock);
+    expect(seen.served?.declared).toMatchObject({
+      keys: [{ id: "ci", models: ["*"] }],
+      overridden: ["ledger.url"],
+    });
+    const nobody = await readServed(`http://127.0.0.1:${await closedPort()}`, systemClock);
+    expect(nobody.remark).toMatch(/^no gateway answers at /);
+    const metrics = await readServed(gateway.metricsAddress, systemClock);
+    expect(metrics.remark).toMatch(/is not a gateway of cortex$/);
   });
 
   test("the exposition has true figures and no labels that clients invent", async () => {

@@ -28,6 +28,12 @@ export const metricsUrlFlag = Flags.string({
   summary: "the gateway's metrics, for requests a minute; default: metrics_listen of the fleet files, here",
 });
 
+export const gatewayUrlFlag = Flags.string({
+  env: "CORTEX_GATEWAY_URL",
+  helpValue: "URL",
+  summary: "base URL of the gateway; default: where the fleet files let it listen, on this machine",
+});
+
 export const logLevelFlag = (level: "info" | "warn") =>
   Flags.option({
     options: ["trace", "debug", "info", "warn", "error", "silent"] as const,

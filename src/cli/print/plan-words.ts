@@ -1,6 +1,7 @@
 import { formatBytes, formatDuration, formatMib } from "../../core/quantities.ts";
 import type { PlanChange, PlanDocument, PlanDuration } from "../../protocol/plan-document.ts";
 import { isSettled } from "../../protocol/plan-settled.ts";
+import { differencesText, revisionText } from "./declaration-words.ts";
 
 /** Sentences that every rendering of a plan shares. */
 export const CHANGE_KINDS = ["load", "unload", "replace"] as const;
@@ -15,6 +16,7 @@ export function planSummary(plan: PlanDocument): string {
     unplaced === 0 ? "" : `${unplaced} unplaced`,
     unknown === 0 ? "" : `${unknown} unknown`,
     deferred === 0 ? "" : `${deferred} deferred`,
+    plan.declaration.changes.length === 0 ? "" : differencesText(plan.declaration.changes.length),
   ].filter((part) => part !== "");
   return `Plan: ${[...counts, `${plan.unchanged} unchanged`, ...open].join(", ")}.`;
 }
@@ -40,19 +42,19 @@ export function openParts(plan: PlanDocument): string[] {
 
 const countOf = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
 
-/** "3f2a1c9 (dirty)": the revision as short as it can be told. */
-export function revisionText(revision: PlanDocument["revision"]): string {
-  if (revision.commit === null) return `${revision.path} (not in git)`;
-  return `${revision.commit.slice(0, 7)}${revision.dirty ? " (dirty)" : ""}`;
-}
-
 /** Whether the fleet ends up as declared, in one sentence. */
 export function verdictText(plan: PlanDocument): string {
   if (plan.errored) return `This plan must not be applied: ${plan.problems.join("; ")}.`;
-  const open = openParts(plan);
+  const open = [...openParts(plan), ...servedOtherwise(plan)];
   const still = open.length === 0 ? "" : `; still open: ${open.join(", ")}`;
   return plan.changes.length > 0 ? changeVerdict(plan, still) : idleVerdict(plan, still);
 }
+
+/** What the gateway has to catch up with; of a branch it is the point. */
+const servedOtherwise = ({ declaration }: PlanDocument): string[] =>
+  declaration.compared_with === "gateway" && declaration.changes.length > 0
+    ? [`${differencesText(declaration.changes.length)} from what the gateway serves`]
+    : [];
 
 function changeVerdict(plan: PlanDocument, still: string): string {
   const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
@@ -63,6 +65,7 @@ function changeVerdict(plan: PlanDocument, still: string): string {
 
 function idleVerdict(plan: PlanDocument, still: string): string {
   const at = revisionText(plan.revision);
+  if (plan.declaration.changes.length > 0 && isSettled(plan)) return declaredVerdict(plan);
   if (plan.complete) return `No changes. The fleet matches ${knownAt(plan)}.`;
   if (plan.outside_targets > 0 && isSettled(plan))
     return `No changes to ${plan.targets.join(", ")} at ${at}${still}.`;
@@ -70,6 +73,19 @@ function idleVerdict(plan: PlanDocument, still: string): string {
   return isOnlyUnknown
     ? `Nothing can be changed now, and whether the fleet matches ${at} is not known${still}.`
     : `Nothing can be changed now, and the fleet does not match ${at}${still}.`;
+}
+
+/** Nothing is loaded or unloaded, and yet something changes. */
+function declaredVerdict(plan: PlanDocument): string {
+  const { declaration } = plan;
+  const count = differencesText(declaration.changes.length);
+  const loaded =
+    plan.outside_targets === 0
+      ? `what is loaded matches ${knownAt(plan)}`
+      : `${plan.targets.join(", ")} matches ${knownAt(plan)}`;
+  return declaration.compared_with === "gateway"
+    ? `No model is loaded or unloaded: ${loaded}. The gateway serves something else: ${count}.`
+    : `No model is loaded or unloaded: ${loaded}. ${count} from the base.`;
 }
 
 /** A silent neuron may hold what nobody declares. */
@@ -263,8 +279,13 @@ export function comparisonLines(plan: PlanDocument): string[] {
   if (comparison === null) return [];
   const pending = plan.changes.filter((change) => change.caused_by === "pending").length;
   const own = plan.changes.length - pending;
+  const at = revisionText(comparison.revision);
   return [
-    `${own} of ${plan.changes.length} changes come from this branch; ${pending} are pending at ${revisionText(comparison.revision)} too`,
+    ...(plan.changes.length === 0
+      ? []
+      : [
+          `${own} of ${plan.changes.length} changes come from this branch; ${pending} are pending at ${at} too`,
+        ]),
     ...comparison.avoided.map(({ id, detail }) => `no longer needed: ${id} (${detail})`),
     ...comparison.newly_unplaced.map((modelId) => `cannot be placed any more: ${modelId}`),
   ];

@@ -2,6 +2,14 @@ import { formatMib } from "../../core/quantities.ts";
 import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
 import { isSettled } from "../../protocol/plan-settled.ts";
 import {
+  declarationRemark,
+  declarationTitle,
+  declaredFieldsText,
+  declaredName,
+  differencesText,
+  WHO_ACTS,
+} from "./declaration-words.ts";
+import {
   comparisonLines,
   criticalPathText,
   downloadLines,
@@ -149,12 +157,19 @@ function title(plan: PlanDocument): string {
   const count = plan.changes.length;
   const what = plan.errored
     ? ["must not be applied"]
-    : [
-        count === 0 ? "no changes" : `${count} change${count === 1 ? "" : "s"}`,
-        ...downParts(plan),
-        ...openParts(plan),
-      ];
+    : [...countParts(count, plan), ...downParts(plan), ...openParts(plan)];
   return `Plan for ${escapeMarkdown(plan.fleet)}: ${what.join(", ")}`;
+}
+
+function countParts(count: number, plan: PlanDocument): string[] {
+  const declared = plan.declaration.changes.length;
+  const changes = `${count} change${count === 1 ? "" : "s"}`;
+  if (declared === 0) return [count === 0 ? "no changes" : changes];
+  const opened = plan.declaration.changes.filter(({ exposes }) => exposes).length;
+  return [
+    ...(count === 0 ? [] : [changes]),
+    `${differencesText(declared)}${opened === 0 ? "" : ` (${opened} open more than before)`}`,
+  ];
 }
 
 /** What a reviewer must not learn from the last line. */
@@ -179,6 +194,7 @@ function headLines(plan: PlanDocument): string {
       trafficText(plan),
     ].map(escapeMarkdown),
     escapeMarkdown(observationText(plan)),
+    escapeMarkdown(declarationRemark(plan)),
   ];
   const branch = comparisonLines(plan);
   const rest = branch.length - MOST_BRANCH_LINES;
@@ -238,6 +254,7 @@ function troubleSections(plan: PlanDocument): string[] {
     .filter((neuron) => !neuron.reachable)
     .map((neuron) => bullet(`${neuron.name}: ${neuron.problem ?? "no answer"}; left untouched`));
   return [
+    declarationSection(plan),
     section("Cannot be placed", unplaced),
     section(
       "Deferred",
@@ -253,6 +270,20 @@ function troubleSections(plan: PlanDocument): string[] {
     ),
     section("Neurons that do not answer", silent),
   ].filter((text) => text !== "");
+}
+
+const DECLARED_SIGNS = { added: "+", removed: "−", changed: "±", renamed: "±" } as const;
+
+function declarationSection(plan: PlanDocument): string {
+  const title = declarationTitle(plan);
+  if (title === undefined) return "";
+  const rows = plan.declaration.changes.flatMap((change) => {
+    const fields = declaredFieldsText(change);
+    const head = `${DECLARED_SIGNS[change.kind]} ${declaredName(change)}${fields === "" ? "" : `: ${fields}`}`;
+    const warned = change.exposes ? "**opens more than before:** " : "";
+    return [bullet(head), ...change.consequences.map((text) => `  - ${warned}${escapeMarkdown(text)}`)];
+  });
+  return section(escapeMarkdown(title), [...rows, "", `<sub>${escapeMarkdown(WHO_ACTS)}</sub>`]);
 }
 
 function foldedSections(plan: PlanDocument): FoldedSection[] {

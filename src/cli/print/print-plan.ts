@@ -18,6 +18,7 @@ import {
   trafficText,
   verdictText,
 } from "./plan-words.ts";
+import { declarationLines } from "./print-declaration.ts";
 import { planSections } from "./print-plan-sections.ts";
 
 interface PrintOptions {
@@ -40,6 +41,7 @@ export function printPlan(plan: PlanDocument, options: PrintOptions): string {
     headline(plan, options),
     observationText(plan),
     changeLines(plan, options),
+    declarationLines(plan, options),
     ...planSections(plan, options),
     closingLines(plan),
   ];
@@ -47,7 +49,8 @@ export function printPlan(plan: PlanDocument, options: PrintOptions): string {
 }
 
 function headline(plan: PlanDocument, { colour }: PrintOptions): string {
-  const style = plan.errored ? "red" : plan.changes.length > 0 ? "bold" : plan.complete ? "green" : "yellow";
+  const isChange = plan.changes.length + plan.declaration.changes.length > 0;
+  const style = plan.errored ? "red" : isChange ? "bold" : plan.complete ? "green" : "yellow";
   return paint(verdictText(plan), style, colour);
 }
 
@@ -100,7 +103,8 @@ const waitsText = (change: PlanChange): string =>
 
 /** What is true of the plan as a whole; of one that changes nothing and leaves nothing open the headline says it all. */
 function closingLines(plan: PlanDocument): string {
-  if (plan.changes.length === 0 && isSettled(plan)) return "";
+  if (plan.changes.length === 0 && isSettled(plan))
+    return plan.declaration.changes.length === 0 ? "" : planSummary(plan);
   const lines = [
     gapText(plan),
     trafficText(plan),

@@ -2,6 +2,7 @@ import { by } from "../../core/order.ts";
 import { comparePlans } from "./compare.ts";
 import { snapshotDigest, snapshotOfFleet } from "../observe/fleet-snapshots.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import { compareDeclarations } from "../declaration/compare-declarations.ts";
 import type { CopyLeftAlone, FleetPlan } from "./fleet-plan.ts";
 import { freeMemory, planRounds, type PlanRounds } from "./rounds.ts";
 import type { PlanInput } from "./plan-input.ts";
@@ -77,6 +78,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     outsideTargets: parts.outside + openOutside,
     problems: simulation.overruns.map(overrunText),
     comparison: null,
+    declaration: compareDeclarations(input),
     desired,
     neuronBlocks: new Map(fleet.neurons.map((block) => [block.name, block])),
     simulation,

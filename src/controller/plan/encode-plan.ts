@@ -41,6 +41,7 @@ function encodeUndigested(plan: FleetPlan): Omit<PlanDocument, "digest"> {
     targets: [...plan.targets],
     outside_targets: outsideTargets,
     comparison: plan.comparison === null ? null : encodeComparison(plan.comparison),
+    declaration: plan.declaration,
     declared: encodeDeclared(plan.desired),
     neurons: plan.observed.neurons
       .map((neuron) => encodeNeuron(neuron, plan.neuronBlocks.get(neuron.name), plan.simulation))

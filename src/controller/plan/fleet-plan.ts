@@ -1,5 +1,6 @@
 import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
+import type { PlanDeclaration } from "../../protocol/declaration/plan-declaration.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
 import type { ObservedFleet } from "../observe/observed-fleet.ts";
 import type {
@@ -34,6 +35,8 @@ export interface FleetPlan {
   /** Why the plan must not be applied; empty for a sound one. */
   readonly problems: readonly string[];
   readonly comparison: Comparison | null;
+  /** Settings that differ from the base's or the gateway's. */
+  readonly declaration: PlanDeclaration;
   readonly desired: ReadonlyMap<string, DesiredModel>;
   /** Blocks of the fleet files, by name. */
   readonly neuronBlocks: ReadonlyMap<string, NeuronBlock>;

@@ -2,6 +2,7 @@ import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
 import type { ObservedFleet } from "../observe/observed-fleet.ts";
+import type { ServedDeclaration } from "../observe/served-declaration.ts";
 import type { PlacementHint } from "../place/board/placement.ts";
 
 /** Desired state and where it comes from. */
@@ -21,6 +22,8 @@ export interface PlanInput extends PlanSource {
   readonly targets?: readonly string[] | undefined;
   /** Plan this revision too, on the same look at the neurons that it declares, and say what is caused by the difference. */
   readonly base?: (PlanSource & { readonly observed: ObservedFleet }) | undefined;
+  /** What the running gateway says that it serves; it is compared with where there is no base. */
+  readonly served?: ServedDeclaration | undefined;
   /** Models without a block whose last block had `protect = true`, or may have had it. */
   readonly formerlyProtected?: FormerProtections | undefined;
   /** What a solver found out about the placement of this fleet. */

@@ -3,6 +3,7 @@ import type { PlanDocument } from "../../protocol/plan-document.ts";
 import { verifyAvailability } from "./availability.ts";
 import type { VerifiedPlan } from "./findings.ts";
 import { verifyClaims } from "./claims.ts";
+import { verifyDeclaration } from "./declaration.ts";
 import { verifyMemory } from "./memory.ts";
 import { verifyResidency } from "./residency.ts";
 import { verifyRules } from "./rules.ts";
@@ -28,6 +29,7 @@ export function verifyPlan(plan: PlanDocument, snapshot?: FleetSnapshot): Verifi
     verifyAvailability(plan),
     verifySchedule(plan),
     verifyClaims(plan),
+    verifyDeclaration(plan),
   ];
   return {
     findings: parts.flatMap(({ findings }) => findings),

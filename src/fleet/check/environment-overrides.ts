@@ -56,6 +56,15 @@ export function applyOverrides(
   return findings;
 }
 
+/** What the variables decide, each setting by the name of its block: "models.Qwen/Qwen3-8B.replicas". */
+export const overriddenSettings = (merged: MergedFleetDocument): string[] =>
+  merged.overriddenPaths().map((path) => {
+    const [table = "", index, ...rest] = path;
+    const nameKey = BLOCK_NAMES[table];
+    if (nameKey === undefined || index === undefined) return path.join(".");
+    return [table, merged.valueAt([table, index, nameKey]), ...rest].join(".");
+  });
+
 type Target =
   | { readonly kind: "path"; readonly path: KeyPath }
   | { readonly kind: "nothing"; readonly help: string | undefined };

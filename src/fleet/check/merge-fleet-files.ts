@@ -56,6 +56,13 @@ export class MergedFleetDocument {
     this.#origins.set(pathKey(path), origin);
   }
 
+  /** Every place that the environment decides. */
+  overriddenPaths(): KeyPath[] {
+    return [...this.#origins].flatMap(([key, { kind }]) =>
+      kind === "environment" ? [JSON.parse(key) as KeyPath] : [],
+    );
+  }
+
   /** The table or array at `path`, made or copied on the way down: parsed documents stay as they were read. */
   #containerAt(path: KeyPath): Table | unknown[] | undefined {
     const step = path.at(-1);

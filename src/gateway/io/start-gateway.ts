@@ -70,7 +70,7 @@ type GatewayParts = ReturnType<typeof assembleGateway>;
 /** Makes every part and joins them; nothing polls or listens yet. */
 function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) {
   const timings = timingsOf(config);
-  const fleet = indexFleet(config.fleet);
+  const fleet = indexFleet(config.fleet, config.overridden);
   const registry = new Registry();
   const metrics = createRequestMetrics(registry);
   const active = new ActiveRequests();

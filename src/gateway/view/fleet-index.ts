@@ -1,4 +1,5 @@
 import { compareText } from "../../core/order.ts";
+import { declaredFleet, type ServedFleet } from "../../protocol/declaration/declared-fleet.ts";
 import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 
 /** The fleet files arranged for look-up on every request; made once per set of files. */
@@ -10,9 +11,12 @@ export interface FleetIndex {
   readonly modelsById: ReadonlyMap<string, ModelBlock>;
   /** Alias to concrete id: one step, no chains. */
   readonly aliases: ReadonlyMap<string, string>;
+  /** What is told of the files to anybody who asks. */
+  readonly served: ServedFleet;
 }
 
-export function indexFleet(fleet: Fleet): FleetIndex {
+/** `overridden`: settings that the environment of this machine decides. */
+export function indexFleet(fleet: Fleet, overridden: readonly string[] = []): FleetIndex {
   const neurons = fleet.neurons.toSorted((left, right) => compareText(left.name, right.name));
   return {
     fleetName: fleet.fleet.name,
@@ -20,6 +24,7 @@ export function indexFleet(fleet: Fleet): FleetIndex {
     neuronsByName: new Map(neurons.map((neuron) => [neuron.name, neuron])),
     modelsById: new Map(fleet.models.map((model) => [model.id, model])),
     aliases: new Map(Object.entries(fleet.aliases)),
+    served: { ...declaredFleet(fleet), overridden: [...overridden] },
   };
 }
 

@@ -21,6 +21,8 @@ export interface LoadedFleet {
   /** SHA-256 of what the fleet means, however it is written down. */
   readonly digest: string;
   readonly warnings: readonly Diagnostic[];
+  /** Settings that this process's environment decides. */
+  readonly overridden: readonly string[];
 }
 
 /**
@@ -71,6 +73,6 @@ function checked(
     const message = `${where}${at} has ${errors} ${errors === 1 ? "error" : "errors"}`;
     throw new CortexError("fleet_invalid", message, { details: { diagnostics: parsed.error } });
   }
-  const { fleet, warnings } = parsed.value;
-  return { fleet, revision, digest: fleetDigest(fleet), warnings };
+  const { fleet, warnings, overridden } = parsed.value;
+  return { fleet, revision, digest: fleetDigest(fleet), warnings, overridden };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { revisionText } from "../../../src/cli/print/plan-words.ts";
+import { revisionText } from "../../../src/cli/print/declaration-words.ts";
 import { printPlan } from "../../../src/cli/print/print-plan.ts";
 import {
   declaredHash,

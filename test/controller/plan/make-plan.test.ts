@@ -17,6 +17,7 @@ const loaded = (fleet: Fleet, commit = COMMIT): LoadedFleet => ({
   revision: { commit, dirty: false, path: "fleet" },
   digest: fleetDigest(fleet),
   warnings: [],
+  overridden: [],
 });
 
 /** A fleet whose history, neurons and solver are values; it writes down what it was asked. */
@@ -55,6 +56,10 @@ class FakeWorld implements PlanDeps {
     traffic: (url) => {
       this.asked.push(`traffic ${url}`);
       return Promise.resolve(undefined);
+    },
+    served: (gateway) => {
+      this.asked.push(`gateway ${gateway}`);
+      return Promise.resolve({ gateway, served: undefined, remark: `no gateway answers at ${gateway}` });
     },
     snapshot: () => Promise.reject(new Error("no snapshot was named")),
   };

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { verifyPlan } from "../../../src/controller/verify/verify-plan.ts";
 import { planDocumentSchema, type PlanDocument } from "../../../src/protocol/plan-document.ts";
-import { canonical, replaced, spoil } from "./spoilt-plans.ts";
+import { canonical, redeclared, replaced, spoil } from "./spoilt-plans.ts";
 
 /** Between them they have every field. */
 const TELLING = ["drained", "lost-neuron", "unplaceable", "class-conflict", "swap-parked"];
@@ -38,7 +38,7 @@ const fieldOf = (path: readonly Step[]): string =>
 /** What a change of each field is called when the verifier finds nothing wrong with it. */
 function unnoticedFields(): string[] {
   const unnoticed = new Set<string>();
-  for (const { plan, snapshot } of [...TELLING.map(canonical), replaced()]) {
+  for (const { plan, snapshot } of [...TELLING.map(canonical), replaced(), redeclared()]) {
     for (const { path, value } of leavesOf(plan)) {
       const other = changed(value);
       if (other === undefined || path[0] === "digest") continue;
@@ -74,7 +74,15 @@ test("whoever changes a field is found out, but for those that nothing else bear
       "changes[].duration.secs",
       "changes[].protected",
       "changes[].spec.vram_mb",
+      "comparison.fleet_digest",
+      "comparison.revision.dirty",
+      "comparison.revision.path",
       "cortex_version",
+      "declaration.changes[].consequences[]",
+      "declaration.changes[].exposes",
+      "declaration.changes[].fields[].from",
+      "declaration.changes[].fields[].key",
+      "declaration.changes[].fields[].to",
       "declared[].min_device_vram_mb",
       "declared[].min_devices",
       "declared[].model_id",

@@ -12,6 +12,7 @@ import { formerlyProtected } from "../../intent/io/read-former-protection.ts";
 import { judgeCopies } from "../../intent/present-copies.ts";
 import { observedFromSnapshot, snapshotDigest, snapshotOfFleet } from "../../observe/fleet-snapshots.ts";
 import { reachableNeurons, type ObservedFleet } from "../../observe/observed-fleet.ts";
+import type { ServedDeclaration } from "../../observe/served-declaration.ts";
 import { placementProblem } from "../../place/board/build-problem.ts";
 import type { PlacementProblem } from "../../place/board/problem.ts";
 import { planFleet } from "../plan-fleet.ts";
@@ -26,6 +27,8 @@ export interface FleetView {
   readonly neuronToken?: (() => Promise<string | undefined>) | undefined;
   /** Where the gateway serves its metrics; by default where the fleet files let it, on this machine. */
   readonly metricsUrl?: string | undefined;
+  /** Base URL of the gateway; by default where the fleet files let it listen, on this machine. */
+  readonly gatewayUrl?: string | undefined;
   /** A snapshot to plan on instead of asking the fleet. */
   readonly against?: string | undefined;
 }
@@ -57,7 +60,7 @@ export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): P
   const { path, ref, targets } = options;
   const { loaded, base } = await readSources(options, deps.git);
   const head = planSource(loaded);
-  const { observed, digest, seenBy } = await observe(head.fleet, options, deps);
+  const { observed, digest, served, seenBy } = await observe(head.fleet, options, deps);
   const openHistory = () => deps.git.openHistory({ path, ref });
   const formerly = await formerlyProtected(loaded, observed, openHistory);
   for (const target of targets ?? []) checkTarget(target, head.fleet, observed);
@@ -67,6 +70,7 @@ export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): P
     base: base === undefined ? undefined : { ...base, observed: await seenBy(base.fleet) },
     cortexVersion: packageVersion(),
     formerlyProtected: formerly,
+    served,
     snapshotDigest: digest,
     targets,
   };
@@ -109,6 +113,8 @@ const planSource = ({ fleet, digest, revision }: LoadedFleet): PlanSource => ({
 interface Observation {
   readonly observed: ObservedFleet;
   readonly digest: string | undefined;
+  /** What the gateway serves; undefined when it was not asked. */
+  readonly served: ServedDeclaration | undefined;
   /** The same look, with the eyes of another revision: a neuron that only that one declares is asked too. */
   readonly seenBy: (fleet: Fleet) => Promise<ObservedFleet>;
 }
@@ -120,6 +126,7 @@ async function observe(fleet: Fleet, options: FleetView, deps: PlanDeps): Promis
   return {
     observed: observedFromSnapshot(snapshot, fleet),
     digest: snapshotDigest(snapshot),
+    served: undefined,
     seenBy: (other) => Promise.resolve(observedFromSnapshot(snapshot, other)),
   };
 }
@@ -132,7 +139,12 @@ async function askFleet(
   const deps = { clock, neuronToken: await options.neuronToken?.() };
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
-  const [seen, traffic] = await Promise.all([ask.neurons(fleet, deps), ask.traffic(metricsUrl, clock)]);
+  const gatewayUrl = options.gatewayUrl ?? localUrl(parseHostAndPort(fleet.gateway.listen));
+  const [seen, traffic, served] = await Promise.all([
+    ask.neurons(fleet, deps),
+    ask.traffic(metricsUrl, clock),
+    ask.served(gatewayUrl, clock),
+  ]);
   const observed = traffic === undefined ? seen : { ...seen, traffic };
   const seenBy = async ({ neurons }: Fleet): Promise<ObservedFleet> => {
     const isSeen = ({ name, endpoint }: { readonly name: string; readonly endpoint: string }) =>
@@ -143,7 +155,7 @@ async function askFleet(
     );
     return { ...observed, neurons: found };
   };
-  return { observed, digest: undefined, seenBy };
+  return { observed, digest: undefined, served, seenBy };
 }
 
 /** What was seen of one fleet says nothing about another. */

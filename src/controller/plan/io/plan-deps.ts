@@ -2,6 +2,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Environment } from "../../../platform/environment.ts";
 import { fleetGit, type FleetGit } from "../../../repository/io/fleet-git.ts";
 import { observeFleet } from "../../observe/io/observe-fleet.ts";
+import { readServed } from "../../observe/io/read-served.ts";
 import { readTraffic } from "../../observe/io/read-traffic.ts";
 import { readSnapshot } from "../../observe/io/snapshot-file.ts";
 import type { PlacementHint } from "../../place/board/placement.ts";
@@ -17,6 +18,7 @@ export interface PlanDeps {
   readonly ask: {
     readonly neurons: typeof observeFleet;
     readonly traffic: typeof readTraffic;
+    readonly served: typeof readServed;
     readonly snapshot: typeof readSnapshot;
   };
   /** A better placement and a proof, from whoever can find them. */
@@ -33,6 +35,6 @@ export const planDeps = (
 ): PlanDeps => ({
   clock,
   git: fleetGit(environment),
-  ask: { neurons: observeFleet, traffic: readTraffic, snapshot: readSnapshot },
+  ask: { neurons: observeFleet, traffic: readTraffic, served: readServed, snapshot: readSnapshot },
   solve: askSolver,
 });

@@ -1,0 +1,140 @@
+import { existsSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { FIELD_CONSEQUENCES } from "../../../src/controller/declaration/consequences.ts";
+import { NOT_USED_YET } from "../../../src/fleet/check/not-used-yet.ts";
+import { parseFleet } from "../../../src/fleet/load-fleet.ts";
+import { fleetSchema } from "../../../src/fleet/schema/fleet-schema.ts";
+import { writtenSchema } from "../../../src/fleet/schema/schema-shape.ts";
+
+/**
+ * Who acts on each field, as a file and a word of it that reads the field. A field is either here or in NOT_USED_YET,
+ * where it warns (CTX126): nobody should believe in a setting that nothing obeys.
+ */
+const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>> = {
+  "fleet.name": ["controller/plan/draw-plan.ts", "fleet.fleet.name"],
+  "gateway.listen": ["commands/serve.ts", "fleet.gateway.listen"],
+  "gateway.metrics_listen": ["commands/serve.ts", "fleet.gateway.metrics_listen"],
+  "gitops.max_unload_percent": ["controller/plan/draw-plan.ts", "gitops.max_unload_percent"],
+  "neurons.name": ["gateway/view/fleet-index.ts", "neuron.name"],
+  "neurons.endpoint": ["controller/observe/io/observe-fleet.ts", "endpoint"],
+  "neurons.drain": ["controller/place/board/standing-checks.ts", "drain"],
+  "neurons.weight": ["controller/place/board/choice.ts", "weight"],
+  "models.id": ["gateway/view/fleet-index.ts", "model.id"],
+  "models.source": ["protocol/model-spec.ts", "source"],
+  "models.revision": ["protocol/model-spec.ts", "source"],
+  "models.quant": ["protocol/model-spec.ts", "source"],
+  "models.sha256": ["protocol/model-spec.ts", "sha256"],
+  "models.replicas": ["controller/place/board/build-problem.ts", "replicas"],
+  "models.pinned_on": ["gateway/routing/load-feasibility.ts", "pinned_on"],
+  "models.min_devices": ["controller/place/board/standing-checks.ts", "minDevices"],
+  "models.min_device_vram_mb": ["gateway/routing/load-feasibility.ts", "min_device_vram_mb"],
+  "models.vram_mb": ["controller/intent/model-needs.ts", "vram_mb"],
+  "models.residency_priority": ["controller/intent/desired-models.ts", "residency_priority"],
+  "models.context": ["protocol/model-spec.ts", "context"],
+  "models.parallel": ["protocol/model-spec.ts", "parallel"],
+  "models.limit.context": ["gateway/model-list.ts", "limit"],
+  "models.limit.input": ["gateway/model-list.ts", "limit"],
+  "models.limit.output": ["gateway/model-list.ts", "limit"],
+  "models.cost.input": ["gateway/model-list.ts", "cost"],
+  "models.cost.output": ["gateway/model-list.ts", "cost"],
+  "models.cost.cache_read": ["gateway/model-list.ts", "cost"],
+  "models.cost.cache_write": ["gateway/model-list.ts", "cost"],
+  "models.capabilities": ["gateway/model-list.ts", "capabilities"],
+  "models.protect": ["controller/place/board/build-problem.ts", "protect"],
+  "aliases.": ["gateway/view/fleet-index.ts", "aliases"],
+};
+
+/** Settings that mean nothing without another one, which warns in their stead. */
+const BELONGS_TO: Readonly<Record<string, string>> = {
+  "models.endpoint": "models.harness",
+  "models.served_as": "models.harness",
+  "models.token_file": "models.harness",
+};
+
+/** "models.limit.output": every field of the schema; an alias has no key, a label any. */
+function fieldsOf(schema: unknown, path: string): string[] {
+  const written = writtenSchema(schema);
+  if (written instanceof z.ZodArray) return fieldsOf(written.element, path);
+  if (written instanceof z.ZodObject)
+    return Object.entries(written.shape).flatMap(([key, inner]) => fieldsOf(inner, `${path}${key}.`));
+  if (written instanceof z.ZodUnion)
+    return [...new Set(written.options.flatMap((option) => fieldsOf(option, path)))];
+  if (written instanceof z.ZodRecord && path === "aliases.") return [path];
+  return [path.slice(0, -1)];
+}
+
+const FIELDS = fieldsOf(fleetSchema, "");
+
+const isUnused = (field: string): boolean =>
+  Object.keys(NOT_USED_YET).some((unused) => field === unused || field.startsWith(`${unused}.`));
+
+describe("every field of the fleet files", () => {
+  test("is acted on, or warns that it is not", () => {
+    const unaccounted = FIELDS.filter(
+      (field) => ACTED_ON[field] === undefined && !isUnused(BELONGS_TO[field] ?? field),
+    );
+    expect(unaccounted).toEqual([]);
+  });
+
+  test("is in one of the two tables, and no table has a field that is none", () => {
+    const known = [...Object.keys(ACTED_ON), ...Object.keys(NOT_USED_YET)];
+    const isField = (name: string) => FIELDS.some((field) => field === name || field.startsWith(`${name}.`));
+    expect(known.filter((name) => !isField(name))).toEqual([]);
+    expect(Object.keys(ACTED_ON).filter(isUnused)).toEqual([]);
+  });
+
+  test.each(Object.entries(ACTED_ON))("%s is read by the module that acts on it", (_field, [file, reads]) => {
+    const path = new URL(`../../../src/${file}`, import.meta.url);
+    expect(existsSync(path)).toBe(true);
+    expect(readFileSync(path, "utf8")).toMatch(new RegExp(String.raw`\b${reads}\b`));
+  });
+
+  test("has a consequence, in words, for a plan that changes it", () => {
+    const identity = ["neurons.name", "models.id", "keys.id"];
+    const named = (field: string) => (field === "keys.hash" ? "keys.fingerprint" : field);
+    const without = FIELDS.filter(
+      (field) => !identity.includes(field) && FIELD_CONSEQUENCES[named(field)] === undefined,
+    );
+    expect(without).toEqual([]);
+  });
+});
+
+const WRITTEN: Readonly<Record<string, string>> = {
+  keys: `[[keys]]\nid = "ci"\nhash = "sha256:${"0".repeat(64)}"\n`,
+  "models.harness": '[[models]]\nid = "m"\nharness = "openai"\nendpoint = "http://127.0.0.1:8000"\n',
+  "models.idle_unload_secs": '[[models]]\nid = "m"\nidle_unload_secs = 9\n',
+  "neurons.labels": "",
+  "eviction.strategy": '[eviction]\nstrategy = "lru"\n',
+  "eviction.defrag_after_cycles": "[eviction]\ndefrag_after_cycles = 50\n",
+  "ledger.url": '[ledger]\nurl = "redis://ledger.internal:6379/0"\n',
+  "gitops.repo": '[gitops]\nrepo = "https://git.example/fleet.git"\n',
+  "gitops.branch": '[gitops]\nbranch = "main"\n',
+  "gitops.interval_secs": "[gitops]\ninterval_secs = 60\n",
+  "gitops.verify": '[gitops]\nverify = "ssh"\n',
+  "gitops.mode": '[gitops]\nmode = "detect"\n',
+};
+
+const fleetWith = (name: string): string => {
+  const written = WRITTEN[name] ?? "?";
+  const model = written.includes("[[models]]") ? "" : '[[models]]\nid = "m"\n';
+  const labels = name === "neurons.labels" ? 'labels = { room = "a" }\n' : "";
+  return `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "http://a:13131"\n${labels}${model}${written}`;
+};
+
+describe("a setting that nothing obeys yet", () => {
+  test.each(Object.keys(NOT_USED_YET))("%s warns where it is written", (name) => {
+    const result = parseFleet([{ path: "fleet.toml", text: fleetWith(name) }]);
+    const codes = result.ok ? result.value.warnings.map(({ code }) => code) : result.error;
+    expect(codes).toEqual(["CTX126"]);
+  });
+
+  test("is said once, with how often it occurs, and not where it asks for what happens anyway", () => {
+    const models = ["a", "b", "c"].map((id) => `[[models]]\nid = "${id}"\nidle_unload_secs = 9\n`).join("");
+    const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "http://a:13131"\n[gitops]\nverify = "none"\n${models}`;
+    const result = parseFleet([{ path: "fleet.toml", text }]);
+    expect(result.ok ? result.value.warnings.map(({ message }) => message) : result.error).toEqual([
+      "idle models are not unloaded yet; the same in 2 more places",
+    ]);
+  });
+});
