@@ -35,7 +35,11 @@ function blockConsequences(change: BlockChange, sides: Sides): string[] {
       return [aliasConsequence(change, sides)];
     case "neurons":
       return [neuronConsequence(change)];
-    default:
+    case "fleet":
+    case "gateway":
+    case "eviction":
+    case "ledger":
+    case "gitops":
       return [];
   }
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { verifyPlan } from "../../../src/controller/verify/verify-plan.ts";
 import { planDocumentSchema, type PlanDocument } from "../../../src/protocol/plan-document.ts";
-import { canonical, redeclared, replaced, spoil } from "./spoilt-plans.ts";
+import { redeclared } from "./spoilt-declarations.ts";
+import { canonical, replaced, spoil } from "./spoilt-plans.ts";
 
 /** Between them they have every field. */
 const TELLING = ["drained", "lost-neuron", "unplaceable", "class-conflict", "swap-parked"];

@@ -12,6 +12,7 @@ import {
   plan,
   residentModel,
 } from "../observed-fleet-builders.ts";
+import { DECLARATION_MUTATIONS } from "./spoilt-declarations.ts";
 import { FIGURE_MUTATIONS } from "./spoilt-figures.ts";
 import { canonical, MUTATIONS, neuron, replaced, spoil } from "./spoilt-plans.ts";
 
@@ -35,7 +36,7 @@ test("so do replacements that take turns", () => {
 });
 
 describe("a spoilt plan is found out", () => {
-  test.each([...MUTATIONS, ...FIGURE_MUTATIONS])("%s: %s", (...mutation) => {
+  test.each([...MUTATIONS, ...FIGURE_MUTATIONS, ...DECLARATION_MUTATIONS])("%s: %s", (...mutation) => {
     const [check, , good, change] = mutation;
     const spoilt = spoil(good.plan, change);
     expect(checksOf(spoilt, good.snapshot)).toContain(check);

@@ -69,6 +69,12 @@ const FIELDS = fieldsOf(fleetSchema, "");
 const isUnused = (field: string): boolean =>
   Object.keys(NOT_USED_YET).some((unused) => field === unused || field.startsWith(`${unused}.`));
 
+const isField = (name: string): boolean =>
+  FIELDS.some((field) => field === name || field.startsWith(`${name}.`));
+
+/** A hash is compared by its fingerprint. */
+const comparedAs = (field: string): string => (field === "keys.hash" ? "keys.fingerprint" : field);
+
 describe("every field of the fleet files", () => {
   test("is acted on, or warns that it is not", () => {
     const unaccounted = FIELDS.filter(
@@ -79,7 +85,6 @@ describe("every field of the fleet files", () => {
 
   test("is in one of the two tables, and no table has a field that is none", () => {
     const known = [...Object.keys(ACTED_ON), ...Object.keys(NOT_USED_YET)];
-    const isField = (name: string) => FIELDS.some((field) => field === name || field.startsWith(`${name}.`));
     expect(known.filter((name) => !isField(name))).toEqual([]);
     expect(Object.keys(ACTED_ON).filter(isUnused)).toEqual([]);
   });
@@ -92,9 +97,8 @@ describe("every field of the fleet files", () => {
 
   test("has a consequence, in words, for a plan that changes it", () => {
     const identity = ["neurons.name", "models.id", "keys.id"];
-    const named = (field: string) => (field === "keys.hash" ? "keys.fingerprint" : field);
     const without = FIELDS.filter(
-      (field) => !identity.includes(field) && FIELD_CONSEQUENCES[named(field)] === undefined,
+      (field) => !identity.includes(field) && FIELD_CONSEQUENCES[comparedAs(field)] === undefined,
     );
     expect(without).toEqual([]);
   });
