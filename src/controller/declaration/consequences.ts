@@ -26,22 +26,11 @@ export function consequencesOf(change: BlockChange, sides: Sides): string[] {
 }
 
 function blockConsequences(change: BlockChange, sides: Sides): string[] {
-  switch (change.table) {
-    case "models":
-      return [modelConsequence(change, sides)];
-    case "keys":
-      return [keyConsequence(change)];
-    case "aliases":
-      return [aliasConsequence(change, sides)];
-    case "neurons":
-      return [neuronConsequence(change)];
-    case "fleet":
-    case "gateway":
-    case "eviction":
-    case "ledger":
-    case "gitops":
-      return [];
-  }
+  const { table } = change;
+  if (table === "models") return [modelConsequence(change, sides)];
+  if (table === "keys") return [keyConsequence(change)];
+  if (table === "aliases") return [aliasConsequence(change, sides)];
+  return table === "neurons" ? [neuronConsequence(change)] : [];
 }
 
 function aliasConsequence({ kind, name, own }: BlockChange, sides: Sides): string {
