@@ -44,8 +44,9 @@ const BOTH: readonly [string, unknown, Fate][] = [
   ["stream_options", { include_usage: true }, "honoured"],
   ["ignore_eos", true, "honoured"],
   ["user", "u", "ignored"],
-  ["n", 1, "ignored"],
-  ["n", 2, "refused"],
+  ["n", 1, "honoured"],
+  ["n", 2, "honoured"],
+  ["logprobs", false, "ignored"],
 ];
 
 const CHAT: readonly [string, unknown, Fate][] = [
@@ -57,9 +58,9 @@ const CHAT: readonly [string, unknown, Fate][] = [
   ["parallel_tool_calls", false, "honoured"],
   ["reasoning_effort", "low", "honoured"],
   ["chat_template_kwargs", { enable_thinking: false }, "honoured"],
-  ["logprobs", false, "ignored"],
-  ["logprobs", true, "refused"],
-  ["top_logprobs", 3, "refused"],
+  ["logprobs", true, "honoured"],
+  ["top_logprobs", 3, "honoured"],
+  ["top_logprobs", 0, "honoured"],
   ["metadata", {}, "ignored"],
   ["store", false, "ignored"],
   ["service_tier", "auto", "ignored"],
@@ -80,7 +81,9 @@ const COMPLETION: readonly [string, unknown, Fate][] = [
   ["suffix", "x", "refused"],
   ["suffix", "", "ignored"],
   ["best_of", 3, "refused"],
-  ["logprobs", 2, "refused"],
+  ["logprobs", 2, "honoured"],
+  ["logprobs", 0, "honoured"],
+  ["best_of", 1, "ignored"],
 ];
 
 describe.each([

@@ -204,8 +204,8 @@ describe("a worker that serves a model", () => {
   });
 
   test.each([
-    [{ messages, logprobs: true }, 400, "unsupported_parameter", "logprobs"],
-    [{ messages, n: 3 }, 400, "unsupported_parameter", "n"],
+    [{ messages, top_logprobs: 3 }, 422, "invalid_request_body", "top_logprobs"],
+    [{ messages, n: 129 }, 422, "invalid_request_body", "n"],
     [{ messages, reasoning_effort: "high" }, 400, "unsupported_parameter", "reasoning_effort"],
     [{ messages, logit_bias: { 4: 1 } }, 400, "unsupported_parameter", "logit_bias.4"],
     [{ messages, logit_bias: { 99999: 1 } }, 422, "invalid_request_body", "logit_bias.99999"],

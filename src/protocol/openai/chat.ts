@@ -75,6 +75,8 @@ const generationFields = {
   logit_bias: z.record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)).optional(),
   stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
   max_tokens: z.int().nonnegative().optional(),
+  /** Answers to each prompt, with seeds that count up from the request's. */
+  n: z.int().min(1).max(128).default(1),
   /** Go on after an end-of-text token, up to the limit: for measurements. */
   ignore_eos: z.boolean().optional(),
   stream: z.boolean().default(false),
@@ -89,6 +91,10 @@ export const chatRequestSchema = z.strictObject({
   tools: z.array(toolSchema).optional(),
   tool_choice: toolChoiceSchema.optional(),
   parallel_tool_calls: z.boolean().default(true),
+  /** How likely the model held each token of the content, before sampling settings and grammar had a say. */
+  logprobs: z.boolean().optional(),
+  /** The likeliest so many beside each. */
+  top_logprobs: z.int().min(0).max(20).optional(),
   /** Reaches templates that know it; refused by models whose template does not. */
   reasoning_effort: z.string().optional(),
   /** Variables for the chat template, e.g. `enable_thinking`. */
@@ -98,7 +104,14 @@ export type ChatRequest = z.infer<typeof chatRequestSchema>;
 
 export const completionRequestSchema = z.strictObject({
   ...generationFields,
-  prompt: z.union([z.string(), z.array(z.string()), z.array(z.int().nonnegative())]),
+  prompt: z.union([
+    z.string(),
+    z.array(z.string()).min(1),
+    z.array(z.int().nonnegative()),
+    z.array(z.array(z.int().nonnegative()).min(1)).min(1),
+  ]),
+  /** Figures for each token, with the likeliest so many beside it. */
+  logprobs: z.int().min(0).max(20).optional(),
   /** The prompt comes back in front of the text. */
   echo: z.boolean().optional(),
 });
@@ -141,6 +154,19 @@ const timingsSchema = z.looseObject({
 });
 export type Timings = z.infer<typeof timingsSchema>;
 
+const likelyTokenSchema = z.looseObject({
+  token: z.string(),
+  logprob: z.number(),
+  /** UTF-8; null where the token is no text of its own. */
+  bytes: z.array(z.int()).nullable(),
+});
+/** Figures for each token of the content. */
+const chatLogprobsSchema = z
+  .looseObject({
+    content: z.array(likelyTokenSchema.extend({ top_logprobs: z.array(likelyTokenSchema) })).nullable(),
+  })
+  .nullish();
+
 const finishReasonSchema = z.enum(["stop", "length", "tool_calls"]);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
@@ -166,6 +192,7 @@ export const chatCompletionSchema = z.looseObject({
           )
           .optional(),
       }),
+      logprobs: chatLogprobsSchema,
       finish_reason: z.string(),
     }),
   ),
@@ -197,6 +224,7 @@ export const chatCompletionChunkSchema = z.looseObject({
           )
           .optional(),
       }),
+      logprobs: chatLogprobsSchema,
       finish_reason: z.string().nullable(),
     }),
   ),
@@ -211,7 +239,21 @@ export const completionSchema = z.looseObject({
   object: z.literal("text_completion"),
   created: z.int(),
   model: z.string(),
-  choices: z.array(z.looseObject({ index: z.int(), text: z.string(), finish_reason: z.string().nullable() })),
+  choices: z.array(
+    z.looseObject({
+      index: z.int(),
+      text: z.string(),
+      logprobs: z
+        .looseObject({
+          tokens: z.array(z.string()),
+          token_logprobs: z.array(z.number()),
+          top_logprobs: z.array(z.record(z.string(), z.number())),
+          text_offset: z.array(z.int()),
+        })
+        .nullish(),
+      finish_reason: z.string().nullable(),
+    }),
+  ),
   usage: usageSchema.nullish(),
   timings: timingsSchema.optional(),
 });

@@ -41,10 +41,8 @@ export const FIELDS_WITHOUT_EFFECT: readonly string[] = [
 
 /** Values that ask for nothing; every other value of these fields is refused. */
 const NEUTRAL_VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  n: [1],
   best_of: [1],
-  logprobs: [false, 0],
-  top_logprobs: [0],
+  logprobs: [false],
   echo: [false],
   suffix: [""],
   verbosity: ["medium"],

@@ -1,5 +1,7 @@
 import type { ChatCompletion, Completion, FinishReason, Timings, Usage } from "../../protocol/openai/chat.ts";
 import type { AnswerEvent } from "./answer-parser.ts";
+import { chatLogprobs, completionLogprobs } from "./logprobs.ts";
+import type { WrittenLogprob } from "./tool-call-stream.ts";
 
 /** What is the same in every piece of one answer. */
 export interface AnswerIdentity {
@@ -9,10 +11,15 @@ export interface AnswerIdentity {
   readonly model: string;
 }
 
-export interface AnswerEnding {
-  readonly finishReason: FinishReason;
+/** What an answer cost. */
+export interface AnswerTotal {
   readonly usage: Usage;
   readonly timings: Timings;
+}
+
+/** How a choice ended, and what it cost by itself. */
+export interface AnswerEnding extends AnswerTotal {
+  readonly finishReason: FinishReason;
 }
 
 export const SSE_DONE = "data: [DONE]\n\n";
@@ -22,26 +29,43 @@ export const SSE_KEEP_ALIVE = ": keep-alive\n\n";
 export const sseError = (body: unknown): string => `data: ${JSON.stringify(body)}\n\n`;
 
 /**
- * Server-sent events of one answer. The text around a delta is made once per answer: per token there is one
+ * Server-sent events of one choice. The text around a delta is made once per choice: per token there is one
  * string to escape and three to join.
  */
 export interface ChunkWriter {
-  /** The event that opens the answer. */
+  /** The event that opens the choice. */
   opening(): string;
   events(events: readonly AnswerEvent[]): string;
-  /** The finish event, and the usage event when the client asked for one. */
-  ending(ending: AnswerEnding, includeUsage: boolean): string;
+  finish(ending: AnswerEnding): string;
 }
 
-export function createChatChunkWriter(identity: AnswerIdentity, newCallId: () => string): ChunkWriter {
-  const { id, created, model } = identity;
-  const head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(model)}`;
-  const delta = (body: string): string =>
-    `${head},"choices":[{"index":0,"delta":${body},"finish_reason":null}]}\n\n`;
+/** The last chunk of an answer, for clients that ask for it: what all of its choices cost. */
+export const usageChunk = (
+  kind: "chat.completion.chunk" | "text_completion",
+  identity: AnswerIdentity,
+  { usage, timings }: AnswerTotal,
+): string =>
+  `${chunkHead(kind, identity)},"choices":[],"usage":${JSON.stringify(usage)},"timings":${JSON.stringify(timings)}}\n\n`;
+
+const chunkHead = (kind: string, { id, created, model }: AnswerIdentity): string =>
+  `data: {"id":${JSON.stringify(id)},"object":"${kind}","created":${created},"model":${JSON.stringify(model)}`;
+
+export function createChatChunkWriter(
+  identity: AnswerIdentity,
+  { index, newCallId }: { readonly index: number; readonly newCallId: () => string },
+): ChunkWriter {
+  const head = `${chunkHead("chat.completion.chunk", identity)},"choices":[{"index":${index},"delta":`;
+  const delta = (body: string, rest = ""): string => `${head}${body}${rest},"finish_reason":null}]}\n\n`;
 
   const toolCall = (body: string): string => delta(`{"tool_calls":[${body}]}`);
   const one = (event: AnswerEvent): string => {
-    if (event.kind === "text-written") return delta(`{"content":${JSON.stringify(event.text)}}`);
+    if (event.kind === "text-written") {
+      const figures =
+        event.logprobs === undefined
+          ? ""
+          : `,"logprobs":${JSON.stringify({ content: chatLogprobs(event.logprobs), refusal: null })}`;
+      return delta(`{"content":${JSON.stringify(event.text)}}`, figures);
+    }
     if (event.kind === "reasoning-written")
       return delta(`{"reasoning_content":${JSON.stringify(event.text)}}`);
     if (event.kind === "call-closed") return "";
@@ -55,48 +79,69 @@ export function createChatChunkWriter(identity: AnswerIdentity, newCallId: () =>
   return {
     opening: () => delta('{"role":"assistant","content":""}'),
     events: (events) => events.map(one).join(""),
-    ending: (ending, includeUsage) => endingEvents(head, { payload: '"delta":{}', ending, includeUsage }),
+    finish: (ending) => `${head}{},${finished(ending)}`,
   };
 }
 
-function endingEvents(
-  head: string,
-  last: { readonly payload: string; readonly ending: AnswerEnding; readonly includeUsage: boolean },
-): string {
-  const { finishReason, usage, timings } = last.ending;
-  const measured = `"timings":${JSON.stringify(timings)}}\n\n`;
-  const finish = `${head},"choices":[{"index":0,${last.payload},"finish_reason":"${finishReason}"}],${measured}`;
-  if (!last.includeUsage) return finish;
-  return `${finish}${head},"choices":[],"usage":${JSON.stringify(usage)},${measured}`;
-}
+const finished = ({ finishReason, timings }: AnswerEnding): string =>
+  `"finish_reason":"${finishReason}"}],"timings":${JSON.stringify(timings)}}\n\n`;
 
 /** The same for legacy completions, whose answers are text alone. */
-export function createCompletionChunkWriter(identity: AnswerIdentity): ChunkWriter {
-  const { id, created, model } = identity;
-  const head = `data: {"id":${JSON.stringify(id)},"object":"text_completion","created":${created},"model":${JSON.stringify(model)}`;
+export function createCompletionChunkWriter(identity: AnswerIdentity, index: number): ChunkWriter {
+  const head = `${chunkHead("text_completion", identity)},"choices":[{"index":${index},"text":`;
+  let offset = 0;
   return {
     opening: () => "",
     events: (events) => {
       const text = joinedText(events);
-      if (text === "") return "";
-      return `${head},"choices":[{"index":0,"text":${JSON.stringify(text)},"logprobs":null,"finish_reason":null}]}\n\n`;
+      const tokens = writtenTokens(events);
+      if (text === "" && tokens === undefined) return "";
+      const figures = tokens === undefined ? null : completionLogprobs(tokens, offset);
+      offset += text.length;
+      return `${head}${JSON.stringify(text)},"logprobs":${JSON.stringify(figures)},"finish_reason":null}]}\n\n`;
     },
-    ending: (ending, includeUsage) =>
-      endingEvents(head, { payload: '"text":"","logprobs":null', ending, includeUsage }),
+    finish: (ending) => `${head}"","logprobs":null,${finished(ending)}`,
   };
 }
 
 const joinedText = (events: readonly AnswerEvent[]): string =>
   events.map((event) => (event.kind === "text-written" ? event.text : "")).join("");
 
+/** Undefined when no figures were asked for. */
+function writtenTokens(events: readonly AnswerEvent[]): readonly WrittenLogprob[] | undefined {
+  const told = events.flatMap((event) =>
+    event.kind === "text-written" && event.logprobs !== undefined ? [event.logprobs] : [],
+  );
+  return told.length === 0 ? undefined : told.flat();
+}
+
+export interface WrittenChoice {
+  readonly events: readonly AnswerEvent[];
+  readonly ending: AnswerEnding;
+}
+
 /** The whole answer at once, from the same events. */
 export function toChatCompletion(
   identity: AnswerIdentity,
-  events: readonly AnswerEvent[],
-  options: { readonly ending: AnswerEnding; readonly newCallId: () => string },
+  choices: readonly WrittenChoice[],
+  { usage, timings, newCallId }: AnswerTotal & { readonly newCallId: () => string },
 ): ChatCompletion {
-  const { ending, newCallId } = options;
+  return {
+    ...identity,
+    object: "chat.completion",
+    choices: choices.map((choice, index) => chatChoice(index, choice, newCallId)),
+    usage,
+    timings,
+  };
+}
+
+function chatChoice(
+  index: number,
+  { events, ending }: WrittenChoice,
+  newCallId: () => string,
+): ChatCompletion["choices"][number] {
   const content = joinedText(events);
+  const tokens = writtenTokens(events);
   const reasoning = events.map((event) => (event.kind === "reasoning-written" ? event.text : "")).join("");
   const calls = events
     .filter((event) => event.kind === "call-opened")
@@ -106,23 +151,15 @@ export function toChatCompletion(
       function: { name: start.name, arguments: callArguments(events, start.index) },
     }));
   return {
-    ...identity,
-    object: "chat.completion",
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: "assistant",
-          content: content === "" && calls.length > 0 ? null : content,
-          ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-          ...(calls.length === 0 ? {} : { tool_calls: calls }),
-        },
-        logprobs: null,
-        finish_reason: ending.finishReason,
-      },
-    ],
-    usage: ending.usage,
-    timings: ending.timings,
+    index,
+    message: {
+      role: "assistant",
+      content: content === "" && calls.length > 0 ? null : content,
+      ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    },
+    logprobs: tokens === undefined ? null : { content: chatLogprobs(tokens), refusal: null },
+    finish_reason: ending.finishReason,
   };
 }
 
@@ -131,14 +168,22 @@ const callArguments = (events: readonly AnswerEvent[], index: number): string =>
 
 export function toCompletion(
   identity: AnswerIdentity,
-  events: readonly AnswerEvent[],
-  ending: AnswerEnding,
+  choices: readonly WrittenChoice[],
+  { usage, timings }: AnswerTotal,
 ): Completion {
   return {
     ...identity,
     object: "text_completion",
-    choices: [{ index: 0, text: joinedText(events), logprobs: null, finish_reason: ending.finishReason }],
-    usage: ending.usage,
-    timings: ending.timings,
+    choices: choices.map(({ events, ending }, index) => {
+      const tokens = writtenTokens(events);
+      return {
+        index,
+        text: joinedText(events),
+        logprobs: tokens === undefined ? null : completionLogprobs(tokens, 0),
+        finish_reason: ending.finishReason,
+      };
+    }),
+    usage,
+    timings,
   };
 }

@@ -1,17 +1,25 @@
 import { CortexError } from "../../core/errors.ts";
+import { present } from "../../core/present.ts";
 import type { ChatRequest, CompletionRequest } from "../../protocol/openai/chat.ts";
 import { answerConstraint, callableTools } from "./answer-constraint.ts";
 import { createAnswerParser, type AnswerParser } from "./answer-parser.ts";
 import { contextExceeded } from "./context-exceeded.ts";
 import type { GenerationJob, InferenceEngine } from "../engine/inference-engine.ts";
 import type { RestoredText } from "../engine/request-marks.ts";
-import { resolveSampling, type SamplingOptions } from "../engine/sampling-options.ts";
+import { resolveSampling, SEED_RANGE, type SamplingOptions } from "../engine/sampling-options.ts";
 
 /** A request turned into what the engine runs and what reads the engine's text. */
 export interface PreparedAnswer {
+  /** In the order of their indices: all of the first prompt, then all of the second. */
+  readonly choices: readonly [PreparedChoice, ...PreparedChoice[]];
+  readonly includeUsage: boolean;
+}
+
+export interface PreparedChoice {
+  /** Place of its prompt in the request. */
+  readonly prompt: number;
   readonly job: GenerationJob;
   readonly parser: AnswerParser;
-  readonly includeUsage: boolean;
   /** Text that comes before the model's own; "" for none. */
   readonly echo: string;
 }
@@ -38,25 +46,54 @@ export function prepareChat(request: ChatRequest, context: PrepareContext): Prep
   });
   const constraint = answerConstraint(request);
   for (const text of constraint?.texts ?? []) engine.checkGrammar(text);
-  const parser = createAnswerParser({
-    stops: stopList(request.stop),
-    reasoning: engine.renderer.marksReasoning ? { startsInside: prompt.startsInReasoning } : undefined,
-    tools: tools.length === 0 ? undefined : { several: request.parallel_tool_calls },
-  });
+  const stops = stopList(request.stop);
   const promptTokens = promptTokensOf(engine, prompt, "messages");
-  return {
-    parser,
-    echo: "",
-    includeUsage: request.stream_options?.include_usage === true,
-    job: {
-      promptTokens,
-      maxTokens: request.max_completion_tokens ?? request.max_tokens,
-      sampling: samplingFor(request, context),
-      ignoreEndOfText: request.ignore_eos === true,
-      grammar: constraint === undefined ? undefined : () => constraint.grammar(parser.position),
-      signal: context.signal,
-    },
+  const sampling = samplingFor(request, context);
+  const topLogprobs = chatTopLogprobs(request);
+  const choice = (index: number): PreparedChoice => {
+    const parser = createAnswerParser({
+      stops,
+      reasoning: engine.renderer.marksReasoning ? { startsInside: prompt.startsInReasoning } : undefined,
+      tools: tools.length === 0 ? undefined : { several: request.parallel_tool_calls },
+    });
+    return {
+      prompt: 0,
+      parser,
+      echo: "",
+      job: {
+        promptTokens,
+        maxTokens: request.max_completion_tokens ?? request.max_tokens,
+        sampling: { ...sampling, seed: seedOf(sampling, index) },
+        ignoreEndOfText: request.ignore_eos === true,
+        topLogprobs,
+        grammar: constraint === undefined ? undefined : () => constraint.grammar(parser.position),
+        signal: context.signal,
+      },
+    };
   };
+  return {
+    choices: several(request.n, choice),
+    includeUsage: request.stream_options?.include_usage === true,
+  };
+}
+
+const several = (
+  count: number,
+  choice: (index: number) => PreparedChoice,
+): readonly [PreparedChoice, ...PreparedChoice[]] => [
+  choice(0),
+  ...Array.from({ length: count - 1 }, (_, index) => choice(index + 1)),
+];
+
+/** Equal settings with equal seeds would write the same text again. */
+const seedOf = (sampling: SamplingOptions, index: number): number => (sampling.seed + index) % SEED_RANGE;
+
+function chatTopLogprobs(request: ChatRequest): number | undefined {
+  if (request.logprobs === true) return request.top_logprobs ?? 0;
+  if ((request.top_logprobs ?? 0) === 0) return undefined;
+  throw new CortexError("invalid_request_body", "`top_logprobs` needs `logprobs: true`", {
+    param: "top_logprobs",
+  });
 }
 
 /** Both are read again for every token that is written. */
@@ -66,63 +103,91 @@ const MOST_STOP_CHARACTERS = 1024;
 /** Legacy completions write at most this much unless told otherwise, as OpenAI's do. */
 const COMPLETION_DEFAULT_TOKENS = 16;
 
+/** Answers to one request, all prompts together. */
+const MOST_CHOICES = 128;
+
 /** The same for a legacy completion: the prompt is the caller's to the letter. */
 export function prepareCompletion(request: CompletionRequest, context: PrepareContext): PreparedAnswer {
   const { engine } = context;
   demandText(engine);
-  const promptTokens = completionPromptTokens(request, engine);
-  return {
-    parser: createAnswerParser({ stops: stopList(request.stop), reasoning: undefined, tools: undefined }),
-    echo: request.echo === true ? promptText(request, engine) : "",
-    includeUsage: request.stream_options?.include_usage === true,
-    job: {
-      promptTokens,
-      maxTokens: request.max_tokens ?? COMPLETION_DEFAULT_TOKENS,
-      sampling: samplingFor(request, context),
-      ignoreEndOfText: request.ignore_eos === true,
-      grammar: undefined,
-      signal: context.signal,
-    },
+  checkCompletion(request);
+  const prompts = promptList(request.prompt).map((prompt) => ({
+    tokens:
+      typeof prompt === "string"
+        ? promptTokensOf(engine, rawPrompt(prompt), "prompt")
+        : known(engine, prompt),
+    echo: request.echo === true ? textOf(engine, prompt) : "",
+  }));
+  const stops = stopList(request.stop);
+  const sampling = samplingFor(request, context);
+  const choice = (index: number): PreparedChoice => {
+    const prompt = Math.floor(index / request.n);
+    const { tokens, echo } = present(prompts[prompt], "the prompt of a choice");
+    return {
+      prompt,
+      echo,
+      parser: createAnswerParser({ stops, reasoning: undefined, tools: undefined }),
+      job: {
+        promptTokens: tokens,
+        maxTokens: request.max_tokens ?? COMPLETION_DEFAULT_TOKENS,
+        sampling: { ...sampling, seed: seedOf(sampling, index % request.n) },
+        ignoreEndOfText: request.ignore_eos === true,
+        topLogprobs: request.logprobs,
+        grammar: undefined,
+        signal: context.signal,
+      },
+    };
   };
+  return {
+    choices: several(prompts.length * request.n, choice),
+    includeUsage: request.stream_options?.include_usage === true,
+  };
+}
+
+function checkCompletion(request: CompletionRequest): void {
+  if (request.echo === true && request.logprobs !== undefined) {
+    throw new CortexError("unsupported_parameter", "no figures are kept of the tokens of a prompt", {
+      param: "logprobs",
+      next: "leave out `echo` or `logprobs`",
+    });
+  }
+  const choices = promptList(request.prompt).length * request.n;
+  if (choices <= MOST_CHOICES) return;
+  throw new CortexError(
+    "unsupported_parameter",
+    `${choices} answers are asked for; ${MOST_CHOICES} are given`,
+    {
+      param: request.n === 1 ? "prompt" : "n",
+      next: "send several requests",
+    },
+  );
+}
+
+type CompletionPrompt = string | readonly number[];
+
+function promptList(prompt: CompletionRequest["prompt"]): readonly CompletionPrompt[] {
+  if (typeof prompt === "string") return [prompt];
+  const tokens = prompt.filter((item) => typeof item === "number");
+  return tokens.length === prompt.length ? [tokens] : prompt.filter((item) => typeof item !== "number");
+}
+
+const textOf = (engine: InferenceEngine, prompt: CompletionPrompt): string =>
+  typeof prompt === "string" ? prompt : engine.tokenizer.textOf(prompt);
+
+function known(engine: InferenceEngine, tokens: readonly number[]): readonly number[] {
+  const stranger = tokens.find((token) => token >= engine.vocabularySize);
+  if (stranger !== undefined) {
+    throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is not a token of this model`, {
+      param: "prompt",
+    });
+  }
+  checkPromptLength(engine, tokens.length, "prompt");
+  return tokens;
 }
 
 function demandText(engine: InferenceEngine): void {
   if (engine.facts.capabilities.includes("text")) return;
   throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
-}
-
-function promptText({ prompt }: CompletionRequest, engine: InferenceEngine): string {
-  if (typeof prompt === "string") return prompt;
-  const [first] = prompt;
-  return typeof first === "string"
-    ? first
-    : engine.tokenizer.textOf(prompt.filter((token) => typeof token === "number"));
-}
-
-function completionPromptTokens(request: CompletionRequest, engine: InferenceEngine): readonly number[] {
-  const { prompt } = request;
-  if (typeof prompt === "string") return promptTokensOf(engine, rawPrompt(prompt), "prompt");
-  const [first] = prompt;
-  if (typeof first === "string") {
-    if (prompt.length === 1) return promptTokensOf(engine, rawPrompt(first), "prompt");
-    throw new CortexError(
-      "unsupported_parameter",
-      "`prompt` has several prompts; one is answered per request",
-      {
-        param: "prompt",
-        next: "send one request per prompt",
-      },
-    );
-  }
-  const tokens = prompt.filter((token) => typeof token === "number");
-  const stranger = tokens.find((token) => token >= engine.vocabularySize);
-  if (stranger === undefined) {
-    checkPromptLength(engine, tokens.length, "prompt");
-    return tokens;
-  }
-  throw new CortexError("invalid_request_body", `\`prompt\`: ${stranger} is not a token of this model`, {
-    param: "prompt",
-  });
 }
 
 /** A prompt that the caller wrote whole: its control texts are meant. */

@@ -1,5 +1,6 @@
 import { isRecord, parseJson } from "../../core/json.ts";
 import { createJsonObjectScanner, type JsonObjectScanner } from "./json-object-scanner.ts";
+import type { TokenLogprob } from "../engine/inference-engine.ts";
 import { prefixAtEnd } from "./stop-sequences.ts";
 
 /**
@@ -14,13 +15,23 @@ import { prefixAtEnd } from "./stop-sequences.ts";
  */
 export type ToolStreamEvent =
   /** Text outside of any call, or what looked like a call and was none. */
-  | { readonly kind: "text-written"; readonly text: string }
+  | {
+      readonly kind: "text-written";
+      readonly text: string;
+      /** The tokens of the text, for requests that ask for their likelihood. */
+      readonly logprobs?: readonly WrittenLogprob[];
+    }
   /** The name of a call is known and its arguments begin. */
   | { readonly kind: "call-opened"; readonly index: number; readonly name: string }
   /** The next piece of the JSON of a call's arguments. */
   | { readonly kind: "call-written"; readonly index: number; readonly text: string }
   /** The arguments of a call are complete, or broke off and nothing more comes. */
   | { readonly kind: "call-closed"; readonly index: number };
+
+/** A token with the text that it added to the answer. */
+export interface WrittenLogprob extends TokenLogprob {
+  readonly written: string;
+}
 
 export interface ToolCallStream {
   push(text: string): readonly ToolStreamEvent[];

@@ -56,6 +56,8 @@ export interface GenerationJob {
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingOptions;
   readonly ignoreEndOfText: boolean;
+  /** How many of the likeliest tokens are told beside each token that is written; undefined asks for no figures. */
+  readonly topLogprobs: number | undefined;
   /** Asked before each token: GBNF that it must follow, or undefined. */
   readonly grammar: (() => string | undefined) | undefined;
   /** Ends the generation within one decode step, in the queue and in the prompt too. */
@@ -67,7 +69,24 @@ export interface AdmittedGeneration {
    * Runs the job. `onText` gets each token's text ("" for a token that shows nothing yet); "stop" ends the
    * generation; a promise holds it back. Rejects with the signal's reason when it aborts.
    */
-  run(onText: (text: string) => TextVerdict | Promise<TextVerdict>): Promise<GenerationResult>;
+  run(onText: OnText): Promise<GenerationResult>;
+}
+
+/** `logprob` where the job asks for it, and not with text that was held back to the end. */
+export type OnText = (text: string, logprob?: TokenLogprob) => TextVerdict | Promise<TextVerdict>;
+
+/** A token and how likely the model held it, before sampling settings had a say. */
+export interface LikelyToken {
+  readonly text: string;
+  /** Null where the token is no text of its own. */
+  readonly bytes: readonly number[] | null;
+  /** Natural logarithm. */
+  readonly logprob: number;
+}
+
+export interface TokenLogprob extends LikelyToken {
+  /** Likeliest first. */
+  readonly top: readonly LikelyToken[];
 }
 
 export type TextVerdict = "continue" | "stop";

@@ -72,7 +72,7 @@ export function readFileSampling(section: unknown): FileSampling {
 }
 
 /** llama.cpp reads the largest 32-bit value as "any seed", so it is left out. */
-const SEED_RANGE = 0xffff_ffff;
+export const SEED_RANGE = 0xffff_ffff;
 
 /** `randomSeed` is used when the request asks for none (or for a negative one, as llama.cpp's clients do). */
 export function resolveSampling(

@@ -4,58 +4,82 @@ import type { Clock } from "../../core/clock.ts";
 import type { FinishReason } from "../../protocol/openai/chat.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { AnswerEvent } from "../answer/answer-parser.ts";
-import { SSE_DONE, sseError, type AnswerEnding, type ChunkWriter } from "../answer/chat-completion-chunks.ts";
+import { answerTotal, perSecond, type EndedChoice } from "../answer/answer-total.ts";
+import {
+  SSE_DONE,
+  sseError,
+  type AnswerTotal,
+  type ChunkWriter,
+  type WrittenChoice,
+} from "../answer/chat-completion-chunks.ts";
+import { createLogprobAligner } from "../answer/logprobs.ts";
+import type { PreparedAnswer, PreparedChoice } from "../answer/prepare-answer.ts";
 import type { AdmittedGeneration, GenerationResult } from "../engine/inference-engine.ts";
-import type { PreparedAnswer } from "../answer/prepare-answer.ts";
+import { runChoices, type Admitting } from "./choice-lanes.ts";
 import { openSseStream } from "./sse-stream.ts";
 
 export interface RunningAnswer {
   readonly prepared: PreparedAnswer;
+  readonly engine: Admitting;
+  /** Of the first choice. */
   readonly admitted: AdmittedGeneration;
   readonly clock: Clock;
   /** Monotonic time at which the request arrived. */
   readonly arrivedAtMs: number;
+  /** Ends the other choices when one fails. */
+  readonly abort: (reason: unknown) => void;
 }
 
 type OnEvents = (events: readonly AnswerEvent[]) => Promise<void> | undefined;
 
-/** Runs the generation through the parser; `onEvents` may hold it back with a promise. */
-async function runAnswer(answer: RunningAnswer, onEvents: OnEvents): Promise<AnswerEnding> {
-  const { parser, echo } = answer.prepared;
+interface RunningChoice {
+  readonly choice: PreparedChoice;
+  readonly admitted: AdmittedGeneration;
+  readonly arrivedAtMs: number;
+}
+
+/** Runs one choice through its parser; `onEvents` may hold it back with a promise. */
+async function runChoice(running: RunningChoice, onEvents: OnEvents): Promise<EndedChoice> {
+  const { parser, echo, job } = running.choice;
+  const aligner = job.topLogprobs === undefined ? undefined : createLogprobAligner();
   let reasoningTokens = 0;
   if (echo !== "") await onEvents([{ kind: "text-written", text: echo }]);
-  const result = await answer.admitted.run((text) => {
+  const align = (events: readonly AnswerEvent[]): readonly AnswerEvent[] =>
+    aligner === undefined
+      ? events
+      : aligner.attach(events, parser.position.insideReasoning || parser.position.insideToolCall);
+  const result = await running.admitted.run((text, logprob) => {
     if (parser.position.insideReasoning) reasoningTokens += 1;
+    if (logprob !== undefined) aligner?.write(text, logprob);
     if (text === "") return "continue";
     const { events, stopped } = parser.push(text);
     const verdict = stopped ? "stop" : "continue";
-    const held = events.length === 0 ? undefined : onEvents(events);
+    const aligned = align(events);
+    const held = aligned.length === 0 ? undefined : onEvents(aligned);
     return held === undefined ? verdict : held.then(() => verdict);
   });
-  const rest = parser.end();
+  const rest = align(parser.end());
   if (rest.length > 0) await onEvents(rest);
-  return describeEnding(answer, result, reasoningTokens);
+  return describeEnding(running, result, reasoningTokens);
 }
 
-function finishReason(answer: RunningAnswer, result: GenerationResult): FinishReason {
+function finishReason({ choice }: RunningChoice, result: GenerationResult): FinishReason {
   if (result.ended === "limit") return "length";
-  return answer.prepared.parser.completedCalls > 0 ? "tool_calls" : "stop";
+  return choice.parser.completedCalls > 0 ? "tool_calls" : "stop";
 }
-
-const perSecond = (count: number, durationMs: number): number =>
-  durationMs > 0 ? (count * 1000) / durationMs : 0;
 
 function describeEnding(
-  answer: RunningAnswer,
+  running: RunningChoice,
   result: GenerationResult,
   reasoningTokens: number,
-): AnswerEnding {
+): EndedChoice {
   const { promptTokens, cachedTokens, completionTokens, promptMs, predictedMs, firstTokenAtMs } = result;
   const computed = promptTokens - cachedTokens;
   // The first token comes out of the prompt's last step; the decode time covers the ones after it.
   const decoded = Math.max(0, completionTokens - 1);
   return {
-    finishReason: finishReason(answer, result),
+    prompt: running.choice.prompt,
+    finishReason: finishReason(running, result),
     usage: {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
@@ -70,22 +94,61 @@ function describeEnding(
       predicted_n: completionTokens,
       predicted_ms: predictedMs,
       predicted_per_second: perSecond(decoded, predictedMs),
-      time_to_first_token_ms: firstTokenAtMs === undefined ? 0 : firstTokenAtMs - answer.arrivedAtMs,
+      time_to_first_token_ms: firstTokenAtMs === undefined ? 0 : firstTokenAtMs - running.arrivedAtMs,
     },
   };
 }
 
-/** The whole answer: what happened in it, and how it ended. */
-export async function collectAnswer(answer: RunningAnswer): Promise<{
-  readonly events: readonly AnswerEvent[];
-  readonly ending: AnswerEnding;
-}> {
-  const events: AnswerEvent[] = [];
-  const ending = await runAnswer(answer, (more) => {
-    events.push(...more);
-    return undefined;
-  });
-  return { events, ending };
+/** Runs all choices; `onEvents` is told of which one. */
+async function runAnswer(
+  answer: RunningAnswer,
+  onEvents: (index: number) => OnEvents,
+  onEnd: (index: number, ending: EndedChoice) => void,
+): Promise<AnswerTotal> {
+  const { choices } = answer.prepared;
+  const endings = await runChoices(
+    { jobs: choices.map((choice) => choice.job), first: answer.admitted, engine: answer.engine },
+    async (index, admitted) => {
+      const choice = choices[index] ?? choices[0];
+      try {
+        const running = { choice, admitted, arrivedAtMs: answer.arrivedAtMs };
+        const ending = await runChoice(running, onEvents(index));
+        onEnd(index, ending);
+        return ending;
+      } catch (thrown) {
+        answer.abort(thrown);
+        throw thrown;
+      }
+    },
+  );
+  return answerTotal(endings);
+}
+
+export interface CollectedAnswer {
+  readonly choices: readonly WrittenChoice[];
+  readonly total: AnswerTotal;
+}
+
+/** The whole answer: what happened in each choice, how it ended, and what all of them cost. */
+export async function collectAnswer(answer: RunningAnswer): Promise<CollectedAnswer> {
+  const events = answer.prepared.choices.map((): AnswerEvent[] => []);
+  const endings: EndedChoice[] = [];
+  const total = await runAnswer(
+    answer,
+    (index) => (more) => {
+      events[index]?.push(...more);
+      return undefined;
+    },
+    (index, ending) => {
+      endings[index] = ending;
+    },
+  );
+  return { choices: endings.map((ending, index) => ({ events: events[index] ?? [], ending })), total };
+}
+
+export interface AnswerWriters {
+  readonly choice: (index: number) => ChunkWriter;
+  readonly usage: (total: AnswerTotal) => string;
 }
 
 /**
@@ -94,24 +157,41 @@ export async function collectAnswer(answer: RunningAnswer): Promise<{
  */
 export async function streamAnswer(
   answer: RunningAnswer,
-  writer: ChunkWriter,
+  writers: AnswerWriters,
   response: ServerResponse,
 ): Promise<void> {
+  const { choices, includeUsage } = answer.prepared;
+  const { signal } = choices[0].job;
   const stream = openSseStream(response, answer.clock);
-  let opened = false;
-  const sendEvents: OnEvents = (events) => {
-    stream.send(opened ? writer.events(events) : writer.opening() + writer.events(events));
-    opened = true;
-    return stream.ready();
+  const open = choices.map((_, index) => ({ writer: writers.choice(index), opened: false }));
+  const write = (index: number, text: (writer: ChunkWriter) => string): void => {
+    const choice = open[index];
+    if (choice === undefined) return;
+    const { writer } = choice;
+    stream.send(choice.opened ? text(writer) : writer.opening() + text(writer));
+    choice.opened = true;
   };
+  let left = false;
   try {
-    const ending = await runAnswer(answer, sendEvents);
-    if (!opened) stream.send(writer.opening());
-    stream.send(writer.ending(ending, answer.prepared.includeUsage));
+    const total = await runAnswer(
+      {
+        ...answer,
+        abort: (reason) => {
+          left ||= signal.aborted;
+          answer.abort(reason);
+        },
+      },
+      (index) => (events) => {
+        write(index, (writer) => writer.events(events));
+        return stream.ready();
+      },
+      (index, ending) => write(index, (writer) => writer.finish(ending)),
+    );
+    if (includeUsage) stream.send(writers.usage(total));
     stream.send(SSE_DONE);
   } catch (thrown) {
     stream.send(sseError(toErrorResponse(toCortexError(thrown)).body));
-    if (!answer.prepared.job.signal.aborted) throw thrown;
+    if (!left) throw thrown;
   } finally {
     stream.end();
   }

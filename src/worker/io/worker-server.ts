@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { chmod, lstat, rm } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen, parseJsonBody } from "../../platform/http-server.ts";
@@ -30,8 +30,8 @@ import {
   createCompletionChunkWriter,
   toChatCompletion,
   toCompletion,
+  usageChunk,
   type AnswerIdentity,
-  type ChunkWriter,
 } from "../answer/chat-completion-chunks.ts";
 import type { InferenceEngine } from "../engine/inference-engine.ts";
 import {
@@ -40,7 +40,13 @@ import {
   type PreparedAnswer,
   type PrepareContext,
 } from "../answer/prepare-answer.ts";
-import { collectAnswer, streamAnswer, type RunningAnswer } from "./worker-answers.ts";
+import {
+  collectAnswer,
+  streamAnswer,
+  type AnswerWriters,
+  type CollectedAnswer,
+  type RunningAnswer,
+} from "./worker-answers.ts";
 
 export interface WorkerServerOptions {
   readonly engine: InferenceEngine;
@@ -104,25 +110,29 @@ function addRoutes(server: FastifyInstance, context: RouteContext): void {
   server.post("/v1/chat/completions", async (request, reply) => {
     const body = parseChatRequest(parseJsonBody(request.body));
     return await answer(context, {
-      request,
       reply,
       stream: body.stream,
       idPrefix: "chatcmpl-",
       prepare: (preparation) => prepareChat(body, preparation),
-      chunkWriter: (identity) => createChatChunkWriter(identity, newCallId),
-      whole: (identity, { events, ending }) => toChatCompletion(identity, events, { ending, newCallId }),
+      writers: (identity) => ({
+        choice: (index) => createChatChunkWriter(identity, { index, newCallId }),
+        usage: (total) => usageChunk("chat.completion.chunk", identity, total),
+      }),
+      whole: (identity, { choices, total }) => toChatCompletion(identity, choices, { ...total, newCallId }),
     });
   });
   server.post("/v1/completions", async (request, reply) => {
     const body = parseCompletionRequest(parseJsonBody(request.body));
     return await answer(context, {
-      request,
       reply,
       stream: body.stream,
       idPrefix: "cmpl-",
       prepare: (preparation) => prepareCompletion(body, preparation),
-      chunkWriter: createCompletionChunkWriter,
-      whole: (identity, { events, ending }) => toCompletion(identity, events, ending),
+      writers: (identity) => ({
+        choice: (index) => createCompletionChunkWriter(identity, index),
+        usage: (total) => usageChunk("text_completion", identity, total),
+      }),
+      whole: (identity, { choices, total }) => toCompletion(identity, choices, total),
     });
   });
   addTokenRoutes(server, context);
@@ -168,22 +178,22 @@ function health(engine: InferenceEngine): WorkerHealth {
 }
 
 interface AnswerRoute {
-  readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly stream: boolean;
   readonly idPrefix: string;
   readonly prepare: (context: PrepareContext) => PreparedAnswer;
-  readonly chunkWriter: (identity: AnswerIdentity) => ChunkWriter;
-  readonly whole: (identity: AnswerIdentity, answer: Awaited<ReturnType<typeof collectAnswer>>) => unknown;
+  readonly writers: (identity: AnswerIdentity) => AnswerWriters;
+  readonly whole: (identity: AnswerIdentity, answer: CollectedAnswer) => unknown;
 }
 
 /** What can fail before the answer starts fails with a status; see `streamAnswer` for the rest. */
 async function answer(context: RouteContext, route: AnswerRoute): Promise<unknown> {
   const { engine, clock, logger } = context;
   const arrivedAtMs = clock.monotonicMs();
-  return await untilClientLeaves(context, route.reply.raw, async (signal) => {
+  return await untilClientLeaves(context, route.reply.raw, async (signal, abort) => {
     const prepared = route.prepare({ engine, signal, randomSeed: randomInt(2 ** 31) });
-    const running: RunningAnswer = { prepared, admitted: engine.admit(prepared.job), clock, arrivedAtMs };
+    const admitted = engine.admit(prepared.choices[0].job);
+    const running: RunningAnswer = { prepared, engine, admitted, clock, arrivedAtMs, abort };
     const identity = {
       id: route.idPrefix + randomBytes(12).toString("hex"),
       created: Math.floor(clock.nowMs() / 1000),
@@ -192,7 +202,7 @@ async function answer(context: RouteContext, route: AnswerRoute): Promise<unknow
     if (!route.stream) return route.whole(identity, await collectAnswer(running));
     route.reply.hijack();
     try {
-      await streamAnswer(running, route.chunkWriter(identity), route.reply.raw);
+      await streamAnswer(running, route.writers(identity), route.reply.raw);
     } catch (thrown) {
       logger.error({ err: thrown, answer: identity.id }, "answer failed after its stream was open");
     }
@@ -204,7 +214,7 @@ async function answer(context: RouteContext, route: AnswerRoute): Promise<unknow
 async function untilClientLeaves<Result>(
   context: RouteContext,
   response: ServerResponse,
-  run: (signal: AbortSignal) => Promise<Result>,
+  run: (signal: AbortSignal, abort: (reason: unknown) => void) => Promise<Result>,
 ): Promise<Result> {
   const controller = new AbortController();
   const onClose = (): void => {
@@ -215,7 +225,7 @@ async function untilClientLeaves<Result>(
   response.once("close", onClose);
   context.inFlight.add(controller);
   try {
-    return await run(controller.signal);
+    return await run(controller.signal, (reason) => controller.abort(reason));
   } finally {
     context.inFlight.delete(controller);
   }

@@ -31,20 +31,14 @@ describe("chat requests", () => {
     );
   });
 
-  test.each([
-    { n: 1 },
-    { logprobs: false },
-    { top_logprobs: 0 },
-    { modalities: ["text"] },
-    { verbosity: "medium" },
-  ])("%j asks for nothing", (fields) => {
-    expect(parseChatRequest({ ...base, ...fields })).toEqual(parseChatRequest(base));
-  });
+  test.each([{ n: 1 }, { logprobs: false }, { modalities: ["text"] }, { verbosity: "medium" }])(
+    "%j asks for nothing",
+    (fields) => {
+      expect(parseChatRequest({ ...base, ...fields })).toEqual(parseChatRequest(base));
+    },
+  );
 
   test.each([
-    [{ n: 2 }, "n"],
-    [{ logprobs: true }, "logprobs"],
-    [{ top_logprobs: 3 }, "top_logprobs"],
     [{ audio: { voice: "x" } }, "audio"],
     [{ modalities: ["text", "audio"] }, "modalities"],
     [{ functions: [] }, "functions"],

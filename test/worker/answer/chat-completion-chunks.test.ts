@@ -5,6 +5,7 @@ import {
   createCompletionChunkWriter,
   toChatCompletion,
   toCompletion,
+  usageChunk,
   type AnswerEnding,
 } from "../../../src/worker/answer/chat-completion-chunks.ts";
 import {
@@ -45,12 +46,18 @@ const chunks = (sse: string): ChatCompletionChunk[] =>
     .map((event) => chatCompletionChunkSchema.parse(JSON.parse(event.replace(/^data: /, ""))));
 
 const content = (some: readonly AnswerEvent[]) =>
-  toChatCompletion(identity, some, { ending, newCallId }).choices[0]?.message.content;
+  toChatCompletion(identity, [{ events: some, ending }], { ...ending, newCallId }).choices[0]?.message
+    .content;
 
 describe("an answer on the wire", () => {
   test("every event is a chunk of the OpenAI shape that carries the identity", () => {
-    const writer = createChatChunkWriter(identity, newCallId);
-    const read = chunks(writer.opening() + writer.events(events) + writer.ending(ending, true));
+    const writer = createChatChunkWriter(identity, { index: 0, newCallId });
+    const read = chunks(
+      writer.opening() +
+        writer.events(events) +
+        writer.finish(ending) +
+        usageChunk("chat.completion.chunk", identity, ending),
+    );
     expect(read.every((chunk) => chunk.id === identity.id && chunk.model === identity.model)).toBe(true);
     const deltas = read.map((chunk) => chunk.choices[0]?.delta ?? {});
     expect(deltas[0]).toEqual({ role: "assistant", content: "" });
@@ -63,13 +70,10 @@ describe("an answer on the wire", () => {
     expect(read.at(-1)).toMatchObject({ choices: [], usage: ending.usage, timings: ending.timings });
   });
 
-  test("usage only when asked for", () => {
-    const writer = createChatChunkWriter(identity, newCallId);
-    expect(chunks(writer.ending(ending, false))).toHaveLength(1);
-  });
-
   test("the whole answer says the same as the chunks", () => {
-    const whole = chatCompletionSchema.parse(toChatCompletion(identity, events, { ending, newCallId }));
+    const whole = chatCompletionSchema.parse(
+      toChatCompletion(identity, [{ events, ending }], { ...ending, newCallId }),
+    );
     expect(whole.choices[0]?.message).toEqual({
       role: "assistant",
       content: 'quote " and \u2028 line',
@@ -85,12 +89,12 @@ describe("an answer on the wire", () => {
   });
 
   test("legacy completions are text", () => {
-    const writer = createCompletionChunkWriter(identity);
+    const writer = createCompletionChunkWriter(identity, 0);
     const event = writer.events([{ kind: "text-written", text: "a" }]);
     expect(completionSchema.parse(JSON.parse(event.slice(6))).choices[0]?.text).toBe("a");
     expect(writer.opening()).toBe("");
-    expect(completionSchema.parse(toCompletion(identity, events, ending)).choices[0]?.text).toContain(
-      "quote",
-    );
+    expect(
+      completionSchema.parse(toCompletion(identity, [{ events, ending }], ending)).choices[0]?.text,
+    ).toContain("quote");
   });
 });

@@ -1,9 +1,8 @@
 import type { LlamaContext } from "node-llama-cpp";
+import { withLogprobs, type SampleToken } from "./llama-logprobs.ts";
 
 /** What the binding answers when no token could be sampled; it then fails that one generation. */
 const NO_TOKEN = -1;
-
-type SampleToken = (...given: readonly unknown[]) => Promise<unknown>;
 
 interface NativeSampling {
   readonly sampleToken: SampleToken;
@@ -19,7 +18,7 @@ interface NativeSampling {
 export function guardSampling(context: LlamaContext, onFailure: () => void): void {
   // oxlint-disable-next-line no-underscore-dangle -- the binding's own name
   const native = (context as unknown as { readonly _ctx: NativeSampling })._ctx;
-  const sampleToken = native.sampleToken.bind(native);
+  const sampleToken = withLogprobs(native.sampleToken.bind(native), context.model);
   const guarded: SampleToken = async (...given) => {
     try {
       return await sampleToken(...given);

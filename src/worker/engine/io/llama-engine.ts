@@ -203,7 +203,15 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const generation =
     context === undefined
       ? undefined
-      : { llama, model, context, slots, grammars, tokenTexts: createTokenTexts(model), clock: options.clock };
+      : {
+          llama,
+          model,
+          context,
+          slots,
+          grammars,
+          tokenTexts: createTokenTexts(model, vocabulary),
+          clock: options.clock,
+        };
   return {
     facts,
     renderer,

@@ -12,13 +12,9 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import { prefillPieceTokens } from "../compute-plan.ts";
 import { createIncrementalText } from "../incremental-text.ts";
-import type {
-  AdmittedGeneration,
-  GenerationJob,
-  GenerationResult,
-  TextVerdict,
-} from "../inference-engine.ts";
+import type { AdmittedGeneration, GenerationJob, GenerationResult, OnText } from "../inference-engine.ts";
 import type { SamplingOptions } from "../sampling-options.ts";
+import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
 import type { TokenTexts } from "./llama-token-texts.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
 
@@ -36,8 +32,6 @@ export interface GenerationDependencies {
 export interface GrammarCache {
   get(text: string): LlamaGrammar;
 }
-
-type OnText = (text: string) => TextVerdict | Promise<TextVerdict>;
 
 /**
  * Queues the job for a slot. Decoding of all slots happens in one batch per step, which the engine's library
@@ -144,7 +138,11 @@ async function decode(
   let firstTokenAtMs: number | undefined;
   const result = (ended: Decoded["ended"]): Decoded => ({ ended, completionTokens, firstTokenAtMs });
 
-  const tokens = slot.sequence.evaluateWithMetadata(lastPiece, {}, options);
+  const tokens = slot.sequence.evaluateWithMetadata(
+    lastPiece,
+    logprobMetadata(job.topLogprobs),
+    options,
+  ) as AsyncGenerator<FiguredToken, void>;
   try {
     while (true) {
       const next = await nextToken(tokens, job, grammar);
@@ -153,7 +151,8 @@ async function decode(
       firstTokenAtMs ??= clock.monotonicMs();
       completionTokens += 1;
       if (keepsHistory) generated.push(token);
-      const verdict = onText(text.push(token));
+      const figures = describeLogprobs(next.value, job.topLogprobs, tokenTexts);
+      const verdict = onText(text.push(token), figures);
       if ((typeof verdict === "string" ? verdict : await verdict) === "stop") return result("stopped");
       if (completionTokens >= limit) {
         await onText(text.end());

@@ -1,15 +1,23 @@
 import type { LlamaModel, Token } from "node-llama-cpp";
+import { vocabularyBytes } from "../vocabulary-bytes.ts";
 
 /** How answers turn tokens into text; shared by all answers of a model. */
 export interface TokenTexts {
   readonly decode: (tokens: readonly Token[]) => string;
   readonly cache: Map<Token, string>;
+  /** A token by itself, as logprobs show it. */
+  readonly describe: (token: Token) => TokenName;
+}
+
+interface TokenName {
+  readonly text: string;
+  readonly bytes: readonly number[] | null;
 }
 
 /** Marks that answers are parsed by. Some models have them as special tokens, whose text is not shown otherwise. */
 const VISIBLE_MARKS = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
 
-export function createTokenTexts(model: LlamaModel): TokenTexts {
+export function createTokenTexts(model: LlamaModel, vocabulary: readonly string[]): TokenTexts {
   const marks = new Map<Token, string>();
   for (const mark of VISIBLE_MARKS) {
     const [token, ...others] = model.tokenize(mark, true);
@@ -26,5 +34,21 @@ export function createTokenTexts(model: LlamaModel): TokenTexts {
     if (at < 0 || mark === undefined) return plain(tokens);
     return plain(tokens.slice(0, at)) + (marks.get(mark) ?? "") + decode(tokens.slice(at + 1));
   };
-  return { decode, cache: new Map() };
+  const describe = (token: Token): TokenName => {
+    const text = decode([token]);
+    const name = vocabulary[token] ?? "";
+    if (text === "") return { text: name, bytes: utf8(name) };
+    if (!text.includes(BROKEN)) return { text, bytes: utf8(text) };
+    const bytes = vocabularyBytes(name);
+    return bytes === null ? { text, bytes } : { text: escaped(bytes), bytes };
+  };
+  return { decode, cache: new Map(), describe };
 }
+
+const BROKEN = "\u{FFFD}";
+
+const utf8 = (text: string): readonly number[] => [...Buffer.from(text, "utf8")];
+
+/** How OpenAI's service names a token that is part of a character. */
+const escaped = (bytes: readonly number[]): string =>
+  `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}`;
