@@ -100,8 +100,11 @@ overrides is left out and named. A plan on a snapshot without \`--base\` says no
 - \`changes\` are in an order that can be carried out, and \`actions\` of one change too: whoever looks for \`"unload"\` finds everything that
   takes a copy down.
 - A plan is bound to what it was made from: the commit, the digest of the parsed files, and for each neuron a digest of its hardware, its
-  models and its generation. Apply looks at each neuron before it changes it and refuses those that moved, naming the fact; the
-  others go on. What the plan's own changes bring about is no such fact, so an apply that was cut off can be run again.
+  models and its generation. Apply looks at each neuron before each change. It refuses those on
+  which something moved that the plan is about, naming the fact: their hardware, a model that the plan changes there, or memory
+  that a row needs and another model has taken. The others go on, and models that clients had loaded meanwhile are nothing to
+  refuse for. What the plan's own changes bring about is no such fact, so an apply that was cut off can be run again.
+- A change that fails holds up what depends on it and nothing else, at this apply and at the next.
 - Apply refuses a document that \`cortex plan verify\` finds fault with: a plan that was edited is none.
 - \`detail\`, \`reason\`, \`summary\`, \`hint\`, \`text\` are for people and may be reworded at any time. \`action_reason\`, \`rule\`, \`check\`, \`layer\`,
   \`because\` and remedy \`kind\`s are stable names.

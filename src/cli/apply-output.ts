@@ -4,7 +4,7 @@ import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { isSettled } from "../protocol/plan-settled.ts";
 import { listenForShutdown } from "../platform/shutdown.ts";
-import { printApplyEvent, printApplyResult } from "./print/print-apply-progress.ts";
+import { ApplyLines, printApplyResult } from "./print/print-apply-progress.ts";
 import { planSummary } from "./print/plan-words.ts";
 import { printPlan } from "./print/print-plan.ts";
 
@@ -25,11 +25,13 @@ export interface ApplyCourse {
 export class ApplyOutput {
   readonly #json: boolean;
   readonly #colour: boolean;
+  readonly #lines: ApplyLines;
   #result: ApplyResult | undefined;
 
   constructor(options: { readonly json: boolean; readonly colour: boolean }) {
     this.#json = options.json;
     this.#colour = options.colour;
+    this.#lines = new ApplyLines(options);
   }
 
   /** Shows the plan, asks, tells what happens, and throws unless the fleet is then as declared. */
@@ -60,7 +62,7 @@ export class ApplyOutput {
   }
 
   #showEvent(event: ApplyEvent): void {
-    this.#write(event, printApplyEvent(event, { colour: this.#colour }));
+    this.#write(event, this.#lines.print(event));
   }
 
   #showResult(result: ApplyResult): void {

@@ -1,14 +1,16 @@
 import type { ChatAnswer, DemoEvent } from "../protocol/demo-events.ts";
 import { paint } from "./print/paint.ts";
-import { printApplyEvent } from "./print/print-apply-progress.ts";
+import { ApplyLines } from "./print/print-apply-progress.ts";
 import { printPlan } from "./print/print-plan.ts";
 
 /** Prints the way up as it happens: text for people, one JSON object a line with `--json`. */
 export class UpProgress {
   readonly #options: { readonly json: boolean; readonly colour: boolean };
+  readonly #lines: ApplyLines;
 
   constructor(options: { readonly json: boolean; readonly colour: boolean }) {
     this.#options = options;
+    this.#lines = new ApplyLines(options);
   }
 
   show(event: DemoEvent): void {
@@ -27,7 +29,7 @@ export class UpProgress {
       case "plan":
         return `${printPlan(event.plan, { colour })}\n\n`;
       case "apply":
-        return line(printApplyEvent(event.event, { colour }));
+        return line(this.#lines.print(event.event));
       case "question":
         return `\n${paint("you", "bold", colour)}    ${event.question}${toolNote(event.tools)}\n${paint("model", "bold", colour)}  `;
       case "text":

@@ -3,6 +3,7 @@ import { ApplyOutput } from "../cli/apply-output.ts";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
+  durationFlag,
   gatewayUrlFlag,
   metricsUrlFlag,
   neuronTokenFileFlag,
@@ -15,7 +16,7 @@ import type { PlanDocument } from "../protocol/plan-document.ts";
 export default class ApplyCommand extends FleetCommand {
   static override summary = "carry out the plan: load and unload until the fleet is as declared";
   static override description =
-    "Shows the plan and asks before it changes anything. Every step can be repeated: after a failure or Ctrl-C the next apply goes on where this one stopped. The first Ctrl-C finishes what runs, the second ends at once.";
+    "Shows the plan and asks before it changes anything. Every step can be repeated: after a failure or Ctrl-C the next apply goes on where this one stopped. A step that fails holds up only what depends on it. The first Ctrl-C finishes what runs, the second ends at once.";
   static override examples = [
     "<%= config.bin %> apply --config fleet/",
     "<%= config.bin %> apply --config fleet/ --yes --json",
@@ -34,6 +35,14 @@ export default class ApplyCommand extends FleetCommand {
       max: 100,
       summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
     }),
+    timeout: durationFlag(
+      "timeout",
+      "most time for all of it, as 30m or 2h: then nothing more is started; default: as long as it takes",
+    ),
+    "step-timeout": durationFlag(
+      "step-timeout",
+      "most time that a load or unload may go on without any progress; default: 10m",
+    ),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     gateway: gatewayUrlFlag,
     "metrics-url": metricsUrlFlag,
@@ -69,6 +78,8 @@ export default class ApplyCommand extends FleetCommand {
           parallelism: flags.parallelism,
           allowProtected: flags["allow-protected"],
           maxUnloadPercent: flags["max-unload"],
+          timeoutMs: flags.timeout,
+          stepTimeoutMs: flags["step-timeout"],
         }),
       onEndNow: () => {
         this.#endsNow = true;

@@ -100,6 +100,7 @@ export const ERROR_TABLE = {
   mass_unload:               kind(409, EXIT.failed, "api_error", "look at the plan again; --max-unload PERCENT allows it"),
   snapshot_invalid:          kind(400, EXIT.failed, INVALID, "take it again where the fleet can be reached: cortex snapshot --out FILE"),
   apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
+  step_timeout:              kind(504, EXIT.failed, "api_error", "the neuron's log tells what it waits for; `cortex apply` goes on from here"),
   confirmation_required:     kind(400, EXIT.usage, INVALID, "run with --yes, or answer in a terminal"),
   address_in_use:            kind(500, EXIT.unavailable, "api_error", "stop what listens there, or choose another port"),
   bind_needs_token:          kind(400, EXIT.failed, INVALID, "make a token: (umask 077; openssl rand -hex 32 > neuron.token), then start with --token-file neuron.token"),

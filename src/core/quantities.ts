@@ -30,3 +30,13 @@ export function formatDuration(durationMs: number): string {
   if (hours > 0) return `${hours} h ${String(minutes).padStart(2, "0")} m`;
   return `${minutes} m ${totalSeconds % 60} s`;
 }
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/** "90s", "15m", "2h" in milliseconds; undefined for anything else, a figure without a unit included. */
+export function parseDuration(text: string): number | undefined {
+  const [, figure = "", unit = ""] = /^(\d+(?:\.\d+)?) ?([smh])$/.exec(text.trim()) ?? [];
+  const unitMs = UNIT_MS[unit];
+  const durationMs = unitMs === undefined ? 0 : Number(figure) * unitMs;
+  return durationMs > 0 ? durationMs : undefined;
+}

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../core/errors.ts";
 import type { PlanChange } from "./plan-document.ts";
-import type { JobState } from "./neuron-api.ts";
+import type { Job, JobState } from "./neuron-api.ts";
 
 /** Why a step did not succeed, in the error table's terms. */
 export interface StepError {
@@ -24,6 +24,8 @@ export type ApplyEvent =
       readonly state: JobState | "busy";
       /** 0..1 of that state; null when it cannot be told. */
       readonly fraction: number | null;
+      /** While the model's file is fetched, as its neuron tells it. */
+      readonly download?: Job["download"];
     }
   /** The change is made. */
   | {
@@ -48,6 +50,9 @@ export interface ApplyResult {
   readonly applied: readonly { readonly step: string; readonly duration_ms: number }[];
   readonly failed: readonly { readonly step: string; readonly error: StepError }[];
   readonly not_started: readonly { readonly step: string; readonly reason: string }[];
+  /** Somebody stopped it. */
   readonly interrupted: boolean;
+  /** The time that it may take in all was over. */
+  readonly timed_out: boolean;
   readonly duration_ms: number;
 }

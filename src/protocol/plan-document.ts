@@ -160,7 +160,7 @@ export const planNeuronSchema = z.object({
   reachable: z.boolean().describe("it answered"),
   problem: z.string().nullable().describe("why not"),
   drain: z.boolean().describe("`drain = true`"),
-  generation: z.int().nullable().describe("counts its changes of residency; apply refuses another one"),
+  generation: z.int().nullable().describe("counts its changes of residency"),
   observation_digest: z
     .string()
     .nullable()

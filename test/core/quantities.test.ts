@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { bytesToMib, formatBytes, formatDuration, formatMib } from "../../src/core/quantities.ts";
+import {
+  bytesToMib,
+  formatBytes,
+  formatDuration,
+  formatMib,
+  parseDuration,
+} from "../../src/core/quantities.ts";
 
 test.each([
   [0, "0 B"],
@@ -24,4 +30,17 @@ test.each([
   [7_500_000, "2 h 05 m"],
 ])("%i ms read as %s", (durationMs, text) => {
   expect(formatDuration(durationMs)).toBe(text);
+});
+
+test.each<[string, number | undefined]>([
+  ["90s", 90_000],
+  [" 15m ", 900_000],
+  ["1.5 h", 5_400_000],
+  ["0s", undefined],
+  ["90", undefined],
+  ["-1m", undefined],
+  ["5 days", undefined],
+  ["", undefined],
+])("the duration %j", (text, durationMs) => {
+  expect(parseDuration(text)).toBe(durationMs);
 });

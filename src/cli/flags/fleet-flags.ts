@@ -1,4 +1,6 @@
 import { Flags } from "@oclif/core";
+import { CortexError } from "../../core/errors.ts";
+import { parseDuration } from "../../core/quantities.ts";
 
 /* Flags that several commands share: one name, one variable, one sentence. */
 
@@ -53,3 +55,19 @@ export const portFlag = (
     max: 65_535,
     summary,
   });
+
+/** In milliseconds. */
+export const durationFlag = (name: string, summary: string) =>
+  Flags.custom<number>({
+    helpValue: "TIME",
+    summary,
+    parse: (text) => Promise.resolve(durationOf(name, text)),
+  })();
+
+function durationOf(name: string, text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new CortexError("usage_error", `--${name} ${text} is no time`, {
+    next: "write a figure with its unit, s, m or h: 90s, 15m, 2h",
+  });
+}

@@ -1,4 +1,4 @@
-import { formatDuration } from "../../core/quantities.ts";
+import { formatBytes, formatDuration, MIB_BYTES } from "../../core/quantities.ts";
 import type { ApplyEvent, ApplyResult } from "../../protocol/apply-events.ts";
 import { paint } from "./paint.ts";
 
@@ -6,8 +6,36 @@ interface PrintOptions {
   readonly colour: boolean;
 }
 
-/** One line for an event; undefined for progress that says nothing new to a person reading a log. */
-export function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): string | undefined {
+/** Progress within a state is a line for each so many percent, or so many bytes where nobody knows how many there are. */
+const PERCENT_PER_LINE = 5;
+const BYTES_PER_LINE = 512 * MIB_BYTES;
+
+/** The lines of an apply, one for each event; no line for progress that says nothing new to a person reading a log. */
+export class ApplyLines {
+  readonly #options: PrintOptions;
+  /** How far each step was when it was last told. */
+  readonly #told = new Map<string, string>();
+
+  constructor(options: PrintOptions) {
+    this.#options = options;
+  }
+
+  print(event: ApplyEvent): string | undefined {
+    if (event.type !== "step-progress" || event.state === "busy")
+      return printApplyEvent(event, this.#options);
+    const { step, state, fraction, download } = event;
+    const far =
+      fraction === null
+        ? Math.floor((download?.bytes_done ?? 0) / BYTES_PER_LINE)
+        : Math.floor((fraction * 100) / PERCENT_PER_LINE);
+    const news = `${state} ${far}`;
+    if (this.#told.get(step) === news) return undefined;
+    this.#told.set(step, news);
+    return printApplyEvent(event, this.#options);
+  }
+}
+
+function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): string | undefined {
   switch (event.type) {
     case "step-started":
       return `  ${event.step} ...`;
@@ -35,7 +63,16 @@ function predictedText({ duration_ms, predicted_secs }: ApplyEvent & { type: "st
 function progressLine(event: ApplyEvent & { type: "step-progress" }): string {
   if (event.state === "busy") return `  ${event.step}: the neuron is busy, asking again`;
   const percent = event.fraction === null ? "" : ` ${Math.floor(event.fraction * 100)} %`;
-  return `  ${event.step}: ${event.state}${percent}`;
+  return `  ${event.step}: ${event.state}${percent}${downloadText(event.download)}`;
+}
+
+/** ", 1.2 GiB of 4.0 GiB, 2 m 10 s left". */
+function downloadText(download: (ApplyEvent & { type: "step-progress" })["download"]): string {
+  if (download === undefined) return "";
+  const { bytes_done, bytes_total, eta_secs } = download;
+  const total = bytes_total === null ? "" : ` of ${formatBytes(bytes_total)}`;
+  const left = eta_secs === null ? "" : `, ${formatDuration(eta_secs * 1000)} left`;
+  return `, ${formatBytes(bytes_done)}${total}${left}`;
 }
 
 /** What was done and what was not, failures in full, and the counts last. */
@@ -57,6 +94,6 @@ export function printApplyResult(result: ApplyResult, { colour }: PrintOptions):
 /** "Applied 2, failed 1, not started 0, in 12.3 s." Scripts read this line: it changes with notice only. */
 export function applySummary(result: ApplyResult): string {
   const counts = `Applied ${result.applied.length}, failed ${result.failed.length}, not started ${result.not_started.length}`;
-  const stopped = result.interrupted ? " Stopped early." : "";
+  const stopped = result.interrupted ? " Stopped early." : result.timed_out ? " Out of time." : "";
   return `${counts}, in ${formatDuration(result.duration_ms)}.${stopped}`;
 }

@@ -1,11 +1,13 @@
 import { assertNever } from "../../core/assert-never.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
 
 /*
  * Which step may start now. A reducer: the loop in io/apply-plan.ts carries out its effects and reports back.
  * Changes of one neuron run one after another, in the plan's order (each is sent on condition of the generation that
- * the one before it left); neurons run side by side, up to a bound. A step that fails ends the rest of its neuron and
- * whatever waits for it elsewhere, and nothing else.
+ * the one before it left); neurons run side by side, up to a bound. A step that fails ends whatever depends on it, however
+ * indirectly, and nothing else: a file that is missing for good must not hold up its neighbours. Only what is true of the
+ * whole neuron (it does not answer, it is no longer as the plan saw it) ends the rest of that neuron too.
  */
 export type StepState =
   /** Neither started nor given up. */
@@ -23,7 +25,10 @@ export interface ApplyState {
   readonly changes: readonly PlanChange[];
   readonly steps: Readonly<Record<string, StepState>>;
   readonly parallelism: number;
-  readonly stopping: boolean;
+  /** Neurons on which nothing more is done, each with the step that found out. */
+  readonly lostNeurons: Readonly<Record<string, string>>;
+  /** Why nothing more is started; undefined as long as it goes on. */
+  readonly stopping: "by-request" | "out-of-time" | undefined;
 }
 
 export type ApplyStepEvent =
@@ -31,12 +36,26 @@ export type ApplyStepEvent =
   | { readonly kind: "apply-begun" }
   /** The neuron is as the step wants it. */
   | { readonly kind: "step-succeeded"; readonly step: string }
-  /** The neuron refused the step, or it broke off. */
-  | { readonly kind: "step-failed"; readonly step: string }
+  /** The neuron refused the step, or it broke off; `reach` tells what else cannot be done because of it. */
+  | { readonly kind: "step-failed"; readonly step: string; readonly reach: FailureReach }
   /** The step was given up before anything was sent. */
   | { readonly kind: "step-withdrawn"; readonly step: string; readonly reason: string }
   /** What runs is finished, and nothing more is started. */
-  | { readonly kind: "stop-requested" };
+  | { readonly kind: "stop-requested" }
+  /** The time that the apply may take in all is over. */
+  | { readonly kind: "time-ended" };
+
+/** `step`: only what depends on it. */
+export type FailureReach = "step" | "neuron";
+
+/** Failures that would meet every other change of the neuron as well. */
+const OF_THE_NEURON: ReadonlySet<ErrorCode> = new Set([
+  "stale_generation",
+  "upstream_connection_error",
+  "unauthorized",
+]);
+
+export const reachOf = (code: ErrorCode): FailureReach => (OF_THE_NEURON.has(code) ? "neuron" : "step");
 
 export type ApplyEffect =
   /** Carry the change out, and report back. */
@@ -51,7 +70,10 @@ export interface ApplyOptions {
   readonly allowProtected: boolean;
 }
 
-const STOPPED = "the apply was stopped";
+const STOPPED = {
+  "by-request": "the apply was stopped",
+  "out-of-time": "the time for the apply was over (--timeout)",
+} as const;
 
 /** Before anything is sent: protected models are set aside, with all that waits for them. */
 export function beginApply(
@@ -62,7 +84,8 @@ export function beginApply(
     changes: plan.changes,
     steps: Object.fromEntries(plan.changes.map((change) => [change.id, "waiting" as const])),
     parallelism: Math.max(1, options.parallelism),
-    stopping: false,
+    lostNeurons: {},
+    stopping: undefined,
   };
   if (options.allowProtected) return { state, effects: [] };
   const effects: ApplyEffect[] = plan.changes
@@ -98,12 +121,22 @@ function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
     case "step-succeeded":
       return { ...state, steps: { ...state.steps, [event.step]: "done" } };
     case "step-failed":
-      return { ...state, steps: { ...state.steps, [event.step]: "failed" } };
+      return noteFailure(state, event);
     case "stop-requested":
-      return { ...state, stopping: true };
+      return { ...state, stopping: "by-request" };
+    case "time-ended":
+      return { ...state, stopping: state.stopping ?? "out-of-time" };
     default:
       return assertNever(event);
   }
+}
+
+function noteFailure(state: ApplyState, event: ApplyStepEvent & { kind: "step-failed" }): ApplyState {
+  const { step, reach } = event;
+  const failed: ApplyState = { ...state, steps: { ...state.steps, [step]: "failed" } };
+  const neuron = state.changes.find(({ id }) => id === step)?.neuron;
+  if (reach === "step" || neuron === undefined) return failed;
+  return { ...failed, lostNeurons: { ...state.lostNeurons, [neuron]: step } };
 }
 
 function mark(state: ApplyState, effects: readonly ApplyEffect[]): ApplyState {
@@ -133,13 +166,15 @@ function hopeless(
 
 /** The plan is in an order that can be carried out, so what a step waits for is always judged before it. */
 function reasonNotToStart(state: ApplyState, change: PlanChange): string | undefined {
-  if (state.stopping) return STOPPED;
+  if (state.stopping !== undefined) return STOPPED[state.stopping];
   const lost = change.depends_on.find((id) => state.steps[id] === "failed" || state.steps[id] === "skipped");
-  if (lost !== undefined) return `it waits for "${lost}", which was not done`;
-  const failed = state.changes.find(
-    (other) => other.neuron === change.neuron && state.steps[other.id] === "failed",
-  );
-  return failed === undefined ? undefined : `"${failed.id}" failed on the same neuron`;
+  if (lost !== undefined) {
+    return `it waits for "${lost}", which ${state.steps[lost] === "failed" ? "failed" : "was not started"}`;
+  }
+  const finder = state.lostNeurons[change.neuron];
+  return finder === undefined
+    ? undefined
+    : `nothing more is done on ${change.neuron} since "${finder}" failed there`;
 }
 
 function startable(state: ApplyState): ApplyEffect[] {

@@ -1,27 +1,19 @@
 import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
 import type { NeuronFacts } from "../observe/neuron-facts.ts";
+import { crowdedRows, type NeuronNow } from "./crowded-rows.ts";
 
 /**
- * What became different on a neuron since the plan was made, in words; empty when nothing did that matters. What the
- * plan's own changes bring about is no difference: an apply that was cut off can go on where it stopped.
+ * What became different on a neuron since the plan was made, in words, as far as the plan is about it: the machine, the
+ * models that the plan changes there, and the memory that its rows need. Other models come and go as clients ask for them.
+ * What the plan's own changes bring about is no difference: an apply that was cut off can go on where it stopped.
  */
-export function movedFacts(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[] = []): string[] {
-  const done = ownEffects(planned, now, own);
-  const facts = [...modelFacts(planned, now, { done }), ...machineFacts(planned, now)];
-  if (facts.length > 0 || planned.generation === now.generation || done.size > 0) return facts;
-  return [`its generation went from ${planned.generation ?? "unknown"} to ${now.generation}`];
-}
-
-/**
- * The same in the middle of an apply, about the machine and the models that the plan changes: what clients had loaded
- * meanwhile is the neuron's to fit in.
- */
-export function movedMeanwhile(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): string[] {
+export function movedFacts(planned: PlanNeuron, now: NeuronNow, own: readonly PlanChange[]): string[] {
   const about = new Set(own.map((change) => change.model_id));
   const expected = { ...planned, models: planned.models.map((model) => onceLoaded(model, now)) };
   const done = ownEffects(expected, now, own);
-  return [...modelFacts(expected, now, { done, about }), ...machineFacts(expected, now)];
+  const facts = [...modelFacts(expected, now, { done, about }), ...machineFacts(expected, now)];
+  return facts.length > 0 ? facts : crowdedRows(planned, now, own);
 }
 
 /** A load that was under way when the plan was made may have ended. */
@@ -70,9 +62,13 @@ function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanCha
     const before = planned.models.find(({ model_id }) => model_id === change.model_id);
     const after = now.models.find(({ model_id }) => model_id === change.model_id);
     if (modelFact("", before, after).length === 0) continue;
-    const isUnloaded = after === undefined && change.actions.includes("unload");
-    const isOurs = after !== undefined && after.origin !== "manual";
-    const isLoaded = isOurs && change.spec !== null && after.spec_hash === specHash(change.spec);
+    const isGone = after === undefined || after.status === "unloading";
+    const isUnloaded = isGone && change.actions.includes("unload");
+    const isLoaded =
+      after !== undefined &&
+      after.origin !== "manual" &&
+      change.spec !== null &&
+      after.spec_hash === specHash(change.spec);
     if (isUnloaded || isLoaded) done.add(change.model_id);
   }
   return done;
@@ -81,12 +77,12 @@ function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanCha
 function modelFacts(
   planned: PlanNeuron,
   now: NeuronFacts,
-  { done, about }: { readonly done: ReadonlySet<string>; readonly about?: ReadonlySet<string> },
+  { done, about }: { readonly done: ReadonlySet<string>; readonly about: ReadonlySet<string> },
 ): string[] {
   const before = new Map(planned.models.map((model) => [model.model_id, model]));
   const after = new Map(now.models.map((model) => [model.model_id, model]));
   const ids = [...new Set([...before.keys(), ...after.keys()])].filter(
-    (id) => !done.has(id) && about?.has(id) !== false,
+    (id) => !done.has(id) && about.has(id),
   );
   return ids.flatMap((id) => modelFact(id, before.get(id), after.get(id)));
 }

@@ -52,40 +52,81 @@ describe("applying a plan", () => {
       { step: "load m@b", error: { code: "load_failed", message: "the file is broken", next: "mend it" } },
     ]);
     expect(result.not_started).toEqual([
-      { step: "unload m@a", reason: 'it waits for "load m@b", which was not done' },
+      { step: "unload m@a", reason: 'it waits for "load m@b", which failed' },
     ]);
     expect(bed.neuron("a").changes()).toEqual([]);
   });
 
-  test("a failure ends its own neuron and no other", async () => {
+  test("a load that fails for good holds up only what depends on it, at this apply and at the next", async () => {
     await using bed = await bench(
       model("m", 'pinned_on = ["a"]') + model("n", 'pinned_on = ["a"]') + model("o", 'pinned_on = ["b"]'),
       {
-        a: { devices: [16_000] },
+        a: { devices: [16_000], residents: [residentModel({ id: "stray", vramMb: 100 })] },
         b: { devices: [8000] },
       },
     );
-    bed
-      .neuron("a")
-      .script("m", { jobError: { code: "source_not_found", message: "no such file", next: "put it there" } });
+    const broken = { code: "source_not_found", message: "no such file", next: "put it there" };
+    bed.neuron("a").script("m", { jobError: broken });
+    for (const applied of [
+      ["load n@a", "load o@b", "unload stray@a"],
+      ["load n@a", "load o@b", "unload stray@a"],
+    ]) {
+      const result = await bed.apply();
+      expect(stepsOf(result.applied).toSorted()).toEqual(applied);
+      expect(result.failed.map(({ step, error }) => [step, error.code])).toEqual([
+        ["load m@a", "source_not_found"],
+      ]);
+      expect(result.not_started).toEqual([]);
+    }
+    expect(rowsOf(await bed.replan())).toEqual(["load m@a [declared_not_loaded]"]);
+  });
+
+  test("a neuron that changed is left alone from then on, with the step that found out", async () => {
+    await using bed = await bench(model("m") + model("n"), {
+      a: { devices: [16_000], residents: [residentModel({ id: "stray", vramMb: 100 })] },
+    });
+    bed.neuron("a").meddle([residentModel({ id: "stray", vramMb: 100, origin: "manual" })]);
     const result = await bed.apply();
-    expect(stepsOf(result.applied)).toEqual(["load o@b"]);
-    expect(result.failed.map(({ step, error }) => [step, error.code])).toEqual([
-      ["load m@a", "source_not_found"],
+    expect(result.failed.map(({ step, error }) => [step, error.code, error.message])).toEqual([
+      ["load m@a", "stale_generation", "a changed since the plan was made: stray was loaded anew (manual)"],
     ]);
+    const reason = 'nothing more is done on a since "load m@a" failed there';
     expect(result.not_started).toEqual([
-      { step: "load n@a", reason: '"load m@a" failed on the same neuron' },
+      { step: "load n@a", reason },
+      { step: "unload stray@a", reason },
     ]);
   });
 
-  test("a neuron that changed since the plan is left alone, and the fact that moved is named", async () => {
-    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
-    bed.neuron("a").meddle([residentModel({ id: "guest", vramMb: 1 })]);
-    const result = await bed.apply();
-    expect(result.failed.map(({ error }) => [error.code, error.message])).toEqual([
-      ["stale_generation", "a changed since the plan was made: guest is loaded"],
+  test("what clients had loaded since the plan makes it stale only where a row needs that memory", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] }, b: { devices: [5000] } });
+    bed.neuron("a").meddle([residentModel({ id: "guest", vramMb: 12_000, origin: "request" })]);
+    const fits = await bed.apply();
+    expect([stepsOf(fits.applied), fits.failed]).toEqual([["load m@a"], []]);
+    expect(bed.neuron("a").models.map(({ id }) => id)).toEqual(["guest", "m"]);
+
+    await using tight = await bench(model("m"), { a: { devices: [16_000] } });
+    tight.neuron("a").meddle([residentModel({ id: "guest", vramMb: 12_001, origin: "request" })]);
+    expect((await tight.apply()).failed.map(({ error }) => [error.code, error.message])).toEqual([
+      [
+        "stale_generation",
+        'a changed since the plan was made: guest is loaded and leaves 3999 MB for "load m@a", which takes 4000 MB',
+      ],
     ]);
-    expect(bed.neuron("a").models.map(({ id }) => id)).toEqual(["guest"]);
+    expect(tight.neuron("a").changes()).toEqual([]);
+  });
+
+  test("a neuron that changes between the look and the change is looked at again", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const neuron = bed.neuron("a");
+    neuron.meddleAtNextChange(() => [residentModel({ id: "guest", vramMb: 100, origin: "request" })]);
+    const result = await bed.apply();
+    expect([stepsOf(result.applied), result.failed]).toEqual([["load m@a"], []]);
+    expect(neuron.changes()).toEqual(["/models/load m if-match 0", "/models/load m if-match 1"]);
+    await using other = await bench(model("m"), { a: { devices: [16_000] } });
+    other.neuron("a").meddleAtNextChange(() => [residentModel({ id: "m", vramMb: 100, origin: "manual" })]);
+    expect((await other.apply()).failed.map(({ error }) => error.message)).toEqual([
+      "a changed since the plan was made: m is loaded",
+    ]);
   });
 
   test("a busy neuron is asked again", async () => {
@@ -239,7 +280,7 @@ describe("applying a plan", () => {
     });
     bed.neuron("a").script("n", { busyTimes: 1, busyCode: "source_not_found" });
     const first = await bed.apply();
-    expect([first.applied.length, first.failed.length, first.not_started.length]).toEqual([1, 1, 1]);
+    expect([stepsOf(first.applied), first.failed.length]).toEqual([["load m@a", "unload stray@a"], 1]);
     const second = await bed.apply();
     expect(stepsOf(second.applied)).toEqual(["load m@a", "load n@a", "unload stray@a"]);
     expect(rowsOf(await bed.replan())).toEqual([]);

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import type { NeuronNow } from "../../../src/controller/apply/crowded-rows.ts";
 import { movedFacts } from "../../../src/controller/apply/moved-facts.ts";
+import { residentShares } from "../../../src/controller/observe/device-memory.ts";
 import { factsDigest, neuronFacts } from "../../../src/controller/observe/neuron-facts.ts";
 import type { ReachableNeuron } from "../../../src/controller/observe/observed-fleet.ts";
 import {
@@ -23,17 +25,36 @@ const loadedAsPlanned = residentModel({
   vramMb: 10,
   specHash: document.declared[0]?.spec_hash ?? "",
 });
+const nowOf = (neuron: ReachableNeuron): NeuronNow => ({
+  ...neuronFacts(neuron),
+  shares: residentShares(neuron),
+});
 const moved = (now: ReachableNeuron): string[] =>
-  planned === undefined ? ["no neuron"] : movedFacts(planned, neuronFacts(now), document.changes);
+  planned === undefined ? ["no neuron"] : movedFacts(planned, nowOf(now), document.changes);
 
 test.each<[string, Partial<ReachableNeuron>, string[]]>([
   ["nothing", {}, []],
   ["its own load, already done", { generation: 5, models: [...before.models, loadedAsPlanned] }, []],
   ["its own unload, already done", { generation: 5, models: [] }, []],
   [
-    "somebody else's model",
-    { models: [...before.models, residentModel({ id: "guest", vramMb: 1 })] },
-    ["guest is loaded"],
+    "a model that clients asked for, beside which all fits",
+    { generation: 5, models: [...before.models, residentModel({ id: "guest", vramMb: 7985 })] },
+    [],
+  ],
+  [
+    "one that takes the memory that a row needs",
+    { models: [...before.models, residentModel({ id: "guest", vramMb: 7986 })] },
+    ['guest is loaded and leaves 9 MB for "load m@a", which takes 10 MB'],
+  ],
+  [
+    "one that leaves no memory, but for what was done already",
+    { models: [loadedAsPlanned, residentModel({ id: "guest", vramMb: 7990 })] },
+    [],
+  ],
+  [
+    "a model of the plan that a person loaded",
+    { models: [...before.models, { ...loadedAsPlanned, origin: { kind: "manual" as const } }] },
+    ["m is loaded"],
   ],
   [
     "other settings",
@@ -42,10 +63,15 @@ test.each<[string, Partial<ReachableNeuron>, string[]]>([
   ],
   [
     "a status",
-    { models: [residentModel({ id: "stray", vramMb: 5, status: "unloading" })] },
-    ["stray went from loaded to unloading"],
+    { models: [residentModel({ id: "stray", vramMb: 5, status: "loading" })] },
+    ["stray went from loaded to loading"],
   ],
-  ["a generation", { generation: 9 }, ["its generation went from 3 to 9"]],
+  [
+    "an unload of its own that is under way",
+    { models: [residentModel({ id: "stray", vramMb: 5, status: "unloading" })] },
+    [],
+  ],
+  ["nothing but the generation", { generation: 9 }, []],
   ["a drain", { health: { ...before.health, status: "draining" } }, ["it went from ok to draining"]],
   ["a device lost", { discovery: { ...before.discovery, devices: [] } }, ["device 0 (card 0) is gone"]],
   ["a harness lost", { discovery: { ...before.discovery, harnesses: [] } }, ["it no longer offers llama"]],

@@ -112,7 +112,8 @@ function applyAtRandom(document: PlanDocument, observed: ObservedFleet, run: Run
     if (change === undefined) throw new Error("nothing runs, and the apply is not over");
     const fails = run.failOneIn > 0 && dice % run.failOneIn === 0;
     if (!fails) fleet.carryOut(change);
-    send({ kind: fails ? "step-failed" : "step-succeeded", step: change.id });
+    if (!fails) send({ kind: "step-succeeded", step: change.id });
+    else send({ kind: "step-failed", step: change.id, reach: dice % 3 === 0 ? "neuron" : "step" });
   }
   return fleet;
 }

@@ -29,6 +29,8 @@ export interface Script {
   readonly jobError?: { readonly code: string; readonly message: string; readonly next: string };
   /** The job goes on until `release()`. */
   readonly held?: boolean;
+  /** What the job reports poll by poll while it is held; the last for ever. */
+  readonly reports?: readonly Partial<Job>[];
 }
 
 /**
@@ -46,7 +48,8 @@ export class ScriptedNeuron {
   readonly #facts: ReachableNeuron;
   readonly #token: string | undefined;
   readonly #scripts = new Map<string, Script>();
-  readonly #jobs = new Map<string, { job: Job; finish: () => void; held: boolean }>();
+  readonly #jobs = new Map<string, { job: Job; finish: () => void; held: boolean; polls: number }>();
+  #beforeChange: (() => void) | undefined;
   readonly #server: Server;
   readonly #waiters: { readonly path: string; readonly resolve: () => void }[] = [];
 
@@ -84,6 +87,11 @@ export class ScriptedNeuron {
   meddle(models: readonly ResidentModel[]): void {
     this.models = [...models];
     this.generation += 1;
+  }
+
+  /** The same, just before the next change that somebody asks for. */
+  meddleAtNextChange(models: (present: readonly ResidentModel[]) => readonly ResidentModel[]): void {
+    this.#beforeChange = () => this.meddle(models(this.models));
   }
 
   /** Resolves when a call to this path has come in. */
@@ -184,6 +192,9 @@ export class ScriptedNeuron {
   }
 
   #checkGeneration(call: RecordedCall): void {
+    const meddle = this.#beforeChange;
+    this.#beforeChange = undefined;
+    meddle?.();
     if (call.ifMatch === undefined || call.ifMatch === `"${this.generation}"`) return;
     throw new CortexError("stale_generation", `generation is ${this.generation}, not ${call.ifMatch}`);
   }
@@ -205,14 +216,18 @@ export class ScriptedNeuron {
       error: null,
     };
     this.generation += 1;
-    this.#jobs.set(job.id, { job, finish, held: script.held ?? false });
+    this.#jobs.set(job.id, { job, finish, held: script.held ?? false, polls: 0 });
     return { status: 202, body: { status: "pending", job } };
   }
 
   #job(id: string): { status: number; body: unknown } {
     const entry = this.#jobs.get(id);
     if (entry === undefined) throw new CortexError("job_not_found", `no job ${id}`);
-    if (entry.held) return { status: 200, body: { ...entry.job, progress: 0.5 } };
+    if (entry.held) {
+      const reports = this.#scripts.get(entry.job.model_id)?.reports ?? [{ progress: 0.5 }];
+      entry.polls += 1;
+      return { status: 200, body: { ...entry.job, ...reports[Math.min(entry.polls, reports.length) - 1] } };
+    }
     const error = this.#scripts.get(entry.job.model_id)?.jobError ?? null;
     if (error === null && entry.job.state !== "done") {
       entry.finish();

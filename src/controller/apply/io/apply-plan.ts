@@ -2,7 +2,14 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { ApplyEvent, ApplyResult, StepError } from "../../../protocol/apply-events.ts";
 import type { PlanChange, PlanDocument, PlanNeuron } from "../../../protocol/plan-document.ts";
-import { applyIsOver, beginApply, stepApply, type ApplyEffect, type ApplyState } from "../apply-steps.ts";
+import {
+  applyIsOver,
+  beginApply,
+  reachOf,
+  stepApply,
+  type ApplyEffect,
+  type ApplyState,
+} from "../apply-steps.ts";
 import { checkBeforeApply } from "../check-before-apply.ts";
 import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
@@ -24,6 +31,10 @@ export interface ApplyDeps {
   /** How long in-flight requests may take to end before an unload fails; the neuron's own default otherwise. */
   readonly drainTimeoutSecs?: number | undefined;
   readonly callTimeoutMs?: number | undefined;
+  /** How long all of it may take; for ever by default. */
+  readonly timeoutMs?: number | undefined;
+  /** How long a step may go on without a sign of life; 10 minutes by default. */
+  readonly stepTimeoutMs?: number | undefined;
 }
 
 const DEFAULT_PARALLELISM = 10;
@@ -52,16 +63,17 @@ class PlanRun {
   readonly #failed: { step: string; error: StepError }[] = [];
   readonly #notStarted: { step: string; reason: string }[] = [];
   readonly #over = Promise.withResolvers<void>();
+  readonly #startedMs: number;
   #state: ApplyState;
 
   constructor(plan: PlanDocument, deps: ApplyDeps, state: ApplyState) {
     this.#plan = plan;
     this.#deps = deps;
     this.#state = state;
+    this.#startedMs = deps.clock.monotonicMs();
   }
 
   async run(first: readonly ApplyEffect[]): Promise<ApplyResult> {
-    const startedMs = this.#deps.clock.monotonicMs();
     this.#carryOut(first);
     const stop = (): void => this.#dispatch({ kind: "stop-requested" });
     this.#dispatch({ kind: this.#deps.signal?.aborted === true ? "stop-requested" : "apply-begun" });
@@ -73,16 +85,24 @@ class PlanRun {
       applied: this.#applied,
       failed: this.#failed,
       not_started: this.#notStarted,
-      interrupted: this.#state.stopping,
-      duration_ms: this.#elapsedSince(startedMs),
+      interrupted: this.#state.stopping === "by-request",
+      timed_out: this.#state.stopping === "out-of-time" && this.#applied.length < this.#plan.changes.length,
+      duration_ms: this.#elapsedSince(this.#startedMs),
     };
   }
 
   #dispatch(event: Parameters<typeof stepApply>[1]): void {
-    const { state, effects } = stepApply(this.#state, event);
+    const noted = this.#isOutOfTime() ? stepApply(this.#state, { kind: "time-ended" }) : undefined;
+    const { state, effects } = stepApply(noted?.state ?? this.#state, event);
     this.#state = state;
-    this.#carryOut(effects);
+    this.#carryOut([...(noted?.effects ?? []), ...effects]);
     if (applyIsOver(this.#state)) this.#over.resolve();
+  }
+
+  /** Looked at between steps and by the steps themselves: nothing waits longer than a call to a neuron takes. */
+  #isOutOfTime(): boolean {
+    const { timeoutMs } = this.#deps;
+    return timeoutMs !== undefined && this.#elapsedSince(this.#startedMs) >= timeoutMs;
   }
 
   #carryOut(effects: readonly ApplyEffect[]): void {
@@ -116,7 +136,7 @@ class PlanRun {
       this.#failed.push({ step, error });
       const duration_ms = this.#elapsedSince(startedMs);
       this.#deps.onEvent({ type: "step-failed", step, error, duration_ms });
-      this.#dispatch({ kind: "step-failed", step });
+      this.#dispatch({ kind: "step-failed", step, reach: reachOf(code) });
     }
   }
 
@@ -131,12 +151,12 @@ class PlanRun {
     if (neuron === undefined || neuron.generation === null) {
       throw new CortexError("stale_generation", `the plan does not say what ${name} held when it was made`);
     }
-    const lane = new NeuronLane(this.#laneOptions(neuron, neuron.generation));
+    const lane = new NeuronLane(this.#laneOptions(neuron));
     this.#lanes.set(name, lane);
     return lane;
   }
 
-  #laneOptions(neuron: PlanNeuron, generation: number): ConstructorParameters<typeof NeuronLane>[0] {
+  #laneOptions(neuron: PlanNeuron): ConstructorParameters<typeof NeuronLane>[0] {
     const { commit } = this.#plan.revision;
     const client = createNeuronClient(neuron, {
       clock: this.#deps.clock,
@@ -147,7 +167,6 @@ class PlanRun {
     return {
       client,
       planned: neuron,
-      generation,
       changes: this.#plan.changes.filter((change) => change.neuron === neuron.name),
       origin: { kind: "revision", ref: commit ?? `sha256:${this.#plan.fleet_digest.slice(0, 12)}` },
       clock: this.#deps.clock,
@@ -155,6 +174,8 @@ class PlanRun {
       signal: this.#deps.signal,
       busyTimeoutMs: this.#deps.busyTimeoutMs,
       drainTimeoutSecs: this.#deps.drainTimeoutSecs,
+      stepTimeoutMs: this.#deps.stepTimeoutMs,
+      isOutOfTime: () => this.#isOutOfTime(),
     };
   }
 }

@@ -1,17 +1,19 @@
 import type { Clock } from "../../../core/clock.ts";
-import { CortexError, errorKind, isErrorCode } from "../../../core/errors.ts";
+import { CortexError, errorKind } from "../../../core/errors.ts";
 import type { ApplyEvent } from "../../../protocol/apply-events.ts";
 import type { ChangeResponse, Job, LoadOrigin } from "../../../protocol/neuron-api.ts";
 import type { PlanAction, PlanChange, PlanNeuron } from "../../../protocol/plan-document.ts";
-import { finishedModels, movedFacts, movedMeanwhile } from "../moved-facts.ts";
-import { factsDigest, neuronFacts, type NeuronFacts } from "../../observe/neuron-facts.ts";
+import { finishedModels, movedFacts } from "../moved-facts.ts";
+import { endlessJob, halfDone, jobFailure, progressOf, signOfLife } from "../job-reports.ts";
+import type { NeuronNow } from "../crowded-rows.ts";
+import { residentShares } from "../../observe/device-memory.ts";
+import { neuronFacts } from "../../observe/neuron-facts.ts";
 import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
 
 export interface NeuronLaneOptions {
   readonly client: NeuronClient;
   /** The neuron as the plan saw it. */
   readonly planned: PlanNeuron;
-  readonly generation: number;
   /** What the plan does on this neuron. */
   readonly changes: readonly PlanChange[];
   readonly origin: LoadOrigin;
@@ -20,6 +22,10 @@ export interface NeuronLaneOptions {
   readonly signal?: AbortSignal | undefined;
   readonly busyTimeoutMs?: number | undefined;
   readonly drainTimeoutSecs?: number | undefined;
+  /** How long a job may go on without a sign of life. */
+  readonly stepTimeoutMs?: number | undefined;
+  /** The time of the whole apply is over. */
+  readonly isOutOfTime: () => boolean;
 }
 
 /** The apply was stopped before the neuron took the step: nothing happened. */
@@ -31,30 +37,32 @@ const BUSY_TIMEOUT_MS = 120_000;
 const FIRST_BUSY_WAIT_MS = 500;
 const LONGEST_BUSY_WAIT_MS = 10_000;
 const POLL_MS = 250;
+/** Progress within a state is told no more often than this. */
+const TELL_MS = 1000;
 /** A neuron that falls silent in the middle of a job is given this long to come back. */
 const SILENCE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_SECS = 30;
+/** Reading a model of hundreds of GiB from a slow disk says nothing for minutes. */
+const STEP_TIMEOUT_MS = 10 * 60_000;
 
 /** The changes of one neuron, one after another, each on condition of the generation that the last one left. */
 export class NeuronLane {
   readonly #options: NeuronLaneOptions;
-  /** What the next change is sent on condition of; undefined after a change of this apply. */
+  /** What the next change is sent on condition of; undefined when somebody else changed the neuron. */
   #generation: number | undefined;
-  #admitted = false;
   #changed = false;
-  #finished: ReadonlySet<string> = new Set();
+  /** Models on which an earlier run of this plan left nothing to do; undefined until the neuron was looked at. */
+  #finished: ReadonlySet<string> | undefined;
 
   constructor(options: NeuronLaneOptions) {
     this.#options = options;
-    this.#generation = options.generation;
   }
 
   /** Resolves when the neuron is as the change wants it; rejects with a CortexError, or StepWithdrawn. */
   async carryOut(change: PlanChange): Promise<void> {
     await this.#admit();
     // An earlier run of this plan did it: done again, a replace would take down what serves.
-    if (this.#finished.has(change.model_id)) return;
-    if (this.#generation === undefined) await this.#lookAgain();
+    if (this.#finished?.has(change.model_id) === true) return;
     for (const [position, action] of change.actions.entries()) {
       try {
         await this.#act(change, action, position > 0);
@@ -65,47 +73,36 @@ export class NeuronLane {
   }
 
   /**
-   * Before the first change: the neuron must still be as the plan saw it, or as an earlier run of this plan left it.
-   * Throws `stale_generation`, naming what moved.
+   * Before each change: what the plan is about must still be as the plan saw it, or as this plan leaves it. Whatever else
+   * happened there (a client had a model loaded) is nothing to refuse for. Throws `stale_generation`, naming what moved.
    */
   async #admit(): Promise<void> {
-    if (this.#admitted) return;
     const { planned, changes } = this.#options;
     const now = await this.#look();
-    if (factsDigest(now) !== planned.observation_digest) {
-      const facts = movedFacts(planned, now, changes);
-      if (facts.length > 0) throw this.#staleness(facts);
-    }
-    this.#generation = now.generation;
-    this.#finished = finishedModels(planned, now, changes);
-    this.#admitted = true;
-  }
-
-  /** After a change of its own: what somebody else did meanwhile to what is changed next must not be undone. */
-  async #lookAgain(): Promise<void> {
-    const { planned, changes } = this.#options;
-    const now = await this.#look();
-    const facts = movedMeanwhile(planned, now, changes);
+    const facts = movedFacts(planned, now, changes);
     if (facts.length > 0) throw this.#staleness(facts);
     this.#generation = now.generation;
+    this.#finished ??= finishedModels(planned, now, changes);
   }
 
-  async #look(): Promise<NeuronFacts> {
-    const { client } = this.#options;
+  async #look(): Promise<NeuronNow> {
+    const { client, planned } = this.#options;
     const [discovery, health, { generation, models }] = await Promise.all([
       client.discovery(),
       client.health(),
       client.models(),
     ]);
-    return neuronFacts({ discovery, health, generation, models });
+    const seen = { discovery, health, generation, models };
+    const { name, endpoint } = planned;
+    return { ...neuronFacts(seen), shares: residentShares({ name, endpoint, reachable: true, ...seen }) };
   }
 
   async #act(change: PlanChange, action: PlanAction, secondHalf: boolean): Promise<void> {
     const answer = await this.#ask(change, action, secondHalf);
     if (answer === "nothing-to-do") return;
-    if (answer.job !== null) await this.#follow(change.id, answer.job);
     this.#changed = true;
     this.#generation = undefined;
+    if (answer.job !== null) await this.#follow(change.id, answer.job);
   }
 
   /**
@@ -129,16 +126,19 @@ export class NeuronLane {
         const canWait = await this.#asksAgain(thrown, secondHalf);
         if (!canWait || clock.monotonicMs() + pauseMs > deadlineMs) throw thrown;
         this.#options.onEvent({ type: "step-progress", step: change.id, state: "busy", fraction: null });
-        await this.#pause(pauseMs, secondHalf ? undefined : this.#options.signal);
+        await this.#pause(pauseMs, secondHalf);
       }
     }
   }
 
-  /** Whether the refusal may pass; throws, naming what moved, when the neuron is no longer as the plan saw it. */
+  /**
+   * Whether the refusal may pass. The neuron may have changed between the look and the change: it is looked at again, and
+   * asked again unless the plan is about what changed.
+   */
   async #asksAgain(refusal: CortexError, secondHalf: boolean): Promise<boolean> {
     if (refusal.code === "stale_generation") {
-      if (!secondHalf) throw await this.#stale(refusal);
-      this.#generation = undefined;
+      if (secondHalf) this.#generation = undefined;
+      else await this.#admit();
       return true;
     }
     return errorKind(refusal.code).retryable && refusal.code !== "upstream_connection_error";
@@ -156,25 +156,39 @@ export class NeuronLane {
   }
 
   /** A pause ends early when the apply is stopped and nothing was changed yet; the step then never happened. */
-  async #pause(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
+  async #pause(durationMs: number, secondHalf: boolean): Promise<void> {
+    const { clock, signal, isOutOfTime } = this.#options;
+    const stopped = new StepWithdrawn("the apply was stopped while the neuron was busy");
     try {
-      await this.#options.clock.sleep(durationMs, signal);
+      await clock.sleep(durationMs, secondHalf ? undefined : signal);
     } catch (thrown) {
-      if (signal?.aborted === true)
-        throw new StepWithdrawn("the apply was stopped while the neuron was busy");
-      throw thrown;
+      throw signal?.aborted === true ? stopped : thrown;
     }
+    if (isOutOfTime() && !secondHalf)
+      throw new StepWithdrawn("the time for the apply was over (--timeout) while the neuron was busy");
   }
 
+  /** Tells how far the job is until it has ended; one that shows no sign of life for long is given up. */
   async #follow(step: string, accepted: Job): Promise<void> {
-    let reported = "";
+    const { clock, planned, onEvent, stepTimeoutMs = STEP_TIMEOUT_MS, isOutOfTime } = this.#options;
+    let seen = "";
+    let seenMs = clock.monotonicMs();
+    let told = { state: "", atMs: 0 };
     for (let job = accepted; job.state !== "done"; job = await this.#nextReport(job.id)) {
       if (job.state === "failed") throw jobFailure(job);
-      const news = `${job.state} ${job.progress ?? ""}`;
-      if (news !== reported) {
-        this.#options.onEvent({ type: "step-progress", step, state: job.state, fraction: job.progress });
+      const life = signOfLife(job);
+      const nowMs = clock.monotonicMs();
+      if (life !== seen) {
+        seen = life;
+        seenMs = nowMs;
+        if (told.state !== job.state || nowMs - told.atMs >= TELL_MS) {
+          onEvent(progressOf(step, job));
+          told = { state: job.state, atMs: nowMs };
+        }
+      } else if (nowMs - seenMs >= stepTimeoutMs) {
+        throw endlessJob(job, planned, { silentMs: nowMs - seenMs });
       }
-      reported = news;
+      if (isOutOfTime()) throw endlessJob(job, planned, "out-of-time");
     }
   }
 
@@ -193,42 +207,11 @@ export class NeuronLane {
     }
   }
 
-  /** A refused change names what moved, so that nobody has to go and look. */
-  async #stale(refusal: CortexError): Promise<CortexError> {
-    const { planned, changes } = this.#options;
-    try {
-      const now = await this.#look();
-      const facts = movedFacts(planned, now, changes);
-      const generations = `its generation went from ${this.#generation ?? "unknown"} to ${now.generation}`;
-      return this.#staleness(facts.length > 0 ? facts : [generations], refusal);
-    } catch {
-      return refusal;
-    }
-  }
-
-  #staleness(facts: readonly string[], cause?: CortexError): CortexError {
+  #staleness(facts: readonly string[]): CortexError {
     const { name } = this.#options.planned;
     const when = this.#changed ? "while it was being changed" : "since the plan was made";
     return new CortexError("stale_generation", `${name} changed ${when}: ${facts.join(", ")}`, {
       details: { neuron: name, facts },
-      ...(cause === undefined ? {} : { cause }),
     });
   }
-}
-
-function jobFailure(job: Job): CortexError {
-  const { error } = job;
-  const code = isErrorCode(error?.code) ? error.code : job.kind === "load" ? "load_failed" : "internal_error";
-  const message = error?.message ?? `the ${job.kind} of ${job.model_id} failed without a reason`;
-  return new CortexError(code, message, error === null ? {} : { next: error.next });
-}
-
-/** A replace that lost its second half leaves the model down, and says so. */
-function halfDone(change: PlanChange, failure: CortexError): CortexError {
-  const message = `the old copy is unloaded, and the new one is not loaded: ${failure.message}`;
-  return new CortexError(failure.code, message, {
-    details: { ...failure.details, model_id: change.model_id, neuron: change.neuron },
-    next: failure.next,
-    cause: failure,
-  });
 }

@@ -1,0 +1,54 @@
+import { CortexError, isErrorCode } from "../../core/errors.ts";
+import { formatDuration } from "../../core/quantities.ts";
+import type { ApplyEvent } from "../../protocol/apply-events.ts";
+import type { Job } from "../../protocol/neuron-api.ts";
+import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
+
+/** What the apply tells of a job. */
+export const progressOf = (step: string, { state, progress, download }: Job): ApplyEvent => ({
+  type: "step-progress",
+  step,
+  state,
+  fraction: progress,
+  ...(download === undefined ? {} : { download }),
+});
+
+/** Two reports of a job with the same signs: nothing happened between them. */
+export const signOfLife = ({ state, progress, download }: Job): string =>
+  [state, progress, download?.bytes_done, download?.bytes_total].join(" ");
+
+export function jobFailure(job: Job): CortexError {
+  const { error } = job;
+  const code = isErrorCode(error?.code) ? error.code : job.kind === "load" ? "load_failed" : "internal_error";
+  const message = error?.message ?? `the ${job.kind} of ${job.model_id} failed without a reason`;
+  return new CortexError(code, message, error === null ? {} : { next: error.next });
+}
+
+/** A replace that lost its second half leaves the model down, and says so. */
+export function halfDone(change: PlanChange, failure: CortexError): CortexError {
+  const message = `the old copy is unloaded, and the new one is not loaded: ${failure.message}`;
+  return new CortexError(failure.code, message, {
+    details: { ...failure.details, model_id: change.model_id, neuron: change.neuron },
+    next: failure.next,
+    cause: failure,
+  });
+}
+
+/** The job goes on at its neuron: what it waits for is to be found there. */
+export function endlessJob(
+  job: Job,
+  { name, endpoint }: Pick<PlanNeuron, "name" | "endpoint">,
+  why: "out-of-time" | { readonly silentMs: number },
+): CortexError {
+  const at = job.progress === null ? "" : ` at ${Math.floor(job.progress * 100)} %`;
+  const verb = job.kind === "load" ? "loading" : "unloading";
+  const message =
+    why === "out-of-time"
+      ? `the time for the apply was over (--timeout) while ${name} was ${verb} ${job.model_id} (${job.state}${at})`
+      : `${name} has said nothing new of ${verb} ${job.model_id} for ${formatDuration(why.silentMs)} (${job.state}${at}; --step-timeout)`;
+  const url = `${endpoint.replace(/\/+$/, "")}/jobs/${job.id}`;
+  return new CortexError("step_timeout", message, {
+    details: { neuron: name, job: job.id, state: job.state },
+    next: `the neuron's log and ${url} tell what it waits for; a DELETE there calls a load off, and \`cortex apply\` goes on from here`,
+  });
+}
