@@ -88,7 +88,9 @@ function modelFacts(
 }
 
 function modelFact(id: string, before: FactsModel | undefined, after: FactsModel | undefined): string[] {
-  if (after === undefined) return before === undefined ? [] : [`${id} is gone`];
+  // What was on its way out already has left, as the plan took for granted.
+  if (after === undefined)
+    return before === undefined || before.status === "unloading" ? [] : [`${id} is gone`];
   if (before === undefined) return [`${id} is ${after.status}`];
   if (before.spec_hash !== after.spec_hash) return [`${id} has other settings`];
   if (before.status !== after.status) return [`${id} went from ${before.status} to ${after.status}`];

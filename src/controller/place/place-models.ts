@@ -1,4 +1,5 @@
 import { compareText } from "../../core/order.ts";
+import { present } from "../../core/present.ts";
 import { newcomersOn, type Board } from "./board/board.ts";
 import { searchPlacement, type SearchResult } from "./best-placement.ts";
 import { Reasons } from "./explain/reasons.ts";
@@ -137,8 +138,9 @@ class Answer {
   #displacedCopies(): Departure[] {
     return this.#problem.applicants.flatMap(({ home }, applicant) => {
       if (home === null || at(this.#board.untouched, applicant) === 1) return [];
-      // New settings have to be loaded anyway; only a copy that found no place again gives way.
-      if (!home.current && this.#board.places[applicant] !== undefined) return [];
+      // New settings have to be loaded anyway; only a copy that found no place again, or lets another in first, gives way.
+      const isRenewed = !home.current && this.#board.places[applicant] !== undefined;
+      if (isRenewed && at(this.#board.leftEarly, applicant) === 0) return [];
       const beneficiary = this.#beneficiary(applicant, home.place);
       return [
         {
@@ -162,10 +164,8 @@ class Answer {
   #displacedGuests(): Departure[] {
     return this.#problem.guests.flatMap(({ modelId, place }, guest) => {
       if (at(this.#board.evicted, guest) === 0) return [];
-      const beneficiary = this.#board.guestLeftFor(guest);
-      // Nobody in particular, where a solver suggested the placement.
-      const inFavourOf = beneficiary === undefined ? "" : this.#board.modelOf(beneficiary).id;
-      return [{ modelId, neuron: this.#neuronName(place), inFavourOf }];
+      const beneficiary = present(this.#board.guestLeftFor(guest), "the copy that displaces", modelId);
+      return [{ modelId, neuron: this.#neuronName(place), inFavourOf: this.#board.modelOf(beneficiary).id }];
     });
   }
 

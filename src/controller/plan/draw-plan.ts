@@ -9,6 +9,7 @@ import type { PlanInput } from "./plan-input.ts";
 import { planRows, type PlanRow } from "./rows.ts";
 import { survivalOf } from "./survival.ts";
 import { confineToTargets } from "./targets.ts";
+import type { ExplainedAssignment, Placement } from "../place/board/placement.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
 import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun } from "./simulate.ts";
@@ -94,16 +95,27 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     })),
     leftAlone: leftAlone(parts.copies, rows),
     gap: placement.gap,
-    assignments: placement.assignments.map((assignment) => ({
-      ...assignment,
-      reason: placement.explain(assignment),
-    })),
+    assignments: explained(placement, rows),
     outlook: predicted.outlook,
     survival:
       input.whatIf === "skip"
         ? { neurons: null, remark: null }
         : survivalOf(fleet, fleetAfter(observed, rows)),
   };
+}
+
+/**
+ * Assignments with what their copies hold in the end. Placement counts whoever leaves as gone; a neuron splits a model by
+ * what is free when its row is carried out, and then a copy that moves away may still be there.
+ */
+function explained(placement: Placement, rows: readonly PlanRow[]): ExplainedAssignment[] {
+  const arrivals = new Map(
+    rows.filter(({ kind }) => kind !== "unload").map((row) => [copyKey(row.modelId, row.neuron), row]),
+  );
+  return placement.assignments.map((assignment) => {
+    const { devices, deviceMib } = arrivals.get(copyKey(assignment.modelId, assignment.neuron)) ?? assignment;
+    return { ...assignment, devices, deviceMib, reason: placement.explain(assignment) };
+  });
 }
 
 const observationOf = ({ fleet, observed, snapshotDigest: digest }: PlanInput): FleetPlan["observation"] => ({

@@ -152,7 +152,9 @@ function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly Schedul
   );
   const assignments = next.placement.assignments.map((assignment): Assignment => {
     const before = placedBefore.get(keyOf(assignment));
-    return assignment.status === "kept" && before !== undefined ? before : assignment;
+    return assignment.status === "kept" && before !== undefined
+      ? before
+      : sinceBeginning(assignment, placedBefore);
   });
   const earlier = new Set(assignments.filter((copy) => placedBefore.get(keyOf(copy)) === copy).map(keyOf));
   const explain = (copy: Assignment): WhyHere =>
@@ -164,7 +166,17 @@ function joinRounds(first: PlanRounds, next: PlanRounds, steps: readonly Schedul
       steps: [...first.transition.steps, ...steps],
       deferred: next.transition.deferred,
     },
+    // A later round may move what the first one left alone.
+    unchanged: assignments.filter(({ status }) => status === "kept").length,
   };
+}
+
+/** A copy that the first round brought somewhere, and a later one moves on, was never there as far as anybody can see. */
+function sinceBeginning(assignment: Assignment, placedBefore: ReadonlyMap<string, Assignment>): Assignment {
+  const { modelId, movedFrom } = assignment;
+  const before = movedFrom === null ? undefined : placedBefore.get(copyKey(modelId, movedFrom));
+  if (before === undefined || before.status === "renewed") return assignment;
+  return { ...assignment, status: before.status, movedFrom: before.movedFrom };
 }
 
 /** What is free before anything happens; negative where a driver reports more in use than a device has. */

@@ -89,6 +89,15 @@ test.each<[string, Partial<ReachableNeuron>, string[]]>([
   expect(moved({ ...before, ...change })).toEqual(facts);
 });
 
+test("a copy that was on its way out when the plan was made may have left", () => {
+  const leaving = { ...before, models: [residentModel({ id: "m", vramMb: 10, status: "unloading" })] };
+  const anew = plan(fleet, observedFleet(leaving));
+  const [seen] = anew.neurons;
+  const now = nowOf({ ...before, generation: 4, models: [] });
+  expect(anew.changes.map(({ id }) => id)).toEqual(["load m@a"]);
+  expect(seen && movedFacts(seen, now, anew.changes)).toEqual([]);
+});
+
 test("what moves by itself does not make a plan stale", () => {
   const later: ReachableNeuron = {
     ...before,

@@ -11,6 +11,7 @@ import {
   type ResidentModel,
 } from "../../../src/protocol/neuron-api.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
+import { MemoryLedger } from "./memory-ledger.ts";
 
 export interface RecordedCall {
   readonly method: string;
@@ -35,7 +36,8 @@ export interface Script {
 
 /**
  * A neuron over real HTTP that does what a test scripts: it keeps residency and a generation as the protocol says,
- * refuses a stale `If-Match`, and runs loads and unloads as jobs that take one poll.
+ * refuses a stale `If-Match`, counts its memory as a neuron does (see `MemoryLedger`), and runs loads and unloads as
+ * jobs that take one poll.
  */
 export class ScriptedNeuron {
   readonly calls: RecordedCall[] = [];
@@ -46,6 +48,7 @@ export class ScriptedNeuron {
   /** Replaces every answer. */
   answer: { readonly status: number; readonly body: string } | undefined;
   readonly #facts: ReachableNeuron;
+  readonly #memory: MemoryLedger;
   readonly #token: string | undefined;
   readonly #scripts = new Map<string, Script>();
   readonly #jobs = new Map<string, { job: Job; finish: () => void; held: boolean; polls: number }>();
@@ -55,6 +58,7 @@ export class ScriptedNeuron {
 
   private constructor(facts: ReachableNeuron, token: string | undefined) {
     this.#facts = facts;
+    this.#memory = new MemoryLedger(facts);
     this.#token = token;
     this.generation = facts.generation;
     this.models = [...facts.models];
@@ -157,7 +161,7 @@ export class ScriptedNeuron {
       case "GET /discovery":
         return { status: 200, body: this.#facts.discovery };
       case "GET /health":
-        return { status: 200, body: this.#facts.health };
+        return { status: 200, body: { ...this.#facts.health, devices: this.#memory.readings(this.models) } };
       case "GET /models":
         return { status: 200, body: { generation: this.generation, models: this.models } };
       case "POST /models/load":
@@ -171,13 +175,18 @@ export class ScriptedNeuron {
 
   #load(call: RecordedCall, request: LoadRequest): { status: number; body: unknown } {
     const hash = specHash(request);
+    // What is on its way out has gone by the time somebody wants its memory.
+    this.models = this.models.filter(({ status }) => status !== "unloading");
     const present = this.models.find((model) => model.id === request.model_id);
     if (present?.spec_hash === hash) return { status: 200, body: { status: "loaded", job: null } };
     this.#checkGeneration(call);
     if (present !== undefined)
       throw new CortexError("spec_conflict", `${present.id} is loaded with other settings`);
+    const split = this.#memory.split(request, this.models);
+    if (split === undefined)
+      throw new CortexError("insufficient_vram", `${request.model_id} does not fit beside what is loaded`);
     return this.#begin("load", request.model_id, () => {
-      this.models = [...this.models, residentFrom(request, hash)];
+      this.models = [...this.models, residentFrom(request, { hash, split })];
     });
   }
 
@@ -244,7 +253,10 @@ export class ScriptedNeuron {
   }
 }
 
-function residentFrom(request: LoadRequest, hash: string): ResidentModel {
+function residentFrom(
+  request: LoadRequest,
+  { hash, split }: { readonly hash: string; readonly split: readonly number[] },
+): ResidentModel {
   return {
     id: request.model_id,
     harness: "llama",
@@ -253,6 +265,7 @@ function residentFrom(request: LoadRequest, hash: string): ResidentModel {
     devices: request.devices ?? [0],
     vram_used_mb: request.vram_mb ?? 1,
     vram_measured: true,
+    device_vram_mb: [...split],
     capabilities: ["text"],
     limit: null,
     parallel: request.parallel,

@@ -42,6 +42,8 @@ export class Board {
   readonly places: ByNo<ApplicantNo, Place | undefined>;
   /** 1 while the copy stays exactly as it is loaded. */
   readonly untouched: Figures<ApplicantNo>;
+  /** 1 once it has left before its new settings are loaded where it stood, to let another copy in first. */
+  readonly leftEarly: Figures<ApplicantNo>;
   /** 1 once it was asked to leave. */
   readonly evicted: Figures<GuestNo>;
   /** The copies on each neuron. */
@@ -57,6 +59,7 @@ export class Board {
   readonly #byFree: FreeIndex;
   readonly #places: (Place | undefined)[];
   readonly #untouched: Uint8Array;
+  readonly #leftEarly: Uint8Array;
   readonly #evicted: Uint8Array;
   readonly #hosted: ByNo<NeuronNo, ApplicantNo[]>;
   readonly #rank: Int32Array;
@@ -74,6 +77,7 @@ export class Board {
     this.#largestFree = new Int32Array(neurons.length);
     this.#places = applicants.map(() => undefined);
     this.#untouched = new Uint8Array(applicants.length);
+    this.#leftEarly = new Uint8Array(applicants.length);
     this.#evicted = new Uint8Array(guests.length);
     this.#guestLeftFor = new Int32Array(guests.length).fill(NOBODY);
     this.#copyLeftFor = new Int32Array(applicants.length).fill(NOBODY);
@@ -85,6 +89,7 @@ export class Board {
     this.largestFree = figures(this.#largestFree);
     this.places = byNo(this.#places);
     this.untouched = figures(this.#untouched);
+    this.leftEarly = figures(this.#leftEarly);
     this.evicted = figures(this.#evicted);
     this.hosted = this.#hosted;
     this.rank = figures(this.#rank);
@@ -104,6 +109,7 @@ export class Board {
       if (place !== undefined) clone.putBack(applicant, place, at(this.untouched, applicant));
     }
     clone.adoptBeneficiaries(this);
+    clone.#leftEarly.set(this.#leftEarly);
     for (const [guest, isEvicted] of this.evicted.entries())
       if (isEvicted === 1) clone.evict(guest, this.guestLeftFor(guest));
     return clone;
@@ -145,6 +151,19 @@ export class Board {
   liftFor(applicant: ApplicantNo, inFavourOf: ApplicantNo): void {
     if (at(this.untouched, applicant) === 1) this.#copyLeftFor[applicant] = inFavourOf;
     this.lift(applicant);
+  }
+
+  /** Takes a copy down although it comes back to where it stands: another one has to be there first. */
+  liftEarly(applicant: ApplicantNo, inFavourOf: ApplicantNo): void {
+    this.#leftEarly[applicant] = 1;
+    this.#copyLeftFor[applicant] = inFavourOf;
+    this.lift(applicant);
+  }
+
+  /** Undoes a `liftEarly`. */
+  stayOn(applicant: ApplicantNo, home: Place): void {
+    this.#leftEarly[applicant] = 0;
+    this.stay(applicant, home);
   }
 
   /** Undoes a `lift`. */

@@ -311,7 +311,8 @@ class ExactSearch {
   }
 
   #mayStay(guest: GuestNo): boolean {
-    return this.#board.hasFree(itemAt(this.#problem.guests, guest).place);
+    const { place } = itemAt(this.#problem.guests, guest);
+    return this.#board.hasFree(place) || newcomersOn(this.#board, place).length === 0;
   }
 }
 
@@ -331,13 +332,14 @@ function specialDevices(problem: PlacementProblem): Uint8Array {
   return special;
 }
 
-/** Another board with the same placement on which every guest that left did so for somebody. */
+/** Another board with the same placement on which every guest that left did so for somebody, and no other left. */
 function withBeneficiaries(board: Board): Board {
   const clone = board.clone();
   for (const [guest, { place }] of board.problem.guests.entries()) {
     if (at(board.evicted, guest) === 0) continue;
     const [largest] = newcomersOn(board, place);
-    clone.noteGuestLeftFor(guest, largest);
+    if (largest === undefined) clone.readmit(guest);
+    else clone.noteGuestLeftFor(guest, largest);
   }
   return clone;
 }

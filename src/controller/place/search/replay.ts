@@ -1,5 +1,7 @@
-import { Board, isSamePlace } from "../board/board.ts";
+import { Board, isSamePlace, shareOn } from "../board/board.ts";
 import { bestChoice, holds } from "../board/choice.ts";
+import { compareCosts } from "../board/compare-costs.ts";
+import { tiersOf } from "../board/tiers.ts";
 import { present } from "../../../core/present.ts";
 import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
 import type { Place } from "../board/problem.ts";
@@ -10,6 +12,10 @@ import type { Place } from "../board/problem.ts";
  * more in the order in which it will be carried out: who stays is there from the beginning, who leaves has left, and
  * then the others come, those on one device first, because a spread one makes do with what they leave; one for whose
  * room another has to be renewed first comes after that. What no longer fits looks for another place, or has none.
+ *
+ * A copy that is renewed where it stands holds its memory until its turn comes, and a spread one then takes room that
+ * was meant for another. Where that costs somebody a place the game is played again, and such copies leave early: the
+ * other one is loaded first, and then the new settings.
  */
 export function replayedBoard(found: Board): Board {
   const wanted = wantedPlaces(found);
@@ -20,13 +26,33 @@ export function replayedBoard(found: Board): Board {
     .sort((left, right) => isSpread(found, left) - isSpread(found, right) || left.rank - right.rank);
   const isUnchanged = wanted.every(({ applicant, place }) => found.places[applicant] === place);
   if (isUnchanged && !arrivals.some(({ applicant }) => found.modelOf(applicant).width > 1)) return found;
+  const inTurn = play(found, { wanted, arrivals, mayArrive: arrives });
+  const renewals = new Set(
+    arrivals.filter((arrival) => isRenewal(found, arrival)).map(({ applicant }) => applicant),
+  );
+  if (renewals.size === 0 || compareCosts(tiersOf(inTurn), tiersOf(found)) <= 0) return inTurn;
+  const mayArrive = (board: Board, arrival: Arriving): boolean =>
+    arrives(board, arrival) || arrivesFirst(board, arrival, renewals);
+  const withWay = play(found, { wanted, arrivals, mayArrive });
+  return compareCosts(tiersOf(withWay), tiersOf(inTurn)) < 0 ? withWay : inTurn;
+}
+
+interface Game {
+  readonly wanted: readonly Wanted[];
+  /** In their order. */
+  readonly arrivals: readonly Arriving[];
+  /** Puts the copy where it is wanted; false, and nothing changed, while there is no room. */
+  readonly mayArrive: (board: Board, arrival: Arriving) => boolean;
+}
+
+function play(found: Board, { wanted, arrivals, mayArrive }: Game): Board {
   const board = new Board(found.problem);
   for (const guest of board.problem.guests.keys())
     if (at(found.evicted, guest) === 1) board.evict(guest, found.guestLeftFor(guest));
   for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
   board.adoptBeneficiaries(found);
   for (let waiting = arrivals; waiting.length > 0;) {
-    const still = waiting.filter(({ applicant, place }) => !arrives(board, applicant, place));
+    const still = waiting.filter((arrival) => !mayArrive(board, arrival));
     const [first] = still;
     if (still.length === waiting.length && first !== undefined) arriveElsewhere(board, first.applicant);
     waiting = still.length === waiting.length ? still.slice(1) : still;
@@ -43,6 +69,8 @@ interface Wanted {
   /** When the place was given away. */
   readonly rank: number;
 }
+
+type Arriving = Wanted & { readonly place: Place };
 
 /** The place of each copy; a copy that would leave its home to another copy of its model comes home in its stead. */
 function wantedPlaces(found: Board): Wanted[] {
@@ -78,14 +106,66 @@ function leavesFirst(found: Board, applicant: ApplicantNo, place: Place | undefi
   return place === undefined || home.current || !isSamePlace(home.place, place);
 }
 
+/** Whether the copy is loaded with new settings where it stands. */
+function isRenewal(found: Board, { applicant, place }: Arriving): boolean {
+  const home = itemAt(found.problem.applicants, applicant).home;
+  return home !== null && !home.current && isSamePlace(home.place, place);
+}
+
 /** False, and nothing changed, while there is no room at its place. */
-function arrives(board: Board, applicant: ApplicantNo, { neuron, devices }: Place): boolean {
+function arrives(board: Board, { applicant, place: { neuron, devices } }: Arriving): boolean {
   const model = board.modelOf(applicant);
   const old = board.lift(applicant);
   const fits = !board.hosts(model, neuron) && holds(board, model, devices);
   if (fits) board.put(applicant, { neuron, devices, mib: board.split(model, devices) });
   else if (old !== undefined) board.putBack(applicant, old, 1);
   return fits;
+}
+
+/** The same once others that are renewed there have left early, as few as will do. */
+function arrivesFirst(board: Board, arrival: Arriving, renewals: ReadonlySet<ApplicantNo>): boolean {
+  const early: { readonly applicant: ApplicantNo; readonly home: Place }[] = [];
+  for (const applicant of waitingAt(board, arrival, renewals)) {
+    early.push({ applicant, home: present(board.places[applicant], "the home of a copy") });
+    board.liftEarly(applicant, arrival.applicant);
+    if (!hasRoom(board, arrival)) continue;
+    // Who turns out not to be in the way stays until its turn.
+    for (const { applicant: other, home } of early.slice(0, -1)) {
+      board.stayOn(other, home);
+      if (!hasRoom(board, arrival)) board.liftEarly(other, arrival.applicant);
+    }
+    return arrives(board, arrival);
+  }
+  for (const { applicant, home } of early.toReversed()) board.stayOn(applicant, home);
+  return false;
+}
+
+function hasRoom(board: Board, { applicant, place: { neuron, devices } }: Arriving): boolean {
+  const model = board.modelOf(applicant);
+  return board.without(applicant, () => !board.hosts(model, neuron) && holds(board, model, devices));
+}
+
+/** Copies on the same devices whose turn has not come; those whose absence matters least first, then the largest. */
+function waitingAt(
+  board: Board,
+  { applicant: newcomer, place: { neuron, devices } }: Arriving,
+  renewals: ReadonlySet<ApplicantNo>,
+): ApplicantNo[] {
+  const isHeld = (applicant: ApplicantNo): number =>
+    itemAt(board.problem.applicants, applicant).movable ? 0 : 1;
+  return itemAt(board.hosted, neuron)
+    .filter((applicant) => applicant !== newcomer && renewals.has(applicant))
+    .filter((applicant) => at(board.untouched, applicant) === 1)
+    .filter((applicant) => devices.some((device) => shareOn(board.places[applicant], device) > 0))
+    .toSorted((left, right) => {
+      const [first, second] = [board.modelOf(left), board.modelOf(right)];
+      return (
+        isHeld(left) - isHeld(right) ||
+        first.priority - second.priority ||
+        second.mib - first.mib ||
+        left - right
+      );
+    });
 }
 
 function arriveElsewhere(board: Board, applicant: ApplicantNo): void {

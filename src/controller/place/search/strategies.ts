@@ -1,5 +1,5 @@
 import { OnDemandRoom } from "../board/on-demand-room.ts";
-import { Board } from "../board/board.ts";
+import { Board, newcomersOn } from "../board/board.ts";
 import { bestChoice, choiceOn, type Choice, type ChoiceOptions, type Style } from "../board/choice.ts";
 import { Chains } from "./chains.ts";
 import { compareCosts } from "../board/compare-costs.ts";
@@ -179,7 +179,9 @@ class Pass {
     const home = board.lift(applicant);
     if (home === undefined) return;
     const model = board.modelOf(applicant);
-    const inPlace = choiceOn(board, { model, neuron: home.neuron }, this.#options);
+    // Its neuron may take no new work: then the copy goes elsewhere, or is left as it is.
+    const mayReturn = at(model.open, home.neuron) === 1;
+    const inPlace = mayReturn ? choiceOn(board, { model, neuron: home.neuron }, this.#options) : undefined;
     const isRenewed =
       inPlace !== undefined
         ? this.#take(applicant, inPlace)
@@ -245,9 +247,10 @@ function goHome(board: Board): void {
   }
 }
 
-/** Guests that were asked to leave in vain stay. */
+/** Guests that were asked to leave in vain stay, also where a device is fuller than it can be and nobody comes. */
 export function readmitGuests(board: Board): void {
   for (const [guest, { place }] of board.problem.guests.entries()) {
-    if (at(board.evicted, guest) === 1 && board.hasFree(place)) board.readmit(guest);
+    const isInTheWay = !board.hasFree(place) && newcomersOn(board, place).length > 0;
+    if (at(board.evicted, guest) === 1 && !isInTheWay) board.readmit(guest);
   }
 }

@@ -1,4 +1,4 @@
-import { Board, isSamePlace } from "../board/board.ts";
+import { Board, isSamePlace, newcomersOn } from "../board/board.ts";
 import { holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import { readmitGuests } from "./strategies.ts";
@@ -24,6 +24,8 @@ export function suggestedBoard(problem: PlacementProblem, copies: readonly Sugge
       board.put(applicant, { ...place, mib: board.split(model, place.devices) });
   }
   readmitGuests(board);
+  for (const [guest, { place }] of problem.guests.entries())
+    if (at(board.evicted, guest) === 1) board.noteGuestLeftFor(guest, newcomersOn(board, place)[0]);
   return board;
 }
 
