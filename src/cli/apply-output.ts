@@ -1,12 +1,13 @@
 import { createInterface } from "node:readline/promises";
-import { CortexError } from "../core/errors.ts";
+import { CortexError, EXIT } from "../core/errors.ts";
 import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
-import { isSettled } from "../protocol/plan-settled.ts";
+import { isSeen, isSettled } from "../protocol/plan-settled.ts";
 import { listenForShutdown } from "../platform/shutdown.ts";
 import { ApplyLines, printApplyResult } from "./print/print-apply-progress.ts";
 import { planSummary } from "./print/plan-words.ts";
 import { printPlan } from "./print/print-plan.ts";
+import { wrapText } from "./print/wrap-text.ts";
 
 export interface ApplyCourse {
   /** Throws for a plan that must not be carried out. */
@@ -39,7 +40,12 @@ export class ApplyOutput {
     this.#showPlan(plan);
     if (plan.changes.length > 0) {
       course.check();
-      if (course.asks) await this.#confirm(plan);
+      if (course.asks && !(await this.#isWanted(plan))) {
+        // An answer is no error; the fleet is not as declared all the same.
+        process.exitCode = EXIT.failed;
+        this.#write(undefined, "Not applied; nothing was changed.");
+        return;
+      }
       const shutdown = listenForShutdown();
       const applied = course.apply({
         signal: shutdown.first,
@@ -74,7 +80,7 @@ export class ApplyOutput {
   }
 
   /** Asks in a terminal; without one it must have been said with --yes. */
-  async #confirm(plan: PlanDocument): Promise<void> {
+  async #isWanted(plan: PlanDocument): Promise<boolean> {
     if (this.#json || !process.stdin.isTTY) {
       throw new CortexError("confirmation_required", "nobody is there to confirm the plan", {
         details: { plan: planSummary(plan) },
@@ -84,10 +90,7 @@ export class ApplyOutput {
     // Ctrl-C and Ctrl-D are answers too.
     const answer = await terminal.question("\nApply these changes? Only `yes` does: ").catch(() => "");
     terminal.close();
-    if (answer.trim() === "yes") return;
-    throw new CortexError("interrupted", "not applied; nothing was changed", {
-      next: "cortex apply asks again",
-    });
+    return answer.trim() === "yes";
   }
 
   /** Says what the first Ctrl-C does; rejects at the second. */
@@ -122,13 +125,15 @@ export class ApplyOutput {
 
   #write(event: unknown, text: string | undefined): void {
     if (this.#json) process.stdout.write(`${JSON.stringify(event)}\n`);
-    else if (text !== undefined && text !== "") process.stdout.write(`${text}\n`);
+    else if (text !== undefined && text !== "")
+      process.stdout.write(`${wrapText(text, process.stdout.columns)}\n`);
   }
 }
 
 /** Why the fleet is not as declared although everything in the plan was done. */
 function unsettledText(plan: PlanDocument): string {
   const silent = plan.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
+  if (!isSeen(plan)) return `no neuron answers (${silent.join(", ")}), so nothing is known of the fleet`;
   if (plan.unplaced.length === 0 && plan.unknown.length === 0) {
     return `not everything that is declared could be carried out: ${plan.deferred.map(({ id }) => id).join(", ")} had to wait`;
   }

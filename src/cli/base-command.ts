@@ -3,6 +3,7 @@ import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
 import { errorToJson, printError } from "./print/print-error.ts";
+import { wrapText } from "./print/wrap-text.ts";
 import type { View } from "./view/view.ts";
 
 /**
@@ -22,7 +23,7 @@ export abstract class BaseCommand extends Command {
   /** For people on stdout; what programs read is returned, and oclif prints it with `--json`. */
   present<Json>(view: View<Json>): Json {
     const text = this.jsonEnabled() ? "" : view.human({ colour: this.environment.colour });
-    if (text !== "") this.show(text);
+    if (text !== "") this.show(view.wraps ? wrapText(text, process.stdout.columns) : text);
     return view.json;
   }
 
@@ -40,7 +41,7 @@ export abstract class BaseCommand extends Command {
 
   /** Progress and remarks: stderr, so that stdout can be piped. */
   remark(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+    if (!this.jsonEnabled()) process.stderr.write(`${wrapText(text, process.stderr.columns)}\n`);
   }
 
   /** With `--json` the command writes one event a line, and so its error is one line too. */
@@ -59,7 +60,8 @@ export abstract class BaseCommand extends Command {
         : JSON.stringify(errorToJson(error), undefined, 2);
       process.stdout.write(`${text}\n`);
     } else {
-      process.stderr.write(`${printError(error, { colour: this.environment.stderrColour })}\n`);
+      const text = printError(error, { colour: this.environment.stderrColour });
+      process.stderr.write(`${wrapText(text, process.stderr.columns)}\n`);
       const cause = error.code === "internal_error" && thrown.stack !== undefined ? thrown.stack : undefined;
       if (cause !== undefined) process.stderr.write(`${cause}\n`);
     }

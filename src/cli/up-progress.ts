@@ -2,6 +2,7 @@ import type { ChatAnswer, DemoEvent } from "../protocol/demo-events.ts";
 import { paint } from "./print/paint.ts";
 import { ApplyLines } from "./print/print-apply-progress.ts";
 import { printPlan } from "./print/print-plan.ts";
+import { wrapText } from "./print/wrap-text.ts";
 
 /** Prints the way up as it happens: text for people, one JSON object a line with `--json`. */
 export class UpProgress {
@@ -27,7 +28,7 @@ export class UpProgress {
       case "started":
         return `neuron on ${event.devices.join(", ")}; gateway on ${event.gateway}\n\n`;
       case "plan":
-        return `${printPlan(event.plan, { colour })}\n\n`;
+        return `${wrapText(printPlan(event.plan, { colour }), process.stdout.columns)}\n\n`;
       case "apply":
         return line(this.#lines.print(event.event));
       case "question":

@@ -23,6 +23,7 @@ export default class PlanCommand extends FleetCommand {
     "<%= config.bin %> plan --detailed-exitcode --out plan.json   # 0 as declared, 2 changes, 1 error",
     "<%= config.bin %> plan --base origin/main --against snapshot.json --markdown   # the comment of a pull request",
     "<%= config.bin %> plan --target Qwen/Qwen3-8B",
+    "<%= config.bin %> plan show plan.json",
     "<%= config.bin %> plan verify plan.json --against snapshot.json",
   ];
   static override flags = {

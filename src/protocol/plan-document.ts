@@ -268,7 +268,11 @@ export const planDocumentSchema = z.object({
     })
     .describe("what was seen of the fleet"),
   applyable: z.boolean().describe("made without error, and it would change something"),
-  complete: z.boolean().describe("nothing is unplaced, unknown, deferred or outside of `targets`"),
+  complete: z
+    .boolean()
+    .describe(
+      "nothing is unplaced, unknown, deferred or outside of `targets`, and not every neuron is silent",
+    ),
   errored: z.boolean().describe("may be looked at and never applied; `problems` says why"),
   problems: z.array(z.string()).describe("in words"),
   targets: z

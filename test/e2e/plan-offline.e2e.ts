@@ -40,6 +40,9 @@ test("a plan is made on a snapshot, saved, verified, and refused once it was edi
     "Plan: 2 to load, 2 to unload, 0 to replace, 4 unchanged.",
   );
 
+  const shown = await runCortex(["plan", "show", saved]);
+  expect([shown.code, shown.stdout, shown.stderr]).toEqual([0, made.stdout, ""]);
+
   const verified = await runCortex(["plan", "verify", saved, ...against]);
   expect([verified.code, verified.stderr]).toEqual([0, ""]);
   expect(verified.stdout).toMatch(/^Sound\. \d+ facts about 4 changes checked against the snapshot\./);

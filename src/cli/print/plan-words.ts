@@ -1,6 +1,6 @@
 import { formatBytes, formatDuration, formatMib } from "../../core/quantities.ts";
 import type { PlanChange, PlanDocument, PlanDuration } from "../../protocol/plan-document.ts";
-import { isSettled } from "../../protocol/plan-settled.ts";
+import { isSeen, isSettled } from "../../protocol/plan-settled.ts";
 import { differencesText, revisionText } from "./declaration-words.ts";
 
 /** Sentences that every rendering of a plan shares. */
@@ -37,6 +37,7 @@ export function openParts(plan: PlanDocument): string[] {
     unknown === 0 ? "" : `${countOf(unknown, "copy", "copies")} unknown`,
     deferred === 0 ? "" : `${countOf(deferred, "change", "changes")} deferred`,
     plan.outside_targets === 0 ? "" : `${plan.outside_targets} more outside of the targets`,
+    isSeen(plan) ? "" : plan.neurons.length === 1 ? "its neuron does not answer" : "no neuron answers",
   ].filter((part) => part !== "");
 }
 
@@ -150,14 +151,19 @@ export function requestsText({ requests }: PlanChange): string {
   return parts.length === 0 ? "" : `requests: ${parts.join(", ")}`;
 }
 
+/** Of so few changes the rows say all: no waves, no confidence, no critical path. */
+export const FEW_CHANGES = 2;
+
 /** "Time: about 2 m 10 s in 3 waves." */
 export function scheduleText({ schedule, changes }: PlanDocument): string {
   if (changes.length === 0) return "";
   const { predicted_secs: secs, unpredicted_steps: unknown, waves } = schedule;
+  const isPlain = changes.length <= FEW_CHANGES;
   const steps = `${waves} wave${waves === 1 ? "" : "s"}`;
-  if (secs === null) return `Time: not known; ${steps}.`;
+  if (secs === null) return isPlain ? "Time: not known." : `Time: not known; ${steps}.`;
   const bound = unknown === 0 ? "about" : "at least";
   const rest = unknown === 0 ? "" : `, and ${unknown} step${unknown === 1 ? "" : "s"} of unknown length`;
+  if (isPlain) return `Time: ${bound} ${secsText(secs)}${rest}.`;
   return `Time: ${bound} ${secsText(secs)} in ${steps}${rest} (confidence: ${schedule.confidence}).`;
 }
 
@@ -191,7 +197,7 @@ function massText(guard: PlanDocument["unload_guard"]): string {
 /** The steps that make the duration what it is; empty where that is one step, or all there are. */
 export function criticalPathText({ schedule, changes }: PlanDocument): string {
   const { critical_path: path } = schedule;
-  if (path.length < 2 || path.length === changes.length) return "";
+  if (path.length < 2 || path.length === changes.length || changes.length <= FEW_CHANGES) return "";
   const shown = path.slice(0, MOST_OF_PATH);
   const rest = path.length - shown.length;
   return `Critical path: ${shown.join(", then ")}${rest === 0 ? "" : `, then ${rest} more`}.`;
@@ -200,10 +206,13 @@ export function criticalPathText({ schedule, changes }: PlanDocument): string {
 const MOST_OF_PATH = 6;
 
 /** "Placement: optimal, proved by exact search." */
-export function gapText({ placement, unplaced, unknown }: PlanDocument): string {
+export function gapText(plan: PlanDocument): string {
+  const { placement, unplaced, unknown } = plan;
   const { status, gap_percent: percent, engine, placed, bound } = placement;
+  const isNothing = plan.assignments.length + unplaced.length + unknown.length === 0;
+  if (isNothing || !isSeen(plan)) return "";
   if (status === "optimal" && unplaced.length + unknown.length === 0)
-    return "Placement: every declared copy has a place.";
+    return `Placement: every declared copy has a place${assumedText(plan)}.`;
   if (status === "optimal" && engine === "heuristic")
     return "Placement: every copy that was looked for has a place.";
   if (status === "optimal") return `Placement: optimal, proved by ${PROOF[engine] ?? engine}.`;
@@ -212,6 +221,19 @@ export function gapText({ placement, unplaced, unknown }: PlanDocument): string 
     return `Placement: at most ${bound ?? placed} ${could}, and ${placed} ${doing} (within ${Number(percent.toFixed(2))} % of the best possible, by ${engine}). \`--prove\` looks further.`;
   }
   return `Placement: how far from the best possible is not known (${engine}).`;
+}
+
+/** A copy of unknown size is placed where anything is free: whether it fits only its load will tell. */
+function assumedText({ changes }: PlanDocument): string {
+  const models = new Set(
+    changes.flatMap(({ model_id, kind, vram_source }) =>
+      kind !== "unload" && vram_source === "unknown" ? [model_id] : [],
+    ),
+  );
+  if (models.size === 0) return "";
+  const names = [...models].slice(0, MOST_OF_PATH).join(", ");
+  const rest = models.size > MOST_OF_PATH ? ` and ${models.size - MOST_OF_PATH} more` : "";
+  return `, if ${names}${rest} ${models.size === 1 ? "fits" : "fit"}: nothing tells how much memory ${models.size === 1 ? "it takes" : "they take"} (\`vram_mb\` would)`;
 }
 
 const COUNTED = {

@@ -9,6 +9,7 @@ import {
   differencesText,
   WHO_ACTS,
 } from "./declaration-words.ts";
+import { startText } from "./print-plan-sections.ts";
 import {
   comparisonLines,
   criticalPathText,
@@ -16,6 +17,7 @@ import {
   downtimeSummary,
   downtimeText,
   durationText,
+  FEW_CHANGES,
   gapText,
   guardLines,
   observationText,
@@ -253,6 +255,8 @@ function troubleSections(plan: PlanDocument): string[] {
   const silent = plan.neurons
     .filter((neuron) => !neuron.reachable)
     .map((neuron) => bullet(`${neuron.name}: ${neuron.problem ?? "no answer"}; left untouched`));
+  const start = startText(plan.neurons.filter((neuron) => !neuron.reachable));
+  if (start !== "") silent.push(`  - ${escapeMarkdown(start)}`);
   return [
     declarationSection(plan),
     section("Cannot be placed", unplaced),
@@ -292,7 +296,7 @@ function foldedSections(plan: PlanDocument): FoldedSection[] {
     .map(({ model_id, neuron, reason }) => `${model_id} on ${neuron}: ${reason}`);
   const order = plan.changes.map(
     (change) =>
-      `wave ${change.wave}: ${change.id}${change.depends_on.length === 0 ? "" : ` (after ${change.depends_on.join(", ")})`}`,
+      `${plan.changes.length <= FEW_CHANGES ? "" : `wave ${change.wave}: `}${change.id}${change.depends_on.length === 0 ? "" : ` (after ${change.depends_on.join(", ")})`}`,
   );
   const branch = comparisonLines(plan);
   return [

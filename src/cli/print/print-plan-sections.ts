@@ -1,4 +1,6 @@
 import { formatMib } from "../../core/quantities.ts";
+import { isLoopback } from "../../core/addresses.ts";
+import { NEURON_DEFAULT_PORT } from "../../protocol/neuron-api.ts";
 import type { PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import type { ExplainedUnplaced } from "../../protocol/plan-unplaced.ts";
 import { paint } from "./paint.ts";
@@ -85,10 +87,24 @@ function unknownLines(plan: PlanDocument): string[] {
 }
 
 function silentLines(plan: PlanDocument, { colour }: PrintOptions): string[] {
-  return plan.neurons
-    .filter((neuron) => !neuron.reachable)
-    .map(
-      (neuron) =>
-        `${paint("!", "yellow", colour)} ${neuron.name} (${neuron.endpoint}): ${neuron.problem ?? "no answer"}`,
-    );
+  const silent = plan.neurons.filter((neuron) => !neuron.reachable);
+  const shown = silent.map(
+    (neuron) =>
+      `${paint("!", "yellow", colour)} ${neuron.name} (${neuron.endpoint}): ${neuron.problem ?? "no answer"}`,
+  );
+  const help = startText(silent);
+  return help === "" ? shown : [...shown, `  ${paint("help:", "cyan", colour)} ${help}`];
 }
+
+/** What a person does who has not started a neuron yet: nobody else refuses connections for long. */
+export function startText(silent: readonly PlanNeuron[]): string {
+  const [first] = silent.filter(({ problem }) => isRefusal(problem));
+  if (first === undefined) return "";
+  const { hostname, port } = new URL(first.endpoint);
+  const portFlag = port === String(NEURON_DEFAULT_PORT) ? "" : ` --port ${port === "" ? "80" : port}`;
+  return isLoopback(hostname)
+    ? `is it running? Start it on this machine: cortex neuron${portFlag}`
+    : `is it running? Start it on ${hostname}: cortex neuron --host 0.0.0.0${portFlag} --token-file neuron.token`;
+}
+
+const isRefusal = (problem: string | null): boolean => /refused|ECONNREFUSED/i.test(problem ?? "");

@@ -8,5 +8,6 @@ export const planView = (
   { markdown }: { readonly markdown: boolean },
 ): View<PlanDocument> => ({
   json: plan,
+  ...(markdown ? {} : { wraps: true }),
   human: (look) => (markdown ? printPlanMarkdown(plan) : printPlan(plan, look)),
 });

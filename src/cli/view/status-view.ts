@@ -15,6 +15,7 @@ const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: strin
 
 export const statusView = (report: StatusReport): View<StatusReport> => ({
   json: report,
+  wraps: true,
   human: (look) => printStatus(report, look),
 });
 

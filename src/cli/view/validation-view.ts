@@ -16,6 +16,7 @@ export function validView(loaded: LoadedFleet, format: FindingFormat): View<unkn
   const { fleet, digest, revision, warnings } = loaded;
   return {
     json: { valid: true, fleet: fleet.fleet.name, digest, revision, diagnostics: warnings },
+    ...(format === "text" ? { wraps: true } : {}),
     human: (look) => {
       if (format !== "text") return reportText(warnings, format);
       const shown = warnings.length === 0 ? "" : `${printDiagnostics(warnings, look)}\n\n`;

@@ -20,7 +20,7 @@ export function verificationView(
     against_snapshot: plan.againstSnapshot,
     findings: verified.findings,
   };
-  return { json: report, human: (look) => verificationText(report, look) };
+  return { json: report, wraps: true, human: (look) => verificationText(report, look) };
 }
 
 /** One verdict, and every finding with its place. */

@@ -8,4 +8,6 @@ export interface View<Json> {
   readonly json: Json;
   /** Without a line break at its end; empty: nothing is printed. */
   readonly human: (look: Look) => string;
+  /** Sentences, which a terminal breaks at its width; what is copied elsewhere (files, commands) is never broken. */
+  readonly wraps?: true;
 }

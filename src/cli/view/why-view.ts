@@ -12,6 +12,7 @@ const VERDICTS: Readonly<Record<WhyReport["neurons"][number]["verdict"], { sign:
 
 export const whyView = (report: WhyReport): View<WhyReport> => ({
   json: report,
+  wraps: true,
   human: (look) => printWhy(report, look),
 });
 

@@ -1,6 +1,6 @@
 import { notUsedYet } from "../../fleet/check/not-used-yet.ts";
 import type { BlockChange } from "./block-change.ts";
-import { ALIAS_TARGET, type Declaration, type Settings } from "./declaration.ts";
+import { ALIAS_TARGET, type Declaration, type Settings, type TableName } from "./declaration.ts";
 import { covers, isOpen, patternsOf } from "./exposure.ts";
 
 type Field = BlockChange["fields"][number];
@@ -13,17 +13,19 @@ interface Sides {
 
 /** What people and programs will see of a change, a sentence each, without a word twice. */
 export function consequencesOf(change: BlockChange, sides: Sides): string[] {
-  const { table, kind } = change;
+  const { table, kind, fields } = change;
   const ofBlock = kind === "changed" ? [] : blockConsequences(change, sides);
   const isWhole = kind === "added" || kind === "removed";
-  const ofFields = isWhole ? [] : change.fields.map((field) => fieldConsequence({ ...change, field }, sides));
-  const unused = new Set(
-    change.fields.flatMap(({ key, to }) =>
-      isWhole && table !== "keys" ? [] : (notUsedYet(table, key, to) ?? []),
-    ),
-  );
-  return [...new Set([...ofBlock, ...ofFields, ...unused])].filter((text) => text !== "");
+  const ofFields = isWhole
+    ? []
+    : fields.map((field) => unusedText(table, field) ?? fieldConsequence({ ...change, field }, sides));
+  const ofTable = table === "keys" ? [notUsedYet(table, "", null) ?? ""] : [];
+  return [...new Set([...ofBlock, ...ofFields, ...ofTable])].filter((text) => text !== "");
 }
+
+/** What a setting would lead to is not so as long as nothing obeys it. */
+const unusedText = (table: TableName, { key, to }: Field): string | undefined =>
+  table === "keys" ? undefined : notUsedYet(table, key, to);
 
 function blockConsequences(change: BlockChange, sides: Sides): string[] {
   const { table } = change;

@@ -3,6 +3,7 @@ import { comparePlans } from "./compare.ts";
 import { snapshotDigest, snapshotOfFleet } from "../observe/fleet-snapshots.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { compareDeclarations } from "../declaration/compare-declarations.ts";
+import type { PlanDeclaration } from "../../protocol/declaration/plan-declaration.ts";
 import type { CopyLeftAlone, FleetPlan } from "./fleet-plan.ts";
 import { freeMemory, planRounds, type PlanRounds } from "./rounds.ts";
 import type { PlanInput } from "./plan-input.ts";
@@ -59,7 +60,11 @@ interface PlanParts extends PlanRounds {
 function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
   const { fleet, observed } = input;
   const { desired, placement, transition, predicted } = parts;
-  const rows = planRows(transition.steps, { forecast: predicted, observed, desired });
+  const declaration = compareDeclarations(input);
+  const rows = withRenames(
+    planRows(transition.steps, { forecast: predicted, observed, desired }),
+    declaration,
+  );
   const simulation = simulateSteps(observed, memoryStepsOf(observed, rows));
   const targets = (input.targets ?? []).toSorted();
   const isTarget = ({ modelId }: { readonly modelId: string }): boolean =>
@@ -79,7 +84,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     outsideTargets: parts.outside + openOutside,
     problems: simulation.overruns.map(overrunText),
     comparison: null,
-    declaration: compareDeclarations(input),
+    declaration,
     desired,
     neuronBlocks: new Map(fleet.neurons.map((block) => [block.name, block])),
     simulation,
@@ -133,6 +138,18 @@ function servingCopies(observed: ObservedFleet): Map<string, string[]> {
       if (status === "loaded") serving.set(id, [...(serving.get(id) ?? []), name]);
   }
   return serving;
+}
+
+/** Two rows that are one model under another name: neither is the loss or the arrival that it looks like. */
+function withRenames(rows: readonly PlanRow[], { changes }: PlanDeclaration): readonly PlanRow[] {
+  const renames = changes.filter(({ table, kind }) => table === "models" && kind === "renamed");
+  return rows.map((row) => {
+    const come = renames.find(({ name }) => name === row.modelId);
+    const gone = renames.find(({ renamed_from: former }) => former === row.modelId);
+    if (come !== undefined)
+      return { ...row, detail: `${row.detail}; renamed from ${come.renamed_from ?? ""}` };
+    return gone === undefined ? row : { ...row, detail: `${row.detail}; renamed to ${gone.name ?? ""}` };
+  });
 }
 
 /** A later round may find a use for a copy that was nobody's in the first. */

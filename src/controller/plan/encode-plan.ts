@@ -26,7 +26,9 @@ export function encodePlan(plan: FleetPlan): PlanDocument {
 function encodeUndigested(plan: FleetPlan): Omit<PlanDocument, "digest"> {
   const { unplaced, unknown, deferred, problems, rows, outsideTargets } = plan;
   const { traffic, observedAtMs } = plan.observed;
-  const isSettled = [unplaced, unknown, deferred].every((open) => open.length === 0);
+  const { neurons } = plan.observed;
+  const isSeen = neurons.length === 0 || neurons.some(({ reachable }) => reachable);
+  const isSettled = isSeen && [unplaced, unknown, deferred].every((open) => open.length === 0);
   return {
     format_version: PLAN_FORMAT_VERSION,
     cortex_version: plan.cortexVersion,

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
 import { revisionText } from "../../../src/cli/print/declaration-words.ts";
+import { isSettled, leavesAsDeclared } from "../../../src/protocol/plan-settled.ts";
+import { verifyPlan } from "../../../src/controller/verify/verify-plan.ts";
+import { printPlanMarkdown } from "../../../src/cli/print/print-plan-markdown.ts";
 import { printPlan } from "../../../src/cli/print/print-plan.ts";
 import {
   declaredHash,
@@ -53,6 +56,7 @@ test("verdict first, every change with its reason, memory, what is not placed, s
 
     Do not answer (left untouched)
       ! c (http://c:13131): connection refused
+        help: is it running? Start it on c: cortex neuron --host 0.0.0.0 --token-file neuron.token
 
     Left alone
       guest on a: loaded by hand (no [[models]] block declares it)
@@ -108,4 +112,53 @@ test.each([
   [{ commit: null, dirty: false, path: "fleet" }, "fleet (not in git)"],
 ])("revision %j", (revision, text) => {
   expect(revisionText(revision)).toBe(text);
+});
+
+test("of a fleet of which no neuron answers nothing is known, and a new user is told how to start one", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nvram_mb = 100\n', ["a"]);
+  const document = plan(fleet, observedFleet(silentNeuron("a")));
+  expect([document.complete, isSettled(document), leavesAsDeclared(document)]).toEqual([false, false, false]);
+  expect(verifyPlan(document).findings).toEqual([]);
+  const text = printPlan(document, { colour: false });
+  expect(text.split("\n")[0]).toBe(
+    "Nothing can be changed now, and whether the fleet matches 0123456 is not known; still open: its neuron does not answer.",
+  );
+  expect(text).toContain("Start it on a: cortex neuron --host 0.0.0.0 --token-file neuron.token");
+  expect(printPlanMarkdown(document)).toContain("cortex neuron --host 0.0.0.0");
+});
+
+test("where the size of a model is not known, that it fits is an assumption", () => {
+  const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\n', ["a"]);
+  const text = printPlan(plan(fleet, observedFleet(observedNeuron("a", { devices: [8000] }))), {
+    colour: false,
+  });
+  expect(text).toContain(
+    "Placement: every declared copy has a place, if m fits: nothing tells how much memory it takes (`vram_mb` would).",
+  );
+});
+
+test("of two changes the rows say all: neither waves nor confidence nor a critical path", () => {
+  const models = (...ids: string[]) =>
+    ids.map((id) => `[[models]]\nid = "${id}"\nreplicas = 1\nvram_mb = 1000\n`).join("");
+  const of = (...ids: string[]) =>
+    printPlan(
+      plan(fleetFromToml(models(...ids), ["a"]), observedFleet(observedNeuron("a", { devices: [8000] }))),
+      { colour: false },
+    );
+  expect(of("m", "n")).not.toMatch(/wave|confidence|Critical/);
+  expect(of("m", "n", "o")).toMatch(/wave.*confidence/);
+});
+
+test("a model that has another name is neither a loss nor an arrival", () => {
+  const block = (id: string) =>
+    fleetFromToml(`[[models]]\nid = "${id}"\nsource = "m.gguf"\nreplicas = 1\nvram_mb = 1000\n`, ["a"]);
+  const [before, after] = [block("old"), block("new")];
+  const residents = [residentModel({ id: "old", vramMb: 1000, specHash: declaredHash(before, "old") })];
+  const observed = observedFleet(observedNeuron("a", { devices: [8000], residents }));
+  const revision = { commit: null, dirty: false, path: "." };
+  const document = plan(after, observed, { base: { fleet: before, fleetDigest: "b", revision, observed } });
+  const details = Object.fromEntries(document.changes.map(({ id, detail }) => [id, detail]));
+  expect(details["load new@a"]).toMatch(/; renamed from old$/);
+  expect(details["unload old@a"]).toMatch(/; renamed to new$/);
+  expect(verifyPlan(document).findings).toEqual([]);
 });

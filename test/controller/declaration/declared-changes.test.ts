@@ -166,7 +166,6 @@ const CASES: readonly (readonly [what: string, after: string, rows: readonly str
     `${BASE}[eviction]\nstrategy = "cost"\n`,
     [
       "changed eviction: strategy lru -> cost",
-      "  on-demand models give way by cost",
       "  not acted on yet: the gateway of this version evicts nothing",
     ],
   ],

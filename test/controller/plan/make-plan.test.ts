@@ -129,4 +129,13 @@ describe("planning on a clock that is driven by hand", () => {
     expect(progress).toEqual(["2 neurons"]);
     expect(proved).toEqual(await makePlan({ path: "fleet" }, world));
   });
+
+  test("a target may be an alias: it means the model", async () => {
+    const world = new FakeWorld(fleetOf(`${ONE}[aliases]\nlarge = "m"\n`));
+    const plan = await makePlan({ path: "fleet", targets: ["large"] }, world);
+    expect([plan.targets, rowsOf(plan)]).toEqual([["m"], ["load m@a [declared_not_loaded]"]]);
+    await expect(makePlan({ path: "fleet", targets: ["larg"] }, world)).rejects.toMatchObject({
+      next: "did you mean large?",
+    });
+  });
 });

@@ -57,13 +57,13 @@ function problemOf({ fleet, observed }: PlanInput): PlacementProblem {
 
 /** Everything that a plan is made of. */
 export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): Promise<PlanInput> {
-  const { path, ref, targets } = options;
+  const { path, ref } = options;
   const { loaded, base } = await readSources(options, deps.git);
   const head = planSource(loaded);
   const { observed, digest, served, seenBy } = await observe(head.fleet, options, deps);
   const openHistory = () => deps.git.openHistory({ path, ref });
   const formerly = await formerlyProtected(loaded, observed, openHistory);
-  for (const target of targets ?? []) checkTarget(target, head.fleet, observed);
+  const targets = options.targets?.map((target) => modelOfTarget(target, head.fleet, observed));
   return {
     ...head,
     observed,
@@ -167,11 +167,14 @@ function checkSnapshot(snapshot: FleetSnapshot, { fleet }: Fleet, path: string):
   );
 }
 
-function checkTarget(target: string, fleet: Fleet, observed: ObservedFleet): void {
+/** The id of the model that a target names, by its id or by an alias. */
+function modelOfTarget(target: string, fleet: Fleet, observed: ObservedFleet): string {
   const loaded = reachableNeurons(observed).flatMap(({ models }) => models.map(({ id }) => id));
   const known = [...new Set([...fleet.models.map(({ id }) => id), ...loaded])];
-  if (known.includes(target)) return;
-  const guess = nearest(target, known);
+  if (known.includes(target)) return target;
+  const meant = Object.hasOwn(fleet.aliases, target) ? fleet.aliases[target] : undefined;
+  if (meant !== undefined) return meant;
+  const guess = nearest(target, [...known, ...Object.keys(fleet.aliases)]);
   throw new CortexError("usage_error", `no model ${target} is declared or loaded`, {
     next: guess === undefined ? "cortex status lists the models" : `did you mean ${guess}?`,
   });
