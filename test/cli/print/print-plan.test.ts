@@ -137,9 +137,13 @@ test("where the size of a model is not known, that it fits is an assumption", ()
   );
 });
 
+const models = (...ids: string[]): string =>
+  ids.map((id) => `[[models]]\nid = "${id}"\nreplicas = 1\nvram_mb = 1000\n`).join("");
+
+const modelCalled = (id: string) =>
+  fleetFromToml(`[[models]]\nid = "${id}"\nsource = "m.gguf"\nreplicas = 1\nvram_mb = 1000\n`, ["a"]);
+
 test("of two changes the rows say all: neither waves nor confidence nor a critical path", () => {
-  const models = (...ids: string[]) =>
-    ids.map((id) => `[[models]]\nid = "${id}"\nreplicas = 1\nvram_mb = 1000\n`).join("");
   const of = (...ids: string[]) =>
     printPlan(
       plan(fleetFromToml(models(...ids), ["a"]), observedFleet(observedNeuron("a", { devices: [8000] }))),
@@ -150,9 +154,7 @@ test("of two changes the rows say all: neither waves nor confidence nor a critic
 });
 
 test("a model that has another name is neither a loss nor an arrival", () => {
-  const block = (id: string) =>
-    fleetFromToml(`[[models]]\nid = "${id}"\nsource = "m.gguf"\nreplicas = 1\nvram_mb = 1000\n`, ["a"]);
-  const [before, after] = [block("old"), block("new")];
+  const [before, after] = [modelCalled("old"), modelCalled("new")];
   const residents = [residentModel({ id: "old", vramMb: 1000, specHash: declaredHash(before, "old") })];
   const observed = observedFleet(observedNeuron("a", { devices: [8000], residents }));
   const revision = { commit: null, dirty: false, path: "." };

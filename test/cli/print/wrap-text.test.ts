@@ -4,6 +4,7 @@ import { wrapText } from "../../../src/cli/print/wrap-text.ts";
 import { CANONICAL_CASES } from "../../controller/canonical-fleet.ts";
 import { canonical } from "../../controller/verify/spoilt-plans.ts";
 
+// oxlint-disable-next-line no-control-regex -- styles are made of control characters
 const bare = (text: string): string => text.replaceAll(/\u001B\[\d+m/g, "");
 const widest = (text: string): number =>
   Math.max(
@@ -11,6 +12,8 @@ const widest = (text: string): number =>
       .split("\n")
       .map(({ length }) => length),
   );
+
+const words = (lines: string): string[] => bare(lines).split(/\s+/);
 
 describe("text in a terminal", () => {
   test("breaks between words, and goes on two columns deeper", () => {
@@ -46,7 +49,6 @@ describe("text in a terminal", () => {
     const text = printPlan(canonical(name).plan, { colour: true });
     const shown = wrapText(text, 80);
     expect(widest(shown)).toBeLessThanOrEqual(80);
-    const words = (lines: string): string[] => bare(lines).split(/\s+/);
     expect(words(shown)).toEqual(words(text));
   });
 });
