@@ -143,14 +143,15 @@ const models = (...ids: string[]): string =>
 const modelCalled = (id: string) =>
   fleetFromToml(`[[models]]\nid = "${id}"\nsource = "m.gguf"\nreplicas = 1\nvram_mb = 1000\n`, ["a"]);
 
+const planOf = (...ids: string[]): string =>
+  printPlan(
+    plan(fleetFromToml(models(...ids), ["a"]), observedFleet(observedNeuron("a", { devices: [8000] }))),
+    { colour: false },
+  );
+
 test("of two changes the rows say all: neither waves nor confidence nor a critical path", () => {
-  const of = (...ids: string[]) =>
-    printPlan(
-      plan(fleetFromToml(models(...ids), ["a"]), observedFleet(observedNeuron("a", { devices: [8000] }))),
-      { colour: false },
-    );
-  expect(of("m", "n")).not.toMatch(/wave|confidence|Critical/);
-  expect(of("m", "n", "o")).toMatch(/wave.*confidence/);
+  expect(planOf("m", "n")).not.toMatch(/wave|confidence|Critical/);
+  expect(planOf("m", "n", "o")).toMatch(/wave.*confidence/);
 });
 
 test("a model that has another name is neither a loss nor an arrival", () => {
