@@ -45,7 +45,7 @@ export type Standing =
   | { readonly kind: "on_demand"; readonly model: DesiredModel }
   /** cortex loaded it, and it is not to stay. */
   | ({ readonly kind: "leaves" } & Leaving)
-  /** It would have to leave, but a person loaded it. */
+  /** It would have to leave or be replaced, but a person loaded it: no declared copy, and in the way. */
   | { readonly kind: "left_alone"; readonly reason: string }
   /** On its way out already: neither a copy nor in the way. */
   | { readonly kind: "ending" };
@@ -121,7 +121,15 @@ function standingOf(copy: PresentCopy, neuron: NeuronBlock | undefined): Standin
     return leave(copy, { stillWanted: true, reason: "spec_changed", detail });
   }
   const misplaced = misplacement(copy, model);
-  return misplaced ?? { kind: "kept", model, current };
+  if (misplaced !== undefined) return misplaced;
+  if (!current && !loadedByCortex(resident)) {
+    return leave(copy, {
+      stillWanted: true,
+      reason: "spec_changed",
+      detail: "its settings are not as declared",
+    });
+  }
+  return { kind: "kept", model, current };
 }
 
 function misplacement(copy: PresentCopy, model: DesiredModel): Standing | undefined {
@@ -142,5 +150,8 @@ function misplacement(copy: PresentCopy, model: DesiredModel): Standing | undefi
 /** What a person loaded by hand is left to that person, whatever the files say. */
 function leave(copy: PresentCopy, leaving: Leaving): Standing {
   if (loadedByCortex(copy.resident)) return { kind: "leaves", ...leaving };
-  return { kind: "left_alone", reason: `loaded by hand (${leaving.detail})` };
+  const handover = leaving.stillWanted
+    ? "; unload it there by hand (POST /models/unload), and cortex loads it as declared"
+    : "";
+  return { kind: "left_alone", reason: `loaded by hand (${leaving.detail})${handover}` };
 }

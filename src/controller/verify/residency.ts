@@ -18,11 +18,7 @@ export function verifyResidency(plan: PlanDocument): Findings {
   const byHand = loadedByHand(plan);
   for (const change of plan.changes) carryOut(found, residency, change);
   for (const change of plan.changes.filter(takesCopyDown)) {
-    const isDeclared = plan.declared.some(
-      (model) => model.model_id === change.model_id && model.replicas > 0,
-    );
-    const isTheirs = byHand.has(`${change.model_id}@${change.neuron}`) && !isDeclared;
-    found.expect(!isTheirs, "untouchable", {
+    found.expect(!byHand.has(`${change.model_id}@${change.neuron}`), "untouchable", {
       where: change.id,
       message: "takes down what a person loaded by hand",
     });

@@ -16,20 +16,19 @@ test("a surplus copy that placement wants just where it is stays, and is said to
     '[[models]]\nid = "big"\nreplicas = 1\nvram_mb = 9000\npinned_on = ["d"]\n[[models]]\nid = "m"\nreplicas = 1\n',
     ["b", "d"],
   );
-  const byHand = residentModel({ id: "m", vramMb: 4000, origin: "manual", measured: false });
+  const specHash = declaredHash(fleet, "m");
+  const usedLast = residentModel({ id: "m", vramMb: 4000, measured: false, specHash, lastUsedMs: 9 });
   const document = plan(
     fleet,
     observedFleet(
       observedNeuron("b", {
         devices: [4000],
-        residents: [
-          residentModel({ id: "m", vramMb: 4000, measured: false, specHash: declaredHash(fleet, "m") }),
-        ],
+        residents: [residentModel({ id: "m", vramMb: 4000, measured: false, specHash })],
       }),
-      observedNeuron("d", { devices: [12_000], residents: [byHand] }),
+      observedNeuron("d", { devices: [12_000], residents: [usedLast] }),
     ),
   );
-  expect(rowsOf(document)).toEqual(["unload m@d [spec_changed]", "load big@d [declared_not_loaded]"]);
+  expect(rowsOf(document)).toEqual(["unload m@d [makes_room]", "load big@d [declared_not_loaded]"]);
   expect(document.unchanged).toBe(1);
   expect(document.assignments.find(({ model_id }) => model_id === "m")).toMatchObject({
     neuron: "b",

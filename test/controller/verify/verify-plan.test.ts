@@ -72,6 +72,20 @@ describe("a spoilt plan is found out", () => {
     expect(checksOf(unloading, snapshotOfFleet("home", by("manual")))).toContain("snapshot");
   });
 
+  test("untouchable: what a person loaded by hand, although a block declares it", () => {
+    const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 10\n', ["a"]);
+    const outdated = residentModel({ id: "m", vramMb: 10, specHash: "old" });
+    const replacing = plan(
+      fleet,
+      observedFleet(observedNeuron("a", { devices: [8000], residents: [outdated] })),
+    );
+    expect(replacing.changes.map(({ id }) => id)).toEqual(["replace m@a"]);
+    const forged = spoil(replacing, (copy) => {
+      for (const model of neuron(copy, "a").models) model.origin = "manual";
+    });
+    expect(checksOf(forged)).toEqual(["untouchable"]);
+  });
+
   test("without a snapshot the plan's own record is believed, and everything else is checked", () => {
     const { plan: good } = canonical("drained");
     expect(verifyPlan(good).findings).toEqual([]);

@@ -123,7 +123,8 @@ class ProblemBuilder {
       const place = this.#placeOf(copy);
       if (place === undefined) continue;
       const current = copy.standing.kind === "kept" && copy.standing.current;
-      apply({ home: { place, current, copy }, movable: !protect, ordinal: applicants.length });
+      const movable = !protect && loadedByCortex(copy.resident);
+      apply({ home: { place, current, copy }, movable, ordinal: applicants.length });
     }
     const missing = replicas - present.length;
     const claims = desired.block.pinned_on.length > 0 ? this.#claim(desired, missing) : 0;

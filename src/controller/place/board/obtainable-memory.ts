@@ -1,7 +1,16 @@
 import { compareText } from "../../../core/order.ts";
 import type { Board } from "./board.ts";
 import { at, itemAt, type ApplicantNo, type DeviceNo, type NeuronNo } from "./numbers.ts";
-import { devicesOf, eligibleOn, shareAt, type Place, type ProblemModel, type Prospect } from "./problem.ts";
+import { loadedByCortex } from "../../intent/desired-models.ts";
+import {
+  devicesOf,
+  eligibleOn,
+  shareAt,
+  type Applicant,
+  type Place,
+  type ProblemModel,
+  type Prospect,
+} from "./problem.ts";
 
 /** Somebody who holds memory on a neuron. */
 export interface Holder {
@@ -31,8 +40,7 @@ export function holdersOn(board: Board, neuron: NeuronNo): Holder[] {
   const copies = itemAt(board.hosted, neuron).flatMap((applicant): Holder[] => {
     const place = board.places[applicant];
     const { id: modelId, priority } = board.modelOf(applicant);
-    const isFixed = !itemAt(problem.applicants, applicant).movable;
-    const kind = isFixed ? ("protected" as const) : ("copy" as const);
+    const kind = kindOf(itemAt(problem.applicants, applicant));
     return place === undefined ? [] : [{ modelId, priority, place, kind, applicant }];
   });
   const guests = itemAt(board.guestsAt, neuron).flatMap((guest): Holder[] => {
@@ -45,6 +53,11 @@ export function holdersOn(board: Board, neuron: NeuronNo): Holder[] {
   return [...copies, ...guests, ...fixed].sort(
     (left, right) => heldBy(right) - heldBy(left) || compareText(left.modelId, right.modelId),
   );
+}
+
+function kindOf({ home, movable }: Applicant): Holder["kind"] {
+  if (movable) return "copy";
+  return home === null || loadedByCortex(home.copy.resident) ? "protected" : "loaded_by_hand";
 }
 
 export const heldBy = ({ place }: Holder): number => place.mib.reduce((total, mib) => total + mib, 0);

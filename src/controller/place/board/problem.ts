@@ -79,7 +79,7 @@ export interface Applicant {
   readonly ordinal: number;
   /** Where it is loaded now. */
   readonly home: Home | null;
-  /** False: `protect` holds it where it is. */
+  /** False: it stays where it is, because of `protect` or because a person loaded it. */
   readonly movable: boolean;
 }
 
