@@ -74,6 +74,7 @@ export const ERROR_TABLE = {
   job_not_found:             kind(404, EXIT.failed, INVALID, "GET /jobs lists the jobs that are kept"),
   job_cancelled:             kind(409, EXIT.unavailable, "api_error", "load the model again if it is still wanted"),
   // What broke.
+  request_ended_worker:      kind(422, EXIT.failed, INVALID, "change the request; if it ought to work as it is, report its fingerprint with the neuron's log"),
   worker_crashed:            kind(502, EXIT.failed, "api_error", "send the request again; the model is loaded anew. The neuron's log has the worker's last lines", 1),
   upstream_connection_error: kind(502, EXIT.unavailable, "api_error", "check that the neuron runs: `cortex status`", 1),
   upstream_cut_stream:       kind(502, EXIT.failed, "api_error", "send the request again; what was received is incomplete", 1),

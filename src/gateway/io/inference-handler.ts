@@ -4,6 +4,7 @@ import { CortexError } from "../../core/errors.ts";
 import { sleptThrough } from "../../core/interruptible-sleep.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
+import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import type { WaitOutcome } from "../loading/cold-load.ts";
 import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
@@ -23,6 +24,7 @@ import { decide, knownModelId, type Decision } from "../routing/route-request.ts
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
 import type { ActiveRequests } from "./active-requests.ts";
+import type { CrashMemory } from "./crash-memory.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
 
@@ -34,6 +36,7 @@ export interface InferenceDeps {
   readonly neurons: ReadonlyMap<string, NeuronClient>;
   readonly coldLoads: ColdLoads;
   readonly active: ActiveRequests;
+  readonly crashes: CrashMemory;
   readonly metrics: GatewayMetrics;
   readonly timings: GatewayTimings;
 }
@@ -55,8 +58,14 @@ class CourseRun {
   }
 
   async run(): Promise<void> {
-    const { fleet, poller } = this.#deps;
-    this.#exchange.trace.modelId = knownModelId(fleet, poller.view(), this.#exchange.facts.model);
+    const { fleet, poller, crashes } = this.#deps;
+    const modelId = knownModelId(fleet, poller.view(), this.#exchange.facts.model);
+    this.#exchange.trace.modelId = modelId;
+    const refusal = modelId === undefined ? undefined : crashes.refusal(modelId, this.#exchange);
+    if (refusal !== undefined) {
+      failExchange(this.#exchange, refusal);
+      return;
+    }
     let { course, notes, next } = beginCourse();
     for (;;) {
       for (const note of notes) this.#note(note);
@@ -152,15 +161,19 @@ class CourseRun {
 
   async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
-    const { neurons, active } = this.#deps;
+    const { neurons, active, crashes } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
     trace.neuron = neuron;
     trace.modelId = modelId;
+    const deaths = crashes.deaths(modelId, this.#exchange);
     const call = {
       path,
-      headers: upstreamRequestHeaders(headers, { "x-request-id": requestId }),
+      headers: upstreamRequestHeaders(headers, {
+        "x-request-id": requestId,
+        ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
+      }),
       body: facts.model === modelId ? body : replaceModel(body, facts.modelSpans, modelId),
     };
     const onFirstContent = () => {
@@ -168,7 +181,9 @@ class CourseRun {
     };
     const release = active.occupy(neuron, modelId);
     try {
-      return await relayRequest({ neuron: replica, call, client, signal, onFirstContent });
+      const result = await relayRequest({ neuron: replica, call, client, signal, onFirstContent });
+      crashes.note(modelId, this.#exchange, result);
+      return result;
     } finally {
       release();
     }

@@ -16,6 +16,7 @@ import {
 import { ActiveRequests } from "./active-requests.ts";
 import { createColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
 import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
+import { CrashMemory } from "./crash-memory.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
@@ -110,7 +111,8 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
     node_version: process.version,
   };
   let closing = false;
-  const shared = { clock, logger, fleet, poller, neurons, coldLoads, active, metrics, timings };
+  const crashes = new CrashMemory(clock);
+  const shared = { clock, logger, fleet, poller, neurons, coldLoads, active, crashes, metrics, timings };
   const api = createGatewayServer({ ...shared, version, closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {

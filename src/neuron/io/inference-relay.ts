@@ -9,13 +9,16 @@ import type { Logger } from "../../platform/logger.ts";
 import { parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
-import { describeExit, exitDetails, type WorkerExit } from "../residency/worker-exit.ts";
+import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
+import type { WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
+import type { CrashWatch, WatchedRequest } from "./crash-watch.ts";
 
 export interface InferenceRelayDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly loop: ResidencyLoop;
+  readonly crashes: CrashWatch;
   /** Told once per request: "ok", "client_gone", "http_<status>" of the worker, or the code of the failure. */
   readonly countRequest: (modelId: string, outcome: string) => void;
 }
@@ -36,29 +39,51 @@ const FORWARDED_HEADERS = ["content-type", "accept", "x-request-id", "traceparen
 export function createInferenceRelay(deps: InferenceRelayDeps) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const modelId = modelOf(request.body);
-    let admitted: AdmittedRequest;
-    try {
-      admitted = deps.loop.openRequest(modelId);
-    } catch (thrown) {
-      const error = toCortexError(thrown);
-      // A name that is not loaded could be anything: it must not become a label.
-      deps.countRequest(deps.loop.state.models.has(modelId) ? modelId : "unknown", error.code);
-      throw error;
-    }
+    // A name that is not loaded could be anything: it must not become a label.
+    const label = deps.loop.state.models.has(modelId) ? modelId : "unknown";
     const gone = abortWhenClientLeaves(reply.raw);
-    let outcome = "ok";
     try {
-      outcome = await relay(deps, { admitted, request, reply, signal: gone.signal });
+      deps.countRequest(label, await take(deps, { modelId, request, reply, signal: gone.signal }));
     } catch (thrown) {
-      const error = toCortexError(thrown);
-      outcome = error.code;
-      throw error;
+      deps.countRequest(label, toCortexError(thrown).code);
+      throw thrown;
     } finally {
       gone.release();
-      admitted.end();
-      deps.countRequest(modelId, outcome);
     }
   };
+}
+
+interface Arrival {
+  readonly modelId: string;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly signal: AbortSignal;
+}
+
+/** Takes the request, or throws why not, and relays it. What came of it in one word. */
+async function take(deps: InferenceRelayDeps, arrival: Arrival): Promise<string> {
+  const { modelId, request, signal } = arrival;
+  const watched = await deps.crashes.admit({
+    modelId,
+    path: request.url,
+    body: request.body as Buffer,
+    deathsElsewhere: readDeaths(request.headers[DEATHS_HEADER]),
+    signal,
+  });
+  let answered = false;
+  try {
+    const admitted = deps.loop.openRequest(modelId);
+    try {
+      watched.sentTo(admitted.worker);
+      const outcome = await relay(deps, { ...arrival, admitted, watched });
+      answered = outcome === "ok" || outcome.startsWith("http_");
+      return outcome;
+    } finally {
+      admitted.end();
+    }
+  } finally {
+    watched.end(answered);
+  }
 }
 
 function modelOf(body: unknown): string {
@@ -82,20 +107,18 @@ function abortWhenClientLeaves(raw: ServerResponse) {
   return { signal: controller.signal, release: () => raw.off("close", onClose) };
 }
 
-interface Exchange {
+interface Exchange extends Arrival {
   readonly admitted: AdmittedRequest;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly signal: AbortSignal;
+  readonly watched: WatchedRequest;
 }
 
 async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<string> {
-  const { admitted, reply, signal } = exchange;
+  const { modelId, reply, signal } = exchange;
   let response: Dispatcher.ResponseData;
   try {
     response = await askWorker(exchange);
   } catch (thrown) {
-    if (!signal.aborted) throw await explainLostWorker(deps, admitted, thrown);
+    if (!signal.aborted) throw await explainLostWorker(deps, exchange, thrown);
     reply.hijack();
     return "client_gone";
   }
@@ -109,8 +132,8 @@ async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<stri
     return response.statusCode < 400 ? "ok" : `http_${response.statusCode}`;
   } catch (thrown) {
     if (signal.aborted) return "client_gone";
-    const error = await explainLostWorker(deps, admitted, thrown);
-    deps.logger.warn({ model: admitted.modelId, code: error.code }, "the worker's answer was cut");
+    const error = await explainLostWorker(deps, exchange, thrown);
+    deps.logger.warn({ model: modelId, code: error.code }, "the worker's answer was cut");
     breakAnswer(raw, { isEventStream: isEventStream(response.headers), endsEvent: tail.endsEvent, error });
     return error.code;
   }
@@ -190,10 +213,10 @@ function breakAnswer(
 /** Why the line to the worker broke: the process died, was told to go, or only the connection failed. */
 async function explainLostWorker(
   deps: InferenceRelayDeps,
-  admitted: AdmittedRequest,
+  { modelId, admitted, watched }: Exchange,
   thrown: unknown,
 ): Promise<CortexError> {
-  const { modelId, worker } = admitted;
+  const { worker } = admitted;
   const waited = new AbortController();
   const late = deps.clock.sleep(EXIT_NOTICE_MS, waited.signal).then(
     () => null,
@@ -206,17 +229,8 @@ async function explainLostWorker(
       cause: thrown,
     });
   }
-  if (exit === null) {
-    return new CortexError("upstream_connection_error", `the worker of ${modelId} broke the connection`, {
-      cause: thrown,
-    });
-  }
-  return new CortexError(
-    "worker_crashed",
-    `the worker of ${modelId} ${describeExit(exit)} while it answered`,
-    {
-      details: exitDetails(exit),
-      cause: thrown,
-    },
-  );
+  if (exit !== null) return watched.explain(exit);
+  return new CortexError("upstream_connection_error", `the worker of ${modelId} broke the connection`, {
+    cause: thrown,
+  });
 }

@@ -24,6 +24,7 @@ import { describeHealth, describeModels, describeResident } from "../residency/d
 import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
+import { CrashWatch } from "./crash-watch.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
 import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
@@ -59,6 +60,7 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
     clock: deps.clock,
     logger: deps.logger,
     loop: deps.loop,
+    crashes: new CrashWatch(deps),
     countRequest: (model, outcome) => {
       deps.metrics.countRequest(model, outcome);
     },

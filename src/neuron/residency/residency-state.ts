@@ -4,6 +4,7 @@ import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../prot
 import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { LoadFailures } from "./load-failures.ts";
+import type { Restarts } from "./restarts.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { WorkerExit } from "./worker-exit.ts";
 
@@ -87,6 +88,8 @@ export interface Residency {
   readonly ledger: DeviceLedger;
   readonly models: ReadonlyMap<string, Resident>;
   readonly jobs: JobHistory;
+  /** Models whose worker died under them: they come back. */
+  readonly restarts: Restarts;
   /** What could not be loaded, so that requests do not have it tried over and over. */
   readonly failures: LoadFailures;
 }
@@ -187,6 +190,15 @@ export type ResidencyEvent =
       readonly usedMib: ReadonlyMap<number, number>;
       readonly atMs: number;
     }
+  /** It is time to load a model again whose worker died; `jobId` is for the load. */
+  | {
+      readonly kind: "restart-came-due";
+      readonly jobId: string;
+      readonly request: LoadRequest;
+      /** The copy that died. */
+      readonly instance: string;
+      readonly atMs: number;
+    }
   /** The time that a drain was given is over. */
   | { readonly kind: "drain-timed-out"; readonly instance: string; readonly atMs: number }
   /** A request was taken for a loaded model. */
@@ -222,6 +234,13 @@ export type ResidencyEffect =
   | { readonly kind: "stop-worker"; readonly instance: string }
   /** Say `drain-timed-out` after this time; replaces the timer that runs for the copy. */
   | { readonly kind: "start-drain-timer"; readonly instance: string; readonly timeoutMs: number }
+  /** Say `restart-came-due` after this time. */
+  | {
+      readonly kind: "start-restart-timer";
+      readonly instance: string;
+      readonly request: LoadRequest;
+      readonly delayMs: number;
+    }
   /** Tell log and metrics that a load is over; the job says how. */
   | { readonly kind: "report-load-ended"; readonly jobId: string }
   /** Tell log and metrics that a worker exited without being told to. */
@@ -263,6 +282,7 @@ export const emptyResidency: Residency = {
   ledger: [],
   models: new Map(),
   jobs: new Map(),
+  restarts: new Map(),
   failures: new Map(),
 };
 

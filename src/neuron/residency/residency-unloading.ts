@@ -3,6 +3,7 @@ import { CortexError } from "../../core/errors.ts";
 import { observeUsedMib, release } from "./device-ledger.ts";
 import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
 import { advanceLoads } from "./residency-loading.ts";
+import { afterLoss, withoutAwaited } from "./restarts.ts";
 import {
   findInstance,
   type EventOf,
@@ -24,7 +25,8 @@ import { callOffEviction } from "./residency-swapping.ts";
 import { describeExit, exitDetails, type WorkerExit } from "./worker-exit.ts";
 
 /** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
-export function onUnloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
+export function onUnloadRequested(start: Residency, event: EventOf<"unload-requested">): ResidencyStep {
+  const state = { ...start, restarts: withoutAwaited(start.restarts, event.modelId) };
   const resident = state.models.get(event.modelId);
   if (resident === undefined) return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
   const joined = unloadJobOf(resident);
@@ -245,8 +247,19 @@ export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">
   if (resident.phase.name !== "stopping") {
     effects.push({ kind: "report-worker-lost", modelId, exit, openRequests: resident.openRequests });
   }
-  const step = advanceLoads(gone, atMs);
+  const back = bringBack(gone, resident, atMs);
+  effects.push(...back.effects);
+  const step = advanceLoads(back.state, atMs);
   return { ...step, effects: [...effects, ...step.effects] };
+}
+
+/** A model that served comes back when its worker dies; one that was on its way in or out does not. */
+function bringBack(state: Residency, resident: Resident, atMs: number): ResidencyStep {
+  if (resident.phase.name !== "loaded" || state.mode === "closing") return unchanged(state);
+  const { instance, spec, origin } = resident;
+  const { restarts, delayMs } = afterLoss(state.restarts, spec.model_id, { instance, atMs });
+  const timer = { kind: "start-restart-timer", instance, request: { ...spec, origin }, delayMs } as const;
+  return { ...unchanged({ ...state, restarts }), effects: [timer] };
 }
 
 function loadFailure(resident: Resident, exit: WorkerExit): CortexError {

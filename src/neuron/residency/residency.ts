@@ -23,6 +23,7 @@ import {
   type Resident,
   type Victim,
 } from "./residency-state.ts";
+import { awaitsRestart, withoutAwaited } from "./restarts.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
 import { unchanged, withResident } from "./residency-steps.ts";
 import { moveEvictions } from "./residency-swapping.ts";
@@ -83,6 +84,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onLoadFailed(state, event);
     case "worker-exited":
       return onWorkerExited(state, event);
+    case "restart-came-due":
+      return onRestartDue(state, event);
     case "drain-timed-out":
       return onDrainTimedOut(state, event);
     case "request-started":
@@ -146,11 +149,18 @@ function onSwapRequested(state: Residency, event: EventOf<"swap-requested">): Re
   return onLoadRequested(state, event, { victims, drainTimeoutMs, force, evicted: [] });
 }
 
+/** The answer is for nobody: what cannot be loaded again is told by the job, or not wanted any more. */
+function onRestartDue(state: Residency, event: EventOf<"restart-came-due">): ResidencyStep {
+  if (!awaitsRestart(state.restarts, event.request.model_id, event.instance)) return unchanged(state);
+  return { ...onLoadRequested(state, event, null), answer: null };
+}
+
 function onLoadRequested(
-  state: Residency,
-  event: EventOf<"load-requested" | "swap-requested">,
+  start: Residency,
+  event: Pick<EventOf<"load-requested">, "jobId" | "request" | "atMs">,
   eviction: Eviction | null,
 ): ResidencyStep {
+  const state = { ...start, restarts: withoutAwaited(start.restarts, event.request.model_id) };
   const { origin, ...spec } = event.request;
   const present = state.models.get(spec.model_id);
   const hash = specHash(spec);

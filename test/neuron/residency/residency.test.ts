@@ -270,7 +270,10 @@ describe("a worker that exits by itself", () => {
     neuron.exited(a, { signal: "SIGSEGV" });
     expect(neuron.state.models.size).toBe(0);
     expect(neuron.state.generation).toBe(generation + 1);
-    expect(neuron.effects).toMatchObject([{ kind: "report-worker-lost", modelId: "a", openRequests: 1 }]);
+    expect(neuron.effects).toMatchObject([
+      { kind: "report-worker-lost", modelId: "a", openRequests: 1 },
+      { kind: "start-restart-timer", request: { model_id: "a" }, delayMs: 0 },
+    ]);
     const gone = neuron.state;
     neuron.requestEnds(a);
     neuron.ready(a, 5);

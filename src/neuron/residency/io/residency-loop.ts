@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
+import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type {
   Job,
@@ -65,6 +66,7 @@ export class ResidencyLoop {
   readonly #verifications = new Map<string, AbortController>();
   readonly #drainTimers = new Map<string, AbortController>();
   readonly #workers = new Map<string, ModelWorker>();
+  readonly #closing = new AbortController();
   #state: Residency;
   #running = false;
 
@@ -211,6 +213,7 @@ export class ResidencyLoop {
 
   /** Ends every model and resolves when all processes are gone. Nothing is taken any more from the first moment. */
   async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
+    this.#closing.abort();
     this.dispatch({ kind: "shutdown-begun", drainTimeoutMs, atMs: this.#nowMs() });
     await this.until(({ models }) => (models.size === 0 ? true : undefined), signal);
     for (const timer of this.#drainTimers.values()) timer.abort();
@@ -247,6 +250,9 @@ export class ResidencyLoop {
         return;
       case "start-drain-timer":
         void this.#startDrainTimer(effect.instance, effect.timeoutMs);
+        return;
+      case "start-restart-timer":
+        void this.#startRestartTimer(effect);
         return;
       case "report-load-ended":
       case "report-worker-lost":
@@ -356,6 +362,12 @@ export class ResidencyLoop {
       if (isBack || clock.monotonicMs() >= waitUntilMs) return used;
       await clock.sleep(MEMORY_LOOK_MS);
     }
+  }
+
+  async #startRestartTimer(effect: EffectOf<"start-restart-timer">): Promise<void> {
+    const { request, instance, delayMs } = effect;
+    if (!(await sleptThrough(this.#deps.clock, delayMs, this.#closing.signal))) return;
+    this.dispatch({ kind: "restart-came-due", jobId: newJobId(), request, instance, atMs: this.#nowMs() });
   }
 
   async #startDrainTimer(instance: string, timeoutMs: number): Promise<void> {
