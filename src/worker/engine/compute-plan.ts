@@ -1,5 +1,5 @@
 /**
- * Threads and prefill pieces. Measured on two cores: decoding with as many threads as cores is up to 27 times
+ * Threads. Measured on two cores: decoding with as many threads as cores is up to 27 times
  * slower than with one, since ggml's threads spin against each other and against the thread that runs this
  * process. So one core is always left to the process, and on two cores decoding has one thread.
  */
@@ -20,20 +20,4 @@ export function decodeThreads(input: ThreadsInput): number {
   if (input.requested !== undefined) return input.requested;
   const spare = Math.max(1, input.mathCores - 1);
   return Math.min(spare, input.fullyOffloaded ? THREADS_TO_FEED_A_GPU : MOST_THREADS);
-}
-
-export interface PrefillInput {
-  readonly batchTokens: number;
-  readonly onGpu: boolean;
-  /** Other requests are being decoded and wait for every piece. */
-  readonly othersDecoding: boolean;
-}
-
-/**
- * Prompt tokens computed in one step. Between two pieces others decode and a cancelled request stops, so pieces
- * are small on a CPU, and smaller while somebody waits.
- */
-export function prefillPieceTokens(input: PrefillInput): number {
-  if (input.onGpu) return input.batchTokens;
-  return Math.min(input.batchTokens, input.othersDecoding ? 64 : 256);
 }

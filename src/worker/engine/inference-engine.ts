@@ -14,6 +14,8 @@ export interface InferenceEngine {
   /** Size of the vocabulary; token ids are below it. */
   readonly vocabularySize: number;
   readonly occupancy: SlotOccupancy;
+  /** Steps computed since the load; in each, all slots that had something to compute took part. */
+  readonly stepsComputed: number;
   readonly tokenizer: PromptTokenizer;
   /** Fails with `unsupported_parameter` when the grammar text does not parse. */
   checkGrammar(grammar: string): void;

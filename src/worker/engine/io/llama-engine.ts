@@ -19,10 +19,11 @@ import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-mess
 import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
-import { guardSampling } from "./guard-sampling.ts";
 import { checkModelFile } from "./llama-model-file.ts";
+import { guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type SlotPool } from "./llama-slots.ts";
+import { createSteps, type Steps } from "./llama-steps.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
 
@@ -64,9 +65,10 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
     requested: options.threads,
     fullyOffloaded: model.gpuLayers >= model.fileInsights.totalLayers,
   });
-  const context = generates(model) ? await createContext(model, { ...options, threads }) : undefined;
+  const steps = createSteps({ slots: options.parallel, onGpu: model.gpuLayers > 0, clock: options.clock });
+  const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
   options.onProgress(1);
-  return buildEngine({ llama, model, context, threads, options });
+  return buildEngine({ llama, model, context, steps, threads, options });
 }
 
 function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
@@ -148,16 +150,18 @@ const insufficientMemory = (thrown: Error): CortexError =>
 
 async function createContext(
   model: LlamaModel,
-  options: LoadOptions & { readonly threads: number },
+  options: LoadOptions & { readonly threads: number; readonly steps: Steps },
 ): Promise<LlamaContext> {
   try {
     const context = await model.createContext({
       sequences: options.parallel,
       contextSize: options.contextTokens ?? { max: model.trainContextSize },
       threads: options.threads,
+      batching: options.steps.batching,
       ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
     });
     if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) {
+      options.steps.attach(context);
       guardSampling(context, () => options.logger.warn("no token could be sampled for a request"));
       return context;
     }
@@ -174,12 +178,13 @@ interface LoadedParts {
   readonly llama: Llama;
   readonly model: LlamaModel;
   readonly context: LlamaContext | undefined;
+  readonly steps: Steps;
   readonly threads: number;
   readonly options: LoadOptions;
 }
 
 function buildEngine(parts: LoadedParts): InferenceEngine {
-  const { llama, model, context, options } = parts;
+  const { llama, model, context, steps, options } = parts;
   const metadata = model.fileInfo.metadata;
   const vocabulary = metadata.tokenizer?.ggml?.tokens ?? [];
   const controls = readControlTexts(model, vocabulary);
@@ -192,7 +197,6 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   });
   const facts = describeModel(parts, renderer);
   const slots = createSlots(context, options);
-  const grammars = createGrammarCache(llama);
   const inputs: EmbedderOptions = {
     model,
     tokenizer,
@@ -200,18 +204,9 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     threads: parts.threads,
     maxWaiting: QUEUED_PER_SLOT * options.parallel,
   };
-  const generation =
-    context === undefined
-      ? undefined
-      : {
-          llama,
-          model,
-          context,
-          slots,
-          grammars,
-          tokenTexts: createTokenTexts(model, vocabulary),
-          clock: options.clock,
-        };
+  const grammars = createGrammarCache(llama);
+  const tokenTexts = createTokenTexts(model, vocabulary);
+  const shared = { llama, model, slots, steps, grammars, tokenTexts, clock: options.clock };
   return {
     facts,
     renderer,
@@ -220,16 +215,19 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     get occupancy() {
       return slots.occupancy;
     },
+    get stepsComputed() {
+      return steps.computed;
+    },
     tokenizer,
     checkGrammar: (text) => {
       grammars.get(text);
     },
     endsAnswer: (token) => model.isEogToken(token as Parameters<typeof model.isEogToken>[0]),
     admit(job) {
-      if (generation === undefined) {
+      if (context === undefined) {
         throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
       }
-      return admitGeneration(generation, job);
+      return admitGeneration({ ...shared, context }, job);
     },
     embed: createEmbedder(inputs),
     rank: createReranker(inputs),

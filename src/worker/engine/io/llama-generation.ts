@@ -10,19 +10,26 @@ import {
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
-import { prefillPieceTokens } from "../compute-plan.ts";
 import { createIncrementalText } from "../incremental-text.ts";
-import type { AdmittedGeneration, GenerationJob, GenerationResult, OnText } from "../inference-engine.ts";
+import type {
+  AdmittedGeneration,
+  GenerationJob,
+  GenerationResult,
+  OnText,
+  TextVerdict,
+} from "../inference-engine.ts";
 import type { SamplingOptions } from "../sampling-options.ts";
 import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
-import type { TokenTexts } from "./llama-token-texts.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
+import type { Steps } from "./llama-steps.ts";
+import type { TokenTexts } from "./llama-token-texts.ts";
 
 export interface GenerationDependencies {
   readonly llama: Llama;
   readonly model: LlamaModel;
   readonly context: LlamaContext;
   readonly slots: SlotPool;
+  readonly steps: Steps;
   readonly grammars: GrammarCache;
   readonly tokenTexts: TokenTexts;
   readonly clock: Clock;
@@ -34,8 +41,8 @@ export interface GrammarCache {
 }
 
 /**
- * Queues the job for a slot. Decoding of all slots happens in one batch per step, which the engine's library
- * forms; a prompt is handed to it in pieces, so that others decode and a cancellation is seen between them.
+ * Queues the job for a slot. All slots are computed together, a step at a time; a prompt takes part in pieces, so
+ * that others go on and a cancellation is seen between them.
  */
 export function admitGeneration(
   dependencies: GenerationDependencies,
@@ -51,6 +58,7 @@ export function admitGeneration(
         job.signal.throwIfAborted();
         return await generate(dependencies, { job, slot, onText });
       } finally {
+        dependencies.steps.leave(slot.id);
         slot.tokens = slot.sequence.contextTokens;
         dependencies.slots.release(slot);
       }
@@ -75,7 +83,7 @@ async function generate(
   const room = context.contextSize - prompt.length;
   const limit = Math.min(job.maxTokens ?? room, room);
   // The last prompt token is always computed: its output is the first token.
-  await slot.sequence.adaptStateToTokens(prompt.slice(0, -1), false);
+  await dependencies.steps.betweenSteps(() => slot.sequence.adaptStateToTokens(prompt.slice(0, -1), false));
   const cachedTokens = slot.sequence.nextTokenIndex;
   const base = { promptTokens: prompt.length, cachedTokens };
   if (limit === 0) {
@@ -106,17 +114,20 @@ async function prefill(
   { job, slot }: Generation,
   tokens: readonly Token[],
 ): Promise<Token[]> {
-  const { context, model, slots } = dependencies;
+  const { steps } = dependencies;
+  const evaluationPriority = steps.priorityOf(slot.id);
   let at = 0;
   while (true) {
     job.signal.throwIfAborted();
-    const pieceTokens = prefillPieceTokens({
-      batchTokens: context.batchSize,
-      onGpu: model.gpuLayers > 0,
-      othersDecoding: slots.occupancy.busy > 1,
+    const pieceTokens = await steps.takePiece({
+      slot: slot.id,
+      remainingTokens: tokens.length - at,
+      signal: job.signal,
     });
+    job.signal.throwIfAborted();
     if (tokens.length - at <= pieceTokens) return tokens.slice(at);
-    await slot.sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + pieceTokens));
+    const piece = tokens.slice(at, at + pieceTokens);
+    await slot.sequence.evaluateWithoutGeneratingNewTokens(piece, { evaluationPriority });
     at += pieceTokens;
   }
 }
@@ -128,11 +139,14 @@ async function decode(
   { job, slot, onText }: Generation,
   { lastPiece, limit }: { readonly lastPiece: Token[]; readonly limit: number },
 ): Promise<Decoded> {
-  const { clock, model, tokenTexts } = dependencies;
+  const { clock, model, steps, tokenTexts } = dependencies;
   const generated: Token[] = [];
   const text = createIncrementalText<Token>(tokenTexts);
   const grammar = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
-  const options = evaluateOptions(dependencies, { job, generated, grammar });
+  const options = {
+    ...evaluateOptions(dependencies, { job, generated, grammar }),
+    evaluationPriority: steps.priorityOf(slot.id),
+  };
   const keepsHistory = punishes(job.sampling);
   let completionTokens = 0;
   let firstTokenAtMs: number | undefined;
@@ -145,7 +159,7 @@ async function decode(
   ) as AsyncGenerator<FiguredToken, void>;
   try {
     while (true) {
-      const next = await nextToken(tokens, job, grammar);
+      const next = await nextToken(tokens, job, { grammar, held: steps.holdBack(slot.id) });
       if (next.done === true) break;
       const token = next.value.token;
       firstTokenAtMs ??= clock.monotonicMs();
@@ -153,7 +167,8 @@ async function decode(
       if (keepsHistory) generated.push(token);
       const figures = describeLogprobs(next.value, job.topLogprobs, tokenTexts);
       const verdict = onText(text.push(token), figures);
-      if ((typeof verdict === "string" ? verdict : await verdict) === "stop") return result("stopped");
+      const heard = typeof verdict === "string" ? verdict : await withoutOthers(steps, slot, verdict);
+      if (heard === "stop") return result("stopped");
       if (completionTokens >= limit) {
         await onText(text.end());
         return result("limit");
@@ -169,11 +184,19 @@ async function decode(
   return result("end");
 }
 
+/** A slow reader holds back its own answer only. */
+function withoutOthers(steps: Steps, slot: Slot, verdict: Promise<TextVerdict>): Promise<TextVerdict> {
+  steps.leave(slot.id);
+  return verdict;
+}
+
 async function nextToken<Output>(
   tokens: AsyncGenerator<Output, void>,
   job: GenerationJob,
-  grammar: GrammarFollower | undefined,
+  more: { readonly grammar: GrammarFollower | undefined; readonly held: Promise<void> | undefined },
 ): Promise<IteratorResult<Output, void>> {
+  const { grammar, held } = more;
+  if (held !== undefined) await held;
   const next = await tokens.next().catch((thrown: unknown) => {
     throw samplingFailure(job, thrown);
   });

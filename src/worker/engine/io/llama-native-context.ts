@@ -4,20 +4,27 @@ import { withLogprobs, type SampleToken } from "./llama-logprobs.ts";
 /** What the binding answers when no token could be sampled; it then fails that one generation. */
 const NO_TOKEN = -1;
 
-interface NativeSampling {
+/**
+ * The binding's own object below its context. It is not part of the binding's public interface; the version is
+ * pinned, and tests notice when something of it moves.
+ */
+interface NativeContext {
   readonly sampleToken: SampleToken;
+  readonly decodeBatch: () => Promise<void>;
+  readonly setThreads: (threads: number) => void;
 }
+
+const nativeOf = (context: LlamaContext): NativeContext =>
+  // oxlint-disable-next-line no-underscore-dangle -- the binding's own name
+  (context as unknown as { readonly _ctx: NativeContext })._ctx;
 
 /**
  * A sampler that fails (a grammar that no token is left for, say) rejects a promise inside the binding's batch that
  * nobody waits for: the process ends, and when that is prevented every stream of the batch waits for ever. So the
  * failure is turned into the answer "no token" where it happens, which fails the one generation it belongs to.
- *
- * The place is not part of the binding's public interface; its version is pinned, and a test notices when it moves.
  */
 export function guardSampling(context: LlamaContext, onFailure: () => void): void {
-  // oxlint-disable-next-line no-underscore-dangle -- the binding's own name
-  const native = (context as unknown as { readonly _ctx: NativeSampling })._ctx;
+  const native = nativeOf(context);
   const sampleToken = withLogprobs(native.sampleToken.bind(native), context.model);
   const guarded: SampleToken = async (...given) => {
     try {
@@ -30,4 +37,18 @@ export function guardSampling(context: LlamaContext, onFailure: () => void): voi
   };
   // Not assigned: the binding's methods cannot be written to.
   Object.defineProperty(native, "sampleToken", { value: guarded });
+}
+
+/** Runs the engine's steps through `run`, which calls `compute` once. */
+export function aroundSteps(
+  context: LlamaContext,
+  run: (step: {
+    readonly compute: () => Promise<void>;
+    readonly setThreads: (threads: number) => void;
+  }) => Promise<void>,
+): void {
+  const native = nativeOf(context);
+  const compute = native.decodeBatch.bind(native);
+  const setThreads = native.setThreads.bind(native);
+  Object.defineProperty(native, "decodeBatch", { value: () => run({ compute, setThreads }) });
 }

@@ -1,0 +1,239 @@
+import type {
+  BatchingOptions,
+  BatchItem,
+  EvaluationPriority,
+  LlamaContext,
+  PrioritizedBatchItem,
+} from "node-llama-cpp";
+import type { Clock } from "../../../core/clock.ts";
+import { bySlot, nextPieces, promptBudget, type WaitingPrompt } from "../step-plan.ts";
+import { aroundSteps } from "./llama-native-context.ts";
+
+/**
+ * Who is computed in the engine's next step. The binding forms the batches; left to itself it takes whatever was
+ * handed to it when the last step ended, in that order, and so an answer that is a few microtasks late is computed
+ * alone in a step of its own.
+ */
+export interface Steps {
+  readonly batching: BatchingOptions;
+  /** How many so far. */
+  readonly computed: number;
+  /** What a slot's evaluation is handed to the binding with: the binding knows no slots when it forms a batch. */
+  priorityOf(slot: number): EvaluationPriority;
+  /** Waits for a place in a step and says how many of the prompt's next tokens are in it. */
+  takePiece(prompt: {
+    readonly slot: number;
+    readonly remainingTokens: number;
+    readonly signal: AbortSignal;
+  }): Promise<number>;
+  /** Before each token of an answer: undefined, or what to wait for. */
+  holdBack(slot: number): Promise<void> | undefined;
+  /** The slot hands nothing in until it is heard of again: its reader is slow, or its generation ended. */
+  leave(slot: number): void;
+  /** Runs work that needs the engine between two steps. */
+  betweenSteps<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Once, with the context that was made with `batching`. */
+  attach(context: LlamaContext): void;
+}
+
+export interface StepsOptions {
+  readonly slots: number;
+  readonly onGpu: boolean;
+  readonly clock: Clock;
+}
+
+/**
+ * How often the binding asks for a batch before it gets one without those who are late. What lies between an answer's
+ * token and its request for the next one is a dozen microtasks; whoever needs longer is not waited for.
+ */
+const MOST_PATIENCE = 64;
+/** Weight of the last step in what a token of a prompt costs. */
+const LAST_STEP_WEIGHT = 0.3;
+/** Steps with fewer tokens of prompts say little of what one costs. */
+const LEAST_MEASURED_TOKENS = 16;
+
+interface Waiter {
+  prompt: WaitingPrompt;
+  readonly grant: (tokens: number) => void;
+}
+
+interface Gate {
+  readonly opened: Promise<void>;
+  readonly open: () => void;
+  holders: number;
+}
+
+class LockstepSteps implements Steps {
+  readonly batching: BatchingOptions = {
+    itemPrioritizationStrategy: ({ items, size }) => this.#form(items, size),
+  };
+  readonly #options: StepsOptions;
+  /** Slots that hand in their next tokens within microtasks. */
+  readonly #coming = new Set<number>();
+  /** Slots whose answer is being written. */
+  readonly #writing = new Set<number>();
+  /** Pieces that were granted and are not computed yet. */
+  readonly #granted = new Map<number, number>();
+  #waiting: Waiter[] = [];
+  #asked = 0;
+  #computing: readonly number[] | undefined;
+  computed = 0;
+  #batchTokens = 1;
+  #promptTokens = 0;
+  #promptTokenMs: number | undefined;
+  #gate: Gate | undefined;
+
+  constructor(options: StepsOptions) {
+    this.#options = options;
+  }
+
+  priorityOf(slot: number): EvaluationPriority {
+    // The binding hands any number on as it is, to the strategy above and to nobody else.
+    return slot as EvaluationPriority;
+  }
+
+  takePiece(prompt: { slot: number; remainingTokens: number; signal: AbortSignal }): Promise<number> {
+    const { slot, remainingTokens, signal } = prompt;
+    this.#coming.delete(slot);
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiter);
+        reject(signal.reason as Error);
+      };
+      const waiter: Waiter = {
+        prompt: { slot, remainingTokens, passedOver: 0 },
+        grant: (tokens) => {
+          signal.removeEventListener("abort", onAbort);
+          resolve(tokens);
+        },
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.push(waiter);
+      if (this.#computing === undefined) this.#grantPieces();
+    });
+  }
+
+  holdBack(slot: number): Promise<void> | undefined {
+    if (this.#gate === undefined) return undefined;
+    this.#coming.delete(slot);
+    return this.#gate.opened;
+  }
+
+  leave(slot: number): void {
+    this.#coming.delete(slot);
+    this.#writing.delete(slot);
+    if (this.#granted.delete(slot) && this.#computing === undefined) this.#grantPieces();
+  }
+
+  async betweenSteps<Result>(work: () => Promise<Result>): Promise<Result> {
+    const gate = (this.#gate ??= createGate());
+    gate.holders += 1;
+    try {
+      return await work();
+    } finally {
+      gate.holders -= 1;
+      if (gate.holders === 0) {
+        this.#gate = undefined;
+        gate.open();
+        if (this.#computing === undefined) this.#grantPieces();
+      }
+    }
+  }
+
+  attach(context: LlamaContext): void {
+    this.#batchTokens = context.batchSize;
+    aroundSteps(context, ({ compute }) => this.#step(compute));
+  }
+
+  /** Runs a step and learns what a token of a prompt costs. */
+  async #step(compute: () => Promise<void>): Promise<void> {
+    this.computed += 1;
+    const startedMs = this.#options.clock.monotonicMs();
+    try {
+      await compute();
+    } finally {
+      this.#learn(this.#options.clock.monotonicMs() - startedMs);
+      this.#computing = undefined;
+      this.#grantPieces();
+    }
+  }
+
+  #learn(stepMs: number): void {
+    if (this.#promptTokens < LEAST_MEASURED_TOKENS) return;
+    const tokenMs = stepMs / this.#promptTokens;
+    const before = this.#promptTokenMs ?? tokenMs;
+    this.#promptTokenMs = before + (tokenMs - before) * LAST_STEP_WEIGHT;
+  }
+
+  /** Pieces for the next step, as far as those that were granted already leave room. */
+  #grantPieces(): void {
+    if (this.#waiting.length === 0 || this.#gate !== undefined) return;
+    const budget = promptBudget({
+      batchTokens: this.#batchTokens,
+      slots: this.#options.slots,
+      onGpu: this.#options.onGpu,
+      answersWait: this.#writing.size > 0,
+      promptTokenMs: this.#promptTokenMs,
+    });
+    const taken = [...this.#granted.values()].reduce((sum, tokens) => sum + tokens, 0);
+    const pieces = nextPieces(
+      this.#waiting.map((waiter) => waiter.prompt),
+      budget - taken,
+    );
+    if (pieces.length === 0) return;
+    const tokensOf = new Map(pieces.map((piece) => [piece.slot, piece.tokens]));
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ prompt }) => !tokensOf.has(prompt.slot));
+    for (const waiter of waiting) {
+      const { slot, passedOver } = waiter.prompt;
+      const tokens = tokensOf.get(slot);
+      if (tokens === undefined) waiter.prompt = { ...waiter.prompt, passedOver: passedOver + 1 };
+      else this.#grant(waiter, tokens);
+    }
+  }
+
+  #grant(waiter: Waiter, tokens: number): void {
+    this.#granted.set(waiter.prompt.slot, tokens);
+    this.#coming.add(waiter.prompt.slot);
+    waiter.grant(tokens);
+  }
+
+  /** An empty batch makes the binding ask again, after the microtasks that wait. */
+  #form(items: readonly BatchItem[], size: number): PrioritizedBatchItem[] {
+    const bySlotOrder = items
+      .map((item) => ({ item, slot: item.evaluationPriority as number, tokens: item.tokens.length }))
+      .toSorted(bySlot);
+    const here = new Set(bySlotOrder.map(({ slot }) => slot));
+    const late = [...this.#coming].some((slot) => !here.has(slot));
+    this.#asked += 1;
+    if (late && this.#asked < MOST_PATIENCE) return [];
+    this.#asked = 0;
+    this.#begin(bySlotOrder);
+    let left = size;
+    return bySlotOrder.map(({ item, tokens }) => {
+      const processAmount = Math.min(left, tokens);
+      left -= processAmount;
+      return { item, processAmount };
+    });
+  }
+
+  #begin(items: readonly { readonly slot: number; readonly tokens: number }[]): void {
+    const slots = items.map(({ slot }) => slot);
+    this.#promptTokens = 0;
+    for (const { slot, tokens } of items) {
+      if (this.#granted.delete(slot)) this.#promptTokens += tokens;
+      else this.#writing.add(slot);
+    }
+    this.#computing = slots;
+    this.#coming.clear();
+    for (const slot of slots) this.#coming.add(slot);
+  }
+}
+
+function createGate(): Gate {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { opened: promise, open: resolve, holders: 0 };
+}
+
+export const createSteps = (options: StepsOptions): Steps => new LockstepSteps(options);

@@ -1,0 +1,126 @@
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import { loadLlamaEngine } from "../../../src/worker/engine/io/llama-engine.ts";
+import type {
+  GenerationResult,
+  InferenceEngine,
+  TextVerdict,
+} from "../../../src/worker/engine/inference-engine.ts";
+import { resolveSampling } from "../../../src/worker/engine/sampling-options.ts";
+import { systemClock } from "../../../src/platform/system-clock.ts";
+import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
+
+const load = async (parallel: number): Promise<InferenceEngine> =>
+  await loadLlamaEngine({
+    modelPath: await tinyModelFile(),
+    contextTokens: 256,
+    parallel,
+    gpu: false,
+    flashAttention: undefined,
+    threads: 1,
+    onProgress: () => undefined,
+    logger: pino({ level: "silent" }),
+    clock: systemClock,
+  });
+
+const never = new AbortController().signal;
+
+function run(
+  engine: InferenceEngine,
+  more: {
+    readonly prompt: string;
+    readonly maxTokens: number;
+    readonly signal?: AbortSignal;
+    readonly onText?: () => TextVerdict | Promise<TextVerdict>;
+  },
+): Promise<GenerationResult> {
+  const generation = engine.admit({
+    promptTokens: engine.tokenizer.text(more.prompt),
+    maxTokens: more.maxTokens,
+    sampling: resolveSampling({ temperature: 0, seed: 1 }, {}, 1),
+    ignoreEndOfText: true,
+    topLogprobs: undefined,
+    grammar: undefined,
+    signal: more.signal ?? never,
+  });
+  return generation.run(more.onText ?? (() => "continue"));
+}
+
+describe("answers that are written at the same time", () => {
+  test("are computed in the same steps", async () => {
+    const engine = await load(4);
+    const one = (name: string) => run(engine, { prompt: `${name} begins like this`, maxTokens: 60 });
+    await one("first");
+    const alone = engine.stepsComputed;
+    await Promise.all(["second", "third", "fourth", "fifth"].map(one));
+    // In steps of their own they were four times as many.
+    expect(engine.stepsComputed - alone).toBeLessThan(alone + 8);
+  });
+
+  test("do not wait for one whose reader is slow", async () => {
+    const engine = await load(2);
+    const reader = Promise.withResolvers<TextVerdict>();
+    const slow = run(engine, { prompt: "slow", maxTokens: 5, onText: () => reader.promise });
+    expect(await run(engine, { prompt: "quick", maxTokens: 40 })).toMatchObject({ completionTokens: 40 });
+    reader.resolve("continue");
+    expect(await slow).toMatchObject({ completionTokens: 5 });
+  });
+
+  test("do not keep a new prompt from a slot that holds something else", async () => {
+    const engine = await load(3);
+    const prompts = ["a history of its own", "another one", "the third"];
+    await Promise.all(prompts.map((prompt) => run(engine, { prompt, maxTokens: 8 })));
+    let written = 0;
+    const leaving = new AbortController();
+    const others = prompts.slice(1).map((prompt) =>
+      run(engine, {
+        prompt: `${prompt} and more`,
+        maxTokens: 200,
+        signal: leaving.signal,
+        onText: () => {
+          written += 1;
+          return "continue";
+        },
+      }).catch(() => "left"),
+    );
+    const before = written;
+    await run(engine, { prompt: "nothing that was there before", maxTokens: 1 });
+    expect(written - before).toBeLessThan(40);
+    leaving.abort();
+    expect(await Promise.all(others)).toEqual(["left", "left"]);
+  });
+});
+
+test("prompts and answers that leave at any time leave every slot free", async () => {
+  const engine = await load(4);
+  const random = seededRandom(11);
+  const oneRequest = async (): Promise<void> => {
+    const leaving = new AbortController();
+    let left = Math.floor(random() * 30);
+    const prompt = "word ".repeat(1 + Math.floor(random() * 40));
+    const onText = (): TextVerdict => {
+      left -= 1;
+      if (left === 0) leaving.abort(new Error("left"));
+      return "continue";
+    };
+    if (left < 5) setImmediate(() => leaving.abort(new Error("left")));
+    await run(engine, { prompt, maxTokens: 20, signal: leaving.signal, onText }).catch((thrown: unknown) => {
+      if (thrown !== leaving.signal.reason) throw thrown;
+    });
+  };
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let at = 0; at < 12; at++) await oneRequest();
+    }),
+  );
+  expect(engine.occupancy).toMatchObject({ busy: 0, queued: 0 });
+  expect(await run(engine, { prompt: "and goes on", maxTokens: 3 })).toMatchObject({ completionTokens: 3 });
+});
+
+function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+}

@@ -1,0 +1,127 @@
+import type { BatchItem, LlamaContext, PrioritizedBatchItem } from "node-llama-cpp";
+import { describe, expect, test } from "vitest";
+import { createSteps } from "../../../src/worker/engine/io/llama-steps.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+const never = new AbortController().signal;
+
+/** The binding as far as steps see it: it asks for a batch and computes it. */
+function bench({ slots = 4, batchTokens = 512 } = {}) {
+  const steps = createSteps({ slots, onGpu: false, clock: new ManualClock() });
+  const native = {
+    decodeBatch: () => Promise.resolve(),
+    sampleToken: () => Promise.resolve(0),
+    setThreads: () => undefined,
+  };
+  steps.attach({ batchSize: batchTokens, _ctx: native } as unknown as LlamaContext);
+  const item = (slot: number, tokens = 1): BatchItem => ({
+    tokens: Array.from({ length: tokens }, () => 1) as unknown as BatchItem["tokens"],
+    logits: [],
+    evaluationPriority: steps.priorityOf(slot),
+  });
+  const form = steps.batching.itemPrioritizationStrategy as (given: {
+    items: readonly BatchItem[];
+    size: number;
+  }) => PrioritizedBatchItem[];
+  const batch = (...items: readonly BatchItem[]) =>
+    form({ items, size: batchTokens }).map(({ item: one, processAmount }) => [
+      one.evaluationPriority,
+      processAmount,
+    ]);
+  const compute = (): Promise<void> => native.decodeBatch();
+  const piece = (slot: number, remainingTokens: number, signal = never) =>
+    steps.takePiece({ slot, remainingTokens, signal });
+  return { steps, item, batch, compute, piece };
+}
+
+describe("a step", () => {
+  test("has its slots in order, whatever order they came in", () => {
+    const { batch, item } = bench();
+    expect(batch(item(3), item(0), item(2, 30), item(1))).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 30],
+      [3, 1],
+    ]);
+  });
+
+  test("waits for the answers that were in the one before it", async () => {
+    const { batch, item, compute } = bench();
+    batch(item(0), item(1));
+    await compute();
+    expect(batch(item(1))).toEqual([]);
+    expect(batch(item(1), item(0))).toHaveLength(2);
+  });
+
+  test("does not wait for an answer that left, nor for one that does not come", async () => {
+    const { steps, batch, item, compute } = bench();
+    batch(item(0), item(1));
+    await compute();
+    steps.leave(0);
+    expect(batch(item(1))).toEqual([[1, 1]]);
+    await compute();
+    batch(item(0), item(1));
+    await compute();
+    let asked = 0;
+    while (batch(item(1)).length === 0) asked += 1;
+    expect(asked).toBeLessThan(100);
+  });
+});
+
+describe("pieces of prompts", () => {
+  test("are granted at once while nothing is computed, as far as a step reaches", async () => {
+    const { piece, batch, item, compute } = bench();
+    expect(await piece(1, 200)).toBe(200);
+    expect(await piece(0, 56)).toBe(56);
+    const later = piece(2, 100);
+    expect(batch(item(1, 200), item(0, 56))).toHaveLength(2);
+    await compute();
+    expect(await later).toBe(100);
+  });
+
+  test("wait for the end of a step, and are smaller while answers are written", async () => {
+    const { piece, batch, item, compute } = bench();
+    batch(item(0));
+    const waiting = piece(1, 400);
+    await compute();
+    expect(await waiting).toBe(64);
+    expect(batch(item(0))).toEqual([]);
+    expect(batch(item(0), item(1, 64))).toHaveLength(2);
+  });
+
+  test("of one that leaves before it is computed go to the next", async () => {
+    const { steps, piece } = bench();
+    expect(await piece(0, 256)).toBe(256);
+    const next = piece(1, 100);
+    steps.leave(0);
+    expect(await next).toBe(100);
+  });
+
+  test("an aborted one waits no longer", async () => {
+    const { piece, batch, item, compute } = bench();
+    batch(item(0));
+    const leaving = new AbortController();
+    const waiting = piece(1, 400, leaving.signal);
+    leaving.abort(new Error("gone"));
+    await expect(waiting).rejects.toThrow("gone");
+    await expect(piece(1, 400, leaving.signal)).rejects.toThrow("gone");
+    await compute();
+    expect(batch(item(0))).toEqual([[0, 1]]);
+  });
+});
+
+test("work between steps holds answers and prompts back until it is done", async () => {
+  const { steps, piece, batch, item, compute } = bench();
+  batch(item(0));
+  const work = Promise.withResolvers<string>();
+  const result = steps.betweenSteps(() => work.promise);
+  await compute();
+  const held = steps.holdBack(0);
+  expect(held).toBeInstanceOf(Promise);
+  const waiting = piece(1, 10);
+  work.resolve("erased");
+  expect(await result).toBe("erased");
+  await held;
+  expect(await waiting).toBe(10);
+  expect(steps.holdBack(0)).toBeUndefined();
+});
