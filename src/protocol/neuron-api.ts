@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isRecord } from "../core/json.ts";
 
 /**
  * The neuron's HTTP API (port 13131), as read by gateway and controller. Sizes are whole MiB (`_mb`, kept from
@@ -17,6 +18,7 @@ export const deviceSchema = z.object({
   vram_total_mb: z.int().nonnegative(),
   compute_capability: z.string().nullable(),
 });
+export type DeviceKind = z.infer<typeof deviceKindSchema>;
 export type Device = z.infer<typeof deviceSchema>;
 
 /** What a neuron has learnt about a model in certain settings, from a past load or from the header of its file. */
@@ -27,6 +29,9 @@ export const modelFactSchema = z.object({
   vram_mb: z.int().nonnegative(),
   /** Cache that one more token of context costs, over all slots. */
   cache_bytes_per_token: z.int().positive().optional(),
+  /** How long a load takes here, and whether that was measured or follows from other loads. */
+  load_secs: z.number().nonnegative().optional(),
+  load_secs_source: z.enum(["measured", "neuron_rate"]).optional(),
 });
 export type ModelFact = z.infer<typeof modelFactSchema>;
 
@@ -113,6 +118,47 @@ export const unloadRequestSchema = z.object({
   force: z.boolean().default(false),
 });
 export type UnloadRequest = z.infer<typeof unloadRequestSchema>;
+
+/** `POST /models/estimate`: one spec, or several. */
+export const estimateRequestSchema = z.preprocess(
+  (body) => (isRecord(body) && "models" in body ? body : { models: [body] }),
+  z.object({ models: z.array(modelSpecSchema).max(1000) }),
+);
+
+/** What a load would take, said before it. */
+export const modelEstimateSchema = z.object({
+  model_id: z.string(),
+  spec_hash: z.string(),
+  /** From a past load, from the catalogue, from the header of the file, or from nothing but its size. */
+  source: z.enum(["measured", "declared", "metadata", "file_size"]),
+  vram_mb: z.int().nonnegative(),
+  /** What the header lets expect, by what for. */
+  weights_mb: z.int().nonnegative(),
+  cache_mb: z.int().nonnegative(),
+  compute_mb: z.int().nonnegative(),
+  cache_bytes_per_token: z.int().positive().optional(),
+  file_bytes: z.int().nonnegative(),
+  /** Tokens that a slot would get; null when the engine decides. */
+  context: z.int().positive().nullable(),
+  parallel: z.int().positive(),
+  /** Null when no load on this neuron tells. */
+  load_secs: z.number().nonnegative().nullable(),
+  load_secs_source: z.enum(["measured", "neuron_rate"]).nullable(),
+  /** Where it would go now; empty when it does not fit now. */
+  devices: z.array(z.object({ index: z.int().nonnegative(), vram_mb: z.int().nonnegative() })),
+  fits_now: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
+});
+export type ModelEstimate = z.infer<typeof modelEstimateSchema>;
+
+const failureSchema = z.looseObject({ code: z.string(), message: z.string(), next: z.string() });
+
+/** In the order of the request; a model that cannot be estimated has its error instead. */
+export const estimateResponseSchema = z.object({
+  estimates: z.array(
+    z.union([modelEstimateSchema, z.object({ model_id: z.string(), error: failureSchema })]),
+  ),
+});
+export type EstimateResponse = z.infer<typeof estimateResponseSchema>;
 
 export const modelLimitSchema = z.object({
   context: z.int().positive(),
@@ -233,7 +279,9 @@ export const jobSchema = z.object({
   evicted: z.array(z.string()).optional(),
   created_at_ms: z.number(),
   ended_at_ms: z.number().nullable(),
-  error: z.looseObject({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
+  /** When its model is expected to be there, by loads that were measured; absent when none tells. */
+  eta_at_ms: z.number().optional(),
+  error: failureSchema.nullable(),
 });
 export type Job = z.infer<typeof jobSchema>;
 

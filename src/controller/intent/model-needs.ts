@@ -21,11 +21,26 @@ export interface KnownSizes {
 
 export function knownSizes(neurons: readonly ReachableNeuron[]): KnownSizes {
   const residents = neurons.flatMap(({ models }) => models).filter(({ status }) => status !== "unloading");
-  const facts = neurons.flatMap(({ discovery }) => discovery.facts ?? []);
-  return {
-    residents: Map.groupBy(residents, ({ id }) => id),
-    facts: Map.groupBy(facts, ({ model_id }) => model_id),
-  };
+  return { residents: Map.groupBy(residents, ({ id }) => id), facts: knownFacts(neurons) };
+}
+
+const factsOf = (some: readonly ReachableNeuron[]) =>
+  Map.groupBy(
+    some.flatMap(({ discovery }) => discovery.facts ?? []),
+    ({ model_id }) => model_id,
+  );
+
+const hasGpu = ({ discovery }: ReachableNeuron): boolean =>
+  discovery.devices.some(({ kind }) => kind !== "cpu");
+
+/**
+ * Where machines with a GPU tell of a model, those without are not heard: a processor keeps weights twice, as they are
+ * and packed, and no GPU must be thought too small for that.
+ */
+function knownFacts(neurons: readonly ReachableNeuron[]): KnownSizes["facts"] {
+  const withGpu = factsOf(neurons.filter(hasGpu));
+  const without = factsOf(neurons.filter((neuron) => !hasGpu(neuron)));
+  return new Map([...without, ...withGpu]);
 }
 
 const CONFIDENCE: Readonly<Record<SizeSource, ModelNeed["confidence"]>> = {

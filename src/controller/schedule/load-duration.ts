@@ -1,4 +1,4 @@
-import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import type { ModelFact, ResidentModel } from "../../protocol/neuron-api.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
 /** What lets a duration be guessed. */
@@ -42,7 +42,9 @@ const UNKNOWN: Duration = { secs: null, source: "unknown", confidence: "none" };
 
 interface TimedLoad {
   readonly neuron: string;
-  readonly model: ResidentModel;
+  readonly modelId: string;
+  readonly specHash: string;
+  readonly vramMib: number;
   readonly secs: number;
 }
 
@@ -50,24 +52,55 @@ interface TimedLoad {
 export interface LoadHistory {
   readonly ofModel: ReadonlyMap<string, readonly TimedLoad[]>;
   readonly onNeuron: ReadonlyMap<string, readonly TimedLoad[]>;
+  /** What neurons themselves expect of loads that they have not seen. */
+  readonly expected: readonly TimedLoad[];
 }
 
 export function loadHistory(observed: ObservedFleet): LoadHistory {
-  const loads = reachableNeurons(observed).flatMap(({ name: neuron, models }) =>
-    models.flatMap((model) =>
-      model.load_duration_ms === null ? [] : [{ neuron, model, secs: model.load_duration_ms / 1000 }],
-    ),
-  );
+  const neurons = reachableNeurons(observed);
+  const loads = neurons.flatMap(({ name, models, discovery }) => [
+    ...models.flatMap((model) => timedResident(name, model)),
+    ...timedFacts(name, discovery.facts ?? [], "measured"),
+  ]);
   return {
-    ofModel: Map.groupBy(loads, ({ model }) => model.id),
+    ofModel: Map.groupBy(loads, ({ modelId }) => modelId),
     onNeuron: Map.groupBy(loads, ({ neuron }) => neuron),
+    expected: neurons.flatMap(({ name, discovery }) =>
+      timedFacts(name, discovery.facts ?? [], "neuron_rate"),
+    ),
   };
 }
+
+const timedResident = (neuron: string, model: ResidentModel): readonly TimedLoad[] =>
+  model.load_duration_ms === null
+    ? []
+    : [
+        {
+          neuron,
+          modelId: model.id,
+          specHash: model.spec_hash,
+          vramMib: model.vram_used_mb,
+          secs: model.load_duration_ms / 1000,
+        },
+      ];
+
+// oxlint-disable-next-line max-params -- whose, which, and of what kind
+const timedFacts = (
+  neuron: string,
+  facts: readonly ModelFact[],
+  kind: NonNullable<ModelFact["load_secs_source"]>,
+): readonly TimedLoad[] =>
+  facts.flatMap(({ model_id: modelId, spec_hash: specHash, vram_mb: vramMib, ...fact }) =>
+    fact.load_secs === undefined || fact.load_secs_source !== kind
+      ? []
+      : [{ neuron, modelId, specHash, vramMib, secs: fact.load_secs }],
+  );
 
 /** How long a load takes: by loads of the same model, else by size and what the neuron's disk did before. */
 export function predictLoad(facts: LoadFacts, history: LoadHistory): Duration {
   return (
     sameModelLoad(facts, history.ofModel.get(facts.modelId) ?? []) ??
+    neuronsWord(facts, history.expected) ??
     neuronRate(facts, history.onNeuron.get(facts.neuron) ?? []) ??
     defaultRate(facts) ??
     UNKNOWN
@@ -85,7 +118,7 @@ export const predictUnload = (busyRequests: number): Duration => ({
 
 /** The slowest that was seen: a prediction that is met is worth more than one that flatters. */
 function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): Duration | undefined {
-  const asDeclared = same.filter(({ model }) => model.spec_hash === facts.specHash);
+  const asDeclared = same.filter(({ specHash }) => specHash === facts.specHash);
   const here = asDeclared.filter(({ neuron }) => neuron === facts.neuron);
   const exact = here.length > 0 ? here : asDeclared;
   if (exact.length > 0) {
@@ -96,14 +129,23 @@ function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): Duration |
   if (mib === undefined) return undefined;
   const telling = same.filter(isTelling);
   if (telling.length === 0) return undefined;
-  const scaled = telling.map(({ secs, model }) => (secs * mib) / model.vram_used_mb);
+  const scaled = telling.map(({ secs, vramMib }) => (secs * mib) / vramMib);
   return { secs: slowest(scaled), source: "scaled", confidence: "low" };
+}
+
+/** The neuron knows the file and its own disk; what it measured of other files it says itself. */
+function neuronsWord(facts: LoadFacts, expected: readonly TimedLoad[]): Duration | undefined {
+  const here = expected.find(
+    (load) =>
+      load.neuron === facts.neuron && load.modelId === facts.modelId && load.specHash === facts.specHash,
+  );
+  return here === undefined ? undefined : { secs: here.secs, source: "neuron_rate", confidence: "low" };
 }
 
 function neuronRate(facts: LoadFacts, loads: readonly TimedLoad[]): Duration | undefined {
   const telling = loads.filter(isTelling);
   if (telling.length === 0 || facts.mib === undefined) return undefined;
-  const loadedMib = telling.reduce((total, { model }) => total + model.vram_used_mb, 0);
+  const loadedMib = telling.reduce((total, { vramMib }) => total + vramMib, 0);
   const secs = telling.reduce((total, load) => total + load.secs, 0);
   return { secs: round((facts.mib * secs) / loadedMib), source: "neuron_rate", confidence: "low" };
 }
@@ -114,8 +156,8 @@ function defaultRate({ mib }: LoadFacts): Duration | undefined {
   return { secs, source: "default_rate", confidence: "low" };
 }
 
-const isTelling = ({ model, secs }: TimedLoad): boolean =>
-  model.vram_used_mb >= TELLING_MIB && secs * 1000 >= TELLING_MS;
+const isTelling = ({ vramMib, secs }: TimedLoad): boolean =>
+  vramMib >= TELLING_MIB && secs * 1000 >= TELLING_MS;
 
 const slowest = (secs: readonly number[]): number => round(Math.max(...secs));
 const round = (secs: number): number => Math.round(secs * 10) / 10;

@@ -3,24 +3,29 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodType } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { assertNever } from "../../core/assert-never.ts";
-import { CortexError } from "../../core/errors.ts";
+import { CortexError, toCortexError } from "../../core/errors.ts";
 import { present } from "../../core/present.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
+  estimateRequestSchema,
   loadRequestSchema,
   swapRequestSchema,
   unloadRequestSchema,
   type ChangeResponse,
   type Discovery,
+  type EstimateResponse,
   type Health,
   type Job,
+  type ModelFact,
+  type ModelSpec,
   type Version,
 } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { describeHealth, describeModels, describeResident } from "../residency/describe-residency.ts";
+import type { Estimator } from "../residency/io/estimator.ts";
 import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
@@ -36,6 +41,9 @@ export interface NeuronServerDeps {
   readonly probe: GpuProbe;
   readonly metrics: NeuronMetrics;
   readonly feed: EventFeed;
+  readonly estimator: Estimator;
+  /** What is known of models by past loads. */
+  readonly facts: () => ModelFact[];
   readonly startedMs: number;
   readonly token: string | undefined;
   readonly version: Version;
@@ -124,7 +132,7 @@ function readBody<Output>(request: FastifyRequest, schema: ZodType<Output>): Out
 function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {
   const { loop, clock, probe, metrics, feed, startedMs } = deps;
   server.get("/version", () => deps.version);
-  server.get("/discovery", () => deps.discovery);
+  server.get("/discovery", async () => ({ ...(await deps.discovery), facts: deps.facts() }));
   server.get("/health", async (): Promise<Health> => {
     const readings = await probe.readings();
     const uptimeMs = clock.monotonicMs() - startedMs;
@@ -168,6 +176,9 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
     const answer = await loop.load(body, condition);
     return answerChange(loop, { request, reply, doneStatus: "loaded" }, answer);
   });
+  server.post("/models/estimate", (request) =>
+    estimateAll(deps, readBody(request, estimateRequestSchema).models),
+  );
   server.post("/models/swap", async (request, reply) => {
     const body = readBody(request, swapRequestSchema);
     const condition = changeCondition(request);
@@ -190,6 +201,25 @@ function addChangeRoutes(server: FastifyInstance, deps: NeuronServerDeps): void 
     loop.dispatch({ kind: "resume-requested" });
     return { status: loop.state.mode === "open" ? "ok" : "draining" };
   });
+}
+
+async function estimateAll(deps: NeuronServerDeps, specs: readonly ModelSpec[]): Promise<EstimateResponse> {
+  await deps.discovery;
+  return { estimates: await Promise.all(specs.map((spec) => estimateOne(deps, spec))) };
+}
+
+async function estimateOne(
+  { estimator, loop, discovery, logger }: NeuronServerDeps,
+  spec: ModelSpec,
+): Promise<EstimateResponse["estimates"][number]> {
+  try {
+    requireHarness(await discovery, spec.harness);
+    return await estimator.estimate(spec, loop.state.ledger);
+  } catch (thrown) {
+    const { code, message, next } = toCortexError(thrown);
+    if (code === "internal_error") logger.error({ err: thrown, model: spec.model_id }, "no estimate");
+    return { model_id: spec.model_id, error: { code, message, next } };
+  }
 }
 
 function requireHarness({ harnesses }: Discovery, harness: string): void {

@@ -10,7 +10,7 @@ import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { workerEntryFile } from "../../platform/package-paths.ts";
 import { present } from "../../core/present.ts";
-import type { Device, Discovery } from "../../protocol/neuron-api.ts";
+import type { Device, Discovery, ModelFact } from "../../protocol/neuron-api.ts";
 import { EventFeed } from "../events/io/event-feed.ts";
 import { describeHealth, describeModels, ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/worker-exit.ts";
@@ -18,12 +18,17 @@ import type { ReportEffect } from "../residency/residency-state.ts";
 import type { DeviceReading } from "../machine/describe-device.ts";
 import { createGpuProbe, type GpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
+import { readCpuPacking } from "../model/io/cpu-packing.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
 import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
+import type { CpuPacking } from "../model/weight-memory.ts";
+import { Estimator } from "../residency/io/estimator.ts";
+import { openFactBook, type FactBook } from "../residency/io/fact-book.ts";
+import { describeFacts } from "../residency/load-facts.ts";
 import { openEpochFile, type EpochFile } from "../residency/io/epoch-file.ts";
 import { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
@@ -77,12 +82,16 @@ const MAX_SOCKET_DIRECTORY_LENGTH = 80;
 export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promise<RunningNeuron> {
   requireToken(config);
   const { clock, logger } = deps;
-  const epochs = await openEpochFile(config.stateDirectory);
+  const kept = await openKept(config.stateDirectory, logger);
   const socketDirectory = await makeSocketDirectory();
-  const { loop, probe, metrics, store, takeDevices } = assemble(config, deps, { socketDirectory, epochs });
+  const { loop, probe, metrics, store, estimator, takeDevices } = assemble(config, deps, {
+    socketDirectory,
+    ...kept,
+  });
+  const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
-  const feed = followResidency({ clock, loop, probe, startedMs, discovery: discovered.promise });
+  const feed = followResidency({ clock, loop, probe, startedMs, facts, discovery: discovered.promise });
   const server = createNeuronServer({
     clock,
     logger,
@@ -90,6 +99,8 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     probe,
     metrics,
     feed,
+    estimator,
+    facts,
     startedMs,
     token: config.token,
     version: describeVersion(config.gitSha),
@@ -112,7 +123,17 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     discovery,
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
-      closing ??= closeNeuron({ loop, feed, server, store, clock, logger, socketDirectory, drainTimeoutMs });
+      closing ??= closeNeuron({
+        loop,
+        feed,
+        book: kept.book,
+        server,
+        store,
+        clock,
+        logger,
+        socketDirectory,
+        drainTimeoutMs,
+      });
       return closing;
     },
   };
@@ -121,11 +142,23 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
 const limitMemory = (devices: readonly Device[], limitMib = Infinity): Device[] =>
   devices.map((device) => ({ ...device, vram_total_mb: Math.min(device.vram_total_mb, limitMib) }));
 
+interface Kept {
+  readonly epochs: EpochFile;
+  readonly book: FactBook;
+  readonly cpuPacking: CpuPacking;
+}
+
+const openKept = async (directory: string | undefined, logger: Logger): Promise<Kept> => ({
+  epochs: await openEpochFile(directory),
+  book: await openFactBook(directory, logger),
+  cpuPacking: await readCpuPacking(),
+});
+
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
 function assemble(
   config: NeuronConfig,
   deps: NeuronDeps,
-  { socketDirectory, epochs }: { readonly socketDirectory: string; readonly epochs: EpochFile },
+  { socketDirectory, epochs, book, cpuPacking }: Kept & { readonly socketDirectory: string },
 ) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
@@ -140,10 +173,19 @@ function assemble(
     },
     { clock },
   );
+  const modelFiles = createModelFiles(config.modelRoots);
+  const estimator = new Estimator({
+    modelFiles,
+    modelStore: store,
+    book,
+    cpuPacking,
+    deviceKind: () => devices[0]?.kind ?? "cpu",
+  });
   const loop: ResidencyLoop = new ResidencyLoop({
     clock,
     logger,
-    modelFiles: createModelFiles(config.modelRoots),
+    modelFiles,
+    estimator,
     modelStore: store,
     usedMib: () => probe.usedMib(),
     epochs,
@@ -164,7 +206,7 @@ function assemble(
     devices = found;
     loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
-  return { loop, probe, metrics, store, takeDevices };
+  return { loop, probe, metrics, store, estimator, takeDevices };
 }
 
 /** What is told on `GET /events`: from the moment that the devices are known. */
@@ -173,6 +215,7 @@ function followResidency(neuron: {
   readonly loop: ResidencyLoop;
   readonly probe: GpuProbe;
   readonly startedMs: number;
+  readonly facts: () => ModelFact[];
   readonly discovery: Promise<Discovery>;
 }): EventFeed {
   const { clock, loop, probe, startedMs } = neuron;
@@ -184,7 +227,7 @@ function followResidency(neuron: {
       const uptimeMs = clock.monotonicMs() - startedMs;
       return {
         ...describeModels(loop.state),
-        discovery: present(discovery, "discovery"),
+        discovery: { ...present(discovery, "discovery"), facts: neuron.facts() },
         health: describeHealth(loop.state, { readings, uptimeMs }),
         jobs: [...loop.state.jobs.values()],
       };
@@ -252,6 +295,7 @@ function report(
 async function closeNeuron(neuron: {
   readonly loop: ResidencyLoop;
   readonly feed: EventFeed;
+  readonly book: FactBook;
   readonly server: FastifyInstance;
   readonly store: ModelStore;
   readonly clock: Clock;
@@ -270,6 +314,7 @@ async function closeNeuron(neuron: {
   await giveUp;
   neuron.feed.close();
   await neuron.store.close();
+  await neuron.book.flush();
   const closed = server.close();
   const lastBytes = new AbortController();
   await Promise.race([closed, clock.sleep(LAST_BYTES_MS, lastBytes.signal).catch(() => undefined)]);

@@ -1,156 +1,131 @@
-import type { ModelShape } from "./estimate-footprint.ts";
-
-/** Value types of GGUF metadata, as numbered in the file. */
-const STRING_TYPE = 8;
-const ARRAY_TYPE = 9;
-const FIXED_SIZES: Readonly<Record<number, number>> = {
-  0: 1,
-  1: 1,
-  2: 2,
-  3: 2,
-  4: 4,
-  5: 4,
-  6: 4,
-  7: 1,
-  10: 8,
-  11: 8,
-  12: 8,
-};
-
-const MAGIC = "GGUF";
-const MAGIC_BYTES = new TextEncoder().encode(MAGIC);
-const MAX_ENTRIES = 4096;
-const MAX_KEPT_ARRAY = 1024;
-
-export const hasGgufMagic = (prefix: Uint8Array): boolean =>
-  MAGIC_BYTES.every((byte, at) => prefix[at] === byte);
+import type { LayerCache, ModelShape } from "./estimate-footprint.ts";
+import { readGgufHead, type GgufHead } from "./gguf-head.ts";
 
 /**
- * The shape of a model from the first bytes of its file. Files put these few numbers before the long vocabulary,
- * so a prefix of some dozens of KiB is enough; whatever the prefix cuts off is simply not known.
- * Returns null when the numbers that an estimate needs are not there.
+ * The shape of a model from the first bytes of its file. Returns null when the numbers that an estimate needs are
+ * not there.
  */
 export function readModelShape(prefix: Uint8Array): ModelShape | null {
-  if (!hasGgufMagic(prefix)) return null;
-  const metadata = readMetadata(prefix);
+  const head = readGgufHead(prefix);
+  return head === null ? null : modelShapeOf(head);
+}
+
+export function modelShapeOf({ metadata, tensors }: GgufHead): ModelShape | null {
   const architecture = metadata.get("general.architecture");
   if (typeof architecture !== "string") return null;
-  const figure = (name: string): number | undefined => {
-    const value = metadata.get(`${architecture}.${name}`);
-    return typeof value === "number" && value > 0 ? value : undefined;
-  };
-  const layers = figure("block_count");
-  const embedding = figure("embedding_length");
-  const heads = figure("attention.head_count");
-  const trainedContext = figure("context_length");
+  const figures = new Figures(metadata, architecture);
+  const layers = figures.one("block_count");
+  const embedding = figures.one("embedding_length");
+  const heads = figures.one("attention.head_count");
+  const trainedContext = figures.one("context_length");
   if (layers === undefined || embedding === undefined || heads === undefined || trainedContext === undefined)
     return null;
-  const headLength = embedding / heads;
+  const vocabulary = tensors?.find(({ name }) => name === "token_embd.weight")?.dimensions[1];
+  const mixture = figures.one("expert_feed_forward_length") ?? 0;
   return {
-    layers,
-    kvHeads: figure("attention.head_count_kv") ?? heads,
-    keyLength: figure("attention.key_length") ?? headLength,
-    valueLength: figure("attention.value_length") ?? headLength,
     trainedContext,
+    embedding,
+    feedForward: Math.max(figures.one("feed_forward_length") ?? 4 * embedding, mixture),
+    vocabulary: vocabulary ?? null,
+    writesText: !ENCODERS.test(architecture),
+    layerCaches: layerCaches(figures, { architecture, layers, heads, headLength: embedding / heads }),
+    weights: tensors === null ? null : [tensors],
   };
 }
 
-type MetadataValue = string | number;
+/** They compute embeddings and keep no cache. */
+const ENCODERS = /bert|^t5encoder$|-embedding$/;
 
-/** Stops, without a complaint, at the first entry that the prefix does not hold whole. */
-function readMetadata(prefix: Uint8Array): ReadonlyMap<string, MetadataValue> {
-  const reader = new PrefixReader(prefix);
-  const metadata = new Map<string, MetadataValue>();
-  reader.skip(MAGIC.length + 4 + 8);
-  const declared = reader.unsigned64();
-  const entries = Math.min(declared ?? 0, MAX_ENTRIES);
-  for (let entry = 0; entry < entries; entry += 1) {
-    const key = reader.text();
-    const type = reader.unsigned32();
-    if (key === null || type === null) break;
-    const value = reader.value(type);
-    if (value === null) break;
-    if (value !== undefined) metadata.set(key, value);
+class Figures {
+  readonly #metadata: GgufHead["metadata"];
+  readonly #architecture: string;
+
+  constructor(metadata: GgufHead["metadata"], architecture: string) {
+    this.#metadata = metadata;
+    this.#architecture = architecture;
   }
-  return metadata;
+
+  /** A figure above zero; of a figure per layer the largest. */
+  one(name: string): number | undefined {
+    const value = this.#metadata.get(`${this.#architecture}.${name}`);
+    const figure = typeof value === "object" ? Math.max(...value) : value;
+    return typeof figure === "number" && figure > 0 ? figure : undefined;
+  }
+
+  /** What the file says per layer; undefined where it says one figure for all, or none. */
+  each(name: string): readonly number[] | undefined {
+    const value = this.#metadata.get(`${this.#architecture}.${name}`);
+    return typeof value === "object" ? value : undefined;
+  }
 }
 
-/** Reads little-endian values; `null` means "past the end", `undefined` "read and of no interest". */
-class PrefixReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
+interface Attention {
+  readonly architecture: string;
+  readonly layers: number;
+  readonly heads: number;
+  readonly headLength: number;
+}
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
+/**
+ * Every so many layers one sees the whole context, the others a window: llama.cpp's own figures, for files that give
+ * the window and not the pattern. `first`: the whole one comes first. Other architectures keep everything.
+ */
+const WINDOW_PATTERNS: Readonly<Record<string, { readonly every: number; readonly first?: true }>> = {
+  afmoe: { every: 4 },
+  cohere2: { every: 4 },
+  cohere2moe: { every: 4, first: true },
+  exaone4: { every: 4 },
+  "exaone-moe": { every: 4 },
+  gemma2: { every: 2 },
+  gemma3: { every: 6 },
+  gemma3n: { every: 5 },
+  gemma4: { every: 6 },
+  "gpt-oss": { every: 2 },
+  llama4: { every: 4 },
+  mellum: { every: 4 },
+  olmo2: { every: 4 },
+  plamo3: { every: 8 },
+  smallthinker: { every: 4, first: true },
+};
 
-  skip(length: number): boolean {
-    if (length < 0 || this.#at + length > this.#bytes.length) {
-      this.#at = this.#bytes.length;
-      return false;
-    }
-    this.#at += length;
-    return true;
-  }
+function layerCaches(figures: Figures, attention: Attention): readonly LayerCache[] {
+  const { layers, heads, headLength } = attention;
+  const keyLength = figures.one("attention.key_length") ?? headLength;
+  const valueLength = figures.one("attention.value_length") ?? headLength;
+  const kvHeads = figures.each("attention.head_count_kv");
+  const sameKvHeads = figures.one("attention.head_count_kv") ?? heads;
+  // With latent attention the values are a part of the keys.
+  const isLatent = figures.one("attention.key_length_mla") !== undefined;
+  const window = figures.one("attention.sliding_window") ?? null;
+  const recurrentBytes = recurrentStateBytes(figures);
+  const interval = figures.one("full_attention_interval");
+  return Array.from({ length: layers }, (_, layer): LayerCache => {
+    const headsHere = kvHeads?.[layer] ?? sameKvHeads;
+    const isRecurrent = headsHere === 0 || (interval !== undefined && (layer + 1) % interval !== 0);
+    if (isRecurrent) return { elementsPerToken: 0, windowTokens: null, bytesPerSlot: recurrentBytes };
+    return {
+      elementsPerToken: headsHere * (isLatent ? keyLength : keyLength + valueLength),
+      windowTokens: window !== null && isWindowed(layer, figures, attention) ? window : null,
+      bytesPerSlot: 0,
+    };
+  });
+}
 
-  unsigned32(): number | null {
-    const at = this.#at;
-    return this.skip(4) ? this.#view.getUint32(at, true) : null;
-  }
+function isWindowed(layer: number, figures: Figures, { architecture, layers }: Attention): boolean {
+  const told = figures.each("attention.sliding_window_pattern");
+  if (told?.length === layers) return told[layer] !== 0;
+  const pattern = WINDOW_PATTERNS[architecture];
+  if (pattern === undefined) return false;
+  const every = figures.one("attention.sliding_window_pattern") ?? pattern.every;
+  return pattern.first === true ? layer % every !== 0 : layer % every < every - 1;
+}
 
-  unsigned64(): number | null {
-    const at = this.#at;
-    return this.skip(8) ? Number(this.#view.getBigUint64(at, true)) : null;
-  }
-
-  text(): string | null {
-    const length = this.unsigned64();
-    if (length === null) return null;
-    const at = this.#at;
-    return this.skip(length) ? new TextDecoder().decode(this.#bytes.subarray(at, at + length)) : null;
-  }
-
-  value(type: number): MetadataValue | undefined | null {
-    if (type === STRING_TYPE) return this.text();
-    if (type === ARRAY_TYPE) return this.#array();
-    return this.#fixed(type);
-  }
-
-  #fixed(type: number): number | undefined | null {
-    const size = FIXED_SIZES[type];
-    const at = this.#at;
-    if (size === undefined || !this.skip(size)) return null;
-    switch (type) {
-      case 2:
-        return this.#view.getUint16(at, true);
-      case 4:
-        return this.#view.getUint32(at, true);
-      case 5:
-        return this.#view.getInt32(at, true);
-      case 10:
-        return Number(this.#view.getBigUint64(at, true));
-      case 11:
-        return Number(this.#view.getBigInt64(at, true));
-      default:
-        return undefined;
-    }
-  }
-
-  /** Some architectures give a figure per layer: the largest one bounds the estimate. Other arrays are skipped. */
-  #array(): number | undefined | null {
-    const elementType = this.unsigned32();
-    const count = this.unsigned64();
-    if (elementType === null || count === null) return null;
-    const size = FIXED_SIZES[elementType];
-    if (size !== undefined && count > MAX_KEPT_ARRAY) return this.skip(size * count) ? undefined : null;
-    let largest: number | undefined;
-    for (let element = 0; element < count; element += 1) {
-      const value = this.value(elementType);
-      if (value === null) return null;
-      if (typeof value === "number") largest = Math.max(largest ?? value, value);
-    }
-    return largest;
-  }
+/** State of one layer of a state space model, kept once for each slot as 32-bit floats. */
+function recurrentStateBytes(figures: Figures): number {
+  const inner = figures.one("ssm.inner_size");
+  const state = figures.one("ssm.state_size");
+  if (inner === undefined || state === undefined) return 0;
+  const kernel = figures.one("ssm.conv_kernel") ?? 4;
+  const groups = figures.one("ssm.group_count") ?? 0;
+  return 4 * ((kernel - 1) * (inner + 2 * groups * state) + state * inner);
 }

@@ -19,7 +19,7 @@ export function openJob(
 export function advanceJob(
   jobs: JobHistory,
   jobId: string,
-  change: Partial<Pick<Job, "state" | "progress" | "download" | "evicted">>,
+  change: Partial<Pick<Job, "state" | "progress" | "download" | "evicted" | "eta_at_ms">>,
 ): JobHistory {
   const job = jobs.get(jobId);
   if (job === undefined || jobHasEnded(job)) return jobs;
@@ -37,7 +37,7 @@ export function endJob(
 ): JobHistory {
   const job = jobs.get(jobId);
   if (job === undefined || jobHasEnded(job)) return jobs;
-  const { download: _over, ...kept } = job;
+  const { download: _over, eta_at_ms: _met, ...kept } = job;
   const next = new Map(jobs).set(jobId, {
     ...kept,
     state: end.failure === null ? "done" : "failed",

@@ -104,7 +104,7 @@ export function onLoadFailed(state: Residency, event: EventOf<"load-failed">): R
 export function advanceLoads(state: Residency, atMs: number): ResidencyStep {
   if (state.mode === "closing") return unchanged(state);
   const promised = promiseMemory(state, atMs);
-  const started = startPromised(promised.state);
+  const started = startPromised(promised.state, atMs);
   return { ...started, effects: [...promised.effects, ...started.effects] };
 }
 
@@ -142,7 +142,7 @@ function promiseMemory(start: Residency, atMs: number): ResidencyStep {
 const memoryIsBeingFreed = (state: Residency): boolean =>
   [...state.models.values()].some((resident) => resident.phase.name === "stopping");
 
-function startPromised(start: Residency): ResidencyStep {
+function startPromised(start: Residency, atMs: number): ResidencyStep {
   let state = start;
   const effects: ResidencyEffect[] = [];
   const busy = new Set<number>();
@@ -158,7 +158,10 @@ function startPromised(start: Residency): ResidencyStep {
     if (mustWait) continue;
     state = {
       ...withResident(state, { ...resident, phase: { name: "loading" } }),
-      jobs: advanceJob(state.jobs, resident.instance, { state: "loading" }),
+      jobs: advanceJob(state.jobs, resident.instance, {
+        state: "loading",
+        ...(file.predictedMs === null ? {} : { eta_at_ms: atMs + file.predictedMs }),
+      }),
     };
     const { instance, spec, devices } = resident;
     effects.push({ kind: "start-worker", instance, spec, file, devices });

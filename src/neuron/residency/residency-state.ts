@@ -11,8 +11,12 @@ import type { WorkerExit } from "./worker-exit.ts";
 /** A verified file and how much of it is used. */
 export interface LoadableFile {
   readonly path: string;
+  /** Of all its parts. */
+  readonly fileBytes: number;
   /** Tokens per slot that the worker is told to take; null leaves it to the worker. */
   readonly contextTokens: number | null;
+  /** How long the worker is expected to take; null when no load tells. */
+  readonly predictedMs: number | null;
 }
 
 /** Where one copy of a model is between being asked for and being gone. */

@@ -7,14 +7,17 @@ import { parseJson } from "../../core/json.ts";
 import {
   changeResponseSchema,
   discoverySchema,
+  estimateResponseSchema,
   healthSchema,
   jobSchema,
   modelsResponseSchema,
   type ChangeResponse,
   type Discovery,
+  type EstimateResponse,
   type Health,
   type Job,
   type LoadRequest,
+  type ModelSpec,
   type ModelsResponse,
   type SwapRequest,
   type UnloadRequest,
@@ -61,6 +64,8 @@ export interface NeuronClient {
   discovery(signal?: AbortSignal): Promise<Discovery>;
   health(signal?: AbortSignal): Promise<Health>;
   models(signal?: AbortSignal): Promise<ModelsResponse>;
+  /** What loads would take, in the order of the specs. */
+  estimate(models: readonly ModelSpec[], signal?: AbortSignal): Promise<EstimateResponse>;
   load(request: LoadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   /** Loads, and makes others leave as far as that takes their memory. */
   swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
@@ -108,6 +113,12 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     discovery: (signal) => get("/discovery", discoverySchema, signal),
     health: (signal) => get("/health", healthSchema, signal),
     models: (signal) => get("/models", modelsResponseSchema, signal),
+    estimate: (models, signal) =>
+      read(
+        context,
+        { method: "POST", path: "/models/estimate", body: { models }, ...(signal && { signal }) },
+        estimateResponseSchema,
+      ),
     load: (request, options) => change("/models/load", request, options),
     swap: (request, options) => change("/models/swap", request, options),
     unload: (request, options) => change("/models/unload", request, options),

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { modelNeed, type KnownSizes } from "../../../src/controller/intent/model-needs.ts";
+import { knownSizes, modelNeed, type KnownSizes } from "../../../src/controller/intent/model-needs.ts";
 import { modelBlockSchema } from "../../../src/fleet/schema/fleet-schema.ts";
 import type { ModelFact } from "../../../src/protocol/neuron-api.ts";
-import { residentModel } from "../observed-fleet-builders.ts";
+import { observedNeuron, residentModel } from "../observed-fleet-builders.ts";
 
 const block = (vramMb?: number) =>
   modelBlockSchema.parse({ id: "x", ...(vramMb === undefined ? {} : { vram_mb: vramMb }) });
@@ -79,4 +79,19 @@ test.each([
     source,
     confidence,
   });
+});
+
+const neuron = (name: string, kind: "cpu" | "cuda", facts: ModelFact[]) => {
+  const observed = observedNeuron(name, { devices: [8000] });
+  const devices = observed.discovery.devices.map((device) => ({ ...device, kind }));
+  return { ...observed, discovery: { ...observed.discovery, devices, facts } };
+};
+
+test("what a machine without a GPU tells counts only where no machine with one tells", () => {
+  const known = knownSizes([
+    neuron("cpu", "cpu", [fact("metadata", 2000), { ...fact("metadata", 3000), model_id: "y" }]),
+    neuron("gpu", "cuda", [fact("metadata", 1100)]),
+  ]);
+  expect(modelNeed(block(), "now", known).mib).toBe(1100);
+  expect(known.facts.get("y")?.map(({ vram_mb }) => vram_mb)).toEqual([3000]);
 });

@@ -1,6 +1,13 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
+import { modelBlockSchema } from "../../../src/fleet/schema/fleet-schema.ts";
+import { modelSpecFromBlock } from "../../../src/protocol/model-spec.ts";
+import { specHash } from "../../../src/protocol/spec-hash.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
+import { startTestNeuron } from "../../support/neuron/neuron-under-test.ts";
 import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
 import { observedNeuron, residentModel } from "../observed-fleet-builders.ts";
 
@@ -55,4 +62,23 @@ test("one silent neuron does not hide the others, and the order is the fleet's",
     ["alive", true],
   ]);
   expect(neurons[0]).toMatchObject({ problem: "connection refused" });
+});
+
+test("what models take is known at the first look, before anything was loaded", async () => {
+  await using neuron = await startTestNeuron();
+  await writeFile(join(neuron.store, "tiny.gguf"), writeTinyGguf());
+  const models = ["tiny", "gone"].map((id) => modelBlockSchema.parse({ id, context: 1024 }));
+  const asked = { neurons: [block("a", neuron.base)], models };
+  const [seen] = (await observeFleet(asked, { clock: new ManualClock() })).neurons;
+  const spec_hash = specHash(modelSpecFromBlock(modelBlockSchema.parse({ id: "tiny", context: 1024 })));
+  expect(seen?.reachable === true ? seen.discovery.facts : []).toMatchObject([
+    { model_id: "tiny", spec_hash, source: "metadata", cache_bytes_per_token: 2048 },
+  ]);
+});
+
+test("a neuron of a version that estimates nothing is planned with all the same", async () => {
+  await using neuron = await ScriptedNeuron.start(facts);
+  const asked = { neurons: [block("a", neuron.endpoint)], models: [modelBlockSchema.parse({ id: "x" })] };
+  const { neurons } = await observeFleet(asked, { clock: new ManualClock() });
+  expect(neurons).toMatchObject([{ reachable: true, models: [{ id: "m" }] }]);
 });

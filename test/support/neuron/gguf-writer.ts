@@ -28,7 +28,7 @@ export interface TinyGgufOptions {
   /** A reranker: the qwen3 architecture with a classifier of two labels, "yes" and "no". */
   readonly reranks?: boolean;
   /** More metadata, e.g. `general.sampling.temp`. */
-  readonly metadata?: Readonly<Record<string, number | string | boolean>>;
+  readonly metadata?: Readonly<Record<string, MetadataValue>>;
 }
 
 export const CHATML_HERMES_TEMPLATE = [

@@ -21,7 +21,7 @@ export interface ReadStatusOptions {
 export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
   const { fleet, clock, neuronToken, gatewayUrl } = options;
   const [observed, gateway] = await Promise.all([
-    observeFleet(fleet, { clock, neuronToken }),
+    observeFleet({ neurons: fleet.neurons }, { clock, neuronToken }),
     askGateway(gatewayUrl, clock),
   ]);
   return statusReport({ fleet, observed, gateway });

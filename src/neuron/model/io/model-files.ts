@@ -5,15 +5,17 @@ import { isAbsolute, join, relative, sep } from "node:path";
 import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { nearest } from "../../../core/nearest.ts";
 import { compareText } from "../../../core/order.ts";
+import { present } from "../../../core/present.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { ModelShape } from "../estimate-footprint.ts";
-import { hasGgufMagic, readModelShape } from "../gguf-header.ts";
+import { readGgufHead, type GgufHead } from "../gguf-head.ts";
+import { modelShapeOf } from "../gguf-header.ts";
 import { allShards } from "../shard-names.ts";
 import { parseModelSource, type ModelSource } from "../model-source.ts";
 
 /** A file that was found, may be used, and is what it should be. */
-interface VerifiedModelFile {
+export interface ModelFileFacts {
   /** Real path, symbolic links resolved. */
   readonly path: string;
   readonly fileBytes: number;
@@ -25,56 +27,95 @@ export interface ModelFiles {
    * Finds and checks the file of a spec.
    * Throws source_not_found, source_forbidden, source_unsupported, model_file_invalid or checksum_mismatch.
    */
-  verify(spec: ModelSpec, signal: AbortSignal): Promise<VerifiedModelFile>;
+  verify(spec: ModelSpec, signal: AbortSignal): Promise<ModelFileFacts>;
+  /** Finds the file and reads its header, which costs little; whether the file is whole is not looked at. */
+  inspect(spec: ModelSpec): Promise<ModelFileFacts>;
 }
 
 const EXTENSION = ".gguf";
 const SIDECAR_EXTENSION = ".sha256";
-/** Enough for the figures that files put before their vocabulary. */
-const HEADER_BYTES = 256 * 1024;
+/** A header is read in steps: most end within the first, the largest vocabularies within the last. */
+const HEADER_STEPS_BYTES = [1, 16, 128].map((mib) => mib * MIB_BYTES);
 const LISTED_NAMES = 20;
 const LISTING_DEPTH = 2;
 
 /** Model files below `roots`; the first root is the user's own store. */
 export function createModelFiles(roots: readonly string[]): ModelFiles {
   const digests = new Map<string, string>();
+  const inspected = new Map<string, ModelFileFacts>();
+  const inspect = async (spec: ModelSpec): Promise<InspectedFile> => {
+    const source = parseModelSource(spec);
+    if (!source.ok) throw source.error;
+    const path = await locate(source.value, roots);
+    const identity = await identityOf(path);
+    const facts = inspected.get(identity) ?? (await readFacts(path));
+    inspected.set(identity, facts);
+    return { facts, identity };
+  };
   return {
+    inspect: async (spec) => (await inspect(spec)).facts,
     verify: async (spec, signal) => {
-      const source = parseModelSource(spec);
-      if (!source.ok) throw source.error;
-      const path = await locate(source.value, roots);
-      const facts = await stat(path, { bigint: true });
-      const prefix = await readPrefix(path);
-      if (!hasGgufMagic(prefix)) {
-        throw new CortexError(
-          "model_file_invalid",
-          `${path} is not a GGUF file: it does not begin with GGUF`,
-        );
-      }
+      const { facts, identity } = await inspect(spec);
+      const { path } = facts;
       const expected = await expectedDigests(path, spec);
       if (expected.length > 0) {
-        const identity = `${path}\0${facts.ino}\0${facts.size}\0${facts.mtimeNs}`;
         const actual = digests.get(identity) ?? (await sha256Of(path, signal));
         digests.set(identity, actual);
         for (const digest of expected) requireDigest(path, { ...digest, actual });
       }
-      const fileBytes = Number(facts.size) + (await bytesOfOtherParts(path));
-      return { path, fileBytes, shape: readModelShape(prefix) };
+      return facts;
     },
   };
 }
 
-/** A model in parts is named by its first one, and takes the memory of all. */
-async function bytesOfOtherParts(path: string): Promise<number> {
-  let bytes = 0;
-  for (const part of allShards(path)) {
-    if (part === path) continue;
-    const facts = await stat(part).catch(() => null);
-    if (facts === null)
-      throw new CortexError("source_not_found", `${path} is one part of a model, and ${part} is not there`);
-    bytes += facts.size;
+interface InspectedFile {
+  readonly facts: ModelFileFacts;
+  /** The same as long as nobody writes to a file of the model. */
+  readonly identity: string;
+}
+
+/** All parts of the model, each with what changes when somebody writes to it. */
+async function identityOf(path: string): Promise<string> {
+  const parts = await Promise.all(
+    allShards(path).map(async (part) => {
+      const facts = await stat(part, { bigint: true }).catch(() => null);
+      if (facts === null) throw missingPart(path, part);
+      return `${part}\0${facts.ino}\0${facts.size}\0${facts.mtimeNs}`;
+    }),
+  );
+  return parts.join("\0");
+}
+
+const missingPart = (path: string, part: string): CortexError =>
+  new CortexError("source_not_found", `${path} is one part of a model, and ${part} is not there`);
+
+/** A model in parts is named by its first one, has its figures there, and takes the memory of all. */
+async function readFacts(path: string): Promise<ModelFileFacts> {
+  const parts = allShards(path);
+  const heads = await Promise.all(parts.map(readHead));
+  const sizes = await Promise.all(parts.map(async (part) => (await stat(part)).size));
+  const first = heads[parts.indexOf(path)] ?? heads[0];
+  const shape = first === undefined ? null : modelShapeOf(first);
+  const weights = heads.flatMap(({ tensors }) => (tensors === null ? [] : [tensors]));
+  return {
+    path,
+    fileBytes: sizes.reduce((sum, size) => sum + size, 0),
+    shape: shape === null ? null : { ...shape, weights: weights.length === parts.length ? weights : null },
+  };
+}
+
+/** Reads on until the list of tensors is whole, or the file is stranger than any that is known. */
+async function readHead(path: string): Promise<GgufHead> {
+  let head: GgufHead | null = null;
+  for (const length of HEADER_STEPS_BYTES) {
+    const prefix = await readPrefix(path, length);
+    head = readGgufHead(prefix);
+    if (head === null) {
+      throw new CortexError("model_file_invalid", `${path} is not a GGUF file: it does not begin with GGUF`);
+    }
+    if (head.tensors !== null || prefix.length < length) break;
   }
-  return bytes;
+  return present(head, "the head of a file");
 }
 
 interface ExpectedDigest {
@@ -204,12 +245,12 @@ async function collectNames(
   }
 }
 
-async function readPrefix(path: string): Promise<Uint8Array> {
+async function readPrefix(path: string, length: number): Promise<Uint8Array> {
   const file = await open(path, "r").catch((thrown: unknown) => {
     throw new CortexError("source_forbidden", `this neuron's user may not read ${path}`, { cause: thrown });
   });
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
     return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();

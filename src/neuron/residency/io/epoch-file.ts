@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CortexError, systemErrorCode } from "../../../core/errors.ts";
+import { replaceDurably } from "../../../platform/replace-durably.ts";
 
 /** The highest epoch of an apply that this neuron has obeyed, over restarts. */
 export interface EpochFile {
@@ -59,22 +60,4 @@ class KeptEpoch implements EpochFile {
     if (this.#path !== null) await replaceDurably(this.#path, `${epoch}\n`);
     this.#highest = epoch;
   }
-}
-
-/** As a whole and on disk: after a loss of power the file says the old or the new. */
-async function replaceDurably(path: string, text: string): Promise<void> {
-  const directory = join(path, "..");
-  await mkdir(directory, { recursive: true });
-  const draft = `${path}.new`;
-  const file = await open(draft, "w", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(draft, path);
-  const folder = await open(directory, "r");
-  await folder.sync().catch(() => undefined);
-  await folder.close();
 }

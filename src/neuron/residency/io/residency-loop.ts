@@ -11,7 +11,6 @@ import type {
   UnloadRequest,
 } from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
-import { contextPerSlot, estimateFootprintMib } from "../../model/estimate-footprint.ts";
 import { memoryHasReturned } from "../device-ledger.ts";
 import { jobHasEnded } from "../job-history.ts";
 import {
@@ -29,6 +28,7 @@ import { reduceResidency } from "../residency.ts";
 import type { ModelFiles } from "../../model/io/model-files.ts";
 import type { ModelStore } from "../../store/io/model-store.ts";
 import type { EpochFile } from "./epoch-file.ts";
+import type { Estimator } from "./estimator.ts";
 import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
@@ -38,6 +38,7 @@ export interface ResidencyLoopDeps {
   readonly modelStore: Pick<ModelStore, "fetch">;
   readonly usedMib: () => Promise<ReadonlyMap<number, number>>;
   readonly epochs: EpochFile;
+  readonly estimator: Estimator;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
   readonly report: (effect: ReportEffect) => void;
@@ -267,17 +268,12 @@ export class ResidencyLoop {
     try {
       const local = await this.#fetchSource({ instance, spec }, abandoned.signal);
       const file = await this.#deps.modelFiles.verify(local, abandoned.signal);
-      const contextTokens = contextPerSlot(spec.context, file.shape);
-      const requiredMib = estimateFootprintMib({
-        declaredMib: spec.vram_mb,
-        fileBytes: file.fileBytes,
-        shape: file.shape,
-        contextTokens,
-        parallel: spec.parallel,
-      });
+      // The spec as it was asked for: what was learnt of it must not hang on where its file lies.
+      const { requiredMib, contextTokens, predictedMs } = this.#deps.estimator.need(spec, file);
       const usedMib = await this.#deps.usedMib();
       const atMs = this.#nowMs();
-      const loadable = { path: file.path, contextTokens };
+      const { path, fileBytes } = file;
+      const loadable = { path, fileBytes, contextTokens, predictedMs };
       this.dispatch({ kind: "source-verified", instance, file: loadable, requiredMib, usedMib, atMs });
     } catch (thrown) {
       const failure = toCortexError(thrown);
@@ -313,6 +309,7 @@ export class ResidencyLoop {
   }
 
   #startWorker({ instance, spec, file, devices }: EffectOf<"start-worker">): void {
+    const startedMs = this.#deps.clock.monotonicMs();
     const worker = this.#deps.launchWorker({
       spec,
       file,
@@ -323,6 +320,11 @@ export class ResidencyLoop {
             this.dispatch({ kind: "load-progressed", instance, fraction: message.fraction });
             return;
           case "model-loaded":
+            this.#deps.estimator.learn(spec, {
+              fileBytes: file.fileBytes,
+              memoryBytes: message.facts.memory_bytes,
+              ms: this.#deps.clock.monotonicMs() - startedMs,
+            });
             this.dispatch({ kind: "model-loaded", instance, facts: message.facts, atMs: this.#nowMs() });
             return;
           case "load-failed": {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { formatBytes } from "../../../core/quantities.ts";
-import { hasGgufMagic } from "../../model/gguf-header.ts";
+import { hasGgufMagic } from "../../model/gguf-head.ts";
 import { diskFull, headroomFailure } from "../headroom.ts";
 import {
   broken,

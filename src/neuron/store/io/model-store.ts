@@ -116,6 +116,14 @@ export class ModelStore {
     return stored;
   }
 
+  /** What is here of a source, without fetching it and without counting as a use; null as `fetch` says it. */
+  async stored(source: string): Promise<StoredModel | "not_fetched" | null> {
+    const remote = parseRemoteSource(source);
+    if (!remote.ok) throw remote.error;
+    if (remote.value === null) return null;
+    return (await this.#whole(this.#recordPath(source))) ?? "not_fetched";
+  }
+
   async close(): Promise<void> {
     await this.#flights.close();
     await this.#http.close();
@@ -123,7 +131,7 @@ export class ModelStore {
 
   // oxlint-disable-next-line max-params -- what, until when, and whom to tell
   async #obtain(wish: Wish, signal: AbortSignal, tell: Tell): Promise<StoredModel> {
-    const recordPath = join(this.#root, SOURCES_DIRECTORY, `${sourceKey(wish.source)}.json`);
+    const recordPath = this.#recordPath(wish.source);
     const known = wish.refresh ? null : await this.#lookUp(recordPath, wish.sha256);
     if (known !== null) return known;
     const lock = await this.#lock(`${recordPath}.lock`, signal);
@@ -161,19 +169,28 @@ export class ModelStore {
     }
   }
 
-  /** What the store has of a source, when all its files are there at their full length. */
+  #recordPath(source: string): string {
+    return join(this.#root, SOURCES_DIRECTORY, `${sourceKey(source)}.json`);
+  }
+
+  /** What the store has of a source, when all its files are there at their full length and as they are pinned. */
   async #lookUp(recordPath: string, sha256: string | undefined): Promise<StoredModel | null> {
-    const record = await readFile(recordPath, "utf8").then(readRecord, () => null);
-    if (record === null) return null;
-    for (const { path, bytes } of record.files) {
-      const size = await sizeOf(join(this.#root, path));
-      if (size !== bytes) return null;
-    }
+    const stored = await this.#whole(recordPath);
+    if (stored === null) return null;
     // Another pin than the file has: what the source has now may be what is pinned.
-    if (sha256 !== undefined && record.files[0]?.sha256 !== sha256) return null;
+    if (sha256 !== undefined && stored.record.files[0]?.sha256 !== sha256) return null;
     // Last use is what collection goes by; the files' own times tell when they were made.
     const now = new Date(this.#clock.nowMs());
     await utimes(recordPath, now, now).catch(() => undefined);
+    return stored;
+  }
+
+  async #whole(recordPath: string): Promise<StoredModel | null> {
+    const record = await readFile(recordPath, "utf8").then(readRecord, () => null);
+    if (record === null) return null;
+    for (const { path, bytes } of record.files) {
+      if ((await sizeOf(join(this.#root, path))) !== bytes) return null;
+    }
     return this.#stored(record);
   }
 

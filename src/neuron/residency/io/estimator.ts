@@ -1,0 +1,144 @@
+import { CortexError } from "../../../core/errors.ts";
+import { bytesToMib } from "../../../core/quantities.ts";
+import type { DeviceKind, ModelEstimate, ModelSpec } from "../../../protocol/neuron-api.ts";
+import { specHash } from "../../../protocol/spec-hash.ts";
+import { contextPerSlot, estimateFootprint, footprintMib } from "../../model/estimate-footprint.ts";
+import type { ModelFileFacts, ModelFiles } from "../../model/io/model-files.ts";
+import type { CpuPacking } from "../../model/weight-memory.ts";
+import type { ModelStore } from "../../store/io/model-store.ts";
+import { release, reserve, type DeviceLedger } from "../device-ledger.ts";
+import { factAbout, predictLoad } from "../load-facts.ts";
+import type { FactBook } from "./fact-book.ts";
+
+export interface EstimatorDeps {
+  readonly modelFiles: ModelFiles;
+  readonly modelStore: Pick<ModelStore, "stored">;
+  readonly book: FactBook;
+  /** Of the devices that models are loaded onto. */
+  readonly deviceKind: () => DeviceKind;
+  readonly cpuPacking: CpuPacking;
+}
+
+/** What a load of a file is to be promised, and what is to be expected of it. */
+export interface LoadNeed {
+  readonly requiredMib: number;
+  readonly contextTokens: number | null;
+  /** Null when no load tells. */
+  readonly predictedMs: number | null;
+}
+
+/** Says before a load what it takes: as it was measured before, else as the catalogue declares, else from the header. */
+export class Estimator {
+  readonly #deps: EstimatorDeps;
+
+  constructor(deps: EstimatorDeps) {
+    this.#deps = deps;
+  }
+
+  need(spec: ModelSpec, file: ModelFileFacts): LoadNeed {
+    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
+    return {
+      requiredMib: fact?.vram_mb ?? spec.vram_mb ?? footprintMib(footprint),
+      contextTokens,
+      predictedMs: predicted?.ms ?? null,
+    };
+  }
+
+  learn(
+    spec: ModelSpec,
+    load: { readonly fileBytes: number; readonly memoryBytes: number; readonly ms: number },
+  ): void {
+    this.#deps.book.remember({
+      model_id: spec.model_id,
+      ...this.#identity(spec, load.fileBytes),
+      vram_mb: bytesToMib(load.memoryBytes),
+      load_ms: Math.round(load.ms),
+    });
+  }
+
+  /** Throws what `ModelFiles.inspect` throws, and source_not_found for what has not been fetched. */
+  async estimate(spec: ModelSpec, ledger: DeviceLedger): Promise<ModelEstimate> {
+    const file = await this.#deps.modelFiles.inspect(await this.#localSpec(spec));
+    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
+    const vramMib = fact?.vram_mb ?? spec.vram_mb ?? footprintMib(footprint);
+    // A copy that is here already is counted as gone: it would make room for itself.
+    const room = reserve(release(ledger, spec.model_id), {
+      holder: spec.model_id,
+      requiredMib: vramMib,
+      minDevices: spec.min_devices,
+      devices: spec.devices,
+    });
+    const byDevice = room.ok
+      ? room.value.ledger.flatMap(({ index, holds }) =>
+          holds
+            .filter(({ holder, reason }) => holder === spec.model_id && reason === "reserved")
+            .map(({ heldMib }) => ({ index, vram_mb: heldMib })),
+        )
+      : [];
+    return {
+      model_id: spec.model_id,
+      spec_hash: specHash(spec),
+      source: sourceOf(spec, { isMeasured: fact !== undefined, file }),
+      vram_mb: vramMib,
+      weights_mb: bytesToMib(footprint.weightBytes),
+      cache_mb: bytesToMib(footprint.cacheBytes),
+      compute_mb: bytesToMib(footprint.computeBytes),
+      ...(footprint.cacheBytesPerToken === null
+        ? {}
+        : { cache_bytes_per_token: footprint.cacheBytesPerToken }),
+      file_bytes: file.fileBytes,
+      context: contextTokens,
+      parallel: spec.parallel,
+      load_secs: predicted === null ? null : Math.round(predicted.ms / 100) / 10,
+      load_secs_source: predicted?.source ?? null,
+      devices: byDevice,
+      fits_now: room.ok ? { ok: true } : { ok: false, reason: room.error.code, detail: room.error.message },
+    };
+  }
+
+  /** The spec with a file that is here; nothing is fetched for an estimate. */
+  async #localSpec(spec: ModelSpec): Promise<ModelSpec> {
+    if (spec.source === undefined) return spec;
+    const stored = await this.#deps.modelStore.stored(spec.source);
+    if (stored === null) return spec;
+    if (stored === "not_fetched") {
+      throw new CortexError(
+        "source_not_found",
+        `${spec.source} has not been fetched, so its size is not known`,
+        {
+          param: "source",
+          next: "`cortex pull` fetches it; a load does too",
+        },
+      );
+    }
+    return { ...spec, source: `file:${stored.path}` };
+  }
+
+  #identity(spec: ModelSpec, fileBytes: number) {
+    return { spec_hash: specHash(spec), file_bytes: fileBytes, device_kind: this.#deps.deviceKind() };
+  }
+
+  #lookAt(spec: ModelSpec, file: ModelFileFacts) {
+    const { book, deviceKind, cpuPacking } = this.#deps;
+    const identity = this.#identity(spec, file.fileBytes);
+    const contextTokens = contextPerSlot(spec.context, file.shape);
+    const footprint = estimateFootprint({
+      fileBytes: file.fileBytes,
+      shape: file.shape,
+      contextTokens,
+      parallel: spec.parallel,
+      place: deviceKind() === "cpu" ? { kind: "cpu", packing: cpuPacking } : { kind: "gpu" },
+    });
+    const fact = factAbout(book.facts, identity);
+    return { contextTokens, footprint, fact, predicted: predictLoad(book.facts, identity) };
+  }
+}
+
+function sourceOf(
+  spec: ModelSpec,
+  known: { readonly isMeasured: boolean; readonly file: ModelFileFacts },
+): ModelEstimate["source"] {
+  if (known.isMeasured) return "measured";
+  if (spec.vram_mb !== undefined) return "declared";
+  return known.file.shape === null ? "file_size" : "metadata";
+}

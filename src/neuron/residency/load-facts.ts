@@ -1,0 +1,82 @@
+import { z } from "zod";
+import type { ModelFact } from "../../protocol/neuron-api.ts";
+
+/** What a load taught: how much memory a file takes in certain settings, and how long it takes to come. */
+const loadFactSchema = z.object({
+  model_id: z.string(),
+  spec_hash: z.string(),
+  /** Together with the hash it tells a file from the one that stood in its place before. */
+  file_bytes: z.int().nonnegative(),
+  /** On other devices the same file takes other memory. */
+  device_kind: z.string(),
+  vram_mb: z.int().nonnegative(),
+  load_ms: z.number().nonnegative(),
+});
+export type LoadFact = z.infer<typeof loadFactSchema>;
+
+/** Oldest first. */
+export type LoadFacts = readonly LoadFact[];
+
+const keptSchema = z.object({ version: z.literal(1), facts: z.array(loadFactSchema) });
+
+const KEPT_FACTS = 500;
+/** Smaller files say nothing about the disk. */
+const TELLING_BYTES = 32 * 1024 * 1024;
+
+type Loadable = Pick<LoadFact, "spec_hash" | "file_bytes" | "device_kind">;
+
+const isAbout = (fact: LoadFact, asked: Loadable): boolean =>
+  fact.spec_hash === asked.spec_hash &&
+  fact.file_bytes === asked.file_bytes &&
+  fact.device_kind === asked.device_kind;
+
+/** The latest load of a file in these settings counts: engine and driver change, and figures with them. */
+export const rememberLoad = (facts: LoadFacts, fact: LoadFact): LoadFacts =>
+  [...facts.filter((old) => !isAbout(old, fact)), fact].slice(-KEPT_FACTS);
+
+export const factAbout = (facts: LoadFacts, asked: Loadable): LoadFact | undefined =>
+  facts.findLast((fact) => isAbout(fact, asked));
+
+export interface PredictedLoad {
+  readonly ms: number;
+  readonly source: "measured" | "neuron_rate";
+}
+
+/**
+ * How long a load takes: as it took before, else by the file that is nearest in size, in proportion where it is smaller
+ * than this one. Null when no load tells.
+ */
+export function predictLoad(facts: LoadFacts, asked: Loadable): PredictedLoad | null {
+  const same = factAbout(facts, asked);
+  if (same !== undefined) return { ms: same.load_ms, source: "measured" };
+  const telling = facts.filter(
+    (fact) => fact.device_kind === asked.device_kind && fact.file_bytes >= TELLING_BYTES,
+  );
+  const distance = ({ file_bytes: bytes }: LoadFact): number => Math.abs(Math.log(bytes / asked.file_bytes));
+  const [nearest] = telling.toSorted((left, right) => distance(left) - distance(right));
+  if (nearest === undefined || asked.file_bytes === 0) return null;
+  const ratio = Math.max(1, asked.file_bytes / nearest.file_bytes);
+  return { ms: Math.round(nearest.load_ms * ratio), source: "neuron_rate" };
+}
+
+/** As `GET /discovery` tells them. */
+export const describeFacts = (facts: LoadFacts): ModelFact[] =>
+  facts.map((fact) => ({
+    model_id: fact.model_id,
+    spec_hash: fact.spec_hash,
+    source: "measured",
+    vram_mb: fact.vram_mb,
+    load_secs: Math.round(fact.load_ms / 100) / 10,
+    load_secs_source: "measured",
+  }));
+
+export const writeFacts = (facts: LoadFacts): string => `${JSON.stringify({ version: 1, facts })}\n`;
+
+/** Empty for a text that holds none: facts are learnt again. */
+export function readFacts(text: string): LoadFacts {
+  try {
+    return keptSchema.parse(JSON.parse(text)).facts;
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,117 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { workerEntryFile } from "../../../src/platform/package-paths.ts";
+import {
+  discoverySchema,
+  estimateResponseSchema,
+  modelEstimateSchema,
+  type Job,
+  type ModelEstimate,
+} from "../../../src/protocol/neuron-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { writeFakeModel } from "../../support/neuron/fake-worker-model.ts";
+import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
+import { startTestNeuron, type TestNeuron } from "../../support/neuron/neuron-under-test.ts";
+
+const estimate = async (neuron: TestNeuron, spec: Record<string, unknown>): Promise<ModelEstimate> => {
+  const { body } = await neuron.call("/models/estimate", { json: spec });
+  return modelEstimateSchema.parse(estimateResponseSchema.parse(body).estimates[0]);
+};
+
+test("says what a model takes before a load, and what it took after one, also after a restart", async () => {
+  const stateDirectory = await mkdtemp(join(tmpdir(), "cortex-test-state-"));
+  const spec = { model_id: "tiny", context: 8192, parallel: 8 };
+  let measured: ModelEstimate;
+  {
+    await using neuron = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
+    await writeFile(join(neuron.store, "tiny.gguf"), writeTinyGguf());
+    const before = await estimate(neuron, spec);
+    expect(before).toMatchObject({
+      source: "metadata",
+      context: 8192,
+      parallel: 8,
+      cache_mb: 32,
+      cache_bytes_per_token: 4096,
+      load_secs: null,
+      fits_now: { ok: true },
+      devices: [{ index: 0, vram_mb: before.vram_mb }],
+    });
+    await neuron.load(spec);
+    measured = await estimate(neuron, spec);
+    const [resident] = (await neuron.models()).models;
+    expect(measured).toMatchObject({
+      source: "measured",
+      vram_mb: resident?.vram_used_mb,
+      load_secs_source: "measured",
+    });
+    expect(Math.abs(before.vram_mb - measured.vram_mb)).toBeLessThanOrEqual(8);
+    const discovery = discoverySchema.parse((await neuron.call("/discovery")).body);
+    expect(discovery.facts).toMatchObject([
+      { model_id: "tiny", source: "measured", vram_mb: measured.vram_mb },
+    ]);
+    await neuron.unload({ model_id: "tiny" });
+    const job = await neuron.load(spec);
+    expect(job.body.job?.state).toBe("done");
+    expect(await estimate(neuron, { ...spec, context: 1024 })).toMatchObject({
+      source: "metadata",
+      load_secs: null,
+    });
+  }
+  await using again = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
+  await writeFile(join(again.store, "tiny.gguf"), writeTinyGguf());
+  expect(await estimate(again, spec)).toMatchObject({ source: "measured", vram_mb: measured.vram_mb });
+  await rm(stateDirectory, { recursive: true });
+});
+
+test("a load that was measured before says when it will be there", async () => {
+  await using neuron = await startTestNeuron();
+  const model = writeFakeModel(neuron.store, "alpha", { gated: true });
+  model.openGate();
+  await neuron.load({ model_id: "alpha" });
+  await neuron.unload({ model_id: "alpha" });
+  await rm(join(neuron.store, "alpha.gate"));
+  const { body } = await neuron.call<{ job: Job }>("/models/load", { json: { model_id: "alpha" } });
+  await eventually(async () => {
+    const { eta_at_ms: etaAtMs, created_at_ms: createdAtMs } = await neuron.job(body.job.id);
+    expect(etaAtMs).toBeGreaterThan(createdAtMs);
+  });
+  model.openGate();
+  await neuron.load({ model_id: "alpha" });
+  expect((await neuron.job(body.job.id)).eta_at_ms).toBeUndefined();
+});
+
+test("says where it does not fit, and answers for each of several", async () => {
+  await using neuron = await startTestNeuron({ memoryLimitMib: 40 });
+  await writeFile(join(neuron.store, "tiny.gguf"), writeTinyGguf());
+  writeFakeModel(neuron.store, "fake");
+  const models = [
+    { model_id: "tiny", context: 8192, parallel: 64 },
+    { model_id: "fake" },
+    { model_id: "gone" },
+    { model_id: "far", source: "hf:org/repo:Q4_K_M" },
+    { model_id: "declared", source: "tiny", vram_mb: 30 },
+    { model_id: "other", harness: "openai", endpoint: "http://127.0.0.1:9" },
+  ];
+  const { body } = await neuron.call("/models/estimate", { json: { models } });
+  const [large, fake, gone, far, declared, other] = estimateResponseSchema.parse(body).estimates;
+  expect(large).toMatchObject({ devices: [], fits_now: { ok: false, reason: "insufficient_vram" } });
+  expect(fake).toMatchObject({ source: "file_size" });
+  expect(gone).toMatchObject({ model_id: "gone", error: { code: "source_not_found" } });
+  expect(far).toMatchObject({
+    error: { code: "source_not_found", next: expect.stringContaining("cortex pull") as string },
+  });
+  expect(declared).toMatchObject({ source: "declared", vram_mb: 30 });
+  expect(other).toMatchObject({ error: { code: "source_unsupported" } });
+});
+
+test.each([
+  [{}, "model_id"],
+  [{ models: [{ model_id: "" }] }, "model_id"],
+])("refuses %j and names the field", async (json, field) => {
+  await using neuron = await startTestNeuron();
+  const { status, body } = await neuron.call("/models/estimate", { json });
+  expect(status).toBe(422);
+  expect(body.error.message).toContain(field);
+});
