@@ -22,7 +22,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [], declaration: [] },
+  protocol: { openai: [], headers: [], declaration: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],
@@ -51,7 +51,7 @@ const ROOMS = {
     events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"] },
-  gateway: { front: [], view: [], routing: ["view"], loading: ["view"], relay: [] },
+  gateway: { front: [], view: [], routing: ["view"], loading: ["view"], relay: [], keys: [] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

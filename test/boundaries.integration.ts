@@ -106,6 +106,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["area-demo", "src/demo/a.ts", "src/worker/leaf.ts"],
   ["area-cli", "src/cli/a.ts", "src/neuron/leaf.ts"],
 
+  ["room-protocol-headers", "src/protocol/headers/a.ts", "src/protocol/openai/leaf.ts"],
   ["room-protocol-openai", "src/protocol/openai/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-declaration", "src/protocol/declaration/a.ts", "src/protocol/leaf.ts"],
   ["room-fleet-text", "src/fleet/text/a.ts", "src/fleet/schema/leaf.ts"],
@@ -154,6 +155,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-gateway-view", "src/gateway/view/a.ts", "src/gateway/routing/leaf.ts"],
   ["room-gateway-routing", "src/gateway/routing/a.ts", "src/gateway/loading/leaf.ts"],
   ["room-gateway-loading", "src/gateway/loading/io/a.ts", "src/gateway/io/leaf.ts"],
+  ["room-gateway-keys", "src/gateway/keys/a.ts", "src/gateway/view/leaf.ts"],
   ["room-gateway-relay", "src/gateway/relay/a.ts", "src/gateway/view/leaf.ts"],
 
   ["room-cli-flags", "src/cli/flags/a.ts", "src/cli/print/leaf.ts"],

@@ -4,6 +4,7 @@ import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
   durationFlag,
+  apiKeyFileFlag,
   gatewayUrlFlag,
   metricsUrlFlag,
   neuronTokenFileFlag,
@@ -45,6 +46,7 @@ export default class ApplyCommand extends FleetCommand {
     ),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     gateway: gatewayUrlFlag,
+    "api-key-file": apiKeyFileFlag,
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
@@ -99,6 +101,7 @@ export default class ApplyCommand extends FleetCommand {
       targets: flags.target,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
+      apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],
     };
     return this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
@@ -110,6 +113,7 @@ interface PlanFlags {
   readonly ref?: string | undefined;
   readonly target?: readonly string[] | undefined;
   readonly gateway?: string | undefined;
+  readonly "api-key-file"?: string | undefined;
   readonly "metrics-url"?: string | undefined;
   readonly "neuron-token-file"?: string | undefined;
 }

@@ -1,5 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
+import { apiKeyFileFlag, endpointFlag } from "../cli/flags/fleet-flags.ts";
 import { connectView, endpointView } from "../cli/view/connect-view.ts";
 import { EXIT } from "../core/errors.ts";
 
@@ -19,12 +20,8 @@ export default class ConnectCommand extends BaseCommand {
     model: Args.string({ description: "the model to name; default: the first of the list" }),
   };
   static override flags = {
-    gateway: Flags.string({
-      env: "CORTEX_GATEWAY_URL",
-      default: "http://127.0.0.1:31313",
-      helpValue: "URL",
-      summary: "base URL of the gateway",
-    }),
+    gateway: endpointFlag,
+    "api-key-file": apiKeyFileFlag,
     check: Flags.boolean({ summary: "use the endpoint and say what happened; exits 1 when a check fails" }),
   };
 
@@ -42,6 +39,7 @@ export default class ConnectCommand extends BaseCommand {
     ]);
     const report = await checkEndpoint({
       baseUrl,
+      apiKey: await this.readToken(flags["api-key-file"]),
       ...(args.model === undefined ? {} : { model: args.model }),
       clock: systemClock,
       signal: AbortSignal.timeout(CHECK_TIMEOUT_MS),

@@ -2,6 +2,7 @@ import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
+  apiKeyFileFlag,
   gatewayUrlFlag,
   metricsUrlFlag,
   neuronTokenFileFlag,
@@ -50,6 +51,7 @@ export default class PlanCommand extends FleetCommand {
         "Needs the optional package highs. Fleets with up to some 15,000 pairs of a copy and a device are proved as a whole; larger ones are improved part by part.",
     }),
     gateway: gatewayUrlFlag,
+    "api-key-file": apiKeyFileFlag,
     "metrics-url": metricsUrlFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
@@ -70,6 +72,7 @@ export default class PlanCommand extends FleetCommand {
       prove: flags.prove ? (progress: string) => this.remark(progress) : undefined,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
+      apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],
     };
     const plan = await this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
@@ -14,6 +16,9 @@ export default class ServeCommand extends FleetCommand {
   static override flags = {
     config: configFlag,
     "neuron-token-file": neuronTokenFileFlag,
+    insecure: Flags.boolean({
+      summary: "listen beyond this machine although the fleet declares no key",
+    }),
     "log-level": logLevelFlag("info"),
   };
 
@@ -37,6 +42,8 @@ export default class ServeCommand extends FleetCommand {
           listen: parseHostAndPort(fleet.gateway.listen),
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
           ...(neuronToken === undefined ? {} : { neuronToken }),
+          ledgerPath: join(this.environment.dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
+          insecure: flags.insecure,
           build: { packageVersion: packageVersion(), gitSha: gitSha() },
         },
         { clock: systemClock, logger },

@@ -59,6 +59,10 @@ export const ERROR_TABLE = {
   unsupported_media_type:    kind(415, EXIT.failed, INVALID, "send content-type: application/json"),
   body_too_large:            kind(413, EXIT.failed, INVALID, "send a smaller body"),
   unauthorized:              kind(401, EXIT.failed, "authentication_error", "send Authorization: Bearer <token>"),
+  model_not_allowed:         kind(403, EXIT.failed, "authentication_error", "ask for a model that the key covers, or add the model to the key's `models` in the fleet files"),
+  admin_required:            kind(403, EXIT.failed, "authentication_error", "use a key whose block has role = \"admin\""),
+  insufficient_quota:        kind(429, EXIT.failed, "rate_limit_error", "raise the key's `hard_cap` in the fleet files; `cortex usage` shows what was spent"),
+  rate_limit_exceeded:       kind(429, EXIT.unavailable, "rate_limit_error", "wait as long as Retry-After says, or raise the key's limits in the fleet files", 1),
   // What the fleet cannot do now.
   model_loading:             kind(503, EXIT.unavailable, "api_error", "try again; the model is on its way", 5),
   no_healthy_neuron:         kind(503, EXIT.unavailable, "api_error", "check `cortex status`", 5),
@@ -106,6 +110,8 @@ export const ERROR_TABLE = {
   address_in_use:            kind(500, EXIT.unavailable, "api_error", "stop what listens there, or choose another port"),
   bind_needs_token:          kind(400, EXIT.failed, INVALID, "make a token: (umask 077; openssl rand -hex 32 > neuron.token), then start with --token-file neuron.token"),
   token_file_unsafe:         kind(400, EXIT.failed, INVALID, "chmod 600 the token file"),
+  ledger_unusable:           kind(500, EXIT.failed, "api_error", "give the user that runs the gateway a directory it can write to, with CORTEX_DATA_DIR"),
+  bind_needs_keys:           kind(400, EXIT.failed, INVALID, "make a key: cortex key create NAME; or say that everybody may use it: `allow_anonymous = true` in [gateway], or --insecure for this start"),
   interrupted:               kind(503, EXIT.interrupted, "api_error", "run the command again; what is done stays done"),
 } as const satisfies Record<string, ErrorKind>;
 

@@ -44,6 +44,10 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly overridden?: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly metricsListen: { readonly host: string; readonly port: number };
+  /** File of the usage ledger; absent: usage is counted in memory and lost with the process. */
+  readonly ledgerPath?: string;
+  /** Listen beyond this machine though nobody is asked for a key. */
+  readonly insecure?: boolean;
   /** Sent to every neuron as a bearer token. */
   readonly neuronToken?: string;
   /** Requests that may wait for one load. */

@@ -73,6 +73,42 @@ export const gatewayVersionSchema = z.object({
 });
 export type GatewayVersion = z.infer<typeof gatewayVersionSchema>;
 
+/** `GET /usage?since_ms=&until_ms=`: what was counted, by hour, key and model. */
+export const usageReportSchema = z.object({
+  fleet: z.string(),
+  since_ms: z.number(),
+  until_ms: z.number(),
+  rows: z.array(
+    z.object({
+      hour_ms: z.number(),
+      key: z.string(),
+      model: z.string(),
+      requests: z.int().nonnegative(),
+      /** Answers that broke off, or whose client left. */
+      cut: z.int().nonnegative(),
+      failed: z.int().nonnegative(),
+      prompt_tokens: z.int().nonnegative(),
+      completion_tokens: z.int().nonnegative(),
+      cached_tokens: z.int().nonnegative(),
+      reasoning_tokens: z.int().nonnegative(),
+    }),
+  ),
+  /** What the limited keys have left now. */
+  keys: z.array(
+    z.object({
+      id: z.string(),
+      /** Tokens of the window, null where tokens are not limited. */
+      hard_cap: z.int().nullable(),
+      window_secs: z.int().nullable(),
+      spent_tokens: z.int().nonnegative(),
+      reserved_tokens: z.int().nonnegative(),
+      requests_in_last_minute: z.int().nonnegative(),
+      parallel_requests: z.int().nonnegative(),
+    }),
+  ),
+});
+export type UsageReport = z.infer<typeof usageReportSchema>;
+
 export const fleetModelStateSchema = z.object({
   id: z.string(),
   status: modelStatusSchema,

@@ -38,7 +38,7 @@ describe("merging", () => {
       '[gateway]\nlisten = "127.0.0.1:1"\n[[models]]\nid = "b"\n',
       '[gateway]\nmetrics_listen = "127.0.0.1:2"\n[[models]]\nid = "c"\n[aliases]\nx = "b"\n',
     ]);
-    expect(fleet.gateway).toEqual({ listen: "127.0.0.1:1", metrics_listen: "127.0.0.1:2" });
+    expect(fleet.gateway).toMatchObject({ listen: "127.0.0.1:1", metrics_listen: "127.0.0.1:2" });
     expect(fleet.models.map(({ id }) => id)).toEqual(["a", "b", "c"]);
     expect(fleet.aliases).toEqual({ x: "b" });
   });

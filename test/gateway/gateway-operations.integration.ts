@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { readServed } from "../../src/controller/observe/io/read-served.ts";
 import { systemClock } from "../../src/platform/system-clock.ts";
 import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../src/protocol/gateway-api.ts";
+import { keyBlockSchema } from "../../src/fleet/schema/fleet-schema.ts";
+import { hashOfSecret } from "../../src/gateway/keys/key-ring.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { chunkEvent, residentModel } from "../support/neuron/fake-neuron.ts";
 import {
@@ -66,23 +68,26 @@ describe("what the gateway says of the fleet", () => {
   });
 
   test("a plan learns what it serves: no hash of a key, no password, and what this machine's environment decides", async () => {
-    const hash = `sha256:${"e".repeat(64)}`;
+    const apiKey = "of-the-operator";
+    const hash = hashOfSecret(apiKey);
     const fleet = {
       ...fleetOf({}, [{ id: MODEL }]),
-      keys: [{ id: "ci", hash, models: ["*"], window: { kind: "balance" as const } }],
+      keys: [keyBlockSchema.parse({ id: "ci", hash, role: "admin" })],
       ledger: { url: "rediss://:hunter22@ledger.internal:6379/0" },
     };
     const gateway = await gatewayFor(fleet, { overridden: ["ledger.url"] });
-    const text = await (await fetch(`${gateway.address}/fleet`)).text();
-    expect(text).not.toMatch(/e{64}|hunter22/);
-    const seen = await readServed(gateway.address, systemClock);
+    const headers = { authorization: `Bearer ${apiKey}` };
+    const text = await (await fetch(`${gateway.address}/fleet`, { headers })).text();
+    expect(text).not.toMatch(/hunter22/);
+    expect(text).not.toContain(hash.slice("sha256:".length));
+    const seen = await readServed(gateway.address, { clock: systemClock, apiKey });
     expect(seen.served?.declared).toMatchObject({
       keys: [{ id: "ci", models: ["*"] }],
       overridden: ["ledger.url"],
     });
-    const nobody = await readServed(`http://127.0.0.1:${await closedPort()}`, systemClock);
+    const nobody = await readServed(`http://127.0.0.1:${await closedPort()}`, { clock: systemClock });
     expect(nobody.remark).toMatch(/^no gateway answers at /);
-    const metrics = await readServed(gateway.metricsAddress, systemClock);
+    const metrics = await readServed(gateway.metricsAddress, { clock: systemClock });
     expect(metrics.remark).toMatch(/is not a gateway of cortex$/);
   });
 

@@ -24,6 +24,20 @@ export const neuronTokenFileFlag = Flags.string({
   summary: "file with the token that the neurons ask for (mode 600)",
 });
 
+/** For a command that reads no fleet files, which would say where. */
+export const endpointFlag = Flags.string({
+  env: "CORTEX_GATEWAY_URL",
+  default: "http://127.0.0.1:31313",
+  helpValue: "URL",
+  summary: "base URL of the gateway",
+});
+
+export const apiKeyFileFlag = Flags.string({
+  env: "CORTEX_API_KEY_FILE",
+  helpValue: "PATH",
+  summary: "file with the key that the gateway asks for (mode 600)",
+});
+
 export const metricsUrlFlag = Flags.string({
   env: "CORTEX_METRICS_URL",
   helpValue: "URL",

@@ -5,6 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import type { ChatAnswer } from "../../protocol/demo-events.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
+import { bearer } from "../bearer.ts";
 
 /** The part of a streamed chunk that is shown. */
 const shownChunkSchema = z.object({
@@ -33,6 +34,8 @@ const shownChunkSchema = z.object({
 
 export interface AskOptions {
   readonly baseUrl: string;
+  /** Where the endpoint asks for one. */
+  readonly apiKey?: string | undefined;
   /** An OpenAI chat completion request; it is streamed whatever it says. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly clock: Clock;
@@ -46,7 +49,7 @@ export async function askOnce(options: AskOptions): Promise<ChatAnswer> {
   const startedMs = options.clock.monotonicMs();
   const response = await request(`${options.baseUrl}/v1/chat/completions`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...bearer(options.apiKey) },
     body: JSON.stringify({ ...options.body, stream: true, stream_options: { include_usage: true } }),
     signal: options.signal,
   });

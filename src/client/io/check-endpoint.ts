@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { sampleChatRequest, sampleToolRequest } from "../sample-questions.ts";
+import { fromErrorResponse } from "../../protocol/error-envelope.ts";
+import { bearer } from "../bearer.ts";
 import { askOnce } from "./ask-once.ts";
 
 const modelListSchema = z.object({
@@ -21,6 +23,8 @@ export interface EndpointCheck {
 
 export interface CheckEndpointOptions {
   readonly baseUrl: string;
+  /** Where the endpoint asks for one. */
+  readonly apiKey?: string | undefined;
   /** Absent: the first model of the list. */
   readonly model?: string;
   readonly clock: Clock;
@@ -76,14 +80,19 @@ async function timed<Value>(
 }
 
 async function listModels(options: CheckEndpointOptions): Promise<Seen<ModelList>> {
-  const response = await request(`${options.baseUrl}/v1/models`, { signal: options.signal }).catch(
+  const headers = bearer(options.apiKey);
+  const response = await request(`${options.baseUrl}/v1/models`, { headers, signal: options.signal }).catch(
     (thrown: unknown) => {
       throw new CortexError("upstream_connection_error", `${options.baseUrl} does not answer`, {
         cause: thrown,
       });
     },
   );
-  const list = modelListSchema.parse(await response.body.json());
+  const body: unknown = await response.body.json();
+  if (response.statusCode !== 200) {
+    throw fromErrorResponse(response.statusCode, body, "upstream_connection_error");
+  }
+  const list = modelListSchema.parse(body);
   if (list.data.length === 0) throw new CortexError("model_not_found", "the endpoint offers no model");
   return { detail: list.data.map(({ id }) => id).join(", "), value: list.data };
 }
@@ -112,7 +121,7 @@ async function checkToolCall(options: CheckEndpointOptions, model: string): Prom
 async function checkUnknownModel(options: CheckEndpointOptions): Promise<Seen<never>> {
   const response = await request(`${options.baseUrl}/v1/chat/completions`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...bearer(options.apiKey) },
     body: JSON.stringify({ model: "no-such-model", messages: [{ role: "user", content: "hello" }] }),
     signal: options.signal,
   });

@@ -30,7 +30,7 @@ const unusedText = (table: TableName, { key, to }: Field): string | undefined =>
 function blockConsequences(change: BlockChange, sides: Sides): string[] {
   const { table } = change;
   if (table === "models") return [modelConsequence(change, sides)];
-  if (table === "keys") return [keyConsequence(change)];
+  if (table === "keys") return [keyConsequence(change, sides)];
   if (table === "aliases") return [aliasConsequence(change, sides)];
   return table === "neurons" ? [neuronConsequence(change)] : [];
 }
@@ -62,8 +62,12 @@ function modelConsequence({ kind, name, own, renamedFrom }: BlockChange, sides: 
     : "on demand: the first request that names it loads it, and may wait for that";
 }
 
-function keyConsequence({ kind, own, renamedFrom }: BlockChange): string {
-  if (kind === "removed") return "requests with its secret are refused";
+function keyConsequence({ kind, own, renamedFrom }: BlockChange, { to }: Sides): string {
+  if (kind === "removed") {
+    return (to.tables.get("keys")?.size ?? 0) === 0
+      ? "it was the last key: whoever reaches the gateway is served without one"
+      : "requests with its secret are refused";
+  }
   if (kind === "renamed")
     return `the same secret; logs, metrics and usage know it as ${renamedFrom ?? ""} until now`;
   return `whoever has its secret may use ${patternsOf(own?.get("models") ?? "").join(", ")}, ${capText(own)}`;
@@ -97,6 +101,10 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
   "fleet.name": "the fleet is another one: history, snapshots and loaded copies belong to the former name",
   "gateway.listen": ({ field }) => listenText(field, "the endpoint"),
   "gateway.metrics_listen": ({ field }) => listenText(field, "the metrics"),
+  "gateway.allow_anonymous": ({ field }) =>
+    field.to === "true"
+      ? "whoever reaches the gateway may use every model, without a key"
+      : "nobody is served without a key any more, where one is declared",
   "eviction.strategy": ({ field }) => `on-demand models give way by ${field.to ?? "lru"}`,
   "eviction.defrag_after_cycles": ({ field }) =>
     field.to === "0"
@@ -158,6 +166,14 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
     `it may use ${capText(own).replace("without a cap", "tokens without a cap")}`,
   "keys.window.seconds": ({ own }) =>
     `it may use ${capText(own).replace("without a cap", "tokens without a cap")}`,
+  "keys.requests_per_minute": ({ field }) =>
+    field.to === null ? "it may begin any number of requests" : `it may begin ${field.to} requests a minute`,
+  "keys.parallel_requests": ({ field }) =>
+    field.to === null
+      ? "it may have any number of requests under way"
+      : `it may have ${field.to} requests under way`,
+  "keys.role": ({ field }) =>
+    field.to === "admin" ? "it may read /fleet and /usage too" : "it may not read /fleet and /usage any more",
   "keys.hard_cap": ({ own }) => `it may use ${capText(own).replace("without a cap", "tokens without a cap")}`,
   "aliases.": ({ name, field }, sides) =>
     `clients of ${name} are answered by ${field.to ?? ""}${waitOf(field.to ?? "", sides)}`,

@@ -21,7 +21,7 @@ const TABLE_ORDER: readonly TableName[] = [
 
 /** What an added or removed block shows of itself; the rest stands in the files. */
 const TELLING: Partial<Record<TableName, readonly string[]>> = {
-  keys: ["models", "hard_cap", "window.kind", "window.seconds"],
+  keys: ["models", "role", "hard_cap", "window.kind", "window.seconds"],
   models: ["source", "replicas", "pinned_on", "context"],
   neurons: ["endpoint", "drain"],
   aliases: [""],
@@ -43,7 +43,7 @@ export function declaredChanges(from: Declaration, to: Declaration): DeclaredCha
           key: key === "fingerprint" ? "hash" : key,
         })),
         consequences: consequencesOf(change, { from, to }),
-        exposes: isExposure(change),
+        exposes: isExposure(change, to),
       };
     })
     .toSorted((left, right) => Number(right.exposes) - Number(left.exposes));

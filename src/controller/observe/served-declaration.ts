@@ -20,6 +20,8 @@ export function servedFrom(answer: {
 }): ServedDeclaration {
   const { url, status, body } = answer;
   const unknown = (remark: string): ServedDeclaration => ({ gateway: url, served: undefined, remark });
+  if (status === 401 || status === 403)
+    return unknown(`the gateway at ${url} tells only a key with the admin role: --api-key-file`);
   const parsed = answerSchema.safeParse(body);
   if (status !== 200 || !parsed.success) return unknown(`what answers at ${url} is not a gateway of cortex`);
   const { fleet, declared } = parsed.data;

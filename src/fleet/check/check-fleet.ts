@@ -1,3 +1,4 @@
+import { isLoopback } from "../../core/addresses.ts";
 import { nearest } from "../../core/nearest.ts";
 import { namesOf, type CheckContext, type Declared, type DeclaredFleet } from "./declared-blocks.ts";
 import { diagnostic, type Diagnostic, type Finding } from "../text/diagnostics.ts";
@@ -22,6 +23,7 @@ export function checkFleet(context: CheckContext): Diagnostic[] {
     ...modelFindings(context),
     ...keyFindings(context),
     ...addressFindings(merged),
+    ...exposureFindings(context),
     ...secretFindings(merged),
     ...unusedFindings(context),
   ];
@@ -150,6 +152,16 @@ function addressFindings(merged: MergedFleetDocument): Finding[] {
   ];
   const message = `listen = "${listen}" and metrics_listen = "${metrics}" want the same port`;
   return [{ code: "CTX128", at: merged.placeOfValue(path), message }];
+}
+
+/** The gateway would refuse to start so: better said in review. */
+function exposureFindings({ declared, merged }: CheckContext): Finding[] {
+  const listen = merged.valueAt(["gateway", "listen"]);
+  if (typeof listen !== "string" || !/.:\d+$/.test(listen) || isLoopback(splitAddress(listen).host))
+    return [];
+  if (declared.keys.length > 0 || merged.valueAt(["gateway", "allow_anonymous"]) === true) return [];
+  const message = `the gateway listens on ${listen}, beyond its machine, and no key is declared: it will not start`;
+  return [{ code: "CTX140", at: merged.placeOfValue(["gateway", "listen"]), message }];
 }
 
 const ANY_ADDRESS = new Set(["0.0.0.0", "[::]"]);

@@ -23,10 +23,6 @@ const RUN_APPLY = "run `cortex apply` from CI or a timer";
  * here with the change that makes it work; test/fleet/check/every-field-acts.test.ts holds the schema to this table.
  */
 export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
-  keys: {
-    message: "the gateway of this version does not ask for keys: whoever reaches it may use it",
-    help: "keep `listen` on loopback or behind a proxy that checks, until keys are enforced",
-  },
   "models.harness": {
     message: "neurons of this version do not attach to external engines; the model cannot be placed",
     help: "leave the block out until they do",
@@ -50,7 +46,10 @@ export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
     help: "leave it out",
     asItIs: [0],
   },
-  "ledger.url": { message: "this version keeps no usage", help: "leave it out" },
+  "ledger.url": {
+    message: "usage is counted in the gateway's own file, not in Redis yet",
+    help: "leave it out, and run one gateway where keys are limited",
+  },
   "gitops.repo": { message: `${NO_LOOP}: nothing is fetched from there`, help: RUN_APPLY },
   "gitops.branch": { message: `${NO_LOOP}: no branch is applied by itself`, help: RUN_APPLY },
   "gitops.interval_secs": { message: `${NO_LOOP}: nobody looks at the repository`, help: RUN_APPLY },

@@ -55,6 +55,12 @@ export const gatewayTableSchema = z
   .strictObject({
     listen: listenAddress.default(DEFAULT_LISTEN).describe("where clients connect"),
     metrics_listen: listenAddress.default(DEFAULT_METRICS_LISTEN).describe("where Prometheus scrapes"),
+    allow_anonymous: z
+      .boolean()
+      .default(false)
+      .describe(
+        "true: whoever reaches the gateway may use models without a key; needed to listen beyond this machine without any [[keys]]",
+      ),
   })
   .describe("the endpoint that clients talk to");
 
@@ -271,8 +277,20 @@ export const keyBlockSchema = z
       .optional()
       .describe("tokens per window; absent = no cap")
       .meta({ examples: [5_000_000] }),
+    requests_per_minute: positiveInteger
+      .optional()
+      .describe("requests begun within any minute; absent = no limit")
+      .meta({ examples: [60] }),
+    parallel_requests: positiveInteger
+      .optional()
+      .describe("requests under way at one time; absent = no limit")
+      .meta({ examples: [8] }),
+    role: z
+      .enum(["client", "admin"])
+      .default("client")
+      .describe("admin: may also read /fleet and /usage"),
   })
-  .describe("one client. Accepted and checked; the gateway of this version does not ask for keys yet");
+  .describe("one client: once a key is declared, the gateway serves nobody without one");
 
 export const gitopsTableSchema = z
   .strictObject({
@@ -319,12 +337,12 @@ export const ledgerTableSchema = z
     url: exactUrl(/^rediss?$/, { name: "a Redis URL", example: "rediss://ledger.internal:6379/0" })
       .optional()
       .describe(
-        "Redis that several gateways share; absent: a file beside the one gateway. No password here: " +
-          "CORTEX_LEDGER__URL on the gateway's machine overrides it",
+        "Redis that several gateways share; absent: a file in the gateway's data directory. No password here: " +
+          "CORTEX_LEDGER__URL on the gateway's machine overrides it. Accepted; gateways of this version keep the file only",
       ),
   })
   .describe(
-    "where several gateways count usage together. Accepted and checked; this version keeps no usage yet",
+    "where usage is counted",
   );
 
 export const fleetSchema = z.strictObject({

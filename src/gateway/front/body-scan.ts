@@ -14,7 +14,23 @@ export interface TopLevelFields {
   readonly models: readonly Span[];
   /** The last value of `stream`. */
   readonly stream: Span | null;
+  /** The last values of what bounds the answer. */
+  readonly max_completion_tokens: Span | null;
+  readonly max_tokens: Span | null;
+  readonly n: Span | null;
 }
+
+type LastField = Exclude<keyof TopLevelFields, "isObject" | "models">;
+type KnownField = "model" | LastField;
+
+const LAST_FIELDS: readonly string[] = [
+  "stream",
+  "max_completion_tokens",
+  "max_tokens",
+  "n",
+] satisfies LastField[];
+const isKnownField = (key: unknown): key is KnownField =>
+  key === "model" || (typeof key === "string" && LAST_FIELDS.includes(key));
 
 /** Read in one go: well under a millisecond of work as a rule, two where the bytes were chosen to be slow. */
 export const SLICE_BYTES = 64 * 1024;
@@ -46,10 +62,15 @@ export class BodyScan {
   #crawlUntil = -1;
   #isObject = false;
   /** The top-level key whose value is next. */
-  #field: "model" | "stream" | "other" = "other";
+  #field: KnownField | "other" = "other";
   #valueStart = 0;
   readonly #models: Span[] = [];
-  #stream: Span | null = null;
+  readonly #last: Record<LastField, Span | null> = {
+    stream: null,
+    max_completion_tokens: null,
+    max_tokens: null,
+    n: null,
+  };
 
   constructor(body: Buffer) {
     this.#body = body;
@@ -72,7 +93,7 @@ export class BodyScan {
 
   /** What was found; complete once `advance` has said true. */
   get fields(): TopLevelFields {
-    return { isObject: this.#isObject, models: this.#models, stream: this.#stream };
+    return { isObject: this.#isObject, models: this.#models, ...this.#last };
   }
 
   /** Brackets, commas and colons, until a string or a scalar begins. */
@@ -208,14 +229,11 @@ export class BodyScan {
     if (this.#depth === 1 && this.#isObject) this.#field = this.#fieldOf(this.#tokenStart, this.#at);
   }
 
-  #fieldOf(start: number, end: number): "model" | "stream" | "other" {
+  #fieldOf(start: number, end: number): KnownField | "other" {
     if (end - start > LONGEST_SPELLING) return "other";
     const quoted = this.#body.toString("utf8", start, end);
-    if (quoted === '"model"') return "model";
-    if (quoted === '"stream"') return "stream";
-    if (!quoted.includes("\\")) return "other";
-    const key = unescaped(quoted);
-    return key === "model" || key === "stream" ? key : "other";
+    const key = quoted.includes("\\") ? unescaped(quoted) : quoted.slice(1, -1);
+    return isKnownField(key) ? key : "other";
   }
 
   #readScalar(until: number): void {
@@ -240,7 +258,7 @@ export class BodyScan {
     if (this.#depth !== 1 || this.#field === "other") return;
     const span = { start: this.#valueStart, end };
     if (this.#field === "model") this.#models.push(span);
-    else this.#stream = span;
+    else this.#last[this.#field] = span;
     this.#field = "other";
   }
 
@@ -265,8 +283,8 @@ const PLAIN_BEFORE_LEAP = 16;
 /** Backslashes before a quote that are counted at once. */
 const LONGEST_RUN_COUNTED = 4096;
 
-/** `"stream"` with every letter written as an escape. */
-const LONGEST_SPELLING = 2 + 6 * 6;
+/** The longest name with every letter written as an escape. */
+const LONGEST_SPELLING = 2 + 6 * "max_completion_tokens".length;
 
 const positionOr = (position: number, otherwise: number): number => (position === -1 ? otherwise : position);
 

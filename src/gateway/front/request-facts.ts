@@ -6,12 +6,17 @@ import type { Span, TopLevelFields } from "./body-scan.ts";
 export interface RequestFacts {
   readonly model: string;
   readonly stream: boolean;
+  /** The request's own limit of its answer in tokens, null when it has none. */
+  readonly maxOutputTokens: number | null;
+  /** How many answers it asks for (`n`). */
+  readonly answers: number;
   /** Where the body names the model: replaced when that was an alias. */
   readonly modelSpans: readonly Span[];
 }
 
 /** A name is an id of 256 characters at most; nothing longer is worth being read. */
 const LONGEST_MODEL_BYTES = 4096;
+const LONGEST_COUNT_BYTES = 20;
 
 /**
  * Only JSON by name. A web page may send other types to a local port without asking, so a gateway that took them
@@ -28,7 +33,20 @@ export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestF
   if (!fields.isObject) {
     throw new CortexError("invalid_request_body", "the request body is not a JSON object");
   }
-  return { model: modelOf(body, fields), stream: isTrue(body, fields.stream), modelSpans: fields.models };
+  return {
+    model: modelOf(body, fields),
+    stream: isTrue(body, fields.stream),
+    maxOutputTokens: countIn(body, fields.max_completion_tokens) ?? countIn(body, fields.max_tokens),
+    answers: countIn(body, fields.n) ?? 1,
+    modelSpans: fields.models,
+  };
+}
+
+/** What is no count is for the model to refuse. */
+function countIn(body: Buffer, span: Span | null): number | null {
+  if (span === null || span.end - span.start > LONGEST_COUNT_BYTES) return null;
+  const count = parseJson(body.toString("latin1", span.start, span.end));
+  return typeof count === "number" && Number.isSafeInteger(count) && count > 0 ? count : null;
 }
 
 function modelOf(body: Buffer, { models }: TopLevelFields): string {

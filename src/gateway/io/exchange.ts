@@ -2,6 +2,8 @@ import type { Clock } from "../../core/clock.ts";
 import { errorKind, isErrorCode, type CortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { RequestFacts } from "../front/request-facts.ts";
+import { ANONYMOUS_ID, type Principal } from "../keys/key-ring.ts";
+import type { AnswerCost } from "../relay/relay-answer.ts";
 import type { ClientResponse } from "../relay/io/client-response.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
@@ -18,6 +20,7 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
   readonly facts: RequestFacts;
+  readonly principal: Principal;
   readonly client: ClientResponse;
   /** Aborts when the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
   readonly signal: AbortSignal;
@@ -39,6 +42,8 @@ export interface ExchangeTrace {
   cut: boolean;
   /** The whole answer has been written: whoever leaves now has it. */
   completed: boolean;
+  /** Of the last attempt; undefined before one was over. */
+  cost: AnswerCost | undefined;
 }
 
 export const newTrace = (startedAtMs: number): ExchangeTrace => ({
@@ -52,6 +57,7 @@ export const newTrace = (startedAtMs: number): ExchangeTrace => ({
   coldStart: false,
   cut: false,
   completed: false,
+  cost: undefined,
 });
 
 /** An error that came after the head of a good answer counts as what it would have been before it. */
@@ -95,11 +101,17 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
       status,
       stream: exchange.facts.stream,
       duration_ms: Math.round(durationMs),
-      ...(trace.firstContentMs === undefined ? {} : { ttft_ms: Math.round(trace.firstContentMs) }),
-      ...(trace.coldStart ? { cold_start: true } : {}),
-      ...(trace.retries > 0 ? { retries: trace.retries } : {}),
-      ...(trace.errorCode === undefined ? {} : { code: trace.errorCode }),
+      ...whatIsSpecial(exchange),
     },
     "request",
   );
 }
+
+/** Fields that most requests do not have. */
+const whatIsSpecial = ({ principal, trace }: Exchange) => ({
+  ...(principal.id === ANONYMOUS_ID ? {} : { key: principal.id }),
+  ...(trace.firstContentMs === undefined ? {} : { ttft_ms: Math.round(trace.firstContentMs) }),
+  ...(trace.coldStart ? { cold_start: true } : {}),
+  ...(trace.retries > 0 ? { retries: trace.retries } : {}),
+  ...(trace.errorCode === undefined ? {} : { code: trace.errorCode }),
+});

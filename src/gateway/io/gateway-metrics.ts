@@ -16,10 +16,16 @@ export interface MetricsSources {
   readonly startedAtMs: number;
 }
 
-export type GatewayMetrics = ReturnType<typeof createRequestMetrics>;
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
-/** What happens to requests and loads, counted where it happens. `node` is empty when no neuron was reached. */
-export function createRequestMetrics(registry: Registry) {
+/** What happens, counted where it happens. */
+export const createGatewayMetrics = (registry: Registry) => ({
+  ...createRequestMetrics(registry),
+  ...createKeyMetrics([registry]),
+});
+
+/** What happens to requests and loads. `node` is empty when no neuron was reached. */
+function createRequestMetrics(registry: Registry) {
   const registers = [registry];
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
     new Counter({ name, help, labelNames: [...labelNames], registers });
@@ -79,6 +85,22 @@ export function createRequestMetrics(registry: Registry) {
     ),
   };
 }
+
+/** By the keys that the fleet declares, so that no client can make a series. */
+const createKeyMetrics = (registers: Registry[]) => ({
+  keyTokens: new Counter({
+    name: "cortex_key_tokens_total",
+    help: "Tokens counted, by key",
+    labelNames: ["key", "kind"],
+    registers,
+  }),
+  keyRefusals: new Counter({
+    name: "cortex_key_refusals_total",
+    help: "Requests refused for a limit of their key",
+    labelNames: ["key", "limit"],
+    registers,
+  }),
+});
 
 const gaugeMaker =
   (registry: Registry) =>

@@ -12,13 +12,19 @@ import { modelEntries } from "../model-list.ts";
 import { scanBody } from "../front/io/scan-body.ts";
 import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
+import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
 import { ClientResponse } from "../relay/io/client-response.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
-import { serveInference, type InferenceDeps } from "./inference-handler.ts";
+import type { InferenceDeps } from "./inference-handler.ts";
+import { serveMetered } from "./metered-inference.ts";
+import type { MeteringDeps } from "./metering.ts";
+import { usageReport } from "./usage-report.ts";
 
-export interface GatewayServerDeps extends InferenceDeps {
+export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
+  readonly keys: KeyRing;
   readonly version: GatewayVersion;
+  readonly metrics: InferenceDeps["metrics"];
   /** True once close() was called: new requests are refused while old ones end. */
   readonly closing: () => boolean;
 }
@@ -30,12 +36,14 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
     request.id = isUsableRequestId(given) ? given : randomUUID();
     reply.header("x-request-id", request.id);
     if (!deps.closing()) {
+      identify(request, reply, deps.keys);
       done();
       return;
     }
     reply.header("connection", "close");
     done(new CortexError("draining", "the gateway is shutting down"));
   });
+  server.decorateRequest(PRINCIPAL, null);
   registerReadRoutes(server, deps);
   for (const path of INFERENCE_ROUTES) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
@@ -44,21 +52,51 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   return server;
 }
 
+const PRINCIPAL = "principal";
+
+/** What a load balancer or a supervisor asks for without a key. */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health"]);
+
+/** Before the body is read: whoever has no key is not listened to for long. */
+function identify(request: FastifyRequest, reply: FastifyReply, keys: KeyRing): void {
+  const path = request.routeOptions.url;
+  if (path !== undefined && OPEN_ROUTES.has(path)) return;
+  try {
+    request.setDecorator(PRINCIPAL, keys.identify(request.headers));
+  } catch (thrown) {
+    reply.header("www-authenticate", 'Bearer realm="cortex"');
+    throw thrown;
+  }
+}
+
+const principalOf = (request: FastifyRequest): Principal => request.getDecorator<Principal>(PRINCIPAL);
+
 function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): void {
   const createdSecs = Math.floor(deps.clock.nowMs() / 1000);
   const entries = () => modelEntries(deps.fleet, deps.poller.view(), createdSecs);
   const read = (path: string, answer: (request: FastifyRequest) => unknown) => {
-    server.get(path, (request, reply) => reply.send(answer(request)));
+    server.get(path, async (request, reply) => reply.send(await answer(request)));
     refuseOtherMethods(server, path, "GET, HEAD");
   };
   read("/health", () => gatewayHealth(statusSources(deps)));
   read("/", () => gatewayHealth(statusSources(deps)));
   read("/version", () => deps.version);
-  read("/fleet", () => fleetState(statusSources(deps)));
-  read("/v1/models", () => ({ object: "list", data: entries() }));
+  read("/fleet", (request) => {
+    requireAdmin(principalOf(request));
+    return fleetState(statusSources(deps));
+  });
+  read("/usage", (request) => {
+    requireAdmin(principalOf(request));
+    return usageReport(request.query, deps);
+  });
+  const entriesFor = (request: FastifyRequest) => {
+    const principal = principalOf(request);
+    return entries().filter(({ id, alias_of: target }) => mayUse(principal, [id, target ?? id]));
+  };
+  read("/v1/models", (request) => ({ object: "list", data: entriesFor(request) }));
   read("/v1/models/*", (request) => {
     const id = wildcardOf(request);
-    const offered = entries();
+    const offered = entriesFor(request);
     const entry = offered.find((candidate) => candidate.id === id);
     if (entry !== undefined) return entry;
     throw unknownModel(
@@ -128,6 +166,7 @@ async function handleInference(
     headers: request.headers,
     body,
     facts,
+    principal: principalOf(request),
     client: new ClientResponse(raw, { "x-request-id": request.id }),
     signal: stop.signal,
     trace: newTrace(startedAtMs),
@@ -148,9 +187,11 @@ async function handleInference(
   if (raw.closed || raw.socket === null || raw.socket.destroyed) onClose();
   else raw.once("close", onClose);
   try {
-    await serveInference(exchange, deps);
+    await serveMetered(exchange, deps);
   } catch (thrown) {
-    deps.logger.error({ err: thrown, request_id: request.id }, "request failed");
+    if (!(thrown instanceof CortexError)) {
+      deps.logger.error({ err: thrown, request_id: request.id }, "request failed");
+    }
     failExchange(exchange, toCortexError(thrown));
   }
   reportExchange(exchange, deps);

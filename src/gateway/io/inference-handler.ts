@@ -11,7 +11,7 @@ import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
 import { replaceModel } from "../relay/alias-rewrite.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
 import { relayRequest } from "../relay/io/relay-stream.ts";
-import { knownCode, type RelayResult } from "../relay/relay-answer.ts";
+import { knownCode, type AnswerCost, type RelayResult } from "../relay/relay-answer.ts";
 import {
   beginCourse,
   stepCourse,
@@ -161,7 +161,7 @@ class CourseRun {
 
   async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
-    const { neurons, active, crashes } = this.#deps;
+    const { neurons, active, crashes, clock } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
@@ -179,9 +179,13 @@ class CourseRun {
     const onFirstContent = () => {
       this.#noteFirstContent({ model: modelId, node: neuron });
     };
+    const onCost = (cost: AnswerCost) => {
+      trace.cost = cost;
+    };
     const release = active.occupy(neuron, modelId);
     try {
-      const result = await relayRequest({ neuron: replica, call, client, signal, onFirstContent });
+      const relayed = { clock, neuron: replica, call, client, signal, onFirstContent, onCost };
+      const result = await relayRequest(relayed);
       crashes.note(modelId, this.#exchange, result);
       return result;
     } finally {

@@ -15,11 +15,14 @@ import {
 } from "../gateway-config.ts";
 import { ActiveRequests } from "./active-requests.ts";
 import { createColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
-import { createRequestMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
+import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
+import { KeyRing } from "../keys/key-ring.ts";
+import { IN_MEMORY, SqliteLedger } from "../keys/io/sqlite-ledger.ts";
+import type { UsageLedger } from "../keys/usage-ledger.ts";
 import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.ts";
 
 export interface GatewayDeps {
@@ -41,6 +44,7 @@ const LAST_WORDS_MS = 1000;
 
 /** Starts the gateway; resolves when both servers listen. Rejects with `address_in_use` and the like. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
+  requireKeysBeyondLoopback(config);
   const parts = assembleGateway(config, deps);
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
@@ -49,7 +53,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await withinGrace(polls.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
     const port = await listen(api, config.listen);
     const metricsPort = await listen(metricsServer, config.metricsListen);
-    warnWhenOpen(config.listen.host, logger);
+    warnWhenOpen(config, logger);
     const address = baseUrl(config.listen.host, port);
     const metricsAddress = baseUrl(config.metricsListen.host, metricsPort);
     logger.info({ address, metrics: metricsAddress, neurons: parts.neurons.size }, "gateway listens");
@@ -73,7 +77,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const timings = timingsOf(config);
   const fleet = indexFleet(config.fleet, config.overridden);
   const registry = new Registry();
-  const metrics = createRequestMetrics(registry);
+  const metrics = createGatewayMetrics(registry);
   const active = new ActiveRequests();
   const neurons = connectNeurons(config, { clock, timings });
   const poller = createNeuronPoller({
@@ -112,14 +116,20 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   };
   let closing = false;
   const crashes = new CrashMemory(clock);
-  const shared = { clock, logger, fleet, poller, neurons, coldLoads, active, crashes, metrics, timings };
+  const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
+  const ledger = openLedger(config, { clock, logger });
+  const common = { clock, logger, fleet, poller, neurons, coldLoads, active, metrics, timings };
+  const shared = { ...common, crashes, keys, ledger };
   const api = createGatewayServer({ ...shared, version, closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {
     closing = true;
   };
-  return { active, neurons, poller, coldLoads, timings, api, metricsServer, refuseNewWork };
+  return { active, neurons, poller, coldLoads, timings, api, metricsServer, ledger, refuseNewWork };
 }
+
+const openLedger = (config: GatewayConfig, deps: GatewayDeps): UsageLedger =>
+  new SqliteLedger({ path: config.ledgerPath ?? IN_MEMORY, keys: config.fleet.keys }, deps);
 
 function connectNeurons(
   config: GatewayConfig,
@@ -141,6 +151,7 @@ async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void
   await coldLoads.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);
+  await parts.ledger.close();
 }
 
 interface Draining {
@@ -179,9 +190,19 @@ function countLoad(metrics: GatewayMetrics, load: EndedLoad): void {
   if (load.outcome === "loaded") metrics.loadSeconds.observe(labels, load.durationMs / 1000);
 }
 
-function warnWhenOpen(host: string, logger: Logger): void {
-  if (isLoopback(host)) return;
-  logger.warn({ host }, "the gateway listens beyond this machine and asks nobody for a key");
+/** Throws `bind_needs_keys`: an endpoint that the network reaches and that serves everybody is never an oversight. */
+function requireKeysBeyondLoopback({ fleet, listen: { host }, insecure }: GatewayConfig): void {
+  const served = fleet.keys.length > 0 || fleet.gateway.allow_anonymous || insecure === true;
+  if (served || isLoopback(host)) return;
+  throw new CortexError(
+    "bind_needs_keys",
+    `the gateway would listen on ${host}, beyond this machine, and the fleet declares no key`,
+  );
+}
+
+function warnWhenOpen({ fleet, listen: { host } }: GatewayConfig, logger: Logger): void {
+  if (isLoopback(host) || (fleet.keys.length > 0 && !fleet.gateway.allow_anonymous)) return;
+  logger.warn({ host }, "the gateway listens beyond this machine and serves whoever has no key");
 }
 
 const baseUrl = (host: string, port: number): string => {

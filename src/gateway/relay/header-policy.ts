@@ -1,4 +1,5 @@
-import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
+import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts";
+import { USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 
 /**
  * Which headers cross the gateway. Towards a neuron only the listed ones do: a client's credentials may sit in any
@@ -14,6 +15,9 @@ const FORWARDED_REQUEST_HEADERS = [
   "baggage",
   "x-include-thinking",
 ] as const;
+
+/** Of a neuron's answer: cookies, which are for nobody, and the usage, which is for the gateway. */
+const KEPT_BACK: ReadonlySet<string> = new Set(["set-cookie", USAGE_HEADER]);
 
 export type HeaderBag = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -38,7 +42,7 @@ export function clientResponseHeaders(
   const alsoHop = typeof named === "string" ? named.toLowerCase() : "";
   for (const name in upstream) {
     const value = upstream[name];
-    if (value === undefined || HOP_BY_HOP_HEADERS.has(name) || name === "set-cookie") continue;
+    if (value === undefined || HOP_BY_HOP_HEADERS.has(name) || KEPT_BACK.has(name)) continue;
     if (alsoHop !== "" && alsoHop.split(",").some((listed) => listed.trim() === name)) continue;
     headers[name] = value;
   }

@@ -2,7 +2,8 @@ import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import { readErrorEnvelope, type ErrorEnvelope } from "../../protocol/error-envelope.ts";
 import { clientResponseHeaders, type HeaderBag } from "./header-policy.ts";
-import { EventFramer, isOnlyComments, type LastEvent } from "./sse-framing.ts";
+import { parseUsage, USAGE_HEADER, type TokenUsage } from "../../protocol/headers/usage-header.ts";
+import { countEvents, EventFramer, isOnlyComments, type LastEvent } from "./sse-framing.ts";
 
 /** Largest error answer that is read; a longer one is not a neuron's. */
 export const MAX_ERROR_BYTES = 64 * 1024;
@@ -28,6 +29,15 @@ export type RelayResult =
   /** The client has left, or the gateway stops. */
   | { readonly kind: "aborted" };
 
+/** What an answer cost: told by the neuron when it is whole, else estimated from what was passed on. */
+export interface AnswerCost {
+  readonly usage: TokenUsage | undefined;
+  /** Events of the stream that carried data: a token each, about. */
+  readonly eventsPassed: number;
+  /** Bytes of an answer that is no stream. */
+  readonly bytesPassed: number;
+}
+
 export type RelayAction =
   /** Status and headers of the answer, which is about to begin. */
   | {
@@ -47,6 +57,8 @@ export type RelayAction =
   | { readonly kind: "pass-on-error"; readonly envelope: ErrorEnvelope }
   /** The answer ends without looking complete: the client cannot be told. */
   | { readonly kind: "cut-answer" }
+  /** The client has its answer; what it cost follows, and is waited for a moment. */
+  | { readonly kind: "await-usage" }
   /** Nothing more is wanted of the neuron. */
   | { readonly kind: "abort-upstream" }
   /** The last action of all. */
@@ -80,6 +92,12 @@ export class AnswerRelay {
   /** Bytes of the answer itself have gone to the client; comments do not count. */
   #answerBegun = false;
   #concluded = false;
+  #usage: TokenUsage | undefined;
+  #usageFollows = false;
+  /** The client has its whole answer; the relay concludes when its usage has come. */
+  #awaitsUsage = false;
+  #eventsPassed = 0;
+  #bytesPassed = 0;
 
   /** `headSent`: the client was promised an event stream already, by comments while a model loaded. */
   constructor(neuron: string, headSent: boolean) {
@@ -87,10 +105,17 @@ export class AnswerRelay {
     this.#headSent = headSent;
   }
 
+  /** What the answer cost, as far as is known of it now. */
+  get cost(): AnswerCost {
+    return { usage: this.#usage, eventsPassed: this.#eventsPassed, bytesPassed: this.#bytesPassed };
+  }
+
   /** The neuron has sent status and headers; informational ones are of no interest. */
   headReceived(status: number, headers: HeaderBag): void {
     if (status < 200) return;
     this.#status = status;
+    this.#usage = parseUsage(headers[USAGE_HEADER]);
+    this.#usageFollows = headers["trailer"] === USAGE_HEADER;
     this.#headers = clientResponseHeaders(headers, { "x-cortex-neuron": this.#neuron });
     if (status >= 300 || isPage(headers)) this.#held = [];
     else if (isEventStream(headers)) {
@@ -102,7 +127,7 @@ export class AnswerRelay {
 
   /** A chunk of the answer has come. */
   bytesReceived(chunk: Buffer): Actions {
-    if (this.#concluded) return NOTHING;
+    if (this.#concluded || this.#awaitsUsage) return NOTHING;
     if (this.#held !== null) return this.#hold(this.#held, chunk);
     const bytes = this.#framer === null ? chunk : this.#framer.push(chunk);
     if (bytes === null) return NOTHING;
@@ -110,8 +135,11 @@ export class AnswerRelay {
   }
 
   /** The neuron has ended its answer in good order. */
-  answerEnded(): Actions {
+  answerEnded(trailers: HeaderBag = {}): Actions {
     if (this.#concluded) return NOTHING;
+    this.#usage ??= parseUsage(trailers[USAGE_HEADER]);
+    this.#usageFollows = false;
+    if (this.#awaitsUsage) return this.#conclude({ kind: "completed" });
     if (this.#held !== null) return this.#answerError(this.#errorIn(this.#held));
     return this.#framer === null ? this.#endPlain() : this.#endStream(this.#framer);
   }
@@ -119,13 +147,21 @@ export class AnswerRelay {
   /** The connection has failed; `code` is the system's or the HTTP client's word for it. */
   connectionBroke(code: string): Actions {
     if (this.#concluded) return NOTHING;
+    if (this.#awaitsUsage) return this.#conclude({ kind: "completed" });
     if (this.#answerBegun) return this.#cutShort(code);
     return this.#conclude({ kind: "failed-before-answer", code });
   }
 
   /** The client has left, or the gateway stops: what still comes is of no interest. */
   requestStopped(): Actions {
-    return this.#concluded ? NOTHING : this.#conclude({ kind: "aborted" });
+    if (this.#concluded) return NOTHING;
+    return this.#conclude({ kind: this.#awaitsUsage ? "completed" : "aborted" });
+  }
+
+  /** The usage that was announced has not come in time. */
+  usageOverdue(): Actions {
+    if (this.#concluded || !this.#awaitsUsage) return NOTHING;
+    return [...this.#conclude({ kind: "completed" }), ABORT_UPSTREAM];
   }
 
   #hold(held: Buffer[], chunk: Buffer): Actions {
@@ -149,7 +185,10 @@ export class AnswerRelay {
 
   #passOn(bytes: Buffer): Actions {
     const framer = this.#framer;
-    if (framer === null) return [{ kind: "write-bytes", bytes }];
+    if (framer === null) {
+      this.#bytesPassed += bytes.length;
+      return [{ kind: "write-bytes", bytes }];
+    }
     const last = framer.lastEventIn(bytes);
     if (last !== null) return this.#passOnLast(bytes, last);
     return this.#write(framer, bytes);
@@ -157,6 +196,7 @@ export class AnswerRelay {
 
   #write(framer: EventFramer, bytes: Buffer): Actions {
     const write = { kind: "write-bytes", bytes } as const;
+    this.#eventsPassed += countEvents(bytes);
     if (framer.contentSeen || !framer.isFirstContent(bytes)) return [write];
     return [{ kind: "note-first-content" }, write];
   }
@@ -167,7 +207,11 @@ export class AnswerRelay {
     if (framer === null) return NOTHING;
     if (last.kind === "done") {
       const written = this.#write(framer, bytes.subarray(0, last.end));
-      return [...written, { kind: "end-answer" }, ...this.#conclude({ kind: "completed" })];
+      this.#awaitsUsage = this.#usageFollows;
+      const then: Actions = this.#awaitsUsage
+        ? [{ kind: "await-usage" }]
+        : this.#conclude({ kind: "completed" });
+      return [...written, { kind: "end-answer" }, ...then];
     }
     const before = last.start === 0 ? NOTHING : this.#write(framer, bytes.subarray(0, last.start));
     const envelope = readErrorEnvelope(parseJson(last.data));

@@ -110,6 +110,16 @@ function findLastEvent(text: string, beganInside: boolean): LastEvent | null {
   return null;
 }
 
+/** How many events carry data, counted by their fields' names; text cannot begin a line, so it never counts. */
+export function countEvents(events: Buffer): number {
+  let count = 0;
+  for (let at = events.indexOf("data:"); at !== -1; at = events.indexOf("data:", at + 5)) {
+    const before = at === 0 ? LF : events[at - 1];
+    if (before === LF || before === CR) count += 1;
+  }
+  return count;
+}
+
 /** Nothing but comments: the connection is kept alive, no answer has begun. */
 export const isOnlyComments = (events: Buffer): boolean => ONLY_COMMENTS.test(events.toString("latin1"));
 

@@ -8,7 +8,8 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import { HOP_BY_HOP_HEADERS } from "../../protocol/hop-by-hop-headers.ts";
+import { USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
+import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts";
 import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
 import type { WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
@@ -124,7 +125,10 @@ async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<stri
   }
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(response.statusCode, endToEndHeaders(response.headers));
+  raw.writeHead(response.statusCode, {
+    ...endToEndHeaders(response.headers),
+    ...(response.headers["trailer"] === USAGE_HEADER ? { trailer: USAGE_HEADER } : {}),
+  });
   raw.flushHeaders();
   const tail: StreamTail = { endsEvent: true };
   try {
@@ -169,6 +173,8 @@ async function pump(
     tail.endsEvent = endsWithBlankLine(bytes);
     if (!raw.write(bytes)) await once(raw, "drain", { signal });
   }
+  const usage = response.trailers[USAGE_HEADER];
+  if (usage !== undefined) raw.addTrailers({ [USAGE_HEADER]: usage });
   raw.end();
 }
 

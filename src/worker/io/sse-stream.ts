@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
+import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../protocol/headers/usage-header.ts";
 import { SSE_KEEP_ALIVE } from "../answer/chat-completion-chunks.ts";
 
 /**
@@ -10,8 +11,8 @@ export interface SseStream {
   send(text: string): void;
   /** Undefined when the client keeps up; else resolves when it does again or is gone. */
   ready(): Promise<void> | undefined;
-  /** Ends the stream after what was sent. */
-  end(): void;
+  /** Ends the stream after what was sent; `usage` follows as a trailer. */
+  end(usage?: TokenUsage): void;
 }
 
 const KEEP_ALIVE_MS = 1000;
@@ -25,6 +26,7 @@ const HEADERS = {
   "cache-control": "no-cache, no-transform",
   // Tells nginx and its like not to collect the stream.
   "x-accel-buffering": "no",
+  trailer: USAGE_HEADER,
 } as const;
 
 /**
@@ -81,9 +83,10 @@ export function openSseStream(response: ServerResponse, clock: Clock): SseStream
       setImmediate(flush);
     },
     ready: () => blocked,
-    end() {
+    end(usage) {
       clearInterval(keepAlive);
       flush();
+      if (usage !== undefined) response.addTrailers({ [USAGE_HEADER]: formatUsage(usage) });
       response.end();
       if (response.writableLength > 0) watch();
     },

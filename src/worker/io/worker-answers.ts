@@ -3,6 +3,7 @@ import { toCortexError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { FinishReason } from "../../protocol/openai/chat.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import type { TokenUsage } from "../../protocol/headers/usage-header.ts";
 import type { AnswerEvent } from "../answer/answer-parser.ts";
 import { answerTotal, perSecond, type EndedChoice } from "../answer/answer-total.ts";
 import {
@@ -164,6 +165,7 @@ export async function streamAnswer(
   const { signal } = choices[0].job;
   const stream = openSseStream(response, answer.clock);
   const open = choices.map((_, index) => ({ writer: writers.choice(index), opened: false }));
+  let usage: TokenUsage | undefined;
   const write = (index: number, text: (writer: ChunkWriter) => string): void => {
     const choice = open[index];
     if (choice === undefined) return;
@@ -189,10 +191,19 @@ export async function streamAnswer(
     );
     if (includeUsage) stream.send(writers.usage(total));
     stream.send(SSE_DONE);
+    usage = toTokenUsage(total.usage);
   } catch (thrown) {
     stream.send(sseError(toErrorResponse(toCortexError(thrown)).body));
     if (!left) throw thrown;
   } finally {
-    stream.end();
+    stream.end(usage);
   }
 }
+
+/** The usage of an answer as the header and the trailer say it. */
+export const toTokenUsage = (usage: AnswerTotal["usage"]): TokenUsage => ({
+  promptTokens: usage.prompt_tokens,
+  completionTokens: usage.completion_tokens,
+  cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
+  reasoningTokens: usage.completion_tokens_details?.reasoning_tokens ?? 0,
+});

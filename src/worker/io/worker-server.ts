@@ -8,6 +8,7 @@ import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { formatUsage, NO_USAGE, USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 import type { WorkerHealth } from "../../protocol/openai/chat.ts";
 import {
   parseChatRequest,
@@ -43,6 +44,7 @@ import {
 import {
   collectAnswer,
   streamAnswer,
+  toTokenUsage,
   type AnswerWriters,
   type CollectedAnswer,
   type RunningAnswer,
@@ -138,18 +140,26 @@ function addRoutes(server: FastifyInstance, context: RouteContext): void {
   addTokenRoutes(server, context);
   server.post("/v1/embeddings", async (request, reply) => {
     const body = parseEmbeddingsRequest(parseJsonBody(request.body));
-    return await untilClientLeaves(context, reply.raw, (signal) =>
+    const answered = await untilClientLeaves(context, reply.raw, (signal) =>
       embeddings(body, context.engine, { model: context.modelId, signal }),
     );
+    tellPrompt(reply, answered.usage.prompt_tokens);
+    return answered;
   });
   server.post("/v1/rerank", async (request, reply) => {
     const body = parseRerankRequest(parseJsonBody(request.body));
     const answered = { id: `rerank-${randomBytes(12).toString("hex")}`, model: context.modelId };
-    return await untilClientLeaves(context, reply.raw, (signal) =>
+    const ranked = await untilClientLeaves(context, reply.raw, (signal) =>
       rerank(body, context.engine, { ...answered, signal }),
     );
+    tellPrompt(reply, ranked.usage.total_tokens);
+    return ranked;
   });
 }
+
+const tellPrompt = (reply: FastifyReply, promptTokens: number): void => {
+  reply.header(USAGE_HEADER, formatUsage({ ...NO_USAGE, promptTokens }));
+};
 
 function addTokenRoutes(server: FastifyInstance, { engine, modelId }: RouteContext): void {
   const count = (tokens: readonly number[]): CountTokensResponse => ({
@@ -199,7 +209,11 @@ async function answer(context: RouteContext, route: AnswerRoute): Promise<unknow
       created: Math.floor(clock.nowMs() / 1000),
       model: context.modelId,
     };
-    if (!route.stream) return route.whole(identity, await collectAnswer(running));
+    if (!route.stream) {
+      const whole = await collectAnswer(running);
+      route.reply.header(USAGE_HEADER, formatUsage(toTokenUsage(whole.total.usage)));
+      return route.whole(identity, whole);
+    }
     route.reply.hijack();
     try {
       await streamAnswer(running, route.writers(identity), route.reply.raw);

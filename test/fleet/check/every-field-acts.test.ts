@@ -15,6 +15,16 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "fleet.name": ["controller/plan/draw-plan.ts", "fleet.fleet.name"],
   "gateway.listen": ["commands/serve.ts", "fleet.gateway.listen"],
   "gateway.metrics_listen": ["commands/serve.ts", "fleet.gateway.metrics_listen"],
+  "gateway.allow_anonymous": ["gateway/io/start-gateway.ts", "allow_anonymous"],
+  "keys.id": ["gateway/keys/key-ring.ts", "key.id"],
+  "keys.hash": ["gateway/keys/key-ring.ts", "key.hash"],
+  "keys.models": ["gateway/keys/key-ring.ts", "key.models"],
+  "keys.window.kind": ["gateway/keys/key-ring.ts", "key.window.kind"],
+  "keys.window.seconds": ["gateway/keys/key-ring.ts", "key.window.seconds"],
+  "keys.hard_cap": ["gateway/keys/key-ring.ts", "key.hard_cap"],
+  "keys.requests_per_minute": ["gateway/keys/key-ring.ts", "requests_per_minute"],
+  "keys.parallel_requests": ["gateway/keys/key-ring.ts", "parallel_requests"],
+  "keys.role": ["gateway/keys/key-ring.ts", "key.role"],
   "gitops.max_unload_percent": ["controller/plan/draw-plan.ts", "gitops.max_unload_percent"],
   "neurons.name": ["gateway/view/fleet-index.ts", "neuron.name"],
   "neurons.endpoint": ["controller/observe/io/observe-fleet.ts", "endpoint"],
@@ -105,7 +115,6 @@ describe("every field of the fleet files", () => {
 });
 
 const WRITTEN: Readonly<Record<string, string>> = {
-  keys: `[[keys]]\nid = "ci"\nhash = "sha256:${"0".repeat(64)}"\n`,
   "models.harness": '[[models]]\nid = "m"\nharness = "openai"\nendpoint = "http://127.0.0.1:8000"\n',
   "models.idle_unload_secs": '[[models]]\nid = "m"\nidle_unload_secs = 9\n',
   "neurons.labels": "",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { formatUsage, USAGE_HEADER } from "../../../src/protocol/headers/usage-header.ts";
 import { AnswerRelay, MAX_ERROR_BYTES, type RelayAction } from "../../../src/gateway/relay/relay-answer.ts";
 
 type Ending = "ended" | "broke";
@@ -10,23 +11,31 @@ interface Upstream {
   readonly body: string;
   readonly ending: Ending;
   readonly headSent: boolean;
+  /** The neuron announces what the answer cost, and tells it where the answer ends in good order. */
+  readonly tells: boolean;
 }
+
+const USAGE = { promptTokens: 5, completionTokens: 2, cachedTokens: 1, reasoningTokens: 0 };
 
 /** Everything that is done for one answer, its bytes cut at the given places. */
 function relay(
-  { status, type, body, ending, headSent }: Upstream,
+  { status, type, body, ending, headSent, tells }: Upstream,
   places: readonly number[] = [],
+  machine = new AnswerRelay("n1", headSent),
 ): RelayAction[] {
-  const machine = new AnswerRelay("n1", headSent);
-  machine.headReceived(status, { "content-type": type, "content-length": "7" });
+  const trailer = tells ? { trailer: USAGE_HEADER } : {};
+  machine.headReceived(status, { "content-type": type, "content-length": "7", ...trailer });
   const bytes = Buffer.from(body);
   const cuts = places.map((place) => place % (bytes.length + 1)).sort((left, right) => left - right);
   const done: RelayAction[] = [];
+  const trailers = tells ? { [USAGE_HEADER]: formatUsage(USAGE) } : {};
   for (const [index, end] of [...cuts, bytes.length].entries()) {
     const chunk = bytes.subarray(index === 0 ? 0 : cuts[index - 1], end);
     if (chunk.length > 0) done.push(...machine.bytesReceived(chunk));
   }
-  done.push(...(ending === "ended" ? machine.answerEnded() : machine.connectionBroke("UND_ERR_SOCKET")));
+  done.push(
+    ...(ending === "ended" ? machine.answerEnded(trailers) : machine.connectionBroke("UND_ERR_SOCKET")),
+  );
   return done;
 }
 
@@ -68,6 +77,7 @@ const stream: fc.Arbitrary<Upstream> = fc.record({
   body: fc.tuple(events, last).map(([begun, end]) => begun + end),
   ending: fc.constantFrom<Ending>("ended", "broke"),
   headSent: fc.boolean(),
+  tells: fc.boolean(),
 });
 const plain: fc.Arbitrary<Upstream> = fc.record({
   status: fc.constantFrom(200, 201, 302, 400, 404, 500, 502, 503),
@@ -83,6 +93,7 @@ const plain: fc.Arbitrary<Upstream> = fc.record({
   ),
   ending: fc.constantFrom<Ending>("ended", "broke"),
   headSent: fc.boolean(),
+  tells: fc.boolean(),
 });
 const upstream = fc.oneof(stream, plain);
 const places = fc.array(fc.nat(), { maxLength: 12 });
@@ -97,6 +108,37 @@ const resultOf = (actions: readonly RelayAction[]) => {
 };
 
 describe("laws", () => {
+  test("what a neuron tells of the cost is known, and nothing of it reaches the client", () => {
+    fc.assert(
+      fc.property(stream, places, (answer, cuts) => {
+        const machine = new AnswerRelay("n1", answer.headSent);
+        const told = { ...answer, tells: true };
+        const actions = relay(told, cuts, machine);
+        const result = resultOf(actions);
+        expect(inOnePiece(actions).text).toBe(inOnePiece(relay({ ...answer, tells: false }, cuts)).text);
+        const isKnown = result?.kind === "completed" && answer.ending === "ended";
+        expect(isKnown ? machine.cost.usage : USAGE).toEqual(USAGE);
+        expect(machine.usageOverdue()).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("a usage that is announced and does not come holds up nobody for long", () => {
+    const machine = new AnswerRelay("n1", false);
+    machine.headReceived(200, { "content-type": "text/event-stream", trailer: USAGE_HEADER });
+    const actions = machine.bytesReceived(Buffer.from(`data: ${delta("a")}\n\ndata: [DONE]\n\n`));
+    expect(actions.map(({ kind }) => kind)).toEqual([
+      "send-head",
+      "note-first-content",
+      "write-bytes",
+      "end-answer",
+      "await-usage",
+    ]);
+    expect(machine.usageOverdue().map(({ kind }) => kind)).toEqual(["conclude", "abort-upstream"]);
+    expect(machine.cost.eventsPassed).toBe(2);
+  });
+
   test("however a stream is cut into chunks, the client gets the same", () => {
     fc.assert(
       fc.property(stream, places, (answer, cuts) => {
@@ -184,7 +226,13 @@ describe("laws", () => {
 const kinds = (answer: Upstream, cuts: readonly number[] = []) => relay(answer, cuts).map(({ kind }) => kind);
 
 describe("by hand", () => {
-  const STREAM = { status: 200, type: "text/event-stream", ending: "ended", headSent: false } as const;
+  const STREAM = {
+    status: 200,
+    type: "text/event-stream",
+    ending: "ended",
+    headSent: false,
+    tells: false,
+  } as const;
   test("the first content is noted once, before its bytes", () => {
     const body = `data: {"choices":[{"delta":{"role":"assistant"}}]}\n\ndata: ${delta("a")}\n\ndata: ${delta("b")}\n\ndata: [DONE]\n\n`;
     const first = body.indexOf("\n\n") + 2;
@@ -272,7 +320,7 @@ describe("by hand", () => {
   });
 
   test("a client that was promised a stream gets no plain answer", () => {
-    const answer = { ...STREAM, type: "application/json", body: "{}", headSent: true };
+    const answer = { ...STREAM, type: "application/json", body: "{}", headSent: true, tells: false };
     expect(kinds(answer)).toEqual(["fail-answer", "conclude", "abort-upstream"]);
   });
 });

@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../../src/protocol/headers/usage-header.ts";
 import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protocol/neuron-api.ts";
 
 /** How the fake answers one inference request. */
 export type Answer =
   /** A whole answer, or a stream of the tokens with `[DONE]`, as the request asks. */
-  | { readonly kind: "tokens"; readonly tokens: readonly string[] }
+  | { readonly kind: "tokens"; readonly tokens: readonly string[]; readonly usage?: TokenUsage }
   /** Streams the tokens, then waits until `release()` or until the caller leaves. */
   | { readonly kind: "hold"; readonly tokens: readonly string[] }
   /** Streams the tokens, then destroys the connection; `partial` is sent last, as half an event. */
@@ -340,7 +341,7 @@ export class FakeNeuron {
   }
 
   #speak(
-    answer: Extract<Answer, { readonly tokens: readonly string[] }>,
+    answer: Extract<Answer, { readonly tokens: readonly string[] }> & { readonly usage?: TokenUsage },
     request: InferenceRequest,
     response: ServerResponse,
   ): void {
@@ -348,13 +349,18 @@ export class FakeNeuron {
       if (answer.kind === "hold") return;
       const content = answer.tokens.join("");
       const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
+      if (answer.usage !== undefined) response.setHeader(USAGE_HEADER, formatUsage(answer.usage));
       sendJson(response, 200, { id: "chatcmpl-1", object: "chat.completion", model: request.model, choices });
       return;
     }
-    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+    const told = answer.usage === undefined ? {} : { trailer: USAGE_HEADER };
+    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", ...told });
     for (const content of answer.tokens) response.write(chunkEvent(request.model, content));
-    if (answer.kind === "tokens") response.end("data: [DONE]\n\n");
-    else if (answer.kind === "unending") response.write("data: [DONE]\n\n");
+    if (answer.kind === "tokens") {
+      response.write("data: [DONE]\n\n");
+      if (answer.usage !== undefined) response.addTrailers({ [USAGE_HEADER]: formatUsage(answer.usage) });
+      response.end();
+    } else if (answer.kind === "unending") response.write("data: [DONE]\n\n");
     else if (answer.kind === "unterminated") response.end();
     else if (answer.kind === "hold") {
       response.flushHeaders();

@@ -18,7 +18,7 @@ export function importHelexa(files: HelexaFiles): ImportedFleet {
   const neurons = cortex === undefined ? [] : importNeurons(cortex);
   const imported = {
     ...EMPTY_IMPORT,
-    gateway: cortex === undefined ? {} : importGateway(cortex),
+    gateway: cortex === undefined ? {} : { ...importGateway(cortex), ...importAnonymous(cortex) },
     eviction: cortex === undefined ? {} : importEviction(cortex),
     neurons,
     keys: cortex === undefined ? [] : importKeys(cortex.table("entitlements")),
@@ -39,6 +39,12 @@ function importGateway(cortex: ForeignTable): ImportedFleet["gateway"] {
   gateway.noteRest();
   return imported;
 }
+
+/** There, keys are asked for on request; here, wherever one is declared, unless anonymous requests are allowed. */
+const importAnonymous = (cortex: ForeignTable): ImportedFleet["gateway"] =>
+  cortex.has("gateway") && cortex.table("entitlements").flag("require_auth") !== true
+    ? { allow_anonymous: true }
+    : {};
 
 function importEviction(cortex: ForeignTable): ImportedFleet["eviction"] {
   if (!cortex.has("eviction")) return {};
@@ -79,13 +85,10 @@ function importNeurons(cortex: ForeignTable): WrittenNeuron[] {
 function importKeys(entitlements: ForeignTable): WrittenKey[] {
   const taken = { ids: new Set<string>(), hashes: new Set<string>() };
   const keys = entitlements.tables("keys").flatMap((block) => importKey(block, taken));
-  if (entitlements.has("require_auth")) {
-    const required = entitlements.flag("require_auth") === true;
+  if (entitlements.flag("require_auth") === true && keys.length === 0) {
     entitlements.note(
       "require_auth",
-      required
-        ? "the gateway of this version does not ask for keys: keep it on loopback until it does"
-        : "whether anonymous requests pass is not a setting of fleet files",
+      "a gateway asks for keys once one is declared; cortex key create makes one",
     );
   }
   entitlements.noteRest();

@@ -29,6 +29,8 @@ export interface FleetView {
   readonly metricsUrl?: string | undefined;
   /** Base URL of the gateway; by default where the fleet files let it listen, on this machine. */
   readonly gatewayUrl?: string | undefined;
+  /** The key of an admin, where the gateway asks for one. */
+  readonly apiKey?: (() => Promise<string | undefined>) | undefined;
   /** A snapshot to plan on instead of asking the fleet. */
   readonly against?: string | undefined;
 }
@@ -143,7 +145,7 @@ async function askFleet(
   const [seen, traffic, served] = await Promise.all([
     ask.neurons(fleet, deps),
     ask.traffic(metricsUrl, clock),
-    ask.served(gatewayUrl, clock),
+    ask.served(gatewayUrl, { clock, apiKey: await options.apiKey?.() }),
   ]);
   const observed = traffic === undefined ? seen : { ...seen, traffic };
   const seenBy = async ({ neurons }: Fleet): Promise<ObservedFleet> => {

@@ -1,18 +1,25 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
+import type { Clock } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { NeuronClient, RelayCall } from "../../../protocol/io/neuron-client.ts";
 import { failureCode } from "../../../protocol/neuron-failure.ts";
-import { AnswerRelay, type RelayAction, type RelayResult } from "../relay-answer.ts";
+import { AnswerRelay, type AnswerCost, type RelayAction, type RelayResult } from "../relay-answer.ts";
 import type { ClientResponse } from "./client-response.ts";
 
+/** The usage comes right behind the last event of a stream. */
+const USAGE_WAIT_MS = 1000;
+
 export interface RelayOptions {
+  readonly clock: Clock;
   readonly neuron: NeuronClient;
   readonly call: RelayCall;
   readonly client: ClientResponse;
   /** Aborts when the client leaves or the gateway stops; the neuron's slot is freed at once. */
   readonly signal: AbortSignal;
   readonly onFirstContent: () => void;
+  /** Told once, when the attempt is over. */
+  readonly onCost: (cost: AnswerCost) => void;
 }
 
 /** Sends one request to one neuron and passes the answer through, byte for byte and no faster than it is read. */
@@ -30,6 +37,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
   readonly #answer: AnswerRelay;
   #controller: Dispatcher.DispatchController | null = null;
   #stopped = false;
+  #cancelWait: (() => void) | null = null;
   #listensForDrain = false;
 
   constructor(options: RelayOptions) {
@@ -79,8 +87,8 @@ class RelayStream implements Dispatcher.DispatchHandler {
     if (!this.#carryOut(this.#answer.bytesReceived(chunk))) this.#pauseUntilDrain(controller);
   }
 
-  onResponseEnd(): void {
-    this.#carryOut(this.#answer.answerEnded());
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.#carryOut(this.#answer.answerEnded(trailers));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, thrown: Error): void {
@@ -98,7 +106,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
   }
 
   #do(action: Exclude<RelayAction, { kind: "write-bytes" }>): void {
-    const { client, onFirstContent, signal } = this.#options;
+    const { client, onFirstContent, onCost, signal } = this.#options;
     switch (action.kind) {
       case "send-head":
         client.writeHead(action.status, action.headers);
@@ -118,11 +126,18 @@ class RelayStream implements Dispatcher.DispatchHandler {
       case "cut-answer":
         client.cut();
         return;
+      case "await-usage":
+        this.#cancelWait = this.#options.clock.alarm(USAGE_WAIT_MS, () => {
+          this.#carryOut(this.#answer.usageOverdue());
+        });
+        return;
       case "abort-upstream":
         this.#controller?.abort(new Error("no answer will come of it"));
         return;
       case "conclude":
         signal.removeEventListener("abort", this.#onAbort);
+        this.#cancelWait?.();
+        onCost(this.#answer.cost);
         this.#resolve(action.result);
         return;
       default:

@@ -1,0 +1,38 @@
+import type { RequestOutcome } from "../keys/usage-ledger.ts";
+import { CortexError } from "../../core/errors.ts";
+import { mayUse, modelNotAllowed } from "../keys/key-ring.ts";
+import { knownModelId } from "../routing/route-request.ts";
+import { resolveAlias } from "../view/fleet-index.ts";
+import { CLIENT_LEFT, type Exchange } from "./exchange.ts";
+import { serveInference, type InferenceDeps } from "./inference-handler.ts";
+import { reserve, charge, type MeteringDeps } from "./metering.ts";
+
+/**
+ * Serves one request on its key's account: reserved before it is sent, counted when it has ended, whichever way.
+ * Rejects with what the key is not allowed, before anything was answered, or with a defect.
+ */
+export async function serveMetered(exchange: Exchange, deps: InferenceDeps & MeteringDeps): Promise<void> {
+  const { principal, facts, trace } = exchange;
+  const modelId = resolveAlias(deps.fleet, facts.model);
+  if (!mayUse(principal, [facts.model, modelId])) {
+    const known = knownModelId(deps.fleet, deps.poller.view(), facts.model) !== undefined;
+    throw known
+      ? modelNotAllowed(principal, facts.model)
+      : new CortexError("model_not_found", "this fleet has no such model", { param: "model" });
+  }
+  const bodyBytes = exchange.body.length;
+  const modelOutputTokens = deps.fleet.modelsById.get(modelId)?.limit?.output ?? null;
+  const reservation = await reserve(deps, { principal, facts, bodyBytes, modelOutputTokens });
+  let outcome: RequestOutcome = "failed";
+  try {
+    await serveInference(exchange, deps);
+    outcome = outcomeOf(exchange);
+  } finally {
+    charge(deps, { principal, reservation, modelId: trace.modelId, bodyBytes, outcome, cost: trace.cost });
+  }
+}
+
+function outcomeOf({ trace, signal }: Exchange): RequestOutcome {
+  if (trace.cut || (signal.aborted && signal.reason === CLIENT_LEFT)) return "cut";
+  return trace.errorCode === undefined ? "answered" : "failed";
+}

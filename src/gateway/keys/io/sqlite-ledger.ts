@@ -1,0 +1,206 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Clock } from "../../../core/clock.ts";
+import { CortexError } from "../../../core/errors.ts";
+import type { Logger } from "../../../platform/logger.ts";
+import type { KeyBlock } from "../../../fleet/schema/fleet-schema.ts";
+import { KeyAccounts, stepOf, type Spent } from "../key-accounts.ts";
+import type { KeyLimits } from "../key-ring.ts";
+import { pendingUsage, type PendingUsage } from "../pending-usage.ts";
+import {
+  HOUR_MS,
+  type CountedRequest,
+  type Opening,
+  type Reservation,
+  type Standing,
+  type UsageLedger,
+  type UsageRow,
+  type Verdict,
+} from "../usage-ledger.ts";
+
+export interface SqliteLedgerOptions {
+  /** The file; made with its directory, for the user of this process alone. */
+  readonly path: string;
+  /** Whose spending is taken over. */
+  readonly keys: readonly KeyBlock[];
+}
+
+/** How long usage may be in memory alone: what a crash of the gateway costs at most. */
+const WRITE_AFTER_MS = 100;
+/** Another process that writes at the same moment is waited for. */
+const BUSY_TIMEOUT_MS = 5000;
+/** What is spent is kept in slices of this length, until it has left every window. */
+const SLICE_MS = 10_000;
+
+const SCHEMA = `
+  create table if not exists usage (
+    hour_ms integer not null, key_id text not null, model_id text not null,
+    requests integer not null, cut integer not null, failed integer not null,
+    prompt integer not null, completion integer not null, cached integer not null, reasoning integer not null,
+    primary key (hour_ms, key_id, model_id)
+  ) strict, without rowid;
+  create table if not exists spent (
+    key_id text not null, slice_ms integer not null, tokens integer not null,
+    primary key (key_id, slice_ms)
+  ) strict, without rowid;
+  pragma user_version = 1;
+`;
+
+const ADD_USAGE = `
+  insert into usage values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  on conflict do update set requests = requests + excluded.requests, cut = cut + excluded.cut,
+    failed = failed + excluded.failed, prompt = prompt + excluded.prompt,
+    completion = completion + excluded.completion, cached = cached + excluded.cached,
+    reasoning = reasoning + excluded.reasoning`;
+
+const ADD_SPENT = `
+  insert into spent values (?, ?, ?) on conflict do update set tokens = tokens + excluded.tokens`;
+
+/**
+ * The ledger of one gateway: accounts in memory, kept in a file. No request waits for the disk: what was counted is
+ * written together, 100 ms later at the latest.
+ */
+export class SqliteLedger implements UsageLedger {
+  readonly #database: DatabaseSync;
+  readonly #accounts = new KeyAccounts();
+  readonly #deps: { readonly clock: Clock; readonly logger: Logger };
+  readonly #addUsage: StatementSync;
+  readonly #addSpent: StatementSync;
+  readonly #longestWindowMs: number;
+  #pending: PendingUsage = pendingUsage(SLICE_MS);
+  #cancelWrite: (() => void) | null = null;
+
+  constructor(options: SqliteLedgerOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#deps = deps;
+    this.#database = openDatabase(options.path);
+    this.#addUsage = this.#database.prepare(ADD_USAGE);
+    this.#addSpent = this.#database.prepare(ADD_SPENT);
+    this.#longestWindowMs = Math.max(0, ...options.keys.map(windowMsOf));
+    for (const key of options.keys) this.#accounts.restore(key.id, this.#spentBy(key));
+  }
+
+  open(opening: Opening): Verdict {
+    return this.#accounts.open(opening);
+  }
+
+  charge(reservation: Reservation | null, used: CountedRequest): void {
+    this.#accounts.charge(reservation, used);
+    this.#pending.add(used);
+    this.#cancelWrite ??= this.#deps.clock.alarm(WRITE_AFTER_MS, () => {
+      this.#cancelWrite = null;
+      this.#writeOrReport();
+    });
+  }
+
+  standing(keyId: string, limits: KeyLimits, nowMs: number): Standing {
+    return this.#accounts.standing(keyId, limits, nowMs);
+  }
+
+  usage({ fromMs, toMs }: { readonly fromMs: number; readonly toMs: number }): Promise<readonly UsageRow[]> {
+    this.#writeOrReport();
+    const rows = this.#database
+      .prepare("select * from usage where hour_ms >= ? and hour_ms < ? order by hour_ms, key_id, model_id")
+      .all(Math.floor(fromMs / HOUR_MS) * HOUR_MS, toMs);
+    return Promise.resolve(rows.map(usageRow));
+  }
+
+  flush(): Promise<void> {
+    this.#writeOrReport();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    if (this.#database.isOpen) {
+      this.#cancelWrite?.();
+      this.#cancelWrite = null;
+      this.#writeOrReport();
+      this.#database.close();
+    }
+    return Promise.resolve();
+  }
+
+  /** A disk that refuses costs no answer: what could not be written is kept and tried again with the next request. */
+  #writeOrReport(): void {
+    if (this.#pending.isEmpty || !this.#database.isOpen) return;
+    try {
+      this.#write();
+      this.#pending = pendingUsage(SLICE_MS);
+    } catch (thrown) {
+      this.#deps.logger.error({ err: thrown }, "usage could not be written; it is kept in memory");
+    }
+  }
+
+  #write(): void {
+    this.#database.exec("begin immediate");
+    try {
+      for (const row of this.#pending.usage.values()) {
+        const { hourMs, keyId, modelId, requests, cut, failed } = row;
+        const tokens = [row.promptTokens, row.completionTokens, row.cachedTokens, row.reasoningTokens];
+        this.#addUsage.run(hourMs, keyId, modelId, requests, cut, failed, ...tokens);
+      }
+      for (const { keyId, sliceMs, tokens } of this.#pending.spent.values()) {
+        this.#addSpent.run(keyId, sliceMs, tokens);
+      }
+      const left = this.#deps.clock.nowMs() - this.#longestWindowMs - 2 * SLICE_MS;
+      this.#database.prepare("delete from spent where slice_ms < ?").run(left);
+      this.#database.exec("commit");
+    } catch (thrown) {
+      if (this.#database.isTransaction) this.#database.exec("rollback");
+      throw thrown;
+    }
+  }
+
+  #spentBy(key: KeyBlock): Spent[] {
+    if (key.window.kind === "balance") {
+      const sum = this.#database.prepare(
+        "select sum(prompt + completion) as tokens from usage where key_id = ?",
+      );
+      const tokens = Number(sum.get(key.id)?.["tokens"] ?? 0);
+      return tokens === 0 ? [] : [{ atMs: 0, tokens }];
+    }
+    const rows = this.#database.prepare(
+      "select slice_ms, tokens from spent where key_id = ? order by slice_ms",
+    );
+    // At the end of its slice: what is spent must not leave the window early.
+    return rows
+      .all(key.id)
+      .map((row) => ({ atMs: Number(row["slice_ms"]) + SLICE_MS, tokens: Number(row["tokens"]) }));
+  }
+}
+
+/** With the step that spending leaves it late by. */
+const windowMsOf = ({ window }: KeyBlock): number =>
+  window.kind === "rolling" ? window.seconds * 1000 + stepOf(window.seconds * 1000) : 0;
+
+/** A ledger without a file. */
+export const IN_MEMORY = ":memory:";
+
+function openDatabase(path: string): DatabaseSync {
+  try {
+    if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    if (path !== IN_MEMORY) chmodSync(path, 0o600);
+    database.exec("pragma journal_mode = wal; pragma synchronous = normal");
+    database.exec(SCHEMA);
+    return database;
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new CortexError("ledger_unusable", `the usage ledger ${path} cannot be opened: ${why}`, {
+      cause: thrown,
+    });
+  }
+}
+
+const usageRow = (row: Record<string, unknown>): UsageRow => ({
+  hourMs: Number(row["hour_ms"]),
+  keyId: String(row["key_id"]),
+  modelId: String(row["model_id"]),
+  requests: Number(row["requests"]),
+  cut: Number(row["cut"]),
+  failed: Number(row["failed"]),
+  promptTokens: Number(row["prompt"]),
+  completionTokens: Number(row["completion"]),
+  cachedTokens: Number(row["cached"]),
+  reasoningTokens: Number(row["reasoning"]),
+});
