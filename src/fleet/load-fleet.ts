@@ -4,6 +4,7 @@ import { declaredBlocks } from "./check/declared-blocks.ts";
 import { diagnostic, sortDiagnostics, type Diagnostic } from "./text/diagnostics.ts";
 import { applyOverrides, overriddenSettings } from "./check/environment-overrides.ts";
 import { fleetSchema, type Fleet } from "./schema/fleet-schema.ts";
+import { foreignFile, unreadableFile } from "./check/foreign-files.ts";
 import { MergedFleetDocument } from "./check/merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "./text/parse-fleet-file.ts";
 import { schemaFindings } from "./check/schema-findings.ts";
@@ -35,7 +36,7 @@ export function parseFleet(
   const { parsed, syntaxErrors } = readFiles(files);
   const merged = new MergedFleetDocument(parsed);
   const unapplied = applyOverrides(merged, overrides);
-  const isWhole = syntaxErrors.length === 0;
+  const isWhole = parsed.length > 0 && syntaxErrors.every(({ code }) => code === "CTX131");
   // What could not be read may hold what seems to be missing.
   const shaped = [...unapplied, ...schemaFindings(merged)].filter(
     ({ code }) => isWhole || !ABSENCES.has(code),
@@ -56,8 +57,14 @@ function readFiles(files: readonly FleetFile[]): {
   readonly syntaxErrors: readonly Diagnostic[];
 } {
   const read = files.map((file): BrokenFile => {
+    const refused = unreadableFile(file);
+    if (refused !== undefined) return { errors: [refused], readable: undefined };
     const result = parseFleetFile(file);
-    return result.ok ? { errors: [], readable: result.value } : readBrokenFile(file, result.error);
+    if (!result.ok) return readBrokenFile(file, result.error);
+    const foreign = foreignFile(file.path, result.value.document);
+    return foreign === undefined
+      ? { errors: [], readable: result.value }
+      : { errors: [foreign], readable: undefined };
   });
   return {
     parsed: read.flatMap(({ readable }) => readable ?? []),

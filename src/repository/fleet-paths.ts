@@ -1,5 +1,5 @@
-/** A hidden file, or one in a hidden folder, is no fleet file. */
-export const isFleetFile = (path: string): boolean => path.endsWith(".toml") && !isHidden(path);
+/** A hidden file, or one in a hidden folder, is no fleet file. One whose ending is in capitals is read to be refused. */
+export const isFleetFile = (path: string): boolean => /\.toml$/i.test(path) && !isHidden(path);
 
 export const isHidden = (path: string): boolean => path.split("/").some((part) => part.startsWith("."));
 

@@ -177,3 +177,37 @@ describe("a file that is broken all over", () => {
     expect(found.at(-1)?.line).toBeGreaterThan(BLOCKS);
   });
 });
+
+describe("a file that is not read as it looks", () => {
+  const fleet = '[fleet]\nname = "home"\n';
+  const findingsOf = (path: string, text: string): readonly string[] => {
+    const result = parseFleet([{ path, text }]);
+    return result.ok ? [] : result.error.map(({ code, message }) => `${code} ${message}`);
+  };
+  const UTF_16 = "CTX101 the file is UTF-16, as some editors and shells of Windows write it";
+
+  test.each([
+    ["with its mark", Buffer.from(`\uFEFF${fleet}`, "utf16le")],
+    ["without", Buffer.from(fleet, "utf16le")],
+    ["with the larger byte first", Buffer.from(`\uFEFF${fleet}`, "utf16le").swap16()],
+  ])("UTF-16 is named, %s", (_how, bytes) => {
+    expect(findingsOf("fleet.toml", bytes.toString("utf8"))).toEqual([UTF_16]);
+  });
+
+  test.each(["fleet.TOML", "models/Qwen.Toml"])(
+    "%s is named: some systems would read it and others not",
+    (path) => {
+      const [finding = ""] = findingsOf(path, fleet);
+      expect(finding).toMatch(/^CTX132 \S+ is not read: its ending is not \.toml in lower case$/);
+    },
+  );
+});
+
+test("a message shows nothing of a long secret that it cuts off, and keeps its words", () => {
+  const password = "correct-horse-battery-staple-correct-horse-battery-staple-1";
+  const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "http://u:${password}@a:13131?x"\n`;
+  const result = parseFleet([{ path: "fleet.toml", text }]);
+  const shown = JSON.stringify(result.ok ? [] : result.error);
+  expect(shown).not.toContain(password.slice(0, 8));
+  expect(shown).toContain("holds a password or a token");
+});

@@ -106,6 +106,24 @@ describe("outside of git", () => {
     );
   });
 
+  test("a pipe is named and not waited for, whether it is among the files or the fleet itself", async () => {
+    write("fleet/fleet.toml", "");
+    execFileSync("mkfifo", [join(root, "fleet/events.toml")]);
+    expect(await codeOf(readFleet({ path: join(root, "fleet") }, environment))).toBe(
+      "fleet_not_found: <root>/fleet/events.toml is neither a file nor a directory",
+    );
+    expect(await codeOf(readFleet({ path: join(root, "fleet/events.toml") }, environment))).toBe(
+      "fleet_not_found: <root>/fleet/events.toml is neither a file nor a directory",
+    );
+  });
+
+  test("an ending in capitals is not passed over without a word", async () => {
+    write("fleet/fleet.toml", "");
+    write("fleet/Models.TOML", "");
+    const fleet = await readFleet({ path: join(root, "fleet") }, environment);
+    expect(filesOf(fleet)).toEqual(["fleet/Models.TOML", "fleet/fleet.toml"]);
+  });
+
   test("what is missing, empty or without revisions says so", async () => {
     write("empty/README.md", "");
     write("fleet.toml", "");

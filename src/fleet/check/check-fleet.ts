@@ -72,8 +72,7 @@ function duplicateEndpoints({ declared, merged }: CheckContext): Finding[] {
   const first = new Map<string, KeyPath>();
   return declared.neurons.flatMap(({ block, path }) => {
     if (block === undefined) return [];
-    // `http://BEAST:13131/` is the same machine as `http://beast:13131`.
-    const { href } = new URL(block.endpoint);
+    const href = machineOf(block.endpoint);
     const firstPath = first.get(href);
     if (firstPath === undefined) {
       first.set(href, path);
@@ -84,6 +83,14 @@ function duplicateEndpoints({ declared, merged }: CheckContext): Finding[] {
       sameValueTwice({ code: "CTX107", what, first: firstPath, second: path, key: "endpoint" }, merged),
     ];
   });
+}
+
+/** `http://BEAST:13131/` is the same machine as `http://beast:13131`, and so is every name of this one. */
+function machineOf(endpoint: string): string {
+  const url = new URL(endpoint);
+  if (isLoopback(url.hostname)) url.hostname = "localhost";
+  url.hostname = url.hostname.replace(/\.$/, "");
+  return url.href;
 }
 
 function sameValueTwice(

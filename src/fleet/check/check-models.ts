@@ -87,8 +87,22 @@ function limitFindings({ block, path }: CheckedModel, merged: MergedFleetDocumen
 function sourceFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
   if (block.source === undefined) return [];
   const parsed = parseSource(block.source);
-  if (parsed.ok) return [];
+  if (parsed.ok) return repositoryFindings({ block, path }, merged);
   return [{ code: "CTX116", at: merged.placeOfValue([...path, "source"]), ...parsed.error }];
+}
+
+/** `org/name` is a file of the store, and what people copy from the hub. */
+function repositoryFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const { source = "" } = block;
+  if (!/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(source) || /\.gguf$/i.test(source)) return [];
+  return [
+    {
+      code: "CTX133",
+      at: merged.placeOfValue([...path, "source"]),
+      message: `\`${source}\` stands for a file of that name in the neurons' model store`,
+      help: `for the repository on the hub write hf:${source}:Q4_K_M; keep it if the store has ${source}.gguf`,
+    },
+  ];
 }
 
 /** A pin that pins nothing is worse than none: people rely on it. */

@@ -124,6 +124,7 @@ const RESHAPES: readonly ((text: string, like: string) => string | undefined)[] 
   (text, like) =>
     SCHEME.test(text) || SCHEME.test(like) ? undefined : `${text}${PORT.exec(like)?.[0] ?? ""}`,
   (text, like) => withScheme(text, like),
+  (text) => text.replace(/\/v1\/*$/, ""),
 ];
 
 /** `beast` is `http://beast:13131`, and `git.example/fleet` is `https://git.example/fleet`. */

@@ -37,6 +37,7 @@ function exactUrl(protocol: RegExp, form: { readonly name: string; readonly exam
 const baseUrl = (example: string) =>
   exactUrl(/^https?$/, { name: "a base URL", example })
     .refine((value) => !/[?#]/.test(value), "must be a base URL without `?` and `#`")
+    .refine((value) => !/\/v1\/*$/.test(value), "must be a base URL without /v1")
     .transform((value) => value.replace(/\/+$/, ""));
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");

@@ -24,6 +24,9 @@ export interface SourceProblem {
   readonly help?: string;
 }
 
+/** Weights in formats of other engines. */
+const FOREIGN_WEIGHTS = /\.(safetensors|ggml|onnx|pth?|bin|ckpt|mlx)(?:$|\?)/i;
+
 const SCHEMES = ["file", "https", "hf"];
 const HUB_PART = "[A-Za-z0-9][A-Za-z0-9._-]*";
 const HUB_SOURCE = new RegExp(
@@ -32,6 +35,13 @@ const HUB_SOURCE = new RegExp(
 
 /** Reads `source`, or says what is wrong with it. */
 export function parseSource(source: string): Result<DeclaredSource, SourceProblem> {
+  const format = FOREIGN_WEIGHTS.exec(source)?.[1];
+  if (format !== undefined) {
+    return err({
+      message: `\`${source}\` is a ${format} file; the engine reads GGUF`,
+      help: "name a .gguf of the same model: most have a repository whose name ends in -GGUF",
+    });
+  }
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(source)?.[1];
   switch (scheme) {
     case undefined:
@@ -90,6 +100,13 @@ function parseHttps(source: string): Result<DeclaredSource, SourceProblem> {
   const url = URL.canParse(source) ? new URL(source) : undefined;
   if (url === undefined || url.pathname === "/" || /\s/.test(source)) {
     return err({ message: `\`${source}\` is no URL of a file` });
+  }
+  const page = /^\/([^/]+\/[^/]+?)(?:\/(?:tree|blob)\/.*)?\/?$/.exec(url.pathname)?.[1];
+  if (url.hostname === "huggingface.co" && page !== undefined) {
+    return err({
+      message: `\`${source}\` is the page of a repository, not a file`,
+      help: `write hf:${page}:Q4_K_M, or hf:${page}:file.gguf`,
+    });
   }
   return ok({ kind: "https", url: source });
 }

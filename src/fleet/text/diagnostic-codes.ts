@@ -44,6 +44,9 @@ export const DIAGNOSTIC_CODES = {
   CTX127: warning("nowhere to go", "take `drain` off one of the neurons, or allow another one"),
   CTX128: error("two servers on one address", "give `listen` and `metrics_listen` different ports"),
   CTX129: warning("figure that looks like another unit", "keep it if it is meant; else write it in the unit of the key"),
+  CTX131: error("file of another program", "give the fleet a directory of its own, or name its file with --config"),
+  CTX132: error("ending in capitals", "rename the file: the ending is .toml"),
+  CTX133: warning("name that looks like a repository", "for a repository of the hub write hf:org/repo:Q4_K_M"),
   CTX140: warning("endpoint open to the network", "declare a key (cortex key create), or say that everybody may use it: allow_anonymous = true in [gateway]"),
 } as const satisfies Record<string, DiagnosticKind>;
 

@@ -84,11 +84,29 @@ function withoutSecrets({ at, message, help }: Finding & { readonly help: string
   };
 }
 
-/** Messages quote the beginning of a long value only. */
+/**
+ * Messages repeat the text of a file between quotes, and of a long value the beginning only. A secret may be an English
+ * word as well, or a part of one: the words of the message stay, so that it can be read.
+ */
 function withoutOne(text: string, secret: string): string {
-  const quoted = text.includes(secret) ? secret : secret.slice(0, QUOTED_LENGTH);
-  return text.replaceAll(quoted, "*".repeat(quoted.length));
+  return text.replaceAll(QUOTED, (quoted) => {
+    const shown = quoted.includes(secret) ? secret : cutSecret(quoted, secret);
+    return shown === "" ? quoted : quoted.replaceAll(shown, "*".repeat(shown.length));
+  });
 }
+
+const QUOTED = /"[^"]*"|`[^`]*`|'[^']*'/g;
+
+/** What a value that is cut off shows of a secret at its end. */
+function cutSecret(quoted: string, secret: string): string {
+  const shown = /^(.*)\.\.\.["'`]$/s.exec(quoted)?.[1] ?? "";
+  for (let length = Math.min(secret.length, shown.length); length >= LEAST_SHOWN; length -= 1)
+    if (shown.endsWith(secret.slice(0, length))) return secret.slice(0, length);
+  return "";
+}
+
+/** Fewer characters of a secret tell nobody anything. */
+const LEAST_SHOWN = 4;
 
 /** Characters of a long value that a message repeats. */
 export const QUOTED_LENGTH = 57;

@@ -2,9 +2,11 @@ import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { CortexError, systemErrorCode } from "../../core/errors.ts";
 
-export async function kindOf(path: string): Promise<"file" | "directory" | "absent"> {
+/** "other" is a pipe, a socket or a device: reading one may never end. */
+export async function kindOf(path: string): Promise<"file" | "directory" | "other" | "absent"> {
   try {
-    return (await stat(path)).isDirectory() ? "directory" : "file";
+    const found = await stat(path);
+    return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other";
   } catch (thrown) {
     const code = systemErrorCode(thrown);
     if (code === "ENOENT" || code === "ENOTDIR") return "absent";
@@ -18,6 +20,12 @@ export async function nearestDirectory(path: string): Promise<string> {
   const parent = dirname(path);
   return parent === path ? path : nearestDirectory(parent);
 }
+
+/** Nobody may ever write into a pipe that is read. */
+export const notAFile = (path: string): CortexError =>
+  new CortexError("fleet_not_found", `${path} is neither a file nor a directory`, {
+    next: "write what it holds into a file, and name that; among fleet files, move it away",
+  });
 
 /** Without the file or directory the fleet would say something else. */
 export function unreadable(path: string, thrown: unknown): CortexError {

@@ -5,10 +5,10 @@ import { CortexError } from "../../core/errors.ts";
 import { by } from "../../core/order.ts";
 import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { FleetFile } from "../../fleet/text/source-lines.ts";
-import { touchesFleet } from "../fleet-paths.ts";
+import { isFleetFile, touchesFleet } from "../fleet-paths.ts";
 import { changedPaths, findWorkTree, resolveCommit, type WorkTree } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
-import { kindOf, unreadable } from "./paths-on-disk.ts";
+import { kindOf, notAFile, unreadable } from "./paths-on-disk.ts";
 import { refuseIncomplete, type WholeTree } from "./whole-tree.ts";
 
 export interface FleetText {
@@ -29,6 +29,7 @@ export async function readWorkTree(path: string, environment: GitEnvironment): P
     await refuseIncomplete([resolve(path)], environment);
     throw new CortexError("fleet_not_found", `${path} does not exist`, { details: { path } });
   }
+  if (kind === "other") throw notAFile(path);
   const walk: Walk = { files: [], linked: [] };
   if (kind === "file") walk.files.push(path);
   else await walkBelow(path, walk);
@@ -71,12 +72,18 @@ async function walkBelow(directory: string, walk: Walk, depth = 0): Promise<void
   for (const entry of entries) {
     const path = join(directory, entry.name);
     const isLink = entry.isSymbolicLink();
-    const kind = isLink ? await kindOf(path) : entry.isDirectory() ? "directory" : "file";
+    const kind = isLink ? await kindOf(path) : kindOfEntry(entry);
     if (isLink && kind !== "file") walk.linked.push(resolve(directory, await readlink(path)));
     if (kind === "directory") await walkBelow(path, walk, depth + 1);
-    else if (entry.name.endsWith(".toml")) walk.files.push(path);
+    else if (isFleetFile(entry.name)) {
+      if (kind === "other") throw notAFile(path);
+      walk.files.push(path);
+    }
   }
 }
+
+const kindOfEntry = (entry: Dirent): "directory" | "file" | "other" =>
+  entry.isDirectory() ? "directory" : entry.isFile() ? "file" : "other";
 
 async function entriesOf(directory: string): Promise<Dirent[]> {
   try {
