@@ -178,12 +178,13 @@ describe("a file that is broken all over", () => {
   });
 });
 
+const findingsOf = (path: string, text: string): readonly string[] => {
+  const result = parseFleet([{ path, text }]);
+  return result.ok ? [] : result.error.map(({ code, message }) => `${code} ${message}`);
+};
+
 describe("a file that is not read as it looks", () => {
   const fleet = '[fleet]\nname = "home"\n';
-  const findingsOf = (path: string, text: string): readonly string[] => {
-    const result = parseFleet([{ path, text }]);
-    return result.ok ? [] : result.error.map(({ code, message }) => `${code} ${message}`);
-  };
   const UTF_16 = "CTX101 the file is UTF-16, as some editors and shells of Windows write it";
 
   test.each([

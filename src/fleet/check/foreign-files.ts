@@ -24,6 +24,8 @@ const OWNERS: Readonly<Record<string, string>> = {
 
 const TABLES = keysOf(fleetSchema);
 
+const isKnown = (key: string): boolean => TABLES.includes(key) || FOREIGN_KEYS[key] !== undefined;
+
 /**
  * A file of another program that lies among the fleet's is said to be one in one line, instead of a finding for each
  * of its keys. Not one of its tables is a fleet's, nor looks like a slip or like another system's model file.
@@ -34,7 +36,6 @@ export function foreignFile(
 ): Diagnostic | undefined {
   const keys = Object.keys(document);
   const owner = OWNERS[path.split(/[/\\]/).at(-1) ?? ""];
-  const isKnown = (key: string): boolean => TABLES.includes(key) || FOREIGN_KEYS[key] !== undefined;
   if (keys.length === 0 || keys.some(isKnown)) return undefined;
   if (
     owner === undefined &&
