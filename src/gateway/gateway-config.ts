@@ -1,6 +1,8 @@
+import type { GatewayTable } from "../fleet/schema/gateway-table.ts";
+import type { AnswerLimits } from "./relay/answer-watch.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 
-export interface GatewayTimings {
+export interface GatewayTimings extends AnswerLimits {
   /** Between two polls of a neuron. */
   readonly pollIntervalMs: number;
   /** Deadline of each control call to a neuron, polls included. */
@@ -10,31 +12,34 @@ export interface GatewayTimings {
   /** Between two looks at a load in progress. */
   readonly jobPollMs: number;
   /** Between two comments to a streaming client that waits for a load. */
-  readonly keepAliveMs: number;
+  readonly loadCommentMs: number;
+  /** Between two looks at the deadlines of answers under way. */
+  readonly tickMs: number;
   /** How long a non-streaming request may wait for a load. */
   readonly loadWaitMs: number;
   /** The same for a streaming request, which sees that work goes on. */
   readonly streamingLoadWaitMs: number;
-  /** Longest silence of a neuron that works on a request; 0 = for ever. */
-  readonly upstreamSilenceMs: number;
   /** How long connecting to a neuron may take. */
   readonly connectTimeoutMs: number;
   /** How long streams may go on after close() was called. */
   readonly closeGraceMs: number;
+  /** How long a client may read nothing of what waits for it. */
+  readonly stallMs: number;
 }
 
-export const DEFAULT_TIMINGS: GatewayTimings = {
+/** What no fleet file decides. */
+const FIXED_TIMINGS = {
   pollIntervalMs: 1000,
   controlTimeoutMs: 5000,
   firstPollGraceMs: 1000,
   jobPollMs: 250,
-  keepAliveMs: 1000,
+  loadCommentMs: 1000,
+  firstKeepAliveMs: 1000,
+  tickMs: 1000,
   loadWaitMs: 300_000,
   streamingLoadWaitMs: 1_800_000,
-  upstreamSilenceMs: 900_000,
   connectTimeoutMs: 2000,
-  closeGraceMs: 5000,
-};
+} as const;
 
 export const DEFAULT_MAX_WAITERS_PER_MODEL = 256;
 
@@ -56,4 +61,18 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly build?: { readonly packageVersion: string; readonly gitSha: string };
 }
 
-export const timingsOf = (config: GatewayConfig): GatewayTimings => ({ ...DEFAULT_TIMINGS, ...config });
+/** From the fleet files, unless the caller says otherwise. */
+export const timingsOf = (config: GatewayConfig): GatewayTimings => ({
+  ...FIXED_TIMINGS,
+  ...timingsFrom(config.fleet.gateway.limits),
+  ...config,
+});
+
+const timingsFrom = (limits: GatewayTable["limits"]) => ({
+  firstByteMs: limits.first_byte_secs * 1000,
+  answerMs: limits.answer_secs * 1000,
+  silenceMs: limits.silence_secs * 1000,
+  stallMs: limits.stall_secs * 1000,
+  keepAliveMs: limits.keep_alive_secs * 1000,
+  closeGraceMs: limits.shutdown_secs * 1000,
+});

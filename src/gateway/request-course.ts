@@ -314,9 +314,18 @@ function giveUp(course: RequestCourse, neuron: string, failure: Failure): Course
 }
 
 const connectionError = (neuron: string, code: string): CortexError =>
-  new CortexError("upstream_connection_error", `neuron ${neuron} did not answer the request (${code})`, {
-    details: { neuron },
-  });
+  new CortexError(
+    "upstream_connection_error",
+    `neuron ${neuron} did not answer the request (${inWords(code)})`,
+    {
+      details: { neuron },
+    },
+  );
+
+function inWords(code: string): string {
+  if (code === "NEURON_SILENT") return "it said nothing for as long as is waited";
+  return code === "NEURON_HUNG" ? "it hangs" : code;
+}
 
 /** A page, a redirect: its words and addresses are those of a network that is nobody's business. */
 const foreignAnswer = (neuron: string, status: number): CortexError =>

@@ -19,6 +19,7 @@ export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 1 };
 
 export type RetryReason =
   | "connection_failed"
+  | "neuron_silent"
   | "foreign_answer"
   | "worker_crashed"
   | "stale_view"
@@ -75,11 +76,16 @@ export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): Retr
   }
   if (budget.replica === 0) return { kind: "give-up" };
   const left = { ...budget, replica: budget.replica - 1 };
-  return { kind: "retry", reason, budget: left, onlyElsewhere: reason !== "connection_failed" };
+  return { kind: "retry", reason, budget: left, onlyElsewhere: !mayStay(failure) };
 }
+
+/** The connection may be better next time; of a neuron that hangs it is asked first whether it lives. */
+const mayStay = (failure: AttemptFailure): boolean =>
+  failure.kind === "connection" && failure.code !== "NEURON_SILENT";
 
 function retryReason(failure: AttemptFailure): RetryReason | undefined {
   if (failure.kind === "connection") {
+    if (failure.code === "NEURON_HUNG" || failure.code === "NEURON_SILENT") return "neuron_silent";
     return CONNECTION_FAILURES.has(failure.code) ? "connection_failed" : undefined;
   }
   return failure.code === null ? "foreign_answer" : ANSWERS_WORTH_A_RETRY.get(failure.code);

@@ -1,81 +1,218 @@
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
+import { randomUUID } from "node:crypto";
+import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
+import type { Socket } from "node:net";
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
+import type { Clock } from "../core/clock.ts";
 import { CortexError, systemErrorCode, toCortexError } from "../core/errors.ts";
 import { present } from "../core/present.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
 import type { Logger } from "./logger.ts";
+import { readBody, type BodyLimits } from "./request-body.ts";
+import { systemClock } from "./system-clock.ts";
 
 /** Where a server listens: a TCP address or a Unix socket. Port 0 asks the system for a free one. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
   | { readonly socketPath: string };
 
-export interface HttpServerOptions {
-  readonly logger: Logger;
-  /** Largest request body; the default holds a few base64 images. */
-  readonly bodyLimitBytes?: number;
-  /** The error envelope of the dialect that the server speaks. */
-  readonly errorResponse: (error: CortexError) => {
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: unknown;
-  };
+/** A request that was answered with an error by the server itself. */
+export interface Refusal {
+  readonly error: CortexError;
+  readonly requestId: string;
+  /** Empty where the request could not be read as far. */
+  readonly method: string;
+  /** The path as it came, without its query. */
+  readonly path: string;
 }
 
-const DEFAULT_BODY_LIMIT_BYTES = 32 * MIB_BYTES;
+export interface HttpServerOptions {
+  readonly logger: Logger;
+  /** Drives the pace of bodies and the time of last words. */
+  readonly clock?: Clock;
+  /** Looked at for each body; the default holds a few base64 images, at any pace. */
+  readonly bodyLimits?: () => BodyLimits;
+  /** How long the head of a request may take to come. */
+  readonly headTimeoutMs?: number;
+  /** Open connections; one more is told so and closed. */
+  readonly maxConnections?: () => number;
+  /** Other spellings of a path, made one before it is routed. */
+  readonly rewritePath?: (url: string) => string;
+  /** Is told of each refusal, to log and count it. Without it defects alone are logged. */
+  readonly onRefusal?: (refusal: Refusal) => void;
+  /** The error envelope of the dialect that the server speaks. */
+  readonly errorResponse: ErrorResponder;
+}
+
+type ErrorResponder = (error: CortexError) => {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+};
+
+const DEFAULT_BODY_LIMITS: BodyLimits = { maxBytes: 32 * MIB_BYTES, minBytesPerSec: 0 };
+const DEFAULT_HEAD_TIMEOUT_MS = 60_000;
 
 /**
  * A Fastify server with cortex's rules: bodies arrive as untouched bytes (a proxy must not parse twice), every
- * failure leaves as the caller's envelope, and nothing times a long stream out.
+ * failure leaves as the caller's envelope, those of HTTP itself too, and nothing times a long stream out.
  */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { clock = systemClock, headTimeoutMs = DEFAULT_HEAD_TIMEOUT_MS, rewritePath } = options;
+  const limits = options.bodyLimits ?? (() => DEFAULT_BODY_LIMITS);
   const server = fastify({
     logger: false,
-    bodyLimit: options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES,
+    // Bodies are read by our own parser, which has limits of its own.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: "idle",
     keepAliveTimeout: 75_000,
     requestTimeout: 0,
+    http: {
+      headersTimeout: headTimeoutMs,
+      connectionsCheckingInterval: Math.max(50, Math.ceil(headTimeoutMs / 4)),
+      requireHostHeader: false,
+    },
     routerOptions: { maxParamLength: 512 },
+    rewriteUrl: ({ url = "/" }) => rewritePath?.(url) ?? url,
+    frameworkErrors: (thrown, request, reply) => {
+      answerFailure(thrown, request, { reply, options });
+    },
+    clientErrorHandler: (thrown, socket) => {
+      answerOnSocket(fromHttpFailure(thrown), socket, options);
+    },
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => {
-    done(null, body);
+  // A body that was refused is a value at first: thrown here, it would have the connection closed under its sender.
+  server.addContentTypeParser("*", (_request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, limits(), clock).catch(toCortexError),
+  );
+  server.addHook("preValidation", (request, reply, done) => {
+    const { body } = request;
+    if (!(body instanceof CortexError)) {
+      done();
+      return;
+    }
+    if (body.code === "request_timeout") reply.header("connection", "close");
+    done(body);
   });
   server.setNotFoundHandler((request, reply) => {
-    const message = `no route ${request.method} ${present(request.url.split("?")[0], "the path of a request")}`;
-    return sendError(reply, new CortexError("route_not_found", message), options.errorResponse);
+    const error = new CortexError("route_not_found", `no route ${request.method} ${pathOf(request.url)}`);
+    return answerFailure(error, request, { reply, options });
   });
-  server.setErrorHandler((thrown: FastifyError | CortexError, request, reply) => {
-    const error = fromFrameworkError(thrown);
-    if (error.code === "internal_error") {
-      options.logger.error(
-        { err: thrown, method: request.method, route: request.routeOptions.url },
-        "request failed",
-      );
-    }
-    return sendError(reply, error, options.errorResponse);
-  });
+  server.setErrorHandler((thrown: FastifyError | CortexError, request, reply) =>
+    answerFailure(thrown, request, { reply, options }),
+  );
+  askBeforeLargeBodies(server.server, limits);
+  limitConnections(server.server, options);
   return server;
 }
 
-function sendError(
-  reply: FastifyReply,
-  error: CortexError,
-  errorResponse: HttpServerOptions["errorResponse"],
-) {
-  const { status, headers, body } = errorResponse(error);
+const pathOf = (url: string): string => present(url.split("?")[0], "the path of a request");
+
+interface Answering {
+  readonly reply: FastifyReply;
+  readonly options: HttpServerOptions;
+}
+
+function answerFailure(
+  thrown: FastifyError | CortexError,
+  request: FastifyRequest,
+  { reply, options }: Answering,
+): FastifyReply {
+  const error = fromFrameworkError(thrown);
+  const { method } = request;
+  if (error.code === "internal_error") {
+    options.logger.error({ err: thrown, method, route: request.routeOptions.url }, "request failed");
+  }
+  const requestId = String(reply.getHeader("x-request-id") ?? randomUUID());
+  reply.header("x-request-id", requestId);
+  options.onRefusal?.({ error, requestId, method, path: pathOf(request.originalUrl) });
+  const { status, headers, body } = options.errorResponse(error);
   return reply
     .status(status)
     .headers({ ...headers })
     .send(body);
 }
 
+/** `Expect: 100-continue`: a body that is too large by its own word is refused before it is sent. */
+function askBeforeLargeBodies(server: Server, limits: () => BodyLimits): void {
+  server.on("checkContinue", (request, response) => {
+    const announced = Number(request.headers["content-length"] ?? 0);
+    if (announced <= limits().maxBytes) response.writeContinue();
+    server.emit("request", request, response);
+  });
+}
+
+/** One too many is told why: without an answer it looks like a machine that is down. */
+function limitConnections(server: Server, options: HttpServerOptions): void {
+  const { maxConnections } = options;
+  if (maxConnections === undefined) return;
+  let open = 0;
+  server.on("connection", (socket) => {
+    open += 1;
+    socket.once("close", () => {
+      open -= 1;
+    });
+    const most = maxConnections();
+    if (open <= most) return;
+    const message = `${most} connections are open, which is as many as this server keeps`;
+    answerOnSocket(new CortexError("too_many_connections", message), socket, options);
+  });
+}
+
+/** How long a connection that was refused stays open for its last words to be read. */
+const LAST_WORDS_MS = 2000;
+
+/** An answer without a request to answer to: written by hand, and the connection closed. */
+function answerOnSocket(error: CortexError | null, socket: Socket, options: HttpServerOptions): void {
+  if (error === null || socket.destroyed || socket.writableEnded || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const requestId = randomUUID();
+  options.onRefusal?.({ error, requestId, method: "", path: "" });
+  const { status, headers, body } = options.errorResponse(error);
+  const text = JSON.stringify(body);
+  const lines = Object.entries({
+    ...headers,
+    "content-type": "application/json; charset=utf-8",
+    "content-length": String(Buffer.byteLength(text)),
+    "x-request-id": requestId,
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`);
+  // What the client still sends is thrown away: closed under its hands, the connection would show a reset.
+  socket.removeAllListeners("data");
+  socket.resume();
+  const stop = (options.clock ?? systemClock).alarm(LAST_WORDS_MS, () => socket.destroy());
+  socket.once("close", stop);
+}
+
+/** Null: there is nobody to be told. */
+function fromHttpFailure(thrown: Error): CortexError | null {
+  const code = systemErrorCode(thrown) ?? "";
+  switch (code) {
+    case "ECONNRESET":
+    case "EPIPE":
+      return null;
+    case "HPE_HEADER_OVERFLOW":
+      return new CortexError("head_too_large", "the request's headers are longer than this server reads");
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new CortexError("request_timeout", "the head of the request did not come in time");
+    default:
+      return new CortexError("malformed_request", `the request is not HTTP (${code})`, { cause: thrown });
+  }
+}
+
 function fromFrameworkError(thrown: FastifyError | CortexError): CortexError {
   if (thrown instanceof CortexError) return thrown;
   switch (thrown.code) {
-    case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return new CortexError("body_too_large", "the request body is larger than this server takes", {
-        cause: thrown,
-      });
+    case "FST_ERR_BAD_URL":
+      return new CortexError("malformed_request", "the path holds an escape that is none", { cause: thrown });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new CortexError("unsupported_media_type", thrown.message, { cause: thrown });
     default:

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { afterEach, expect } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
+import { gatewayTableSchema } from "../../src/fleet/schema/gateway-table.ts";
 import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import type { GatewayConfig } from "../../src/gateway/gateway-config.ts";
 import { startGateway, type RunningGateway } from "../../src/gateway/io/start-gateway.ts";
@@ -35,6 +36,13 @@ export const fleetOf = (
     models,
     aliases,
   });
+
+/** The same with keys of [gateway]. */
+export const fleetWith = (
+  neurons: Readonly<Record<string, string>>,
+  models: readonly ModelFields[],
+  gateway: Readonly<Record<string, unknown>>,
+): Fleet => ({ ...fleetOf(neurons, models), gateway: gatewayTableSchema.parse(gateway) });
 
 /** On a manual clock time leaps while sockets take theirs, so the deadline of a control call must be out of reach. */
 const UNHURRIED = { controlTimeoutMs: 3_600_000 };

@@ -218,7 +218,10 @@ describe("close()", () => {
       models: [residentModel(MODEL)],
       answer: { kind: "hold", tokens: ["Hel"] },
     });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
+      clock,
+      closeGraceMs: 5000,
+    });
     const reading = received(await ask(gateway, MODEL, { stream: true }));
     const closing = gateway.close();
     await expect(ask(gateway, MODEL)).rejects.toThrow("fetch failed");
@@ -255,7 +258,10 @@ describe("close()", () => {
   test("requests that wait for a load are told, and their load is cancelled", async () => {
     const clock = new ManualClock();
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
+      clock,
+      closeGraceMs: 5000,
+    });
     const asked = ask(gateway, MODEL);
     await neuron.until((fake) => fake.callsTo("POST", "/models/load").length === 1);
     await expect.poll(() => metricsOf(gateway)).toContain(`cortex_load_waiters{model="org/a"} 1`);
@@ -271,7 +277,10 @@ describe("close()", () => {
   test("a neuron that takes no note of a cancellation holds it up for a second, not more", async () => {
     const clock = new ManualClock();
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), { clock });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
+      clock,
+      closeGraceMs: 5000,
+    });
     const asked = ask(gateway, MODEL);
     await expect.poll(() => metricsOf(gateway)).toContain(`cortex_load_waiters{model="org/a"} 1`);
     await neuron.until((fake) => fake.callsTo("POST", "/models/load").length === 1);

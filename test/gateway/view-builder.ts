@@ -114,6 +114,7 @@ export const indexOf = (
 export const factsOf = (model: string, changes: Partial<RoutingFacts> = {}): RoutingFacts => ({
   model,
   outstanding: () => 0,
+  trust: () => null,
   avoid: new Set(),
   excluded: new Set(),
   ...changes,

@@ -93,6 +93,10 @@ const RELOADED: Consequence = ({ own }) =>
   Number(own?.get("replicas") ?? 0) > 0
     ? "its loaded copies are loaded again with it"
     : "copies that are loaded from now on have it; those that are loaded keep the old one";
+const limitText =
+  (what: string): Consequence =>
+  ({ field }) =>
+    `${field.to ?? ""} ${what} (before: ${field.from ?? ""})`;
 const PLACED: Consequence = "decides where its copies may go";
 const RETOLD: Consequence = "clients are told so in GET /v1/models";
 
@@ -105,6 +109,18 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
     field.to === "true"
       ? "whoever reaches the gateway may use every model, without a key"
       : "nobody is served without a key any more, where one is declared",
+  "gateway.hosts": ({ field }) => `requests with these names as Host are taken: ${field.to ?? "none"}`,
+  "gateway.origins": ({ field }) => `web pages of these origins may use it: ${field.to ?? "none"}`,
+  "gateway.limits.connections": limitText("open connections are kept"),
+  "gateway.limits.head_secs": "clients have another time to send a head, after a restart",
+  "gateway.limits.body_mb": limitText("MiB are the largest body"),
+  "gateway.limits.body_bytes_per_sec": limitText("bytes a second are the slowest body"),
+  "gateway.limits.first_byte_secs": limitText("s are waited for a neuron to begin an answer"),
+  "gateway.limits.silence_secs": limitText("s of silence end an answer"),
+  "gateway.limits.answer_secs": limitText("s are waited for an answer that is not streamed"),
+  "gateway.limits.stall_secs": limitText("s without reading end a client's answer"),
+  "gateway.limits.keep_alive_secs": limitText("s lie between two signs of life"),
+  "gateway.limits.shutdown_secs": limitText("s are left to answers when the gateway stops"),
   "eviction.strategy": ({ field }) => `on-demand models give way by ${field.to ?? "lru"}`,
   "eviction.defrag_after_cycles": ({ field }) =>
     field.to === "0"

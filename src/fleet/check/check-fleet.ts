@@ -2,7 +2,7 @@ import { isLoopback } from "../../core/addresses.ts";
 import { nearest } from "../../core/nearest.ts";
 import { namesOf, type CheckContext, type Declared, type DeclaredFleet } from "./declared-blocks.ts";
 import { diagnostic, type Diagnostic, type Finding } from "../text/diagnostics.ts";
-import { DEFAULT_LISTEN, DEFAULT_METRICS_LISTEN } from "../schema/fleet-schema.ts";
+import { DEFAULT_LISTEN, DEFAULT_METRICS_LISTEN } from "../schema/gateway-table.ts";
 import { keyFindings } from "./check-keys.ts";
 import { modelFindings } from "./check-models.ts";
 import { secretFindings } from "./check-secrets.ts";

@@ -1,28 +1,16 @@
 import { z } from "zod";
+import { gatewayTableSchema } from "./gateway-table.ts";
+import { positiveInteger } from "./number-schemas.ts";
 
 /**
  * What an operator declares. Strict: an unknown key is an error, because a misspelt `pinned_on` that is ignored
  * costs more than one that is refused. Types are inferred from here; the JSON Schema for editors is generated.
  */
-/** Where the gateway listens when the files do not say. */
-export const DEFAULT_LISTEN = "127.0.0.1:31313";
-export const DEFAULT_METRICS_LISTEN = "127.0.0.1:31314";
-
-const listenAddress = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "must be host:port, such as 127.0.0.1:31313")
-  .refine(
-    (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535,
-    "must have a port up to 65535",
-  );
-
 const modelId = z
   .string()
   .min(1, "must not be empty")
   .max(256, "must be at most 256 characters long")
   .regex(/^\S+$/, "must not contain spaces");
-
-const positiveInteger = z.int("must be a whole number").positive("must be more than 0");
 
 /** A URL as it stands: parsers of URLs drop blanks, tabs and line breaks, so that a slip would pass unseen. */
 function exactUrl(protocol: RegExp, form: { readonly name: string; readonly example: string }) {
@@ -51,19 +39,6 @@ export const fleetTableSchema = z
       .meta({ examples: ["home"] }),
   })
   .describe("what the fleet is called");
-
-export const gatewayTableSchema = z
-  .strictObject({
-    listen: listenAddress.default(DEFAULT_LISTEN).describe("where clients connect"),
-    metrics_listen: listenAddress.default(DEFAULT_METRICS_LISTEN).describe("where Prometheus scrapes"),
-    allow_anonymous: z
-      .boolean()
-      .default(false)
-      .describe(
-        "true: whoever reaches the gateway may use models without a key; needed to listen beyond this machine without any [[keys]]",
-      ),
-  })
-  .describe("the endpoint that clients talk to");
 
 export const evictionTableSchema = z
   .strictObject({

@@ -1,20 +1,19 @@
-import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { CortexError, errorKind, toCortexError } from "../../core/errors.ts";
+import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import { createHttpServer } from "../../platform/http-server.ts";
-import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
-import { isUsableRequestId } from "../relay/header-policy.ts";
 import { modelEntries } from "../model-list.ts";
+import { corsHeaders } from "../front/who-may-ask.ts";
 import { scanBody } from "../front/io/scan-body.ts";
 import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
 import { ClientResponse } from "../relay/io/client-response.ts";
+import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
+import type { Look } from "./ticker.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
 import { serveMetered } from "./metered-inference.ts";
@@ -30,24 +29,14 @@ export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
 }
 
 export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
-  const server = createHttpServer({ logger: deps.logger, errorResponse: toErrorResponse });
-  server.addHook("onRequest", (request, reply, done) => {
-    const given = request.headers["x-request-id"];
-    request.id = isUsableRequestId(given) ? given : randomUUID();
-    reply.header("x-request-id", request.id);
-    if (!deps.closing()) {
-      identify(request, reply, deps.keys);
-      done();
-      return;
-    }
-    reply.header("connection", "close");
-    done(new CortexError("draining", "the gateway is shutting down"));
+  const server = createClientEdge(deps, (request, reply) => {
+    identify(request, reply, deps.keys);
   });
   server.decorateRequest(PRINCIPAL, null);
   registerReadRoutes(server, deps);
   for (const path of INFERENCE_ROUTES) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
-    refuseOtherMethods(server, path, "POST");
+    answerOtherMethods(server, path, { allowed: "POST", deps });
   }
   return server;
 }
@@ -76,7 +65,7 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
   const entries = () => modelEntries(deps.fleet, deps.poller.view(), createdSecs);
   const read = (path: string, answer: (request: FastifyRequest) => unknown) => {
     server.get(path, async (request, reply) => reply.send(await answer(request)));
-    refuseOtherMethods(server, path, "GET, HEAD");
+    answerOtherMethods(server, path, { allowed: "GET, HEAD", deps });
   };
   read("/health", () => gatewayHealth(statusSources(deps)));
   read("/", () => gatewayHealth(statusSources(deps)));
@@ -118,18 +107,6 @@ function unknownModel(id: string, offered: readonly string[]): CortexError {
   return new CortexError("model_not_found", `no model "${shown}" in this fleet${hint}`, { param: "model" });
 }
 
-function refuseOtherMethods(server: FastifyInstance, url: string, allowed: string): void {
-  const listed = allowed.split(", ");
-  server.route({
-    method: ["GET", "POST", "PUT", "PATCH", "DELETE"].filter((method) => !listed.includes(method)),
-    url,
-    handler: (request, reply) => {
-      reply.header("allow", allowed);
-      throw new CortexError("method_not_allowed", `${request.method} is not allowed for ${url}`);
-    },
-  });
-}
-
 function statusSources(deps: GatewayServerDeps): StatusSources {
   return {
     fleet: deps.fleet,
@@ -154,7 +131,7 @@ async function handleInference(
 ): Promise<void> {
   const startedAtMs = deps.clock.monotonicMs();
   const body = textOfBody(request.body);
-  const facts = await readFacts(request, body, deps);
+  const facts = await readFacts(request, body);
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
@@ -167,7 +144,10 @@ async function handleInference(
     body,
     facts,
     principal: principalOf(request),
-    client: new ClientResponse(raw, { "x-request-id": request.id }),
+    client: new ClientResponse(raw, {
+      "x-request-id": request.id,
+      ...corsHeaders(request.headers.origin, deps.fleet.gateway),
+    }),
     signal: stop.signal,
     trace: newTrace(startedAtMs),
   };
@@ -177,15 +157,20 @@ async function handleInference(
     },
   };
   const model = knownModelId(deps.fleet, deps.poller.view(), facts.model) ?? UNKNOWN_MODEL;
+  const stopWatching = deps.watch(stallWatch(exchange, deps.timings.stallMs));
   const onClose = () => {
+    stopWatching();
     deps.active.remove(active);
     deps.metrics.requestsInFlight.dec({ model });
     if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
   };
   deps.active.add(active);
   deps.metrics.requestsInFlight.inc({ model });
-  if (raw.closed || raw.socket === null || raw.socket.destroyed) onClose();
+  const { socket } = request.raw;
+  if (raw.closed || socket.destroyed) onClose();
   else raw.once("close", onClose);
+  // A pipelined request has no connection of its own before the one ahead is answered: it hears of no close.
+  if (raw.socket === null) socket.once("close", () => raw.destroy());
   try {
     await serveMetered(exchange, deps);
   } catch (thrown) {
@@ -205,21 +190,24 @@ function textOfBody(body: unknown): Buffer {
   return body.subarray(0, 3).equals(BYTE_ORDER_MARK) ? body.subarray(3) : body;
 }
 
-/** The one reading of the body; a body that cannot be routed is counted here, since no exchange comes of it. */
-async function readFacts(
-  request: FastifyRequest,
-  body: Buffer,
-  deps: GatewayServerDeps,
-): Promise<RequestFacts> {
-  try {
-    requireJsonType(request.headers["content-type"]);
-    if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
-    return readRequestFacts(body, await scanBody(body));
-  } catch (thrown) {
-    const { code } = toCortexError(thrown);
-    const labels = { model: UNKNOWN_MODEL, node: "" };
-    deps.metrics.requests.inc({ ...labels, status: String(errorKind(code).httpStatus) });
-    deps.metrics.requestErrors.inc({ ...labels, code });
-    throw thrown;
-  }
+/** Ends an answer that its client does not read: it would keep its slot at the neuron for ever. */
+function stallWatch({ client, trace }: Exchange, stallMs: number): Look {
+  let drains = 0;
+  let behindSinceMs: number | null = null;
+  return (nowMs) => {
+    if (!client.isBehind || client.drains !== drains) behindSinceMs = null;
+    drains = client.drains;
+    if (!client.isBehind) return;
+    behindSinceMs ??= nowMs;
+    if (nowMs - behindSinceMs < stallMs) return;
+    trace.errorCode = "client_stalled";
+    client.drop();
+  };
+}
+
+/** The one reading of the body. */
+async function readFacts(request: FastifyRequest, body: Buffer): Promise<RequestFacts> {
+  requireJsonType(request.headers["content-type"]);
+  if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
+  return readRequestFacts(body, await scanBody(body));
 }

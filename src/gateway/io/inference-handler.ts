@@ -6,9 +6,11 @@ import type { Logger } from "../../platform/logger.ts";
 import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
-import type { WaitOutcome } from "../loading/cold-load.ts";
+import type { ModelInLoad, WaitOutcome } from "../loading/cold-load.ts";
 import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
 import { replaceModel } from "../relay/alias-rewrite.ts";
+import { keepAliveEvent } from "../relay/keep-alive-event.ts";
+import { comment } from "../relay/sse-framing.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
 import { relayRequest } from "../relay/io/relay-stream.ts";
 import { knownCode, type AnswerCost, type RelayResult } from "../relay/relay-answer.ts";
@@ -23,10 +25,13 @@ import {
 import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
+import { replicaOutcome } from "../replica-outcome.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import type { CrashMemory } from "./crash-memory.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
+import type { ReplicaStandings } from "./replica-standings.ts";
+import type { Look } from "./ticker.ts";
 
 export interface InferenceDeps {
   readonly clock: Clock;
@@ -39,6 +44,9 @@ export interface InferenceDeps {
   readonly crashes: CrashMemory;
   readonly metrics: GatewayMetrics;
   readonly timings: GatewayTimings;
+  readonly standings: ReplicaStandings;
+  /** Has something looked at every now and then, until the returned function is called. */
+  readonly watch: (look: Look) => () => void;
 }
 
 type Deed<Kind extends CourseDeed["kind"]> = Extract<CourseDeed, { kind: Kind }>;
@@ -115,10 +123,11 @@ class CourseRun {
   }
 
   #route({ avoid, excluded }: Deed<"route">): Decision {
-    const { active, fleet, poller, logger } = this.#deps;
+    const { active, fleet, poller, logger, standings } = this.#deps;
     const outstanding = (neuron: string, modelId: string) => active.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
-    const decision = decide({ model, outstanding, avoid, excluded }, fleet, poller.view());
+    const trust = (neuron: string, modelId: string) => standings.trustIn(neuron, modelId);
+    const decision = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
     logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
     return decision;
   }
@@ -147,21 +156,29 @@ class CourseRun {
     }
   }
 
+  /** How far the load is, as comments; and events in between, for clients that count no comment as a sign of life. */
   async #keepAliveUntil(waited: AbortSignal, modelId: string): Promise<void> {
     const { clock, timings, coldLoads } = this.#deps;
-    while (await sleptThrough(clock, timings.keepAliveMs, waited)) {
+    const { client } = this.#exchange;
+    let eventAtMs = clock.monotonicMs();
+    while (await sleptThrough(clock, timings.loadCommentMs, waited)) {
       if (this.#exchange.signal.aborted) return;
-      const load = coldLoads.load(modelId);
-      const where = load === undefined ? "" : ` on ${load.neuron}`;
-      const percent = typeof load?.progress === "number" ? ` ${Math.round(load.progress * 100)} %` : "";
-      const step = load?.jobState == null ? "" : ` (${load.jobState}${percent})`;
-      this.#exchange.client.keepAlive(`loading ${modelId}${where}${step}`);
+      client.keepAlive(comment(loadInWords(modelId, coldLoads.load(modelId))));
+      const event = this.#keepAliveEvent();
+      if (event === null || clock.monotonicMs() - eventAtMs < timings.keepAliveMs) continue;
+      eventAtMs = clock.monotonicMs();
+      client.keepAlive(event);
     }
+  }
+
+  #keepAliveEvent(): string | null {
+    const { path, facts } = this.#exchange;
+    return keepAliveEvent(path, facts.model, Math.floor(this.#deps.clock.nowMs() / 1000));
   }
 
   async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
-    const { neurons, active, crashes, clock } = this.#deps;
+    const { neurons, active, crashes, standings, poller, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
@@ -183,14 +200,25 @@ class CourseRun {
       trace.cost = cost;
     };
     const release = active.occupy(neuron, modelId);
-    try {
-      const relayed = { clock, neuron: replica, call, client, signal, onFirstContent, onCost };
-      const result = await relayRequest(relayed);
-      crashes.note(modelId, this.#exchange, result);
-      return result;
-    } finally {
-      release();
-    }
+    standings.noteSending(neuron, modelId);
+    const result = await relayRequest({
+      neuron: replica,
+      call,
+      client,
+      clock,
+      signal,
+      onFirstContent,
+      onCost,
+      limits: timings,
+      isStreamed: facts.stream,
+      keepAlive: () => this.#keepAliveEvent(),
+      isNeuronHung: () => poller.view().neurons.get(neuron)?.health === "unhealthy",
+      watch,
+    });
+    release();
+    crashes.note(modelId, this.#exchange, result);
+    standings.noteOutcome(neuron, modelId, replicaOutcome(result));
+    return result;
   }
 
   #noteFirstContent(labels: { readonly model: string; readonly node: string }): void {
@@ -215,6 +243,13 @@ class CourseRun {
     const headers = { ...answer.headers, "content-type": "application/json; charset=utf-8" };
     client.sendWhole(answer.status, headers, Buffer.from(JSON.stringify(envelope)));
   }
+}
+
+function loadInWords(modelId: string, load: ModelInLoad | undefined): string {
+  const where = load === undefined ? "" : ` on ${load.neuron}`;
+  const percent = typeof load?.progress === "number" ? ` ${Math.round(load.progress * 100)} %` : "";
+  const step = load?.jobState == null ? "" : ` (${load.jobState}${percent})`;
+  return `loading ${modelId}${where}${step}`;
 }
 
 const explain = (decision: Decision) => ({

@@ -5,6 +5,7 @@ import { isLoopback } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
+import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { indexFleet } from "../view/fleet-index.ts";
 import {
@@ -17,6 +18,8 @@ import { ActiveRequests } from "./active-requests.ts";
 import { createColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
+import { ReplicaStandings } from "./replica-standings.ts";
+import { Ticker } from "./ticker.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
@@ -49,6 +52,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
   const polls = parts.poller.start();
+  void parts.ticker.run();
   try {
     await withinGrace(polls.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
     const port = await listen(api, config.listen);
@@ -109,27 +113,31 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
     build,
     startedAtMs,
   });
-  const version = {
-    package_version: build.packageVersion,
-    git_sha: build.gitSha,
-    node_version: process.version,
-  };
   let closing = false;
   const crashes = new CrashMemory(clock);
   const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   const ledger = openLedger(config, { clock, logger });
+  const ticker = new Ticker(clock, () => timings.tickMs);
+  const standings = new ReplicaStandings(clock);
+  const { watch } = ticker;
   const common = { clock, logger, fleet, poller, neurons, coldLoads, active, metrics, timings };
-  const shared = { ...common, crashes, keys, ledger };
-  const api = createGatewayServer({ ...shared, version, closing: () => closing });
+  const shared = { ...common, crashes, keys, ledger, standings, watch };
+  const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {
     closing = true;
   };
-  return { active, neurons, poller, coldLoads, timings, api, metricsServer, ledger, refuseNewWork };
+  return { active, neurons, poller, coldLoads, timings, ticker, api, metricsServer, ledger, refuseNewWork };
 }
 
 const openLedger = (config: GatewayConfig, deps: GatewayDeps): UsageLedger =>
   new SqliteLedger({ path: config.ledgerPath ?? IN_MEMORY, keys: config.fleet.keys }, deps);
+
+const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion => ({
+  package_version: build.packageVersion,
+  git_sha: build.gitSha,
+  node_version: process.version,
+});
 
 function connectNeurons(
   config: GatewayConfig,
@@ -139,15 +147,17 @@ function connectNeurons(
     clock,
     callTimeoutMs: timings.controlTimeoutMs,
     connectTimeoutMs: timings.connectTimeoutMs,
-    silenceMs: timings.upstreamSilenceMs,
+    // Answers have deadlines of their own, which know what is silent and what is only long.
+    silenceMs: 0,
     token: config.neuronToken,
   };
   return new Map(config.fleet.neurons.map((neuron) => [neuron.name, createNeuronClient(neuron, options)]));
 }
 
 async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void> {
-  const { coldLoads, neurons, api, metricsServer } = parts;
+  const { coldLoads, neurons, api, metricsServer, ticker } = parts;
   polls.close();
+  ticker.close();
   await coldLoads.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);

@@ -64,9 +64,14 @@ export type RelayAction =
   /** The last action of all. */
   | { readonly kind: "conclude"; readonly result: RelayResult };
 
+/** Words beside those of the system for an answer that did not come. */
+export type SilenceReason = "NEURON_HUNG" | "NEURON_SILENT";
+
 type Actions = readonly RelayAction[];
 
 const NOTHING: Actions = [];
+/** Comments begin with it. */
+const COLON = 0x3a;
 const ABORT_UPSTREAM = { kind: "abort-upstream" } as const;
 
 /**
@@ -98,6 +103,7 @@ export class AnswerRelay {
   #awaitsUsage = false;
   #eventsPassed = 0;
   #bytesPassed = 0;
+  #events = 0;
 
   /** `headSent`: the client was promised an event stream already, by comments while a model loaded. */
   constructor(neuron: string, headSent: boolean) {
@@ -108,6 +114,27 @@ export class AnswerRelay {
   /** What the answer cost, as far as is known of it now. */
   get cost(): AnswerCost {
     return { usage: this.#usage, eventsPassed: this.#eventsPassed, bytesPassed: this.#bytesPassed };
+  }
+
+  /** Grows with each piece of whole events that went to the client, comments left out. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Bytes of the answer itself have gone to the client: nobody else can answer any more. */
+  get isBegun(): boolean {
+    return this.#answerBegun;
+  }
+
+  /** An event may be put into the stream here. */
+  get isBetweenEvents(): boolean {
+    if (this.#concluded || this.#awaitsUsage || this.#held !== null) return false;
+    return this.#framer === null ? !this.#answerBegun : !this.#framer.insideEvent;
+  }
+
+  /** The client was promised an event stream meanwhile, by an event that keeps it waiting. */
+  headWasSent(): void {
+    this.#headSent = true;
   }
 
   /** The neuron has sent status and headers; informational ones are of no interest. */
@@ -150,6 +177,13 @@ export class AnswerRelay {
     if (this.#awaitsUsage) return this.#conclude({ kind: "completed" });
     if (this.#answerBegun) return this.#cutShort(code);
     return this.#conclude({ kind: "failed-before-answer", code });
+  }
+
+  /** The neuron has said nothing for too long, or does not live. */
+  neuronSilent(reason: SilenceReason): Actions {
+    if (this.#concluded || this.#awaitsUsage) return NOTHING;
+    if (this.#answerBegun) return [...this.#cutShort("it fell silent"), ABORT_UPSTREAM];
+    return [...this.#conclude({ kind: "failed-before-answer", code: reason }), ABORT_UPSTREAM];
   }
 
   /** The client has left, or the gateway stops: what still comes is of no interest. */
@@ -197,6 +231,7 @@ export class AnswerRelay {
   #write(framer: EventFramer, bytes: Buffer): Actions {
     const write = { kind: "write-bytes", bytes } as const;
     this.#eventsPassed += countEvents(bytes);
+    if (bytes[0] !== COLON || !isOnlyComments(bytes)) this.#events += 1;
     if (framer.contentSeen || !framer.isFirstContent(bytes)) return [write];
     return [{ kind: "note-first-content" }, write];
   }

@@ -1,5 +1,6 @@
 import { CortexError, isErrorCode } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
+import { compareText } from "../../core/order.ts";
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { resolveAlias, type FleetIndex } from "../view/fleet-index.ts";
@@ -11,10 +12,22 @@ export interface RoutingFacts {
   readonly model: string;
   /** Requests this gateway has open at a replica. */
   readonly outstanding: (neuron: string, modelId: string) => number;
+  /** What is known of a replica's failures; null: nothing. */
+  readonly trust: (neuron: string, modelId: string) => Trust | null;
   /** Neurons that just failed this request: taken only when nothing else serves. */
   readonly avoid: ReadonlySet<string>;
   /** Neurons found dead by this request: not taken at all, whatever the view still says. */
   readonly excluded: ReadonlySet<string>;
+}
+
+/** How far a replica is trusted after failures. */
+export interface Trust {
+  /** Taken only when nothing else serves. */
+  readonly isLeftOut: boolean;
+  /** Taken before all others, by one request: to find out whether it serves again. */
+  readonly isProbeDue: boolean;
+  /** Counts as so many requests more. */
+  readonly extraWork: number;
 }
 
 /** One neuron and why it was or was not chosen; numbers stay numbers, so that the hot path builds no strings. */
@@ -77,9 +90,18 @@ interface Routing {
   readonly considered: Considered[];
 }
 
+interface Serving {
+  readonly name: string;
+  readonly rank: number;
+  readonly load: number;
+}
+
+const bySuitability = (left: Serving, right: Serving): number =>
+  left.rank - right.rank || left.load - right.load || compareText(left.name, right.name);
+
 function leastLoadedReplica(routing: Routing): string | undefined {
   const { modelId, facts, fleet, view, considered } = routing;
-  let best: { readonly name: string; readonly rank: number; readonly load: number } | undefined;
+  let best: Serving | undefined;
   for (const neuron of healthyNeurons(view)) {
     const model = neuron.models.get(modelId);
     if (model === undefined) continue;
@@ -88,18 +110,32 @@ function leastLoadedReplica(routing: Routing): string | undefined {
       considered.push({ neuron: neuron.name, verdict: obstacle });
       continue;
     }
-    const load = replicaLoad(neuron, modelId, facts.outstanding(neuron.name, modelId));
-    considered.push({ neuron: neuron.name, verdict: "serves", figure: load });
-    // One that just failed, then one that the operator is emptying, give way to any other, however busy.
-    const rank =
-      Number(facts.avoid.has(neuron.name)) * 2 + Number(fleet.neuronsByName.get(neuron.name)?.drain === true);
-    const better =
-      best === undefined ||
-      rank < best.rank ||
-      (rank === best.rank && (load < best.load || (load === best.load && neuron.name < best.name)));
-    if (better) best = { name: neuron.name, rank, load };
+    const trust = facts.trust(neuron.name, modelId);
+    const load =
+      replicaLoad(neuron, modelId, facts.outstanding(neuron.name, modelId)) + (trust?.extraWork ?? 0);
+    considered.push({ neuron: neuron.name, verdict: verdictOn(trust), figure: load });
+    const isDrained = fleet.neuronsByName.get(neuron.name)?.drain === true;
+    const rank = serveRank({ hasFailed: facts.avoid.has(neuron.name), isDrained, trust });
+    const replica = { name: neuron.name, rank, load };
+    if (best === undefined || bySuitability(replica, best) < 0) best = replica;
   }
   return best?.name;
+}
+
+const verdictOn = (trust: Trust | null): string => {
+  if (trust?.isLeftOut === true) return "fails of late";
+  return trust?.isProbeDue === true ? "is tried again" : "serves";
+};
+
+/** One that just failed, then one that fails of late, then one that is being emptied give way to any other. */
+function serveRank(replica: {
+  readonly hasFailed: boolean;
+  readonly isDrained: boolean;
+  readonly trust: Trust | null;
+}): number {
+  const { hasFailed, isDrained, trust } = replica;
+  if (trust?.isProbeDue === true && !hasFailed) return -1;
+  return Number(hasFailed) * 4 + Number(trust?.isLeftOut === true) * 2 + Number(isDrained);
 }
 
 /** What keeps a copy that is there from serving, for people to read; undefined when nothing does. */

@@ -1,10 +1,12 @@
 import { compareText } from "../../core/order.ts";
 import { declaredFleet, type ServedFleet } from "../../protocol/declaration/declared-fleet.ts";
+import type { GatewayTable } from "../../fleet/schema/gateway-table.ts";
 import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 
 /** The fleet files arranged for look-up on every request; made once per set of files. */
 export interface FleetIndex {
   readonly fleetName: string;
+  readonly gateway: GatewayTable;
   /** In order of name, so that every walk over them is deterministic. */
   readonly neurons: readonly NeuronBlock[];
   readonly neuronsByName: ReadonlyMap<string, NeuronBlock>;
@@ -20,6 +22,7 @@ export function indexFleet(fleet: Fleet, overridden: readonly string[] = []): Fl
   const neurons = fleet.neurons.toSorted((left, right) => compareText(left.name, right.name));
   return {
     fleetName: fleet.fleet.name,
+    gateway: fleet.gateway,
     neurons,
     neuronsByName: new Map(neurons.map((neuron) => [neuron.name, neuron])),
     modelsById: new Map(fleet.models.map((model) => [model.id, model])),

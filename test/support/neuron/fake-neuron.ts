@@ -7,7 +7,7 @@ import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protoco
 export type Answer =
   /** A whole answer, or a stream of the tokens with `[DONE]`, as the request asks. */
   | { readonly kind: "tokens"; readonly tokens: readonly string[]; readonly usage?: TokenUsage }
-  /** Streams the tokens, then waits until `release()` or until the caller leaves. */
+  /** Streams the tokens (of a whole answer: sends nothing), then waits until `release()` or until the caller leaves. */
   | { readonly kind: "hold"; readonly tokens: readonly string[] }
   /** Streams the tokens, then destroys the connection; `partial` is sent last, as half an event. */
   | { readonly kind: "cut"; readonly tokens: readonly string[]; readonly partial?: string }
@@ -111,6 +111,7 @@ export class FakeNeuron {
   #uptimeSecs = 1;
   #open = new Set<ServerResponse>();
   #held = new Set<ServerResponse>();
+  readonly #heldWhole: (() => void)[] = [];
   #watchers = new Set<() => void>();
 
   private constructor(options: FakeNeuronOptions) {
@@ -177,6 +178,7 @@ export class FakeNeuron {
   release(): void {
     for (const response of this.#held) response.end("data: [DONE]\n\n");
     this.#held.clear();
+    for (const answer of this.#heldWhole.splice(0)) answer();
   }
 
   #makeServer(): Server {
@@ -346,11 +348,12 @@ export class FakeNeuron {
     response: ServerResponse,
   ): void {
     if (request.stream !== true) {
-      if (answer.kind === "hold") return;
       const content = answer.tokens.join("");
       const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
       if (answer.usage !== undefined) response.setHeader(USAGE_HEADER, formatUsage(answer.usage));
-      sendJson(response, 200, { id: "chatcmpl-1", object: "chat.completion", model: request.model, choices });
+      const whole = { id: "chatcmpl-1", object: "chat.completion", model: request.model, choices };
+      if (answer.kind === "hold") this.#heldWhole.push(() => sendJson(response, 200, whole));
+      else sendJson(response, 200, whole);
       return;
     }
     const told = answer.usage === undefined ? {} : { trailer: USAGE_HEADER };

@@ -1,11 +1,11 @@
 import type { z } from "zod";
 import type {
   evictionTableSchema,
-  gatewayTableSchema,
   keyBlockSchema,
   modelBlockSchema,
   neuronBlockSchema,
 } from "../../../fleet/schema/fleet-schema.ts";
+import type { gatewayTableSchema } from "../../../fleet/schema/gateway-table.ts";
 
 /** Something that fleet files cannot say, where it stood, and why. Never holds a secret. */
 export interface ImportNote {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { CortexError } from "../../../core/errors.ts";
 import { toErrorResponse } from "../../../protocol/error-envelope.ts";
-import { comment, errorEvent } from "../sse-framing.ts";
+import { errorEvent } from "../sse-framing.ts";
 
 const EVENT_STREAM_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
@@ -18,10 +18,14 @@ export class ClientResponse {
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
   #lengthKnown = false;
+  #drains = 0;
   #status: number | null = null;
 
   constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
     this.#raw = raw;
+    raw.on("drain", () => {
+      this.#drains += 1;
+    });
     this.#ownHeaders = ownHeaders;
   }
 
@@ -39,11 +43,26 @@ export class ClientResponse {
     return this.#status;
   }
 
-  /** A comment to a streaming client; the first one sends the head. */
-  keepAlive(text: string): void {
+  /** A comment or an event that says nothing, to a streaming client; the first one sends the head. */
+  keepAlive(event: string): void {
     if (!this.#raw.headersSent) this.writeHead(200, EVENT_STREAM_HEADERS);
     // A client that does not read gets no more of them.
-    if (!this.#raw.writableNeedDrain) this.#raw.write(comment(text));
+    if (!this.#raw.writableNeedDrain) this.#raw.write(event);
+  }
+
+  /** Something waits for the client to read. */
+  get isBehind(): boolean {
+    return this.#raw.writableNeedDrain || (this.#raw.writableEnded && !this.#raw.writableFinished);
+  }
+
+  /** Grows each time that the client has caught up. */
+  get drains(): number {
+    return this.#drains;
+  }
+
+  /** Nobody reads what is written: there is nobody to be told. */
+  drop(): void {
+    this.#raw.destroy();
   }
 
   writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): void {

@@ -4,6 +4,8 @@ import type { Clock } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { NeuronClient, RelayCall } from "../../../protocol/io/neuron-client.ts";
 import { failureCode } from "../../../protocol/neuron-failure.ts";
+import { AnswerWatch, type AnswerLimits } from "../answer-watch.ts";
+import { comment } from "../sse-framing.ts";
 import { AnswerRelay, type AnswerCost, type RelayAction, type RelayResult } from "../relay-answer.ts";
 import type { ClientResponse } from "./client-response.ts";
 
@@ -20,6 +22,13 @@ export interface RelayOptions {
   readonly onFirstContent: () => void;
   /** Told once, when the attempt is over. */
   readonly onCost: (cost: AnswerCost) => void;
+  readonly limits: AnswerLimits;
+  readonly isStreamed: boolean;
+  /** Null where the dialect has none. */
+  readonly keepAlive: () => string | null;
+  readonly isNeuronHung: () => boolean;
+  /** Looks at the answer every now and then, until the returned function is called. */
+  readonly watch: (look: (nowMs: number) => void) => () => void;
 }
 
 /** Sends one request to one neuron and passes the answer through, byte for byte and no faster than it is read. */
@@ -39,9 +48,14 @@ class RelayStream implements Dispatcher.DispatchHandler {
   #stopped = false;
   #cancelWait: (() => void) | null = null;
   #listensForDrain = false;
+  #isPaused = false;
+  #signs = 0;
+  readonly #watch: AnswerWatch;
+  #stopWatching: () => void = () => undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#watch = new AnswerWatch(options.limits, options.clock.monotonicMs());
     this.#answer = new AnswerRelay(options.neuron.name, options.client.headersSent);
     const { promise, resolve } = Promise.withResolvers<RelayResult>();
     this.result = promise;
@@ -55,6 +69,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
       return;
     }
     signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#stopWatching = this.#options.watch(this.#look);
     try {
       neuron.dispatch(call, this);
     } catch (thrown) {
@@ -70,6 +85,31 @@ class RelayStream implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error("the client is gone"));
   };
 
+  readonly #look = (nowMs: number): void => {
+    const { client, isStreamed, isNeuronHung } = this.#options;
+    const answer = this.#answer;
+    const verdict = this.#watch.look({
+      nowMs,
+      signs: this.#signs,
+      events: answer.events,
+      isStreamed,
+      isBegun: answer.isBegun,
+      headSent: client.headersSent,
+      isPaused: this.#isPaused,
+      isBetweenEvents: answer.isBetweenEvents,
+      isNeuronHung: isNeuronHung(),
+    });
+    if (verdict === "keep-alive") this.#keepAlive();
+    else if (verdict === "hung") this.#carryOut(answer.neuronSilent("NEURON_HUNG"));
+    else if (verdict === "silent") this.#carryOut(answer.neuronSilent("NEURON_SILENT"));
+  };
+
+  #keepAlive(): void {
+    const { client, keepAlive } = this.#options;
+    client.keepAlive(keepAlive() ?? comment("waiting"));
+    this.#answer.headWasSent();
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#stopped) controller.abort(new Error("the client is gone"));
@@ -80,10 +120,12 @@ class RelayStream implements Dispatcher.DispatchHandler {
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
+    this.#signs += 1;
     this.#answer.headReceived(status, headers);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#signs += 1;
     if (!this.#carryOut(this.#answer.bytesReceived(chunk))) this.#pauseUntilDrain(controller);
   }
 
@@ -138,6 +180,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
         signal.removeEventListener("abort", this.#onAbort);
         this.#cancelWait?.();
         onCost(this.#answer.cost);
+        this.#stopWatching();
         this.#resolve(action.result);
         return;
       default:
@@ -147,9 +190,11 @@ class RelayStream implements Dispatcher.DispatchHandler {
 
   #pauseUntilDrain(controller: Dispatcher.DispatchController): void {
     controller.pause();
+    this.#isPaused = true;
     if (this.#listensForDrain) return;
     this.#listensForDrain = true;
     this.#options.client.onDrain(() => {
+      this.#isPaused = false;
       controller.resume();
     });
   }

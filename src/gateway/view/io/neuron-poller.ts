@@ -97,7 +97,9 @@ class NeuronPolls implements StartablePoller {
     const { clock, pollIntervalMs } = this.#deps;
     let leftOut = 0;
     while (await sleptThrough(clock, pollIntervalMs, this.#closed.signal)) {
-      const told = this.#followers.get(name)?.lastEventId !== undefined;
+      // One that has missed a poll is asked each time: events that do not come say nothing.
+      const isDoubted = (this.#view.neurons.get(name)?.misses ?? 0) > 0;
+      const told = !isDoubted && this.#followers.get(name)?.lastEventId !== undefined;
       leftOut = told && leftOut < POLLS_LEFT_OUT ? leftOut + 1 : 0;
       if (leftOut === 0) await this.refresh(name);
     }
