@@ -136,7 +136,7 @@ endpoints, limits, the revision), estimates, and the words; \`test/controller/ve
 | \`capacity\` | no device is over its memory after any row, nor when rows that may fail do fail |
 | \`memory_figures\` | before, peak and after of every device and row follow from what is loaded and what the rows do; models on several devices are split as their neuron will |
 | \`one_copy\` | no neuron gets a second copy, and only what is there is taken down |
-| \`untouchable\` | no row is on a neuron that did not answer, or takes down what a person loaded by hand or what is said to be left alone |
+| \`untouchable\` | no row is on a neuron that did not answer, or takes down what a person loaded by hand, what another fleet had loaded, or what is said to be left alone |
 | \`placement_rules\` | pins, drains, \`min_devices\`, \`min_device_vram_mb\` and harness are respected |
 | \`settings\` | what is loaded has the settings of its block |
 | \`protect\` | rows that take down a protected copy say so |

@@ -15,7 +15,12 @@ const snapshotDiscoverySchema = discoverySchema
 
 const snapshotModelSchema = residentModelSchema
   .omit({ pid: true, origin: true, servable: true, spec: true })
-  .extend({ origin: z.enum(["revision", "request", "manual"]), servable: z.boolean() });
+  .extend({
+    origin: z.enum(["revision", "request", "manual"]),
+    /** Name of the fleet that had it loaded; absent where nobody says. */
+    fleet: z.string().optional(),
+    servable: z.boolean(),
+  });
 export type SnapshotModel = z.infer<typeof snapshotModelSchema>;
 
 const snapshotNeuronSchema = z.discriminatedUnion("reachable", [

@@ -90,6 +90,10 @@ export const loadOriginSchema = z.object({
   kind: z.enum(["revision", "request", "manual"]),
   /** The revision or request id. */
   ref: z.string().optional(),
+  /** Name of the fleet that wants it; absent where nobody says, as in loads by hand and by older versions. */
+  fleet: z.string().optional(),
+  /** The files differed from the revision. */
+  uncommitted: z.boolean().optional(),
 });
 export type LoadOrigin = z.infer<typeof loadOriginSchema>;
 

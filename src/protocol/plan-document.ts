@@ -141,6 +141,10 @@ export const deferredChangeSchema = z.object({
 export const leftAloneSchema = z.object({
   model_id: z.string().describe("which model"),
   neuron: z.string().describe("where"),
+  because: z
+    .enum(["loaded_by_hand", "other_fleet"])
+    .describe("whose it is, as a stable name: a person loaded it, or another fleet had it loaded"),
+  fleet: z.string().nullable().describe("the other fleet"),
   reason: z.string().describe("in words"),
 });
 
@@ -176,6 +180,10 @@ export const planNeuronSchema = z.object({
         origin: loadOriginSchema.shape.kind.describe(
           "by a revision, a request, or a person (`manual`: cortex leaves it to that person)",
         ),
+        fleet: z
+          .string()
+          .nullable()
+          .describe("that had it loaded; null where nobody says: by hand, or by an older cortex"),
         devices: z.array(z.int()).describe("indices"),
         device_vram_mb: z
           .array(z.int().nonnegative())
@@ -256,6 +264,9 @@ export const planDocumentSchema = z.object({
   cortex_version: z.string().describe("of the cortex that made it"),
   digest: z.string().describe("SHA-256 of everything else in the document, as JSON with sorted keys"),
   fleet: z.string().describe("`name` of `[fleet]`"),
+  takes_over: z
+    .array(z.string())
+    .describe("`takes_over` of `[fleet]`: other fleets whose copies count as this one's"),
   revision: fleetRevisionSchema.describe("where the desired state was read"),
   fleet_digest: z.string().describe("SHA-256 of what the parsed files mean, however they are written down"),
   observation: z
@@ -299,7 +310,7 @@ export const planDocumentSchema = z.object({
   deferred: z.array(deferredChangeSchema).describe("wanted changes that are left to a later plan"),
   left_alone: z
     .array(leftAloneSchema)
-    .describe("loaded models that the plan does not touch although no block declares them there"),
+    .describe("loaded models that are not this fleet's to take down, and no declared copies"),
   placement: placementGapSchema.describe("how far the placement can be from the best one"),
   assignments: z
     .array(assignmentSchema)

@@ -66,7 +66,7 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
         because: z
           .string()
           .describe(
-            "why it stays: `same_class`, `higher_class`, `protected`, `loaded_by_hand`, `nowhere_to_go`",
+            "why it stays: `same_class`, `higher_class`, `protected`, `loaded_by_hand`, `other_fleet`, `nowhere_to_go`",
           ),
       }),
     )

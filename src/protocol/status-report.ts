@@ -36,6 +36,14 @@ export interface StatusNeuron {
     /** Why it cannot serve; null when it can. */
     readonly unservable: string | null;
     readonly last_used_ms: number | null;
+    /** The fleet that had it loaded; null where nobody says: by hand, or by an older cortex. */
+    readonly fleet: string | null;
+    /** The revision that it was loaded from; null for what a request or a person had loaded. */
+    readonly revision: string | null;
+    /** The files differed from that revision. */
+    readonly uncommitted: boolean;
+    /** `fleet` is another one: its copies are left alone. */
+    readonly foreign: boolean;
   }[];
 }
 
@@ -43,7 +51,8 @@ export interface StatusModel {
   readonly id: string;
   /** Copies that the files keep loaded; 0 = on demand; null = no block declares it. */
   readonly declared: number | null;
+  /** Copies of other fleets do not count, but for a model that only they hold. */
   readonly loaded_on: readonly string[];
-  /** `resident` and `on_demand` are as declared; the others need a look. */
-  readonly state: "resident" | "on_demand" | "missing" | "loading" | "undeclared" | "unknown";
+  /** `resident` and `on_demand` are as declared, `foreign` is another fleet's; the others need a look. */
+  readonly state: "resident" | "on_demand" | "missing" | "loading" | "undeclared" | "foreign" | "unknown";
 }

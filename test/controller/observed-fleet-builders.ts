@@ -38,6 +38,8 @@ export interface ResidentFacts {
   readonly lastUsedMs?: number;
   readonly measured?: boolean;
   readonly deviceVramMb?: readonly number[];
+  /** That had it loaded; nobody says by default. */
+  readonly fleet?: string | undefined;
 }
 
 export function residentModel(facts: ResidentFacts): ResidentModel {
@@ -56,7 +58,11 @@ export function residentModel(facts: ResidentFacts): ResidentModel {
     tool_call: false,
     reasoning: false,
     servable: { ok: true },
-    origin: { kind: facts.origin ?? "revision", ref: "0000000" },
+    origin: {
+      kind: facts.origin ?? "revision",
+      ref: "0000000",
+      ...(facts.fleet === undefined ? {} : { fleet: facts.fleet }),
+    },
     last_used_ms: facts.lastUsedMs ?? null,
     loaded_at_ms: 0,
     load_duration_ms: 1,

@@ -29,6 +29,8 @@ interface ResidentDraft {
   readonly id: string;
   readonly current: boolean;
   readonly origin: "revision" | "request" | "manual";
+  /** The fleet of these worlds is called home. */
+  readonly fleet: "home" | "lab" | undefined;
   readonly lastUsedMs: number;
   readonly device: number;
   readonly status: "loaded" | "loading";
@@ -79,6 +81,7 @@ const neuronDraft = (name: string): fc.Arbitrary<NeuronDraft> =>
         id: fc.constantFrom(...MODELS, "stray"),
         current: fc.boolean(),
         origin: fc.constantFrom("revision" as const, "request" as const, "manual" as const),
+        fleet: fc.constantFrom(undefined, "home" as const, "home" as const, "lab" as const),
         lastUsedMs: fc.integer({ min: 0, max: 5 }),
         device: fc.nat(2),
         status: fc.constantFrom("loaded" as const, "loaded" as const, "loading" as const),

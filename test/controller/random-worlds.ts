@@ -40,6 +40,8 @@ interface ResidentDraft {
   /** What it measures beyond what is declared. */
   readonly extraMb: number;
   readonly origin: "revision" | "request" | "manual";
+  /** The fleet of these worlds is called home. */
+  readonly fleet: "home" | "lab" | undefined;
   readonly lastUsedMs: number;
   readonly firstDevice: number;
   /** On how many devices more or less than the block asks for. */
@@ -110,6 +112,7 @@ const residentDraft: fc.Arbitrary<ResidentDraft> = fc.record({
   current: oneIn(3).map((changed) => !changed),
   extraMb: often(0, 0, -400, 700),
   origin: fc.constantFrom("revision" as const, "revision" as const, "request" as const, "manual" as const),
+  fleet: fc.constantFrom(undefined, "home" as const, "home" as const, "lab" as const),
   lastUsedMs: fc.nat(5),
   firstDevice: fc.nat(3),
   wider: often(0, 1, -1),

@@ -42,7 +42,7 @@ describe("single flight", () => {
       model_id: MODEL,
       context: 2048,
       parallel: 2,
-      origin: { kind: "request" },
+      origin: { kind: "request", fleet: "test" },
     });
     const metrics = await metricsOf(gateway);
     expect(metrics).toContain(`cortex_cold_loads_total{model="org/cold",node="benjy",outcome="loaded"} 1`);

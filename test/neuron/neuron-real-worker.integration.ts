@@ -13,9 +13,10 @@ describe("with the real engine", () => {
   test("a model loads, answers whole and streamed, survives a client that leaves, and goes", async () => {
     await using neuron = await startTestNeuron({}, { workerEntry: undefined });
     await copyFile(await tinyModelFile(), join(neuron.store, "tiny.gguf"));
-    expect(await neuron.load({ model_id: "tiny", parallel: 2 })).toMatchObject({ status: 200 });
+    const origin = { kind: "revision", ref: "1234567", fleet: "lab", uncommitted: true };
+    expect(await neuron.load({ model_id: "tiny", parallel: 2, origin })).toMatchObject({ status: 200 });
     const resident = (await neuron.models()).models[0];
-    expect(resident).toMatchObject({ status: "loaded", vram_measured: true });
+    expect(resident).toMatchObject({ status: "loaded", vram_measured: true, origin });
     expect(resident?.vram_used_mb).toBeGreaterThan(0);
 
     const whole = await neuron.chat({ model: "tiny", messages: MESSAGES, max_tokens: 8 });

@@ -10,6 +10,7 @@ const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: strin
     missing: { words: "missing", style: "red" },
     loading: { words: "loading", style: "yellow" },
     undeclared: { words: "not declared", style: "yellow" },
+    foreign: { words: "another's", style: "dim" },
     unknown: { words: "unknown", style: "yellow" },
   };
 
@@ -53,9 +54,15 @@ function neuronLines(neuron: StatusNeuron, { colour }: Look): string {
     const trouble =
       model.unservable === null ? "" : paint(`  cannot serve: ${model.unservable}`, "red", colour);
     const queue = model.queue_depth === 0 ? "" : `, ${model.queue_depth} queued`;
-    return `    ${model.id}  ${model.status}  ${formatMib(model.vram_used_mb)}  ${model.in_flight} in flight${queue}${trouble}`;
+    return `    ${model.id}  ${model.status}  ${formatMib(model.vram_used_mb)}  ${model.in_flight} in flight${queue}${whoseText(model)}${trouble}`;
   });
   return [head, ...note, ...devices, ...models].join("\n");
+}
+
+/** Only what is not as usual: of another fleet, or from files that nobody committed. */
+function whoseText({ foreign, fleet, uncommitted }: StatusNeuron["models"][number]): string {
+  const owner = foreign ? `  of fleet ${fleet ?? "unknown"}` : "";
+  return `${owner}${uncommitted ? "  uncommitted" : ""}`;
 }
 
 function modelLines(models: readonly StatusModel[], { colour }: Look): string {

@@ -36,6 +36,7 @@ export function importLive(neurons: readonly LiveNeuron[]): ImportedFleet {
   );
   return {
     ...EMPTY_IMPORT,
+    takesOver: [...new Set(staying.flatMap(({ model }) => model.origin.fleet ?? []))].toSorted(),
     neurons: neurons.map(({ name, endpoint }) => ({ name, endpoint })),
     models,
     notes,
@@ -58,7 +59,9 @@ function blockFor(copies: readonly Copy[], notes: ImportNote[]): WrittenModel {
   const chosen = mostCommon(copies);
   for (const { neuron, model } of copies) {
     if (model.spec_hash === chosen.model.spec_hash) continue;
-    const reason = `has other settings than the copy on ${chosen.neuron}, and a block has one; apply will replace it`;
+    const fate =
+      model.origin.kind === "manual" ? "as loaded by hand it is left alone" : "apply will replace it";
+    const reason = `has other settings than the copy on ${chosen.neuron}, and a block has one; ${fate}`;
     notes.push(note(neuron, model.id, reason));
   }
   const { model } = chosen;

@@ -1,5 +1,6 @@
 import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
+import { foreignFleet } from "../observe/foreign-copies.ts";
 import type { NeuronFacts } from "../observe/neuron-facts.ts";
 import { crowdedRows, type NeuronNow } from "./crowded-rows.ts";
 
@@ -8,12 +9,18 @@ import { crowdedRows, type NeuronNow } from "./crowded-rows.ts";
  * models that the plan changes there, and the memory that its rows need. Other models come and go as clients ask for them.
  * What the plan's own changes bring about is no difference: an apply that was cut off can go on where it stopped.
  */
-export function movedFacts(planned: PlanNeuron, now: NeuronNow, own: readonly PlanChange[]): string[] {
-  const about = new Set(own.map((change) => change.model_id));
+export function movedFacts(planned: PlanNeuron, now: NeuronNow, own: NeuronPlan): string[] {
+  const about = new Set(own.changes.map((change) => change.model_id));
   const expected = { ...planned, models: planned.models.map((model) => onceLoaded(model, now)) };
   const done = ownEffects(expected, now, own);
   const facts = [...modelFacts(expected, now, { done, about }), ...machineFacts(expected, now)];
-  return facts.length > 0 ? facts : crowdedRows(planned, now, own);
+  return facts.length > 0 ? facts : crowdedRows(planned, now, own.changes);
+}
+
+/** What a plan does on one neuron, and whose copies are its own. */
+export interface NeuronPlan {
+  readonly changes: readonly PlanChange[];
+  readonly ownFleets: readonly string[];
 }
 
 /** A load that was under way when the plan was made may have ended. */
@@ -31,17 +38,13 @@ function onceLoaded<Model extends FactsModel>(before: Model, now: NeuronFacts): 
  * Models on which nothing is left to do: they are no longer as the plan saw them, but as its last change of each
  * leaves them. Doing a replace again would take down what serves.
  */
-export function finishedModels(
-  planned: PlanNeuron,
-  now: NeuronFacts,
-  own: readonly PlanChange[],
-): ReadonlySet<string> {
-  const lastChanges = new Map(own.map((change) => [change.model_id, change]));
+export function finishedModels(planned: PlanNeuron, now: NeuronFacts, own: NeuronPlan): ReadonlySet<string> {
+  const lastChanges = new Map(own.changes.map((change) => [change.model_id, change]));
   const finished = [...lastChanges.values()].filter((change) => {
     const before = planned.models.find(({ model_id }) => model_id === change.model_id);
     const after = now.models.find(({ model_id }) => model_id === change.model_id);
     if (modelFact("", before, after).length === 0 || change.spec === null) return false;
-    const isThere = after?.status === "loaded" && after.origin !== "manual";
+    const isThere = after?.status === "loaded" && isOurs(after, own);
     return isThere && after.spec_hash === specHash(change.spec) && sameDevices(after.devices, change.devices);
   });
   return new Set(finished.map((change) => change.model_id));
@@ -52,13 +55,17 @@ const sameDevices = (left: readonly number[], right: readonly number[]): boolean
 
 type FactsModel = Pick<
   NeuronFacts["models"][number],
-  "model_id" | "spec_hash" | "status" | "origin" | "devices"
+  "model_id" | "spec_hash" | "status" | "origin" | "fleet" | "devices"
 >;
 
+const isOurs = ({ origin, fleet }: FactsModel, { ownFleets }: NeuronPlan): boolean =>
+  origin !== "manual" &&
+  foreignFleet({ kind: origin, ...(fleet === null ? {} : { fleet }) }, ownFleets) === undefined;
+
 /** Models that are no longer as the plan saw them, but as one of its own changes leaves them. */
-function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanChange[]): Set<string> {
+function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: NeuronPlan): Set<string> {
   const done = new Set<string>();
-  for (const change of own) {
+  for (const change of own.changes) {
     const before = planned.models.find(({ model_id }) => model_id === change.model_id);
     const after = now.models.find(({ model_id }) => model_id === change.model_id);
     if (modelFact("", before, after).length === 0) continue;
@@ -66,7 +73,7 @@ function ownEffects(planned: PlanNeuron, now: NeuronFacts, own: readonly PlanCha
     const isUnloaded = isGone && change.actions.includes("unload");
     const isLoaded =
       after !== undefined &&
-      after.origin !== "manual" &&
+      isOurs(after, own) &&
       change.spec !== null &&
       after.spec_hash === specHash(change.spec);
     if (isUnloaded || isLoaded) done.add(change.model_id);
@@ -91,10 +98,12 @@ function modelFact(id: string, before: FactsModel | undefined, after: FactsModel
   // What was on its way out already has left, as the plan took for granted.
   if (after === undefined)
     return before === undefined || before.status === "unloading" ? [] : [`${id} is gone`];
-  if (before === undefined) return [`${id} is ${after.status}`];
+  const whose = after.fleet === null ? after.origin : `${after.origin}, fleet ${after.fleet}`;
+  if (before === undefined) return [`${id} is ${after.status} (${whose})`];
   if (before.spec_hash !== after.spec_hash) return [`${id} has other settings`];
   if (before.status !== after.status) return [`${id} went from ${before.status} to ${after.status}`];
-  if (before.origin !== after.origin) return [`${id} was loaded anew (${after.origin})`];
+  if (before.origin !== after.origin || before.fleet !== after.fleet)
+    return [`${id} was loaded anew (${whose})`];
   if (!sameDevices(before.devices, after.devices)) return [`${id} is on other devices`];
   return [];
 }

@@ -102,7 +102,10 @@ const RETOLD: Consequence = "clients are told so in GET /v1/models";
 
 /** Every setting of the files: what follows from a change of it. A test holds the table to the schema. */
 export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
-  "fleet.name": "the fleet is another one: history, snapshots and loaded copies belong to the former name",
+  "fleet.name":
+    "the fleet is another one: history, snapshots and loaded copies belong to the former name (takes_over keeps the copies)",
+  "fleet.takes_over":
+    "copies that these fleets have loaded count as this one's, and are taken down where no block declares them",
   "gateway.listen": ({ field }) => listenText(field, "the endpoint"),
   "gateway.metrics_listen": ({ field }) => listenText(field, "the metrics"),
   "gateway.allow_anonymous": ({ field }) =>

@@ -1,5 +1,6 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { isCommitId } from "../../repository/parse-revision.ts";
+import { foreignFleet, ownFleets } from "../observe/foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
 /** That a model's last block had `protect = true`, or why nobody can say. */
@@ -29,10 +30,11 @@ export function judgeBlocks(
 /** The models that cortex loaded and no block declares, each with the commits that it was loaded from. */
 export function undeclaredModels(fleet: Fleet, observed: ObservedFleet): Map<string, string[]> {
   const declared = new Set(fleet.models.map(({ id }) => id));
+  const own = ownFleets(fleet);
   const loadedAt = new Map<string, string[]>();
   for (const { models } of reachableNeurons(observed)) {
     for (const { id, origin } of models.filter((model) => !declared.has(model.id))) {
-      if (origin.kind === "manual") continue;
+      if (origin.kind === "manual" || foreignFleet(origin, own) !== undefined) continue;
       const commit = origin.kind === "revision" && isCommitId(origin.ref) ? [origin.ref] : [];
       loadedAt.set(id, [...(loadedAt.get(id) ?? []), ...commit]);
     }

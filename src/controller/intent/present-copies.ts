@@ -4,6 +4,7 @@ import type { Fleet, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { loadedByCortex, type DesiredModel } from "./desired-models.ts";
 import { eligibleDevices } from "../observe/device-memory.ts";
+import { foreignFleet, ownFleets } from "../observe/foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet, type ReachableNeuron } from "../observe/observed-fleet.ts";
 
 /** One loaded model on one neuron. */
@@ -37,6 +38,15 @@ export interface Leaving {
   readonly detail: string;
 }
 
+/** Whose copy it is. */
+export interface LeftAlone {
+  /** It would have to leave or be replaced, but a person loaded it; or another fleet had it loaded. */
+  readonly because: "loaded_by_hand" | "other_fleet";
+  /** The other fleet. */
+  readonly fleet: string | null;
+  readonly reason: string;
+}
+
 /** What the fleet files say about a loaded model. */
 export type Standing =
   /** It counts as one of the declared copies; `current`: in the declared settings. */
@@ -45,8 +55,8 @@ export type Standing =
   | { readonly kind: "on_demand"; readonly model: DesiredModel }
   /** cortex loaded it, and it is not to stay. */
   | ({ readonly kind: "leaves" } & Leaving)
-  /** It would have to leave or be replaced, but a person loaded it: no declared copy, and in the way. */
-  | { readonly kind: "left_alone"; readonly reason: string }
+  /** It is not this fleet's to take down: no declared copy, and in the way. */
+  | ({ readonly kind: "left_alone" } & LeftAlone)
   /** On its way out already: neither a copy nor in the way. */
   | { readonly kind: "ending" };
 
@@ -65,10 +75,11 @@ export function judgeCopies(
   desired: ReadonlyMap<string, DesiredModel>,
 ): JudgedCopy[] {
   const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
+  const own = ownFleets(fleet);
   const judged = reachableNeurons(observed).flatMap((neuron) =>
     neuron.models.map((resident) => {
       const copy = { neuron, resident, model: desired.get(resident.id) };
-      return { ...copy, standing: standingOf(copy, blocks.get(neuron.name)) };
+      return { ...copy, standing: foreignStanding(copy, own) ?? standingOf(copy, blocks.get(neuron.name)) };
     }),
   );
   const byModel = Map.groupBy(judged, (copy) => copy.resident.id);
@@ -102,6 +113,20 @@ function byWorthKeeping(left: JudgedCopy, right: JudgedCopy): number {
 }
 
 const isCurrent = (copy: JudgedCopy): boolean => copy.standing.kind === "kept" && copy.standing.current;
+
+function foreignStanding({ resident }: PresentCopy, own: readonly string[]): Standing | undefined {
+  const { origin, status } = resident;
+  const fleet = foreignFleet(origin, own);
+  if (fleet === undefined || status === "unloading") return undefined;
+  const reason = `belongs to the fleet ${fleet}${fromText(origin)}; takes_over = ["${fleet}"] under [fleet] makes its copies this fleet's`;
+  return { kind: "left_alone", because: "other_fleet", fleet, reason };
+}
+
+/** ", loaded from 1234567, uncommitted". */
+function fromText({ kind, ref, uncommitted }: ResidentModel["origin"]): string {
+  if (kind !== "revision" || ref === undefined) return ", loaded for a request";
+  return `, loaded from ${ref.slice(0, 7)}${uncommitted === true ? ", uncommitted" : ""}`;
+}
 
 function standingOf(copy: PresentCopy, neuron: NeuronBlock | undefined): Standing {
   const { resident, model } = copy;
@@ -153,5 +178,6 @@ function leave(copy: PresentCopy, leaving: Leaving): Standing {
   const handover = leaving.stillWanted
     ? "; unload it there by hand (POST /models/unload), and cortex loads it as declared"
     : "";
-  return { kind: "left_alone", reason: `loaded by hand (${leaving.detail})${handover}` };
+  const reason = `loaded by hand (${leaving.detail})${handover}`;
+  return { kind: "left_alone", because: "loaded_by_hand", fleet: null, reason };
 }

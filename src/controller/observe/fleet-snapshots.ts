@@ -35,7 +35,12 @@ function snapshotNeuron(neuron: ObservedNeuron): Record<string, unknown> & { rea
     discovery: neuron.discovery,
     health: { ...neuron.health, models: neuron.health.models.toSorted(by(({ id }) => id)) },
     models: neuron.models
-      .map((model) => ({ ...model, origin: model.origin.kind, servable: model.servable.ok }))
+      .map((model) => ({
+        ...model,
+        origin: model.origin.kind,
+        fleet: model.origin.fleet,
+        servable: model.servable.ok,
+      }))
       .toSorted(by(({ id }) => id)),
   };
 }
@@ -97,9 +102,9 @@ function reachableFrom(
   };
 }
 
-const residentFrom = (model: SnapshotModel): ResidentModel => ({
+const residentFrom = ({ fleet, ...model }: SnapshotModel): ResidentModel => ({
   ...model,
-  origin: { kind: model.origin },
+  origin: { kind: model.origin, ...(fleet === undefined ? {} : { fleet }) },
   servable: { ok: model.servable },
   pid: null,
 });

@@ -24,6 +24,8 @@ export interface NeuronFacts {
     readonly status: ModelStatus;
     /** Whose copy it is; `manual`: a person's. */
     readonly origin: LoadOrigin["kind"];
+    /** The fleet that had it loaded; null where nobody says. */
+    readonly fleet: string | null;
     readonly devices: readonly number[];
   }[];
 }
@@ -44,6 +46,7 @@ export function neuronFacts(
         spec_hash,
         status,
         origin: origin.kind,
+        fleet: origin.fleet ?? null,
         devices,
       }))
       .toSorted(by(({ model_id }) => model_id)),

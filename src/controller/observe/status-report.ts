@@ -1,5 +1,7 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
+import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import { foreignFleet, ownFleets } from "./foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet, type ObservedNeuron } from "./observed-fleet.ts";
 
 export interface StatusInput {
@@ -13,12 +15,12 @@ export function statusReport({ fleet, observed, gateway }: StatusInput): StatusR
   return {
     fleet: fleet.fleet.name,
     gateway,
-    neurons: observed.neurons.map(statusNeuron),
+    neurons: observed.neurons.map((neuron) => statusNeuron(neuron, ownFleets(fleet))),
     models: statusModels(fleet, observed),
   };
 }
 
-function statusNeuron(neuron: ObservedNeuron): StatusNeuron {
+function statusNeuron(neuron: ObservedNeuron, own: readonly string[]): StatusNeuron {
   const { name, endpoint } = neuron;
   if (!neuron.reachable) {
     return {
@@ -58,29 +60,43 @@ function statusNeuron(neuron: ObservedNeuron): StatusNeuron {
         ? null
         : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
       last_used_ms: model.last_used_ms,
+      fleet: model.origin.fleet ?? null,
+      revision: model.origin.kind === "revision" ? (model.origin.ref ?? null) : null,
+      uncommitted: model.origin.uncommitted ?? false,
+      foreign: foreignFleet(model.origin, own) !== undefined,
     })),
   };
 }
 
 function statusModels(fleet: Fleet, observed: ObservedFleet): StatusModel[] {
   const declared = new Map(fleet.models.map((block) => [block.id, block.replicas]));
-  const loadedOn = copiesByModel(observed, "loaded");
-  const loading = copiesByModel(observed, "loading");
+  const own = ownFleets(fleet);
+  const isOwn = ({ origin }: ResidentModel): boolean => foreignFleet(origin, own) === undefined;
+  const loadedOn = copiesByModel(observed, (model) => model.status === "loaded" && isOwn(model));
+  const loading = copiesByModel(observed, (model) => model.status === "loading" && isOwn(model));
+  const foreign = copiesByModel(observed, (model) => !isOwn(model));
   const partial = observed.neurons.some((neuron) => !neuron.reachable);
-  const ids = [...new Set([...declared.keys(), ...loadedOn.keys(), ...loading.keys()])].toSorted();
+  const ids = [
+    ...new Set([...declared.keys(), ...loadedOn.keys(), ...loading.keys(), ...foreign.keys()]),
+  ].toSorted();
   return ids.map((id) => {
-    const copies = loadedOn.get(id) ?? [];
     const replicas = declared.get(id) ?? null;
+    const isForeign = replicas === null && !loadedOn.has(id) && !loading.has(id);
+    const copies = (isForeign ? foreign : loadedOn).get(id) ?? [];
+    if (isForeign) return { id, declared: null, loaded_on: copies, state: "foreign" };
     const facts = { replicas, loaded: copies.length, loading: loading.has(id), partial };
     return { id, declared: replicas, loaded_on: copies, state: modelState(facts) };
   });
 }
 
-function copiesByModel(observed: ObservedFleet, status: string): Map<string, string[]> {
+function copiesByModel(
+  observed: ObservedFleet,
+  counts: (model: ResidentModel) => boolean,
+): Map<string, string[]> {
   const copies = new Map<string, string[]>();
   for (const neuron of reachableNeurons(observed)) {
     for (const model of neuron.models) {
-      if (model.status === status) copies.set(model.id, [...(copies.get(model.id) ?? []), neuron.name]);
+      if (counts(model)) copies.set(model.id, [...(copies.get(model.id) ?? []), neuron.name]);
     }
   }
   return copies;

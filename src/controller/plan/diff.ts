@@ -205,7 +205,8 @@ class FleetDiff {
   #knownCopies({ block }: DesiredModel): Pick<LoadFacts, "loaded" | "silent"> {
     const { copies, observed } = this.#input;
     const loaded = copies.filter(
-      ({ resident, standing }) => resident.id === block.id && standing.kind !== "ending",
+      ({ resident, standing }) =>
+        resident.id === block.id && standing.kind !== "ending" && standing.kind !== "left_alone",
     ).length;
     const { pinned_on: pins } = block;
     const silent = observed.neurons

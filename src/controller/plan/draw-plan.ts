@@ -4,6 +4,7 @@ import { snapshotDigest, snapshotOfFleet } from "../observe/fleet-snapshots.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { compareDeclarations } from "../declaration/compare-declarations.ts";
 import type { PlanDeclaration } from "../../protocol/declaration/plan-declaration.ts";
+import { ownFleets } from "../observe/foreign-copies.ts";
 import type { CopyLeftAlone, FleetPlan } from "./fleet-plan.ts";
 import { freeMemory, planRounds, type PlanRounds } from "./rounds.ts";
 import type { PlanInput } from "./plan-input.ts";
@@ -76,6 +77,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
   return {
     cortexVersion: input.cortexVersion ?? "unknown",
     fleet: fleet.fleet.name,
+    takesOver: fleet.fleet.takes_over,
     revision: input.revision,
     fleetDigest: input.fleetDigest,
     observed,
@@ -90,7 +92,10 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     simulation,
     rows,
     unchanged: parts.unchanged,
-    unloadGuard: unloadGuard(observed, rows, fleet.gitops.max_unload_percent),
+    unloadGuard: unloadGuard(observed, rows, {
+      own: ownFleets(fleet),
+      limitPercent: fleet.gitops.max_unload_percent,
+    }),
     unplaced,
     unknown,
     deferred: transition.deferred.map(({ draft: { change }, reason }) => ({
@@ -158,9 +163,7 @@ function leftAlone(copies: readonly JudgedCopy[], rows: readonly PlanRow[]): Cop
   return copies
     .filter(({ resident, neuron }) => !touched.has(copyKey(resident.id, neuron.name)))
     .flatMap(({ resident, neuron, standing }) =>
-      standing.kind === "left_alone"
-        ? [{ modelId: resident.id, neuron: neuron.name, reason: standing.reason }]
-        : [],
+      standing.kind === "left_alone" ? [{ modelId: resident.id, neuron: neuron.name, ...standing }] : [],
     )
     .toSorted(by((copy) => copyKey(copy.modelId, copy.neuron)));
 }

@@ -50,6 +50,7 @@ export function encodeNeuron(
       spec_hash: model.spec_hash,
       status: model.status,
       origin: model.origin,
+      fleet: model.fleet,
       devices: [...model.devices],
       device_vram_mb: model.devices.map((index) =>
         present(shares.get(model.model_id)?.get(index), "the memory on device", index),

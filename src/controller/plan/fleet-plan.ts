@@ -2,6 +2,7 @@ import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { PlanDeclaration } from "../../protocol/declaration/plan-declaration.ts";
 import type { DesiredModel } from "../intent/desired-models.ts";
+import type { LeftAlone } from "../intent/present-copies.ts";
 import type { ObservedFleet } from "../observe/observed-fleet.ts";
 import type {
   ExplainedAssignment,
@@ -24,6 +25,8 @@ export interface FleetPlan {
   readonly cortexVersion: string;
   /** Name of the fleet. */
   readonly fleet: string;
+  /** Other fleets whose copies count as this one's. */
+  readonly takesOver: readonly string[];
   readonly revision: FleetRevision;
   readonly fleetDigest: string;
   readonly observed: ObservedFleet;
@@ -62,11 +65,10 @@ export interface DeferredChange {
   readonly reason: string;
 }
 
-/** A loaded copy that the plan leaves alone although no block declares it there. */
-export interface CopyLeftAlone {
+/** A loaded copy that is not this fleet's to take down. */
+export interface CopyLeftAlone extends LeftAlone {
   readonly modelId: string;
   readonly neuron: string;
-  readonly reason: string;
 }
 
 /** The same fleet planned for the revision that a branch is compared with. */

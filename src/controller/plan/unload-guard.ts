@@ -1,3 +1,4 @@
+import { foreignFleet } from "../observe/foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Change } from "../schedule/draft.ts";
 
@@ -11,14 +12,14 @@ export interface UnloadGuard {
   readonly exceeded: boolean;
 }
 
-/** How much of what is loaded a plan takes away without putting it back elsewhere. */
+/** How much of what the fleet has loaded a plan takes away without putting it back elsewhere. */
 export function unloadGuard(
   observed: ObservedFleet,
   changes: readonly Change[],
-  limitPercent: number,
+  { own, limitPercent }: { readonly own: readonly string[]; readonly limitPercent: number },
 ): UnloadGuard {
   const loaded = reachableNeurons(observed).flatMap(({ models }) =>
-    models.filter(({ status }) => status !== "unloading"),
+    models.filter(({ status, origin }) => status !== "unloading" && foreignFleet(origin, own) === undefined),
   );
   const byModel = Map.groupBy(changes, ({ modelId }) => modelId);
   const copiesLost = [...new Set(loaded.map(({ id }) => id))].reduce(

@@ -22,11 +22,17 @@ export function verifyResidency(plan: PlanDocument): Findings {
       where: change.id,
       message: "takes down what a person loaded by hand",
     });
+    const owner = foreignOwner(plan, change);
+    found.expect(owner === undefined, "untouchable", {
+      where: change.id,
+      message: `takes down what belongs to the fleet ${owner ?? ""}`,
+    });
     found.expect(!isLeftAlone(plan, change.model_id, change.neuron), "untouchable", {
       where: change.id,
       message: "takes down what the plan says it leaves alone",
     });
   }
+  verifyLeftAlone(found, plan);
   for (const model of plan.declared) verifyAccount(found, { plan, model, residency, byHand });
   verifyUnknown(found, plan);
   verifyAssignments(found, plan, residency);
@@ -56,6 +62,19 @@ function loadedByHand(plan: PlanDocument): Set<string> {
   );
   return new Set(copies);
 }
+
+/** The other fleet that had the copy loaded, which the row takes down. */
+function foreignOwner(plan: PlanDocument, change: PlanChange): string | undefined {
+  const copy = plan.neurons
+    .find(({ name }) => name === change.neuron)
+    ?.models.find(({ model_id }) => model_id === change.model_id);
+  return copy === undefined || isOwn(plan, copy) ? undefined : (copy.fleet ?? undefined);
+}
+
+const isOwn = (
+  plan: PlanDocument,
+  { origin, fleet }: PlanDocument["neurons"][number]["models"][number],
+): boolean => origin === "manual" || fleet === null || [plan.fleet, ...plan.takes_over].includes(fleet);
 
 function carryOut(found: Findings, residency: Residency, change: PlanChange): void {
   const where = change.id;
@@ -117,6 +136,30 @@ function verifyAccount(found: Findings, { plan, model, residency, byHand }: Acco
   });
 }
 
+/** What is said to be a person's or another fleet's was seen to be so, and all of other fleets is named. */
+function verifyLeftAlone(found: Findings, plan: PlanDocument): void {
+  const seen = plan.neurons.flatMap(({ name: neuron, models }) => models.map((model) => ({ neuron, model })));
+  for (const { model_id: where, neuron, because, fleet } of plan.left_alone) {
+    const model = seen.find((row) => row.neuron === neuron && row.model.model_id === where)?.model;
+    const isSo =
+      model !== undefined &&
+      (because === "loaded_by_hand"
+        ? model.origin === "manual" && fleet === null
+        : !isOwn(plan, model) && model.fleet === fleet);
+    found.expect(isSo, "accounting", {
+      where,
+      message: `is not as it is said to be on ${neuron}: ${because}`,
+    });
+  }
+  for (const { neuron, model } of seen) {
+    const isNamed = isOwn(plan, model) || isLeftAlone(plan, model.model_id, neuron);
+    found.expect(isNamed || model.status === "unloading", "accounting", {
+      where: model.model_id,
+      message: `belongs to the fleet ${model.fleet ?? ""} on ${neuron}, and the plan does not say so`,
+    });
+  }
+}
+
 const isLeftAlone = (plan: PlanDocument, modelId: string, neuron: string): boolean =>
   plan.left_alone.some((row) => row.model_id === modelId && row.neuron === neuron);
 
@@ -151,7 +194,9 @@ function verifyAssignments(found: Findings, plan: PlanDocument, residency: Resid
 function verifyGuard(found: Findings, plan: PlanDocument): void {
   const { unload_guard: guard } = plan;
   const ids = plan.neurons.flatMap(({ models }) =>
-    models.filter(({ status }) => status !== "unloading").map(({ model_id }) => model_id),
+    models
+      .filter((model) => model.status !== "unloading" && isOwn(plan, model))
+      .map(({ model_id }) => model_id),
   );
   const lost = [...new Set(ids)].reduce((total, id) => {
     const rows = plan.changes.filter(({ model_id }) => model_id === id);

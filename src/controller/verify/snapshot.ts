@@ -76,11 +76,12 @@ const factsDigest = ({ generation, health, discovery, models }: AnsweringNeuron)
       .map(({ index, name, kind, vram_total_mb }) => ({ index, name, kind, vram_total_mb }))
       .toSorted((left, right) => left.index - right.index),
     models: models
-      .map(({ id, spec_hash, status, origin, devices }) => ({
+      .map(({ id, spec_hash, status, origin, fleet, devices }) => ({
         model_id: id,
         spec_hash,
         status,
         origin,
+        fleet: fleet ?? null,
         devices,
       }))
       .toSorted((left, right) => (left.model_id < right.model_id ? -1 : 1)),
@@ -118,6 +119,7 @@ function verifyModel(found: Findings, planned: PlanNeuron, model: AnsweringNeuro
     `held ${model.id} in another state`,
   );
   expect(same.origin === model.origin, `held ${model.id}, loaded by ${model.origin}`);
+  expect(same.fleet === (model.fleet ?? null), `held ${model.id} of the fleet ${model.fleet ?? "unknown"}`);
   expect(same.devices.join(",") === model.devices.join(","), `held ${model.id} on other devices`);
   const split = same.device_vram_mb.reduce((sum, mb) => sum + mb, 0);
   expect(split === model.vram_used_mb, `${model.id} held ${model.vram_used_mb} MB`);

@@ -30,13 +30,24 @@ const baseUrl = (example: string) =>
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
+const fleetName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes, 63 at most");
+
 export const fleetTableSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes, 63 at most")
-      .describe("identity of the fleet: part of lock and history refs")
+    name: fleetName
+      .describe(
+        "identity of the fleet: part of lock and history refs, and written on every copy that it has loaded. Fleets that share a neuron need names of their own",
+      )
       .meta({ examples: ["home"] }),
+    takes_over: z
+      .array(fleetName)
+      .default([])
+      .describe(
+        "other fleets whose loaded copies count as this one's: the former name after a rename. Copies of any other fleet are left alone",
+      )
+      .meta({ examples: [["home-lab"]] }),
   })
   .describe("what the fleet is called");
 

@@ -266,16 +266,15 @@ describe("the live fleet", () => {
       spec: modelSpecSchema.parse({ ...spec, model_id: "asked/for" }),
       spec_hash: specHash({ ...spec, model_id: "asked/for" }),
     });
-    await using fleet = await neuronsWith(
-      [loaded(spec.model_id), onDemand],
-      [loaded(spec.model_id), unloading],
-    );
+    const ofLab = loaded(spec.model_id, { origin: { kind: "revision", ref: "1234567", fleet: "lab" } });
+    await using fleet = await neuronsWith([loaded(spec.model_id), onDemand], [ofLab, unloading]);
     await using directory = await temporaryDirectory();
     const result = await importOf({ neurons: fleet.neurons });
     expect([result.from, result.diagnostics]).toEqual(["live", []]);
     expect(result.not_carried).toEqual([
       { file: "n1", line: null, what: "gone", reason: "it is being unloaded" },
     ]);
+    expect(result.files[0]?.text).toContain('takes_over = ["lab"]');
     await writeImport(directory.path, result.files);
     const { fleet: declared } = await loadFleet({ path: directory.path, inherited: {} });
     expect(declared.models).toMatchObject([

@@ -1,8 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { applyPlan } from "../../../src/controller/apply/io/apply-plan.ts";
+import { observeFleet } from "../../../src/controller/observe/io/observe-fleet.ts";
+import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
+import type { PlanDocument } from "../../../src/protocol/plan-document.ts";
 import { bench, model, stepsOf } from "./apply-bench.ts";
-import { residentModel, rowsOf } from "../observed-fleet-builders.ts";
+import { fleetFromToml, plan, residentModel, rowsOf } from "../observed-fleet-builders.ts";
 import { spoil } from "../verify/spoilt-plans.ts";
+
+function fleetNamed(name: string, models: string, endpoint: string): Fleet {
+  const declared = fleetFromToml(models, ["a"]);
+  return {
+    ...declared,
+    fleet: { ...declared.fleet, name },
+    neurons: declared.neurons.map((block) => ({ ...block, endpoint })),
+  };
+}
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
@@ -27,10 +39,31 @@ describe("applying a plan", () => {
     expect(rowsOf(await bed.replan())).toEqual([]);
   });
 
-  test("a load says which revision asked for it", async () => {
+  test("a load says which fleet and which revision asked for it, and whether its files were committed", async () => {
     await using bed = await bench(model("m"), { a: { devices: [8000] } });
     await bed.apply();
-    expect(bed.neuron("a").models[0]?.origin).toEqual({ kind: "revision", ref: COMMIT });
+    const origin = { kind: "revision", ref: COMMIT, fleet: "home" };
+    expect(bed.neuron("a").models[0]?.origin).toEqual(origin);
+    const dirty = spoil(bed.plan, ({ revision }) => void (revision.dirty = true));
+    bed.neuron("a").models = [];
+    await applyPlan(dirty, { clock: bed.clock, onEvent: () => undefined });
+    expect(bed.neuron("a").models[0]?.origin).toEqual({ ...origin, uncommitted: true });
+  });
+
+  test("two fleets on one neuron load side by side and leave each other's copies alone, to the last", async () => {
+    await using bed = await bench(model("m"), { a: { devices: [16_000] } });
+    const neuron = bed.neuron("a");
+    const other = fleetNamed("lab", model("n", "protect = true"), neuron.endpoint);
+    const planOther = async () => plan(other, await observeFleet(other, { clock: bed.clock }));
+    const apply = async (document: PlanDocument) =>
+      stepsOf((await applyPlan(document, { clock: bed.clock, onEvent: () => undefined })).applied);
+    expect(await apply(bed.plan)).toEqual(["load m@a"]);
+    expect(await apply(await planOther())).toEqual(["load n@a"]);
+    expect([rowsOf(await bed.replan()), rowsOf(await planOther())]).toEqual([[], []]);
+    const without = fleetNamed("lab", model("o").replace("replicas = 1", "replicas = 0"), neuron.endpoint);
+    const last = plan(without, await observeFleet(without, { clock: bed.clock }));
+    expect(rowsOf(last)).toEqual(["unload n@a [loaded_not_declared]"]);
+    expect(last.left_alone).toMatchObject([{ model_id: "m", because: "other_fleet", fleet: "home" }]);
   });
 
   test("reports start, progress and end of each step", async () => {
@@ -125,7 +158,7 @@ describe("applying a plan", () => {
     await using other = await bench(model("m"), { a: { devices: [16_000] } });
     other.neuron("a").meddleAtNextChange(() => [residentModel({ id: "m", vramMb: 100, origin: "manual" })]);
     expect((await other.apply()).failed.map(({ error }) => error.message)).toEqual([
-      "a changed since the plan was made: m is loaded",
+      "a changed since the plan was made: m is loaded (manual)",
     ]);
   });
 

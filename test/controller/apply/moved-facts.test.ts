@@ -30,7 +30,9 @@ const nowOf = (neuron: ReachableNeuron): NeuronNow => ({
   shares: residentShares(neuron),
 });
 const moved = (now: ReachableNeuron): string[] =>
-  planned === undefined ? ["no neuron"] : movedFacts(planned, nowOf(now), document.changes);
+  planned === undefined
+    ? ["no neuron"]
+    : movedFacts(planned, nowOf(now), { changes: document.changes, ownFleets: ["home", "lab"] });
 
 test.each<[string, Partial<ReachableNeuron>, string[]]>([
   ["nothing", {}, []],
@@ -54,7 +56,34 @@ test.each<[string, Partial<ReachableNeuron>, string[]]>([
   [
     "a model of the plan that a person loaded",
     { models: [...before.models, { ...loadedAsPlanned, origin: { kind: "manual" as const } }] },
-    ["m is loaded"],
+    ["m is loaded (manual)"],
+  ],
+  [
+    "its own load, which another fleet did",
+    {
+      models: [
+        ...before.models,
+        { ...loadedAsPlanned, origin: { kind: "revision" as const, fleet: "other" } },
+      ],
+    },
+    ["m is loaded (revision, fleet other)"],
+  ],
+  [
+    "its own load, as it was before a rename",
+    {
+      models: [...before.models, { ...loadedAsPlanned, origin: { kind: "revision" as const, fleet: "lab" } }],
+    },
+    [],
+  ],
+  [
+    "a copy that another fleet loaded anew",
+    {
+      models: before.models.map((model) => ({
+        ...model,
+        origin: { kind: "revision" as const, fleet: "other" },
+      })),
+    },
+    ["stray was loaded anew (revision, fleet other)"],
   ],
   [
     "other settings",
@@ -95,7 +124,7 @@ test("a copy that was on its way out when the plan was made may have left", () =
   const [seen] = anew.neurons;
   const now = nowOf({ ...before, generation: 4, models: [] });
   expect(anew.changes.map(({ id }) => id)).toEqual(["load m@a"]);
-  expect(seen && movedFacts(seen, now, anew.changes)).toEqual([]);
+  expect(seen && movedFacts(seen, now, { changes: anew.changes, ownFleets: ["home"] })).toEqual([]);
 });
 
 test("what moves by itself does not make a plan stale", () => {

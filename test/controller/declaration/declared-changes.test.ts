@@ -221,7 +221,7 @@ describe("with --base every declared difference is a row with its consequence", 
 
       <sub>The gateway acts on these when it reads the files again; apply loads and unloads models only.</sub>
 
-      <sub>plan c9c567a36062 · revision 0123456789ab · observation 5ffc54ce0b52 · \`cortex plan verify\` checks the saved plan</sub>
+      <sub>plan 739550016ab0 · revision 0123456789ab · observation 5ffc54ce0b52 · \`cortex plan verify\` checks the saved plan</sub>
       "
     `);
   });

@@ -34,7 +34,9 @@ describe("what a person loaded by hand, once its id is declared", () => {
     );
     expect(rowsOf(document)).toEqual(["load m@b [declared_not_loaded]"]);
     const reason = `loaded by hand (its settings are not as declared)${handOver}`;
-    expect(document.left_alone).toEqual([{ model_id: "m", neuron: "a", reason }]);
+    expect(document.left_alone).toEqual([
+      { model_id: "m", neuron: "a", because: "loaded_by_hand", fleet: null, reason },
+    ]);
     expect(verifyPlan(document).findings).toEqual([]);
 
     const alone = plan(
@@ -42,7 +44,9 @@ describe("what a person loaded by hand, once its id is declared", () => {
       observedFleet(observedNeuron("a", { devices: [8000], residents: [byHand()] })),
     );
     expect([rowsOf(alone), alone.complete]).toEqual([[], false]);
-    expect(alone.left_alone).toEqual([{ model_id: "m", neuron: "a", reason }]);
+    expect(alone.left_alone).toEqual([
+      { model_id: "m", neuron: "a", because: "loaded_by_hand", fleet: null, reason },
+    ]);
     expect(alone.unplaced).toMatchObject([{ model_id: "m", missing_replicas: 1 }]);
   });
 

@@ -193,7 +193,7 @@ describe("laws of the plan", () => {
     );
   });
 
-  test("what a person loaded by hand is never touched, whether or not it is declared", () => {
+  test("what a person or another fleet loaded is never touched, whether or not it is declared", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {
         for (const change of planOnce({ fleet, observed }).changes.filter(({ kind }) => kind !== "load")) {
@@ -201,6 +201,7 @@ describe("laws of the plan", () => {
           const resident =
             neuron?.reachable === true ? neuron.models.find(({ id }) => id === change.model_id) : undefined;
           expect(resident?.origin.kind, change.id).not.toBe("manual");
+          expect(resident?.origin.fleet ?? "home", change.id).toBe("home");
         }
       }),
       { numRuns: 200 },

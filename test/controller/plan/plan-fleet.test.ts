@@ -206,7 +206,13 @@ describe("what is loaded already", () => {
       "unload by-revision@a [loaded_not_declared]",
     ]);
     expect(document.left_alone).toEqual([
-      { model_id: "by-hand", neuron: "a", reason: "loaded by hand (no [[models]] block declares it)" },
+      {
+        model_id: "by-hand",
+        neuron: "a",
+        because: "loaded_by_hand",
+        fleet: null,
+        reason: "loaded by hand (no [[models]] block declares it)",
+      },
     ]);
   });
 

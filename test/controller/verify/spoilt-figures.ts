@@ -115,7 +115,15 @@ export const FIGURE_MUTATIONS: readonly Mutation[] = [
     "a copy is taken down that is said to be left alone",
     canonical("drained"),
     (plan) => {
-      plan.left_alone = [{ model_id: "Qwen/Qwen3-8B", neuron: "quadbrat", reason: "trust me" }];
+      plan.left_alone = [
+        {
+          model_id: "Qwen/Qwen3-8B",
+          neuron: "quadbrat",
+          because: "loaded_by_hand",
+          fleet: null,
+          reason: "trust me",
+        },
+      ];
     },
   ],
   [

@@ -151,6 +151,7 @@ export const MUTATIONS: readonly Mutation[] = [
         spec_hash: "0",
         status: "loaded",
         origin: "revision",
+        fleet: null,
         devices: [0],
         device_vram_mb: [1],
       });

@@ -13,6 +13,7 @@ import { writtenSchema } from "../../../src/fleet/schema/schema-shape.ts";
  */
 const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>> = {
   "fleet.name": ["controller/plan/draw-plan.ts", "fleet.fleet.name"],
+  "fleet.takes_over": ["controller/observe/foreign-copies.ts", "takes_over"],
   "gateway.listen": ["commands/serve.ts", "fleet.gateway.listen"],
   "gateway.metrics_listen": ["commands/serve.ts", "fleet.gateway.metrics_listen"],
   "gateway.allow_anonymous": ["gateway/io/start-gateway.ts", "allow_anonymous"],

@@ -24,6 +24,8 @@ export type WrittenNeuron = z.input<typeof neuronBlockSchema>;
 export type WrittenKey = z.input<typeof keyBlockSchema>;
 
 export interface ImportedFleet {
+  /** Fleets that the imported copies belong to. */
+  readonly takesOver: readonly string[];
   readonly gateway: z.input<typeof gatewayTableSchema>;
   readonly eviction: z.input<typeof evictionTableSchema>;
   readonly neurons: readonly WrittenNeuron[];
@@ -35,6 +37,7 @@ export interface ImportedFleet {
 }
 
 export const EMPTY_IMPORT: ImportedFleet = {
+  takesOver: [],
   gateway: {},
   eviction: {},
   neurons: [],

@@ -14,8 +14,10 @@ export function writeFleetToml(
   head: { readonly fleetName: string; readonly origin: string },
 ): WrittenFile[] {
   const opening = (about: string) => `#:schema ./${SCHEMA_PATH}\n\n# ${about}, ${head.origin}.\n`;
+  const former = fleet.takesOver.filter((name) => name !== head.fleetName);
+  const formerFleets = former.length === 0 ? undefined : former;
   const machines = [
-    block("[fleet]", { name: head.fleetName }),
+    block("[fleet]", { name: head.fleetName, takes_over: formerFleets }),
     block("[gateway]", fleet.gateway),
     block("[eviction]", fleet.eviction),
     ...fleet.neurons.map((neuron) => block("[[neurons]]", neuron)),

@@ -157,7 +157,7 @@ class PlanRun {
   }
 
   #laneOptions(neuron: PlanNeuron): ConstructorParameters<typeof NeuronLane>[0] {
-    const { commit } = this.#plan.revision;
+    const { commit, dirty } = this.#plan.revision;
     const client = createNeuronClient(neuron, {
       clock: this.#deps.clock,
       token: this.#deps.neuronToken,
@@ -168,7 +168,13 @@ class PlanRun {
       client,
       planned: neuron,
       changes: this.#plan.changes.filter((change) => change.neuron === neuron.name),
-      origin: { kind: "revision", ref: commit ?? `sha256:${this.#plan.fleet_digest.slice(0, 12)}` },
+      origin: {
+        kind: "revision",
+        ref: commit ?? `sha256:${this.#plan.fleet_digest.slice(0, 12)}`,
+        fleet: this.#plan.fleet,
+        ...(dirty ? { uncommitted: true } : {}),
+      },
+      ownFleets: [this.#plan.fleet, ...this.#plan.takes_over],
       clock: this.#deps.clock,
       onEvent: this.#deps.onEvent,
       signal: this.#deps.signal,

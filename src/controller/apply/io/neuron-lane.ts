@@ -16,6 +16,7 @@ export interface NeuronLaneOptions {
   readonly planned: PlanNeuron;
   /** What the plan does on this neuron. */
   readonly changes: readonly PlanChange[];
+  readonly ownFleets: readonly string[];
   readonly origin: LoadOrigin;
   readonly clock: Clock;
   readonly onEvent: (event: ApplyEvent) => void;
@@ -77,12 +78,12 @@ export class NeuronLane {
    * happened there (a client had a model loaded) is nothing to refuse for. Throws `stale_generation`, naming what moved.
    */
   async #admit(): Promise<void> {
-    const { planned, changes } = this.#options;
+    const { planned } = this.#options;
     const now = await this.#look();
-    const facts = movedFacts(planned, now, changes);
+    const facts = movedFacts(planned, now, this.#options);
     if (facts.length > 0) throw this.#staleness(facts);
     this.#generation = now.generation;
-    this.#finished ??= finishedModels(planned, now, changes);
+    this.#finished ??= finishedModels(planned, now, this.#options);
   }
 
   async #look(): Promise<NeuronNow> {

@@ -271,7 +271,7 @@ const isLeftAlone = ({ standing }: JudgedCopy): boolean => standing.kind === "le
 
 /** Undefined for copies that may be asked to leave, leave anyway, or are applicants themselves. */
 function fixedBecause({ standing, resident, model }: JudgedCopy): FixedTenant["because"] | undefined {
-  if (standing.kind === "left_alone") return "loaded_by_hand";
+  if (standing.kind === "left_alone") return standing.because;
   if (standing.kind !== "on_demand") return undefined;
   if (model?.block.protect === true) return "protected";
   return loadedByCortex(resident) ? undefined : "loaded_by_hand";

@@ -7,6 +7,7 @@ import {
   eligibleOn,
   shareAt,
   type Applicant,
+  type FixedTenant,
   type Place,
   type ProblemModel,
   type Prospect,
@@ -17,7 +18,7 @@ export interface Holder {
   readonly modelId: string;
   readonly priority: number;
   readonly place: Place;
-  readonly kind: "copy" | "guest" | "protected" | "loaded_by_hand";
+  readonly kind: "copy" | "guest" | FixedTenant["because"];
   /** Its number, for a declared copy. */
   readonly applicant: ApplicantNo | undefined;
 }

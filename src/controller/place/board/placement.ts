@@ -191,7 +191,13 @@ export interface Blocker {
   readonly mib: number;
   readonly priority: number;
   /** Why it does not give way. */
-  readonly because: "same_class" | "higher_class" | "protected" | "loaded_by_hand" | "nowhere_to_go";
+  readonly because:
+    | "same_class"
+    | "higher_class"
+    | "protected"
+    | "loaded_by_hand"
+    | "other_fleet"
+    | "nowhere_to_go";
   /** The most memory free in one place for it elsewhere; null when another neuron could take it. */
   readonly largestHoleMib: number | null;
 }

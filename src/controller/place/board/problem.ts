@@ -102,7 +102,7 @@ export interface Guest {
 export interface FixedTenant {
   readonly modelId: string;
   readonly priority: number;
-  readonly because: "protected" | "loaded_by_hand";
+  readonly because: "protected" | "loaded_by_hand" | "other_fleet";
   readonly place: Place;
 }
 

@@ -55,8 +55,9 @@ function leastLeaving(board: Board, prospect: Prospect): Holder[] | undefined {
   return options.sort((left, right) => compareCosts(costOf(left), costOf(right)))[0];
 }
 
-/** Protected models and those loaded by hand matter most. */
-const rankOf = ({ kind }: Holder): number => ["guest", "copy", "protected", "loaded_by_hand"].indexOf(kind);
+/** Protected models, those loaded by hand and those of other fleets matter most. */
+const rankOf = ({ kind }: Holder): number =>
+  ["guest", "copy", "protected", "loaded_by_hand", "other_fleet"].indexOf(kind);
 
 function leastOf(
   holders: readonly Holder[],
@@ -95,7 +96,7 @@ function blocker(board: Board, { model, neuron }: Prospect, holder: Holder): Blo
 }
 
 function becauseOf(holder: Holder, priority: number): Blocker["because"] {
-  if (holder.kind === "protected" || holder.kind === "loaded_by_hand") return holder.kind;
+  if (holder.kind !== "copy" && holder.kind !== "guest") return holder.kind;
   if (holder.priority === priority) return "same_class";
   return holder.priority > priority ? "higher_class" : "nowhere_to_go";
 }

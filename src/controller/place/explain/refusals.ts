@@ -65,6 +65,7 @@ const BECAUSE: Readonly<Record<Blocker["because"], string>> = {
   higher_class: "is of a higher class",
   protected: "has protect = true",
   loaded_by_hand: "was loaded by hand",
+  other_fleet: "belongs to another fleet",
   nowhere_to_go: "has nowhere to go",
 };
 

@@ -151,6 +151,7 @@ function holdersText({ staying, foreignMib }: MemoryRoom, priority: number): str
 function whyItStays({ kind, priority: own }: Holder, priority: number): string {
   if (kind === "protected") return "protect = true";
   if (kind === "loaded_by_hand") return "loaded by hand";
+  if (kind === "other_fleet") return "of another fleet";
   return own === priority ? "same class" : `class ${own}`;
 }
 

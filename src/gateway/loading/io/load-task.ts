@@ -40,7 +40,7 @@ export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | nu
     return { kind: "failed", error: new CortexError("internal_error", `nothing can load ${modelId}`) };
   }
   try {
-    const answer = await client.load(loadRequest(block), { signal });
+    const answer = await client.load(loadRequest(block, deps.fleet.fleetName), { signal });
     if (answer.status === "loaded" || answer.job === null) return await loaded(context);
     dispatch({ kind: "load-accepted", modelId, attempt, jobId: answer.job.id });
     if (signal.aborted) return null;
@@ -52,9 +52,9 @@ export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | nu
   }
 }
 
-const loadRequest = (block: ModelBlock) => ({
+const loadRequest = (block: ModelBlock, fleet: string) => ({
   ...modelSpecFromBlock(block),
-  origin: { kind: "request" as const },
+  origin: { kind: "request" as const, fleet },
 });
 
 async function followJob(context: LoadTask, client: NeuronClient, first: Job): Promise<LoadOutcome | null> {
