@@ -1,4 +1,4 @@
-import { by } from "../core/order.ts";
+import { by, compareText } from "../core/order.ts";
 import { isFleetFile, isHidden } from "./fleet-paths.ts";
 import type { TreeFile } from "./parse-tree.ts";
 
@@ -37,20 +37,53 @@ export function chooseFiles(
 ): Choices {
   const choices: Choice[] = [];
   const unread = new Set<string>();
-  for (const entry of tree.toSorted(by(({ path }) => path))) {
-    const inside = insideFleet(entry, pathInTree);
+  const open: Seen[] = tree.map((entry) => ({ entry, path: entry.path, links: 0 }));
+  for (let seen = open.pop(); seen !== undefined; seen = open.pop()) {
+    const { entry, path } = seen;
+    const inside = insideFleet({ ...entry, path }, pathInTree);
     if (inside === undefined) continue;
     if (entry.kind === "submodule") {
-      choices.push({ kind: "submodule", path: entry.path });
+      choices.push({ kind: "submodule", path });
       continue;
     }
     const end = linkEnd(entry, tree, { counts: inside === "" || isFleetFile(inside), targets });
     if (end.kind === "unread") unread.add(end.object);
     else if (end.kind === "file") choices.push({ kind: "file", inside, object: end.object });
-    else if (end.kind === "lost") choices.push({ kind: "lost-link", path: entry.path, target: end.target });
+    else if (end.kind === "lost") choices.push({ kind: "lost-link", path, target: end.target });
+    else if (end.kind === "directory") {
+      const below = filesBelow(end, { tree, seen });
+      if (seen.links < LONGEST_LINK_CHAIN) open.push(...below);
+      else if (below.some((file) => isFleetFile(file.path)))
+        choices.push({ kind: "lost-link", path, target: end.target });
+    }
   }
-  return { choices, unread: [...unread] };
+  return { choices: choices.toSorted(by(placeOf)), unread: [...unread].toSorted(compareText) };
 }
+
+/** A file of the commit, and the path under which it is the fleet's: another one below a link to its directory. */
+interface Seen {
+  readonly entry: TreeFile;
+  readonly path: string;
+  /** To directories, on the way to it. */
+  readonly links: number;
+}
+
+const placeOf = (choice: Choice): string => (choice.kind === "file" ? choice.inside : choice.path);
+
+/** What is below a directory, seen below the link to it. */
+const filesBelow = (
+  { path: directory }: { readonly path: string },
+  { tree, seen }: { readonly tree: readonly TreeFile[]; readonly seen: Seen },
+): Seen[] => {
+  const prefix = directory === "" ? "" : `${directory}/`;
+  return tree
+    .filter((entry) => entry.path.startsWith(prefix))
+    .map((entry) => ({
+      entry,
+      path: `${seen.path}/${entry.path.slice(prefix.length)}`,
+      links: seen.links + 1,
+    }));
+};
 
 /** Its path inside the fleet; empty for what is named, or a submodule around it; undefined for what is not the fleet's. */
 function insideFleet(entry: TreeFile, pathInTree: string): string | undefined {
@@ -68,6 +101,7 @@ const couldHoldFleetFiles = (entry: TreeFile, inside: string): boolean =>
 type LinkEnd =
   | { readonly kind: "file" | "unread"; readonly object: string }
   | { readonly kind: "lost"; readonly target: string }
+  | { readonly kind: "directory"; readonly path: string; readonly target: string }
   /** Nothing of the fleet. */
   | { readonly kind: "other" };
 
@@ -84,19 +118,18 @@ function linkEnd(
     const path = pathBeside(current.path, target);
     const next = tree.find((candidate) => candidate.path === path && candidate.kind !== "submodule");
     if (next === undefined || path === undefined || steps >= LONGEST_LINK_CHAIN) {
+      const isDirectory = next === undefined && path !== undefined && hasBelow(path, tree);
+      if (isDirectory) return { kind: "directory", path, target };
       // A link to something else than fleet files is nobody's loss.
-      const isLoss = counts || (path !== undefined && isFleetDirectory(path, tree));
-      return isLoss ? { kind: "lost", target } : { kind: "other" };
+      return counts ? { kind: "lost", target } : { kind: "other" };
     }
     current = next;
   }
   return counts ? { kind: "file", object: current.object } : { kind: "other" };
 }
 
-function isFleetDirectory(path: string, tree: readonly TreeFile[]): boolean {
-  const below = path === "" ? "" : `${path}/`;
-  return tree.some(({ path: found }) => found.startsWith(below) && isFleetFile(found.slice(below.length)));
-}
+const hasBelow = (path: string, tree: readonly TreeFile[]): boolean =>
+  path === "" || tree.some(({ path: found }) => found.startsWith(`${path}/`));
 
 /** The path that a link leads to, from the top of the repository; undefined where it leaves the repository. */
 function pathBeside(link: string, target: string): string | undefined {

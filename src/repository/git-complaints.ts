@@ -10,6 +10,13 @@ export const saysNoRepository = (words: string): boolean =>
 /** The remote's HEAD names a branch that is not there. */
 export const saysNoRemoteHead = (words: string): boolean => /couldn't find remote ref HEAD/.test(words);
 
+/** Objects of a partial clone could not be had from its remote. */
+export const saysPromisor = (words: string): boolean =>
+  /promisor remote|could not fetch [0-9a-f]{7,} from|partial clone/i.test(words);
+
+/** It was ended because it said nothing. */
+export const saysSilent = (words: string): boolean => /block timeout reached/i.test(words);
+
 /** Another process holds one of git's own locks. */
 export const saysLocked = (words: string): boolean => /cannot lock ref|File exists/.test(words);
 

@@ -52,9 +52,26 @@ describe("the fleet files of a commit", () => {
     ["leads out of the repository", { "a.toml": "../fleet.toml" }, "lost-link a.toml"],
     ["is absolute", { "a.toml": "/etc/fleet.toml" }, "lost-link a.toml"],
     ["leads to itself", { "a.toml": "a.toml" }, "lost-link a.toml"],
-    ["stands for a directory of fleet files", { a: "models" }, "lost-link a"],
+    [
+      "leads to the directory around it, again and again",
+      { again: "." },
+      "lost-link again/again/again/again/again/again/again/again/again",
+    ],
   ])("a link that %s is lost", (_name, links, expected) => {
     expect(chosen(["models/m.toml"], links)).toContain(expected);
+  });
+
+  test("a link to a directory is followed as well, and links below it start from where they are", () => {
+    const links = { "fleet/common": "../shared", "shared/up.toml": "../top.toml", current: "fleet" };
+    const paths = ["shared/a.toml", "shared/deep/b.toml", "shared/.c.toml", "top.toml", "fleet/own.toml"];
+    const expected = [
+      "common/a.toml = shared/a.toml",
+      "common/deep/b.toml = shared/deep/b.toml",
+      "common/up.toml = top.toml",
+      "own.toml = fleet/own.toml",
+    ];
+    expect(chosen(paths, links, "fleet")).toEqual(expected);
+    expect(chosen(paths, links, "current")).toEqual(expected);
   });
 
   test("a link to something else than fleet files is nobody's loss", () => {
@@ -79,7 +96,10 @@ describe("the fleet files of a commit", () => {
       [link, "fleet.toml"],
     ]);
     expect(chooseFiles(tree, "", targets).choices.map(({ kind }) => kind)).toEqual([
-      "lost-link",
+      "file",
+      "file",
+      "file",
+      "file",
       "file",
       "file",
       "file",

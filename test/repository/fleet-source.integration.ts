@@ -201,15 +201,21 @@ describe("in a git work tree", () => {
     mkdirSync(join(root, "fleet"));
     symlinkSync("../shared/models.toml", join(root, "fleet/models.toml"));
     symlinkSync("../docs", join(root, "fleet/docs"));
+    write("common/models.toml", "common");
+    symlinkSync("../common", join(root, "fleet/common"));
     commit("links");
     const atHead = () => readFleet({ path: join(root, "fleet"), ref: "HEAD" }, environment);
-    expect((await atHead()).files).toEqual([{ path: join(root, "fleet/models.toml"), text: "shared" }]);
+    const { files } = await atHead();
+    expect(files).toEqual([
+      { path: join(root, "fleet/common/models.toml"), text: "common" },
+      { path: join(root, "fleet/models.toml"), text: "shared" },
+    ]);
+    expect(files).toEqual((await readFleet({ path: join(root, "fleet") }, environment)).files);
     for (const [name, target] of [
       ["outside.toml", "/etc/hostname"],
       ["outside.toml", "../../elsewhere.toml"],
       ["dangling.toml", "nowhere.toml"],
       ["again.toml", "again.toml"],
-      ["directory", "../shared"],
     ] as const) {
       symlinkSync(target, join(root, "fleet", name));
       commit(name);

@@ -1,8 +1,8 @@
 import { CortexError } from "../../core/errors.ts";
 import { parseFleetPlace } from "../fleet-place.ts";
-import { mergeBase } from "./git.ts";
+import { isShallowRepository, mergeBase } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
-import { openRepository, type FleetLocation, type Repository } from "./open-repository.ts";
+import { FETCH_ALL, openRepository, type FleetLocation, type Repository } from "./open-repository.ts";
 import { readRevisionFiles } from "./revision-files.ts";
 import { readWorkTree, type FleetText } from "./work-tree.ts";
 
@@ -32,11 +32,24 @@ export async function readFleetAndBase(
   const repository = await openRepository(location, environment);
   const headCommit = await repository.head();
   const baseTip = await repository.resolve(location.base);
-  const baseCommit = (await mergeBase(repository.git, baseTip, headCommit)) ?? baseTip;
+  const baseCommit = await forkOf(repository, { base: location.base, baseTip, headCommit });
   const base = await textAt(repository, baseCommit);
   const isWorkTree = !repository.isRemote && location.ref === undefined;
   const head = isWorkTree ? await readFleet(location, environment) : await readCommit(repository, headCommit);
   return { head, base: base.files.length === 0 ? undefined : base };
+}
+
+/** Where the branch left the base; the base itself where they have nothing in common. */
+async function forkOf(
+  { git, name }: Repository,
+  commits: { readonly base: string; readonly baseTip: string; readonly headCommit: string },
+): Promise<string> {
+  const { base, baseTip, headCommit } = commits;
+  const fork = await mergeBase(git, baseTip, headCommit);
+  if (fork !== undefined) return fork;
+  if (!(await isShallowRepository(git))) return baseTip;
+  const message = `the repository of ${name} does not have the commit where this branch left ${base}: it is a shallow clone`;
+  throw new CortexError("fleet_revision_unknown", message, { next: FETCH_ALL });
 }
 
 /** The text of a fleet at a revision of a repository that is open: a remote is not asked again. */

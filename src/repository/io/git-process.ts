@@ -1,8 +1,11 @@
 import { simpleGit, type SimpleGit } from "simple-git";
+import { GIT_SILENCE_MS } from "./git-failure.ts";
 
 export interface GitEnvironment {
   /** What git's processes inherit; only what git needs is taken from it. */
   readonly inherited: Readonly<Record<string, string | undefined>>;
+  /** How long a process of git may say nothing; 30 s. */
+  readonly silenceMs?: number | undefined;
 }
 
 /** Variables that git needs to run and to find its user's settings. Everything named GIT_* stays outside. */
@@ -21,7 +24,7 @@ const PASSED_ON_TO_FETCH = [
   "NO_PROXY",
 ];
 
-const READ_ONLY = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false"];
+export const READ_ONLY = ["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.quotePath=false"];
 /** Processes that fetch into one cache at once wait for each other's locks. */
 const PATIENT = ["core.filesRefLockTimeout=5000", "core.packedRefsTimeout=10000"];
 const FETCH_TIMEOUT_MS = 120_000;
@@ -36,14 +39,16 @@ export function readingGit(directory: string, environment: GitEnvironment): Simp
     config: READ_ONLY,
     unsafe: { allowUnsafeHooksPath: true, allowUnsafeFsMonitor: true },
     allowEnvironment: ["GIT_TERMINAL_PROMPT", "GIT_OPTIONAL_LOCKS"],
-    timeout: { block: 30_000 },
-  }).env({
-    ...only(environment.inherited, PASSED_ON),
-    LC_ALL: "C",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_OPTIONAL_LOCKS: "0",
-  });
+    timeout: { block: environment.silenceMs ?? GIT_SILENCE_MS },
+  }).env(readingEnvironment(environment));
 }
+
+export const readingEnvironment = (environment: GitEnvironment): Readonly<Record<string, string>> => ({
+  ...only(environment.inherited, PASSED_ON),
+  LC_ALL: "C",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_OPTIONAL_LOCKS: "0",
+});
 
 /**
  * git for fetching into a directory of cortex's own. A password of the URL travels in git's environment: a command

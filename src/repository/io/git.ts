@@ -1,13 +1,23 @@
-import { GitError, type SimpleGit } from "simple-git";
+import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { firstLine, saysNoRepository } from "../git-complaints.ts";
 import { parseCommitId, parseFirstParents, parseFlag, parsePrefix } from "../parse-revision.ts";
 import { parseIndex, type IndexEntry } from "../parse-index.ts";
 import { parsePaths, parseStatus } from "../parse-status.ts";
 import { parseTree, type TreeFile } from "../parse-tree.ts";
+import { gitFailure, isTrouble } from "./git-failure.ts";
 import { readingGit, type GitEnvironment } from "./git-process.ts";
 
 /* One command of git each; what it answers is taken apart by the pure parsers of this area. */
+
+/** What git answers; throws `fleet_unreachable` where it has no answer to give. */
+async function ask(git: SimpleGit, question: readonly string[]): Promise<string> {
+  try {
+    return await git.raw([...question]);
+  } catch (thrown) {
+    throw gitFailure(thrown);
+  }
+}
 
 /** Where a directory lies in a git work tree. */
 export interface WorkTree {
@@ -28,6 +38,7 @@ export async function findWorkTree(
   } catch (thrown) {
     const words = thrown instanceof Error ? thrown.message : String(thrown);
     if (saysNoRepository(words)) return undefined;
+    if (isTrouble(thrown)) throw gitFailure(thrown);
     throw new CortexError(
       "fleet_not_found",
       `git cannot read the repository of ${directory}: ${firstLine(words)}`,
@@ -51,8 +62,9 @@ async function commitIdOf(git: SimpleGit, question: readonly string[]): Promise<
   try {
     return parseCommitId(await git.raw([...question]));
   } catch (thrown) {
-    if (thrown instanceof GitError) return undefined;
-    throw thrown;
+    // No such commit, unless git got into trouble while it looked.
+    if (!isTrouble(thrown)) return undefined;
+    throw gitFailure(thrown);
   }
 }
 
@@ -62,18 +74,18 @@ export const isBareRepository = async (directory: string, environment: GitEnviro
 
 /** Whether the history may be cut off. */
 export const isShallowRepository = async (git: SimpleGit): Promise<boolean> =>
-  parseFlag(await git.raw(["rev-parse", "--is-shallow-repository"]));
+  parseFlag(await ask(git, ["rev-parse", "--is-shallow-repository"]));
+
+export const absoluteGitDirectory = async (git: SimpleGit): Promise<string> =>
+  (await ask(git, ["rev-parse", "--absolute-git-dir"])).replace(/\n$/, "");
 
 /** Files, links and submodules of a whole commit. */
 export const listTree = async (git: SimpleGit, commit: string): Promise<TreeFile[]> =>
-  parseTree(await git.raw(["ls-tree", "-r", "-z", "--full-tree", commit]));
+  parseTree(await ask(git, ["ls-tree", "-r", "-z", "--full-tree", commit]));
 
 /** What git keeps of the work tree, below the directory that it was opened in. */
 export const listIndex = async (git: SimpleGit): Promise<IndexEntry[]> =>
-  parseIndex(await git.raw(["ls-files", "-v", "--stage", "-z", "--full-name"]));
-
-export const readObject = (git: SimpleGit, object: string): Promise<string> =>
-  git.raw(["cat-file", "blob", object]);
+  parseIndex(await ask(git, ["ls-files", "-v", "--stage", "-z", "--full-name"]));
 
 /**
  * Paths that differ from HEAD (or are not in it), seen from the top of the repository. Of the files that git ignores,
@@ -81,9 +93,9 @@ export const readObject = (git: SimpleGit, object: string): Promise<string> =>
  */
 export async function changedPaths(git: SimpleGit, pathspec: string): Promise<string[]> {
   const others = ["--others", "--ignored", "--exclude-standard", "--full-name"];
-  const ignored = await git.raw(["ls-files", "-z", ...others, "--", pathspec]);
+  const ignored = await ask(git, ["ls-files", "-z", ...others, "--", pathspec]);
   const format = ["--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"];
-  const status = await git.raw(["status", ...format, "--", "."]);
+  const status = await ask(git, ["status", ...format, "--", "."]);
   return [...parseStatus(status), ...parsePaths(ignored)];
 }
 
@@ -104,7 +116,7 @@ export async function commitsBefore(
 ): Promise<string[]> {
   const format = ["--format=%P", `--max-count=${change.most}`, `-G${literally(change.text)}`];
   const paths = change.pathspec.length === 0 ? [] : ["--", ...change.pathspec];
-  return parseFirstParents(await git.raw(["log", ...format, change.commit, ...paths]));
+  return parseFirstParents(await ask(git, ["log", ...format, change.commit, ...paths]));
 }
 
 /** For git's basic regular expressions. */

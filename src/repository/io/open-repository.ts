@@ -4,8 +4,9 @@ import { CortexError } from "../../core/errors.ts";
 import { dataDirectoryOf } from "../../platform/environment.ts";
 import { parseFleetPlace } from "../fleet-place.ts";
 import { fetchRepository, resolveRemoteRef, type RemotePlace } from "./git-cache.ts";
-import { findWorkTree, isBareRepository, resolveCommit, type WorkTree } from "./git.ts";
+import { findWorkTree, isBareRepository, isShallowRepository, resolveCommit, type WorkTree } from "./git.ts";
 import { readingGit, type GitEnvironment } from "./git-process.ts";
+import { readObjects } from "./read-objects.ts";
 import { nearestDirectory } from "./paths-on-disk.ts";
 
 export interface FleetLocation {
@@ -17,6 +18,8 @@ export interface FleetLocation {
 
 export interface Repository {
   readonly git: SimpleGit;
+  /** The texts of objects, by object. Throws `fleet_unreachable`. */
+  readonly readObjects: (objects: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   readonly isRemote: boolean;
   readonly pathInTree: string;
   readonly shownPath: string;
@@ -54,6 +57,7 @@ async function openRemote(
   };
   return {
     git,
+    readObjects: (objects) => readObjects(git, objects, environment),
     isRemote: true,
     pathInTree: place.path,
     shownPath: place.path,
@@ -81,15 +85,23 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
   const commitOf = async (wanted: string): Promise<string> => {
     const commit = await resolveCommit(tree.git, wanted);
     if (commit !== undefined) return commit;
-    throw new CortexError("fleet_revision_unknown", `the repository of ${path} has no revision ${wanted}`, {
-      details: { path, ref: wanted },
-      ...(wanted === "HEAD"
-        ? { next: 'commit the fleet first: git add --all && git commit --message "A fleet"' }
-        : {}),
-    });
+    const isCut = await isShallowRepository(tree.git);
+    const cut = isCut ? ": it is a shallow clone, which has the latest commits only" : "";
+    throw new CortexError(
+      "fleet_revision_unknown",
+      `the repository of ${path} has no revision ${wanted}${cut}`,
+      {
+        details: { path, ref: wanted },
+        ...(isCut ? { next: FETCH_ALL } : {}),
+        ...(wanted === "HEAD"
+          ? { next: 'commit the fleet first: git add --all && git commit --message "A fleet"' }
+          : {}),
+      },
+    );
   };
   return {
     git: tree.git,
+    readObjects: (objects) => readObjects(tree.git, objects, environment),
     isRemote: false,
     pathInTree: tree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
     shownPath: path,
@@ -98,6 +110,10 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
     resolve: commitOf,
   };
 }
+
+/** What a clone that is cut off needs. */
+export const FETCH_ALL =
+  "git fetch --unshallow, and the branch itself: git fetch origin BRANCH; in CI let the checkout have fetch-depth: 0";
 
 /** A repository without a work tree has revisions all the same; below it a path is one of the commit. */
 async function bareTree(
