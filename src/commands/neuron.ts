@@ -4,6 +4,7 @@ import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { localUrl } from "../core/addresses.ts";
+import { MIB_BYTES } from "../core/quantities.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
@@ -36,6 +37,13 @@ export default class NeuronCommand extends BaseCommand {
       helpValue: "MIB",
       summary: "use at most this much memory of each device, so that other programs keep theirs",
     }),
+    hibernate: Flags.integer({
+      env: "CORTEX_NEURON_HIBERNATE",
+      min: 1,
+      helpValue: "MIB",
+      summary:
+        "keep computed conversations of unloaded models in files, so much at most and for a week: they go on without being computed anew",
+    }),
     "token-file": Flags.string({
       env: "CORTEX_NEURON_TOKEN_FILE",
       helpValue: "PATH",
@@ -64,6 +72,13 @@ export default class NeuronCommand extends BaseCommand {
     // By port: several neurons of one user keep apart. One that takes any free port is a new one each time.
     const stateDirectory =
       flags.port === 0 ? undefined : join(this.environment.dataDirectory, "neurons", String(flags.port));
+    const hibernation =
+      flags.hibernate === undefined
+        ? undefined
+        : {
+            directory: join(stateDirectory ?? this.environment.dataDirectory, "hibernated"),
+            mostBytes: flags.hibernate * MIB_BYTES,
+          };
     await serveUntilSignal(async () => {
       const neuron = await startNeuron(
         {
@@ -73,6 +88,7 @@ export default class NeuronCommand extends BaseCommand {
           token,
           stateDirectory,
           memoryLimitMib,
+          hibernation,
           gitSha: gitSha(),
         },
         { clock: systemClock, logger },

@@ -12,6 +12,9 @@ import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
  */
 export const QUEUED_PER_SLOT = 8;
 
+/** A worker that hibernates begins to write no state later than this after it was told to stop. */
+export const HIBERNATE_WITHIN_MS = 3000;
+
 /** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
   kind: z.literal("start-worker"),
@@ -29,6 +32,15 @@ const workerStartSchema = z.object({
   flash_attention: z.boolean().optional(),
   /** Decode threads; absent means the worker chooses. */
   threads: z.int().positive().optional(),
+  /** Where the states of conversations outlive the worker; absent where they do not. */
+  hibernation: z
+    .object({
+      directory: z.string().min(1),
+      most_bytes: z.int().positive(),
+      /** What would be computed again in less time is not written. */
+      least_recompute_ms: z.number().nonnegative(),
+    })
+    .optional(),
 });
 export type WorkerStart = z.infer<typeof workerStartSchema>;
 

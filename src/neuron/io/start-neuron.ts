@@ -20,6 +20,12 @@ import { createGpuProbe, type GpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { readCpuPacking } from "../model/io/cpu-packing.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
+import {
+  openHibernationShelf,
+  type HibernationConfig,
+  type HibernationShelf,
+} from "../launch/io/hibernation-shelf.ts";
+import { HIBERNATION_GRACE_MS } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
@@ -42,6 +48,8 @@ export interface NeuronConfig {
   readonly token?: string | undefined;
   /** Where the neuron keeps what must outlive it; without one it forgets. */
   readonly stateDirectory?: string | undefined;
+  /** Conversations outlive their workers in files here; absent: they end with them. */
+  readonly hibernation?: HibernationConfig | undefined;
   /** Promises at most this much of each device; all of it by default. */
   readonly memoryLimitMib?: number | undefined;
   /** The driver's tool, when it is not in PATH. */
@@ -64,7 +72,7 @@ export interface NeuronDeps {
 export interface RunningNeuron {
   readonly address: { readonly host: string; readonly port: number };
   readonly discovery: Discovery;
-  /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s. */
+  /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s, or 14 s where conversations are kept. */
   close(options?: { readonly drainTimeoutMs?: number }): Promise<void>;
 }
 
@@ -82,7 +90,7 @@ const MAX_SOCKET_DIRECTORY_LENGTH = 80;
 export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promise<RunningNeuron> {
   requireToken(config);
   const { clock, logger } = deps;
-  const kept = await openKept(config.stateDirectory, logger);
+  const kept = await openKept(config, deps);
   const socketDirectory = await makeSocketDirectory();
   const { loop, probe, metrics, store, estimator, takeDevices } = assemble(config, deps, {
     socketDirectory,
@@ -124,6 +132,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
       closing ??= closeNeuron({
+        workerStopMs: workerStopMs(kept),
         loop,
         feed,
         book: kept.book,
@@ -146,19 +155,25 @@ interface Kept {
   readonly epochs: EpochFile;
   readonly book: FactBook;
   readonly cpuPacking: CpuPacking;
+  readonly hibernation: HibernationShelf | undefined;
 }
 
-const openKept = async (directory: string | undefined, logger: Logger): Promise<Kept> => ({
-  epochs: await openEpochFile(directory),
-  book: await openFactBook(directory, logger),
+const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> => ({
+  epochs: await openEpochFile(config.stateDirectory),
+  book: await openFactBook(config.stateDirectory, deps.logger),
   cpuPacking: await readCpuPacking(),
+  hibernation:
+    config.hibernation === undefined ? undefined : await openHibernationShelf(config.hibernation, deps),
 });
+
+const workerStopMs = ({ hibernation }: Kept): number =>
+  WORKER_STOP_BOUND_MS + (hibernation === undefined ? 0 : HIBERNATION_GRACE_MS);
 
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
 function assemble(
   config: NeuronConfig,
   deps: NeuronDeps,
-  { socketDirectory, epochs, book, cpuPacking }: Kept & { readonly socketDirectory: string },
+  { socketDirectory, epochs, book, cpuPacking, hibernation }: Kept & { readonly socketDirectory: string },
 ) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
@@ -196,6 +211,7 @@ function assemble(
       socketDirectory,
       environment,
       devices: () => devices,
+      hibernation,
     }),
     report: (effect) => {
       report(effect, { loop, metrics, logger });
@@ -302,10 +318,11 @@ async function closeNeuron(neuron: {
   readonly logger: Logger;
   readonly socketDirectory: string;
   readonly drainTimeoutMs: number;
+  readonly workerStopMs: number;
 }): Promise<void> {
   const { loop, server, clock, logger } = neuron;
   const bound = new AbortController();
-  const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + WORKER_STOP_BOUND_MS });
+  const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + neuron.workerStopMs });
   await loop.shutDown(neuron.drainTimeoutMs, bound.signal).catch(() => {
     // A process that even SIGKILL does not end (a hung driver) must not hold the machine's supervisor.
     logger.error({ models: [...loop.state.models.keys()] }, "workers that did not end are left behind");

@@ -33,7 +33,7 @@ export function chooseSlot(free: readonly SlotHistory[], prompt: readonly number
   return best === undefined ? undefined : { id: best.id, sharedTokens: best.sharedTokens };
 }
 
-function sharedPrefixLength(a: readonly number[], b: readonly number[]): number {
+export function sharedPrefixLength(a: readonly number[], b: readonly number[]): number {
   const limit = Math.min(a.length, b.length);
   let length = 0;
   while (length < limit && a[length] === b[length]) length += 1;

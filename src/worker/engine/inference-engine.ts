@@ -29,6 +29,8 @@ export interface InferenceEngine {
   embed(inputs: readonly EmbeddingInput[], signal: AbortSignal): Promise<EmbeddingResult>;
   /** How well each document answers the query, 0..1. Throws `context_length_exceeded` before anything is computed. */
   rank(job: RankingJob, signal: AbortSignal): Promise<RankingResult>;
+  /** Keeps the states of idle slots beyond the end of the process; nothing may be asked of the engine after it. */
+  hibernate(): Promise<void>;
 }
 
 export interface PromptTokenizer {

@@ -8,6 +8,7 @@ import {
   type WorkerMessage,
   type WorkerStart,
 } from "../../protocol/worker-messages.ts";
+import type { InferenceEngine } from "../engine/inference-engine.ts";
 import { loadLlamaEngine } from "../engine/io/llama-engine.ts";
 import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
 
@@ -18,6 +19,7 @@ import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
 const STOP_GRACE_MS = 1500;
 
 const logger = createLogger({ name: "worker", level: readEnvironment().logLevel ?? "info" });
+let engine: InferenceEngine | undefined;
 let server: WorkerServer | undefined;
 let started = false;
 let stopping = false;
@@ -34,13 +36,14 @@ async function start(message: WorkerStart): Promise<void> {
   if (started) return;
   started = true;
   try {
-    const engine = await loadLlamaEngine({
+    engine = await loadLlamaEngine({
       modelPath: message.model_path,
       contextTokens: message.context,
       parallel: message.parallel,
       gpu: message.gpu,
       flashAttention: message.flash_attention,
       threads: message.threads,
+      hibernation: message.hibernation,
       onProgress: (fraction) =>
         void send({ kind: "load-progressed", fraction: Math.min(1, Math.max(0, fraction)) }),
       logger,
@@ -64,13 +67,19 @@ async function start(message: WorkerStart): Promise<void> {
   }
 }
 
-/** Clients in flight get their error, then the process ends; the driver takes back every byte. */
+/**
+ * Clients in flight get their error, conversations are kept where that is wanted, then the process ends; the driver
+ * takes back every byte.
+ */
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   const timeout = delay(STOP_GRACE_MS);
   await Promise.race([server?.stop(), timeout]).catch((thrown: unknown) => {
     logger.warn({ err: thrown }, "the server did not close cleanly");
+  });
+  await engine?.hibernate().catch((thrown: unknown) => {
+    logger.warn({ err: thrown }, "conversations were not kept");
   });
   process.exit(0);
 }
@@ -88,6 +97,8 @@ process.on("disconnect", () => process.exit(0));
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => void stop());
 
+// What native code writes is for this user only.
+process.umask(0o077);
 if (process.send === undefined) {
   logger.error("a worker is started by a neuron, which talks to it over an IPC channel");
   process.exitCode = 64;

@@ -5,6 +5,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
 import type { ModelWorker, WorkerLaunch } from "../../residency/io/model-worker.ts";
+import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
 export interface WorkerLauncherOptions {
@@ -16,6 +17,8 @@ export interface WorkerLauncherOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Asked at each launch: devices are discovered after the server is bound. */
   readonly devices: () => readonly Device[];
+  /** Where conversations outlive their worker; undefined where they do not. */
+  readonly hibernation: HibernationShelf | undefined;
 }
 
 export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: WorkerLaunch) => ModelWorker {
@@ -38,12 +41,13 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
         ...(contextTokens === null ? {} : { context: contextTokens }),
         parallel: spec.parallel,
         gpu: devices.some((device) => device.kind !== "cpu"),
+        ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
       },
       environment: { ...options.environment, ...visibleDevices(devices) },
       onMessage: launch.onMessage,
     });
     const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
-    void cleanUpAfter(worker, http, socketPath);
+    void cleanUpAfter(worker, http, socketPath).then(() => options.hibernation?.collect());
     return {
       pid: worker.pid,
       exited: worker.exited,

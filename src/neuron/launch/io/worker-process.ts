@@ -4,6 +4,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { WorkerExit } from "../../residency/worker-exit.ts";
 import {
+  HIBERNATE_WITHIN_MS,
   workerMessageSchema,
   type SupervisorMessage,
   type WorkerMessage,
@@ -33,6 +34,8 @@ export interface WorkerProcessOptions {
 }
 
 const STOP_GRACE_MS = 2_000;
+/** More for one that keeps conversations: what it has begun to write it may end. */
+export const HIBERNATION_GRACE_MS = HIBERNATE_WITHIN_MS + 3_000;
 const TERM_GRACE_MS = 1_500;
 /** How long the last log lines may trail the exit. */
 const LAST_WORDS_MS = 250;
@@ -103,7 +106,9 @@ class SupervisedWorker implements WorkerProcess {
 
   async #insist(): Promise<void> {
     this.#send({ kind: "stop-worker" });
-    if (await this.#goneWithin(STOP_GRACE_MS)) return;
+    const { hibernation } = this.#options.start;
+    const graceMs = STOP_GRACE_MS + (hibernation === undefined ? 0 : HIBERNATION_GRACE_MS);
+    if (await this.#goneWithin(graceMs)) return;
     this.#options.logger.warn({ pid: this.pid }, "worker ignores the request to stop: SIGTERM");
     this.#signalGroup("SIGTERM");
     if (await this.#goneWithin(TERM_GRACE_MS)) return;

@@ -7,6 +7,8 @@ import {
   type LlamaContext,
   type LlamaModel,
 } from "node-llama-cpp";
+import { join } from "node:path";
+import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
@@ -15,10 +17,17 @@ import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
-import { QUEUED_PER_SLOT, type WorkerFacts } from "../../../protocol/worker-messages.ts";
+import {
+  HIBERNATE_WITHIN_MS,
+  QUEUED_PER_SLOT,
+  type WorkerFacts,
+  type WorkerStart,
+} from "../../../protocol/worker-messages.ts";
 import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
+import { openHibernation, type Hibernation } from "./hibernation.ts";
+import { modelIdentity } from "./model-identity.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
@@ -35,6 +44,7 @@ export interface LoadOptions {
   readonly gpu: boolean;
   readonly flashAttention: boolean | undefined;
   readonly threads: number | undefined;
+  readonly hibernation?: WorkerStart["hibernation"];
   /** Called with 0..1. */
   readonly onProgress: (fraction: number) => void;
   readonly logger: Logger;
@@ -67,8 +77,9 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   });
   const steps = createSteps({ slots: options.parallel, onGpu: model.gpuLayers > 0, clock: options.clock });
   const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
+  const hibernation = await startHibernation({ llama, model, context, options });
   options.onProgress(1);
-  return buildEngine({ llama, model, context, steps, threads, options });
+  return buildEngine({ llama, model, context, steps, hibernation, threads, options });
 }
 
 function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
@@ -174,17 +185,51 @@ async function createContext(
   }
 }
 
+/**
+ * States are kept apart by all that they depend on. Not for models whose state cannot be cut where a prompt parts from
+ * it: recurrent ones, and those with a sliding window.
+ */
+async function startHibernation(
+  loaded: Pick<LoadedParts, "llama" | "model" | "context" | "options">,
+): Promise<Hibernation | undefined> {
+  const { llama, model, context, options } = loaded;
+  const { hibernation, clock, logger } = options;
+  if (hibernation === undefined || context === undefined) return undefined;
+  const { isRecurrent, isHybrid, swaSize } = model.fileInsights;
+  if (isRecurrent || isHybrid || swaSize !== undefined) return undefined;
+  const key = canonicalDigest([
+    await modelIdentity(options.modelPath),
+    llama.llamaCppRelease,
+    llama.gpu,
+    model.gpuLayers,
+    context.contextSize,
+    options.parallel,
+    context.flashAttention,
+  ]);
+  return openHibernation({
+    directory: join(hibernation.directory, key.slice(0, 32)),
+    mostBytes: hibernation.most_bytes,
+    leastRecomputeMs: hibernation.least_recompute_ms,
+    clock,
+    logger,
+  }).catch((thrown: unknown) => {
+    logger.warn({ err: thrown }, "conversations of this model do not hibernate");
+    return undefined;
+  });
+}
+
 interface LoadedParts {
   readonly llama: Llama;
   readonly model: LlamaModel;
   readonly context: LlamaContext | undefined;
   readonly steps: Steps;
+  readonly hibernation: Hibernation | undefined;
   readonly threads: number;
   readonly options: LoadOptions;
 }
 
 function buildEngine(parts: LoadedParts): InferenceEngine {
-  const { llama, model, context, steps, options } = parts;
+  const { llama, model, context, steps, hibernation, options } = parts;
   const metadata = model.fileInfo.metadata;
   const vocabulary = metadata.tokenizer?.ggml?.tokens ?? [];
   const controls = readControlTexts(model, vocabulary);
@@ -206,7 +251,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   };
   const grammars = createGrammarCache(llama);
   const tokenTexts = createTokenTexts(model, vocabulary);
-  const shared = { llama, model, slots, steps, grammars, tokenTexts, clock: options.clock };
+  const shared = { llama, model, slots, steps, hibernation, grammars, tokenTexts, clock: options.clock };
   return {
     facts,
     renderer,
@@ -231,6 +276,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     },
     embed: createEmbedder(inputs),
     rank: createReranker(inputs),
+    hibernate: async () => hibernation?.keep(slots.idle(), options.clock.monotonicMs() + HIBERNATE_WITHIN_MS),
   };
 }
 

@@ -20,6 +20,7 @@ import type {
 } from "../inference-engine.ts";
 import type { SamplingOptions } from "../sampling-options.ts";
 import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
+import type { Hibernation } from "./hibernation.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
 import type { Steps } from "./llama-steps.ts";
 import type { TokenTexts } from "./llama-token-texts.ts";
@@ -30,6 +31,7 @@ export interface GenerationDependencies {
   readonly context: LlamaContext;
   readonly slots: SlotPool;
   readonly steps: Steps;
+  readonly hibernation: Hibernation | undefined;
   readonly grammars: GrammarCache;
   readonly tokenTexts: TokenTexts;
   readonly clock: Clock;
@@ -82,6 +84,7 @@ async function generate(
   const prompt = job.promptTokens as readonly Token[];
   const room = context.contextSize - prompt.length;
   const limit = Math.min(job.maxTokens ?? room, room);
+  await dependencies.hibernation?.wake(slot, prompt, dependencies.steps);
   // The last prompt token is always computed: its output is the first token.
   await dependencies.steps.betweenSteps(() => slot.sequence.adaptStateToTokens(prompt.slice(0, -1), false));
   const cachedTokens = slot.sequence.nextTokenIndex;
@@ -96,10 +99,13 @@ async function generate(
       firstTokenAtMs: undefined,
     };
   }
+  const computingFromMs = clock.monotonicMs();
   const lastPiece = await prefill(dependencies, generation, prompt.slice(cachedTokens));
   const decoded = await decode(dependencies, generation, { lastPiece, limit });
   const endedMs = clock.monotonicMs();
   const firstTokenAtMs = decoded.firstTokenAtMs;
+  const computingMs = (firstTokenAtMs ?? endedMs) - computingFromMs;
+  dependencies.hibernation?.measured(prompt.length - cachedTokens, computingMs);
   return {
     ...base,
     ...decoded,

@@ -25,6 +25,8 @@ export interface SlotPool {
    */
   acquire(prompt: readonly number[], signal: AbortSignal): Promise<Slot>;
   release(slot: Slot): void;
+  /** Slots that nobody uses now. */
+  idle(): readonly Slot[];
 }
 
 export interface SlotPoolOptions {
@@ -67,6 +69,10 @@ class FifoSlotPool implements SlotPool {
     if (next === undefined) return;
     const granted = this.#take(next.prompt);
     if (granted !== undefined) next.grant(granted);
+  }
+
+  idle(): readonly Slot[] {
+    return [...this.#free];
   }
 
   #take(prompt: readonly number[]): Slot | undefined {
