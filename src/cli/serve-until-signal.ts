@@ -3,30 +3,35 @@ import { listenForShutdown } from "../platform/shutdown.ts";
 
 interface Service {
   close(): Promise<void>;
+  /** Ends the process and leaves what it holds to the next one; asked for by SIGUSR2. */
+  handOver?(): Promise<void>;
 }
+
+const HAND_OVER = "SIGUSR2";
 
 /**
  * Runs a service until SIGINT or SIGTERM, then closes it in order; a second signal ends the wait at once, with a
  * failure, because what was cut short did not end well. `start` gets a signal that aborts when the end is asked
- * for before it is up. With `once` the service is closed as soon as it has started.
+ * for before it is up. A service that can hand over does so at SIGUSR2, where `handsOver` says it. With `once` the service is closed as soon as it has started.
  */
 export async function serveUntilSignal(
   start: (signal: AbortSignal) => Promise<Service>,
-  options: { readonly once?: boolean } = {},
+  options: { readonly once?: boolean; readonly handsOver?: boolean } = {},
 ): Promise<void> {
-  const shutdown = listenForShutdown();
+  const shutdown = listenForShutdown(options.handsOver === true ? [HAND_OVER] : []);
   try {
     const service = await start(shutdown.first).catch((thrown: unknown) => {
       if (!shutdown.first.aborted) throw thrown;
       throw new CortexError("interrupted", "stopped before it was up", { cause: thrown });
     });
-    if (options.once !== true) await shutdown.requested;
+    const asked = options.once === true ? "SIGTERM" : await shutdown.requested;
     const forced = new Promise<never>((_resolve, reject) => {
       shutdown.second.addEventListener("abort", () => {
         reject(new CortexError("interrupted", "stopped before everything had ended"));
       });
     });
-    await Promise.race([service.close(), forced]);
+    const end = asked === HAND_OVER ? service.handOver?.() : service.close();
+    await Promise.race([end, forced]);
   } finally {
     shutdown.dispose();
   }

@@ -44,6 +44,14 @@ export default class NeuronCommand extends BaseCommand {
       summary:
         "keep computed conversations of unloaded models in files, so much at most and for a week: they go on without being computed anew",
     }),
+    "worker-grace": Flags.integer({
+      env: "CORTEX_NEURON_WORKER_GRACE",
+      min: 0,
+      default: 120,
+      helpValue: "SECS",
+      summary:
+        "how long loaded models live on when this process is killed, or handed over by SIGUSR2, for the next neuron on the port to take over; 0 = not at all",
+    }),
     "token-file": Flags.string({
       env: "CORTEX_NEURON_TOKEN_FILE",
       helpValue: "PATH",
@@ -79,27 +87,31 @@ export default class NeuronCommand extends BaseCommand {
             directory: join(stateDirectory ?? this.environment.dataDirectory, "hibernated"),
             mostBytes: flags.hibernate * MIB_BYTES,
           };
-    await serveUntilSignal(async () => {
-      const neuron = await startNeuron(
-        {
-          host: flags.host,
-          port: flags.port,
-          modelRoots,
-          token,
-          stateDirectory,
-          memoryLimitMib,
-          hibernation,
-          gitSha: gitSha(),
-        },
-        { clock: systemClock, logger },
-      );
-      const url = localUrl(neuron.address);
-      const devices = neuron.discovery.devices.map(({ name }) => name);
-      this.announce(
-        { type: "listening", url, devices },
-        `neuron listening on ${url} with ${devices.join(", ")}`,
-      );
-      return neuron;
-    });
+    await serveUntilSignal(
+      async () => {
+        const neuron = await startNeuron(
+          {
+            host: flags.host,
+            port: flags.port,
+            modelRoots,
+            token,
+            stateDirectory,
+            memoryLimitMib,
+            hibernation,
+            orphanGraceMs: flags["worker-grace"] * 1000,
+            gitSha: gitSha(),
+          },
+          { clock: systemClock, logger },
+        );
+        const url = localUrl(neuron.address);
+        const devices = neuron.discovery.devices.map(({ name }) => name);
+        this.announce(
+          { type: "listening", url, devices },
+          `neuron listening on ${url} with ${devices.join(", ")}`,
+        );
+        return neuron;
+      },
+      { handsOver: true },
+    );
   }
 }

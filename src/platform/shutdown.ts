@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM as values: the first asks for an orderly end, the second for an end now. */
+/** SIGINT and SIGTERM, and others where they are named, as values: the first asks for an orderly end, the second for an end now. */
 export interface ShutdownSignals {
   /** Aborts at the first signal. */
   readonly first: AbortSignal;
@@ -12,7 +12,9 @@ export interface ShutdownSignals {
 
 const HANDLED: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
 
-export function listenForShutdown(): ShutdownSignals {
+/** `also`: other signals that ask for an end of some kind. */
+export function listenForShutdown(also: readonly NodeJS.Signals[] = []): ShutdownSignals {
+  const handled = [...HANDLED, ...also];
   const first = new AbortController();
   const second = new AbortController();
   const { promise: requested, resolve } = Promise.withResolvers<NodeJS.Signals>();
@@ -24,13 +26,13 @@ export function listenForShutdown(): ShutdownSignals {
     first.abort(new Error(name));
     resolve(name);
   };
-  for (const name of HANDLED) process.on(name, onSignal);
+  for (const name of handled) process.on(name, onSignal);
   return {
     first: first.signal,
     second: second.signal,
     requested,
     dispose: () => {
-      for (const name of HANDLED) process.off(name, onSignal);
+      for (const name of handled) process.off(name, onSignal);
     },
   };
 }

@@ -29,7 +29,7 @@ const snapshotNeuronSchema = z.discriminatedUnion("reachable", [
     reachable: z.literal(true),
     generation: z.int().nonnegative(),
     discovery: snapshotDiscoverySchema,
-    health: healthSchema.omit({ uptime_secs: true, event_id: true }),
+    health: healthSchema.omit({ uptime_secs: true, event_id: true, activation: true }),
     models: z.array(snapshotModelSchema),
   }),
   z.object({ name: z.string(), reachable: z.literal(false), problem: z.string() }),

@@ -230,12 +230,23 @@ export const deviceReadingSchema = z.object({
   temp_c: z.number().nullable(),
 });
 
+/** What the neuron held before its last start, on its way back; a model is in exactly one list. */
+export const activationSchema = z.object({
+  state: z.enum(["pre_warming", "ready"]),
+  pending: z.array(z.string()),
+  in_progress: z.string().nullable(),
+  completed: z.array(z.string()),
+  failed: z.array(z.object({ model_id: z.string(), error: z.string() })),
+});
+export type Activation = z.infer<typeof activationSchema>;
+
 /** `GET /health`: live readings; cheap enough to ask every second. */
 export const healthSchema = z.object({
   status: z.enum(["ok", "draining"]),
   uptime_secs: z.number().nonnegative(),
   devices: z.array(deviceReadingSchema),
   models: z.array(modelLoadSchema),
+  activation: activationSchema.optional(),
   /** As in `GET /models`. */
   event_id: z.string().optional(),
 });

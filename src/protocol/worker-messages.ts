@@ -30,6 +30,11 @@ const workerStartSchema = z.object({
   /** False keeps the model on the CPU, whatever the machine has. */
   gpu: z.boolean(),
   flash_attention: z.boolean().optional(),
+  /** Which copy of the model it is; what a later neuron knows it by. */
+  instance: z.string().optional(),
+  spec_hash: z.string().optional(),
+  /** How long it lives on without a neuron once it is loaded; absent means not at all. */
+  orphan_grace_ms: z.int().nonnegative().optional(),
   /** Decode threads; absent means the worker chooses. */
   threads: z.int().positive().optional(),
   /** Where the states of conversations outlive the worker; absent where they do not. */
@@ -70,6 +75,26 @@ const workerFactsSchema = z.object({
   parameter_count: z.int().nonnegative().nullable(),
 });
 export type WorkerFacts = z.infer<typeof workerFactsSchema>;
+
+/**
+ * A worker that is loaded outlives its neuron, and serves these on its socket beside inference. `GET` of the identity is
+ * the handshake of the next neuron. `GET` of the hold is answered and never ends: whoever has it open is the worker's
+ * neuron, and when nobody has it the grace period runs. `POST` of the stop does what `stop-worker` does.
+ */
+export const WORKER_ROUTES = { identity: "/worker", hold: "/worker/hold", stop: "/worker/stop" } as const;
+
+/** Rises when a neuron of the version before could not work with the worker any more. */
+export const WORKER_PROTOCOL = 1;
+
+export const workerIdentitySchema = z.object({
+  protocol: z.int(),
+  instance: z.string(),
+  spec_hash: z.string(),
+  model_id: z.string(),
+  pid: z.int().positive(),
+  facts: workerFactsSchema,
+});
+export type WorkerIdentity = z.infer<typeof workerIdentitySchema>;
 
 const errorCodeSchema = z.custom<ErrorCode>(
   (value) => typeof value === "string" && Object.hasOwn(ERROR_TABLE, value),

@@ -25,6 +25,7 @@ import {
 } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { describeHealth, describeModels, describeResident } from "../residency/describe-residency.ts";
+import type { RestoredModel } from "../residency/assignment.ts";
 import type { Estimator } from "../residency/io/estimator.ts";
 import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
@@ -45,6 +46,8 @@ export interface NeuronServerDeps {
   /** What is known of models by past loads. */
   readonly facts: () => ModelFact[];
   readonly startedMs: number;
+  /** What was there before the start. */
+  readonly restored: readonly RestoredModel[];
   readonly token: string | undefined;
   readonly version: Version;
   /** Resolves once the devices are known: the server is bound before that. */
@@ -76,6 +79,8 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
   for (const route of INFERENCE_ROUTES) {
     server.post(route, async (request, reply) => {
       requireJson(request);
+      // Workers of the neuron before this one are known from then on.
+      await deps.discovery;
       await relay(request, reply);
     });
   }
@@ -136,7 +141,10 @@ function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): 
   server.get("/health", async (): Promise<Health> => {
     const readings = await probe.readings();
     const uptimeMs = clock.monotonicMs() - startedMs;
-    return { ...describeHealth(loop.state, { readings, uptimeMs }), event_id: feed.lastId };
+    return {
+      ...describeHealth(loop.state, { readings, uptimeMs, restored: deps.restored }),
+      event_id: feed.lastId,
+    };
   });
   server.get("/models", async (_request, reply) => {
     await deps.discovery;

@@ -32,6 +32,9 @@ import { createNeuronServer } from "./neuron-server.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
 import type { CpuPacking } from "../model/weight-memory.ts";
+import type { RestoredModel } from "../residency/assignment.ts";
+import { AssignmentFile } from "../residency/io/assignment-file.ts";
+import { Restoration } from "./restore-models.ts";
 import { Estimator } from "../residency/io/estimator.ts";
 import { openFactBook, type FactBook } from "../residency/io/fact-book.ts";
 import { describeFacts } from "../residency/load-facts.ts";
@@ -50,6 +53,8 @@ export interface NeuronConfig {
   readonly stateDirectory?: string | undefined;
   /** Conversations outlive their workers in files here; absent: they end with them. */
   readonly hibernation?: HibernationConfig | undefined;
+  /** How long models stay loaded without a neuron, for the next one to take over; needs `stateDirectory`. */
+  readonly orphanGraceMs?: number | undefined;
   /** Promises at most this much of each device; all of it by default. */
   readonly memoryLimitMib?: number | undefined;
   /** The driver's tool, when it is not in PATH. */
@@ -74,8 +79,11 @@ export interface RunningNeuron {
   readonly discovery: Discovery;
   /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s, or 14 s where conversations are kept. */
   close(options?: { readonly drainTimeoutMs?: number }): Promise<void>;
+  /** Stops listening and leaves every model to the neuron that comes next, which finds it as it was. */
+  handOver(): Promise<void>;
 }
 
+const DEFAULT_ORPHAN_GRACE_MS = 120_000;
 const DEFAULT_SHUTDOWN_DRAIN_MS = 2_000;
 /** Beyond the drain: what a worker that ignores every request to go may cost. */
 const WORKER_STOP_BOUND_MS = 4_500;
@@ -99,17 +107,17 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
-  const feed = followResidency({ clock, loop, probe, startedMs, facts, discovery: discovered.promise });
+  const assignment = new AssignmentFile(config.stateDirectory, logger);
+  const restoration = new Restoration({ clock, logger, loop, hibernates: config.hibernation !== undefined });
+  const { restored } = restoration;
+  const told = { clock, loop, probe, startedMs, facts, restored };
+  const feed = followResidency({ ...told, discovery: discovered.promise });
   const server = createNeuronServer({
-    clock,
+    ...told,
     logger,
-    loop,
-    probe,
     metrics,
     feed,
     estimator,
-    facts,
-    startedMs,
     token: config.token,
     version: describeVersion(config.gitSha),
     discovery: discovered.promise,
@@ -124,27 +132,21 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const found = await describeMachine(await probe.discover(), config.modelRoots);
   const discovery = { ...found, devices: limitMemory(found.devices, config.memoryLimitMib) };
   takeDevices(discovery.devices);
+  await restoration.adopt(await assignment.read());
   discovered.resolve(discovery);
+  await restoration.loadOthers();
+  assignment.follow(loop);
   let closing: Promise<void> | null = null;
+  const parts = { loop, feed, book: kept.book, assignment, server, store, clock, logger, socketDirectory };
   return {
     address: { host: config.host, port },
     discovery,
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
-      closing ??= closeNeuron({
-        workerStopMs: workerStopMs(kept),
-        loop,
-        feed,
-        book: kept.book,
-        server,
-        store,
-        clock,
-        logger,
-        socketDirectory,
-        drainTimeoutMs,
-      });
+      closing ??= closeNeuron({ ...parts, drainTimeoutMs, workerStopMs: workerStopMs(kept) });
       return closing;
     },
+    handOver: () => (closing ??= handOverNeuron(parts)),
   };
 }
 
@@ -209,6 +211,8 @@ function assemble(
       logger,
       entry: deps.workerEntry ?? workerEntryFile(),
       socketDirectory,
+      orphanGraceMs:
+        config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),
       environment,
       devices: () => devices,
       hibernation,
@@ -232,9 +236,10 @@ function followResidency(neuron: {
   readonly probe: GpuProbe;
   readonly startedMs: number;
   readonly facts: () => ModelFact[];
+  readonly restored: readonly RestoredModel[];
   readonly discovery: Promise<Discovery>;
 }): EventFeed {
-  const { clock, loop, probe, startedMs } = neuron;
+  const { clock, loop, probe, startedMs, restored } = neuron;
   let discovery: Discovery | null = null;
   let readings: readonly DeviceReading[] = [];
   const feed = new EventFeed({
@@ -244,7 +249,7 @@ function followResidency(neuron: {
       return {
         ...describeModels(loop.state),
         discovery: { ...present(discovery, "discovery"), facts: neuron.facts() },
-        health: describeHealth(loop.state, { readings, uptimeMs }),
+        health: describeHealth(loop.state, { readings, uptimeMs, restored }),
         jobs: [...loop.state.jobs.values()],
       };
     },
@@ -308,19 +313,28 @@ function report(
   else told.logger.warn({ model: job.model_id, durationMs, error: job.error }, "model not loaded");
 }
 
-async function closeNeuron(neuron: {
+interface NeuronParts {
   readonly loop: ResidencyLoop;
   readonly feed: EventFeed;
   readonly book: FactBook;
+  readonly assignment: AssignmentFile;
   readonly server: FastifyInstance;
   readonly store: ModelStore;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly socketDirectory: string;
-  readonly drainTimeoutMs: number;
-  readonly workerStopMs: number;
-}): Promise<void> {
-  const { loop, server, clock, logger } = neuron;
+}
+
+async function handOverNeuron(neuron: NeuronParts): Promise<void> {
+  await neuron.assignment.leave();
+  neuron.loop.handOver();
+  await closeParts(neuron);
+}
+
+async function closeNeuron(
+  neuron: NeuronParts & { readonly drainTimeoutMs: number; readonly workerStopMs: number },
+): Promise<void> {
+  const { loop, clock, logger } = neuron;
   const bound = new AbortController();
   const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + neuron.workerStopMs });
   await loop.shutDown(neuron.drainTimeoutMs, bound.signal).catch(() => {
@@ -329,16 +343,23 @@ async function closeNeuron(neuron: {
   });
   bound.abort();
   await giveUp;
+  await closeParts(neuron);
+  await rm(neuron.socketDirectory, { recursive: true, force: true });
+}
+
+/** Everything but the models. */
+async function closeParts(neuron: NeuronParts): Promise<void> {
+  const { server, clock } = neuron;
   neuron.feed.close();
   await neuron.store.close();
   await neuron.book.flush();
+  await neuron.assignment.leave();
   const closed = server.close();
   const lastBytes = new AbortController();
   await Promise.race([closed, clock.sleep(LAST_BYTES_MS, lastBytes.signal).catch(() => undefined)]);
   lastBytes.abort();
   server.server.closeAllConnections();
   await closed;
-  await rm(neuron.socketDirectory, { recursive: true, force: true });
 }
 
 async function abortAfter(

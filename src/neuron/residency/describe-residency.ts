@@ -1,4 +1,5 @@
 import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../../protocol/neuron-api.ts";
+import { describeActivation, type RestoredModel } from "./assignment.ts";
 import { trafficCounts } from "./admission.ts";
 import type { DeviceReading } from "../machine/describe-device.ts";
 import {
@@ -65,13 +66,18 @@ function describeTraffic(resident: Resident): ModelLoad {
 
 /** `GET /health`. */
 export const describeHealth = (
-  { mode, ledger, models }: Residency,
-  live: { readonly readings: readonly DeviceReading[]; readonly uptimeMs: number },
+  { mode, ledger, models, jobs }: Residency,
+  live: {
+    readonly readings: readonly DeviceReading[];
+    readonly uptimeMs: number;
+    readonly restored: readonly RestoredModel[];
+  },
 ): Health => ({
   status: mode === "open" ? "ok" : "draining",
   uptime_secs: Math.round(live.uptimeMs / 100) / 10,
   devices: describeReadings(ledger, live.readings),
   models: [...models.values()].map(describeTraffic),
+  activation: describeActivation(live.restored, jobs),
 });
 
 /**

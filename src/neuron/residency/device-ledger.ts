@@ -85,6 +85,29 @@ export function recordMeasured(
   });
 }
 
+/** What one device gives to a holder. */
+export interface DeviceShare {
+  readonly index: number;
+  readonly mib: number;
+}
+
+/** Takes over what a worker holds already, device by device; null where a device is not there, or gave it to others. */
+export function takeOver(
+  ledger: DeviceLedger,
+  holder: string,
+  shares: readonly DeviceShare[],
+): DeviceLedger | null {
+  const byIndex = new Map(shares.map(({ index, mib }) => [index, mib]));
+  const next = ledger.map((device) => {
+    const share = byIndex.get(device.index);
+    if (share === undefined) return device;
+    const hold: Hold = { holder, heldMib: share, reason: "measured" };
+    return { ...device, holds: [...device.holds, hold] };
+  });
+  const isKnown = shares.every(({ index }) => ledger.some((device) => device.index === index));
+  return isKnown && next.every((device) => heldMib(device) <= device.totalMib) ? next : null;
+}
+
 /** Takes back everything `holder` holds. Call it when its process is gone, not before. */
 export const release = (ledger: DeviceLedger, holder: string): DeviceLedger =>
   ledger.map((device) =>

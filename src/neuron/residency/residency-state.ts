@@ -1,7 +1,7 @@
 import { assertNever } from "../../core/assert-never.ts";
 import type { CortexError } from "../../core/errors.ts";
 import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../protocol/neuron-api.ts";
-import type { DeviceLedger, LedgerDevice } from "./device-ledger.ts";
+import type { DeviceLedger, DeviceShare, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { LoadFailures } from "./load-failures.ts";
 import type { Restarts } from "./restarts.ts";
@@ -165,6 +165,19 @@ export type ResidencyEvent =
       readonly kind: "source-refused";
       readonly instance: string;
       readonly failure: CortexError;
+      readonly atMs: number;
+    }
+  /** A worker that an earlier neuron has left serves on, with the memory that it holds. */
+  | {
+      readonly kind: "worker-adopted";
+      readonly instance: string;
+      readonly spec: ModelSpec;
+      readonly origin: LoadOrigin;
+      readonly pid: number;
+      readonly facts: WorkerFacts;
+      readonly held: readonly DeviceShare[];
+      readonly requestedAtMs: number;
+      readonly loadedAtMs: number;
       readonly atMs: number;
     }
   /** The worker's process exists. */

@@ -23,6 +23,7 @@ import {
   type Resident,
   type Victim,
 } from "./residency-state.ts";
+import { onWorkerAdopted } from "./residency-adoption.ts";
 import { awaitsRestart, withoutAwaited } from "./restarts.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
 import { unchanged, withResident } from "./residency-steps.ts";
@@ -74,6 +75,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onSourceVerified(state, event);
     case "source-refused":
       return onSourceRefused(state, event);
+    case "worker-adopted":
+      return onWorkerAdopted(state, event);
     case "worker-spawned":
       return onWorkerSpawned(state, event);
     case "load-progressed":

@@ -5,16 +5,21 @@ import { createLogger } from "../../platform/logger.ts";
 import { systemClock } from "../../platform/system-clock.ts";
 import {
   supervisorMessageSchema,
+  WORKER_PROTOCOL,
+  type WorkerFacts,
+  type WorkerIdentity,
   type WorkerMessage,
   type WorkerStart,
 } from "../../protocol/worker-messages.ts";
 import type { InferenceEngine } from "../engine/inference-engine.ts";
 import { loadLlamaEngine } from "../engine/io/llama-engine.ts";
+import { Guardians } from "./guardians.ts";
 import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
 
 /**
- * The model worker's process: one model, spawned by a neuron with an IPC channel. It ends with its parent: when
- * the channel closes it exits at once, since nobody could stop it any more and it holds a device.
+ * The model worker's process: one model, spawned by a neuron with an IPC channel. When the channel closes while it
+ * loads it exits at once. Once it is loaded it may outlive its neuron for a while, so that a neuron that is upgraded or
+ * killed finds its models as they were (`Guardians`).
  */
 const STOP_GRACE_MS = 1500;
 
@@ -23,6 +28,8 @@ let engine: InferenceEngine | undefined;
 let server: WorkerServer | undefined;
 let started = false;
 let stopping = false;
+/** Gives up the hold of the neuron that started this process; until the model is loaded there is none. */
+let releaseParent: (() => void) | undefined;
 
 function send(message: WorkerMessage): Promise<void> {
   return new Promise((resolve) => {
@@ -49,13 +56,21 @@ async function start(message: WorkerStart): Promise<void> {
       logger,
       clock: systemClock,
     });
+    const graceMs = message.orphan_grace_ms ?? 0;
+    const guardians = new Guardians({
+      clock: systemClock,
+      graceMs,
+      onAbandoned: () => void abandoned(graceMs),
+    });
     server = await startWorkerServer({
       engine,
       modelId: message.model_id,
       socketPath: message.socket_path,
       clock: systemClock,
       logger,
+      supervision: { identity: identityOf(message, engine.facts), guardians, stop: () => void stop() },
     });
+    if (graceMs > 0 && process.connected) releaseParent = guardians.add();
     await send({ kind: "model-loaded", facts: engine.facts });
     logger.info({ model: message.model_id, facts: engine.facts }, "model loaded");
   } catch (thrown) {
@@ -65,6 +80,20 @@ async function start(message: WorkerStart): Promise<void> {
     await send({ kind: "load-failed", code, message: error.message, next: error.next });
     process.exit(1);
   }
+}
+
+const identityOf = (message: WorkerStart, facts: WorkerFacts): WorkerIdentity => ({
+  protocol: WORKER_PROTOCOL,
+  instance: message.instance ?? "",
+  spec_hash: message.spec_hash ?? "",
+  model_id: message.model_id,
+  pid: process.pid,
+  facts,
+});
+
+async function abandoned(graceMs: number): Promise<void> {
+  logger.info({ graceSecs: graceMs / 1000 }, "no neuron came back for this model: it is unloaded");
+  await stop();
 }
 
 /**
@@ -92,7 +121,10 @@ process.on("message", (received) => {
   }
   void (parsed.data.kind === "start-worker" ? start(parsed.data) : stop());
 });
-process.on("disconnect", () => process.exit(0));
+process.on("disconnect", () => {
+  if (releaseParent === undefined) process.exit(0);
+  releaseParent();
+});
 // A terminal sends its interrupt to the whole group; the neuron decides what becomes of its workers.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => void stop());

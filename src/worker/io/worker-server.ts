@@ -35,6 +35,8 @@ import {
   type AnswerIdentity,
 } from "../answer/chat-completion-chunks.ts";
 import type { InferenceEngine } from "../engine/inference-engine.ts";
+import { WORKER_ROUTES, type WorkerIdentity } from "../../protocol/worker-messages.ts";
+import type { Guardians } from "./guardians.ts";
 import {
   prepareChat,
   prepareCompletion,
@@ -57,6 +59,15 @@ export interface WorkerServerOptions {
   readonly socketPath: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absent where the worker ends with whoever started it. */
+  readonly supervision?: WorkerSupervision;
+}
+
+/** What a later neuron needs to take the worker over. */
+export interface WorkerSupervision {
+  readonly identity: WorkerIdentity;
+  readonly guardians: Guardians;
+  readonly stop: () => void;
 }
 
 export interface WorkerServer {
@@ -69,6 +80,8 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   const inFlight = new Set<AbortController>();
   const server = createHttpServer({ logger: options.logger, errorResponse: toErrorResponse });
   addRoutes(server, { ...options, inFlight });
+  const holds = new Set<ServerResponse>();
+  if (options.supervision !== undefined) addSupervisionRoutes(server, options.supervision, holds);
   await removeStaleSocket(options.socketPath);
   // The socket must never exist with a wider mode, not even for the moment before a chmod.
   const previousMask = process.umask(0o177);
@@ -82,6 +95,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
     stop: async () => {
       const reason = new CortexError("draining", "the model is being unloaded");
       for (const controller of inFlight) controller.abort(reason);
+      for (const hold of holds) hold.end();
       await server.close();
     },
   };
@@ -102,6 +116,30 @@ const isListening = (path: string): Promise<boolean> =>
     });
     probe.once("error", () => resolve(false));
   });
+
+// oxlint-disable-next-line max-params -- where, what, and what a stop must end
+function addSupervisionRoutes(
+  server: FastifyInstance,
+  { identity, guardians, stop }: WorkerSupervision,
+  holds: Set<ServerResponse>,
+): void {
+  server.get(WORKER_ROUTES.identity, () => identity);
+  server.get(WORKER_ROUTES.hold, { exposeHeadRoute: false }, (_request, reply) => {
+    reply.hijack();
+    const release = guardians.add();
+    holds.add(reply.raw);
+    reply.raw.once("close", () => {
+      holds.delete(reply.raw);
+      release();
+    });
+    reply.raw.writeHead(200, { "content-type": "text/plain" });
+    reply.raw.flushHeaders();
+  });
+  server.post(WORKER_ROUTES.stop, (_request, reply) => {
+    reply.raw.once("finish", stop);
+    return { status: "stopping" };
+  });
+}
 
 interface RouteContext extends WorkerServerOptions {
   readonly inFlight: Set<AbortController>;

@@ -2,6 +2,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { admit, trafficCounts } from "../../../src/neuron/residency/admission.ts";
+import {
+  assignmentOf,
+  readAssignment,
+  writeAssignment,
+  type AssignedModel,
+} from "../../../src/neuron/residency/assignment.ts";
 import { describeModels } from "../../../src/neuron/residency/describe-residency.ts";
 import { heldMib } from "../../../src/neuron/residency/device-ledger.ts";
 import { jobHasEnded } from "../../../src/neuron/residency/job-history.ts";
@@ -42,6 +48,7 @@ const move = fc.record({
     "ended",
     "drain",
     "resume",
+    "restart",
   ),
   model: fc.nat(MODELS.length - 1),
   mb: fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 1200 })),
@@ -81,12 +88,18 @@ const swapMove = fc.record({
 const anyMove = fc.oneof(move, swapMove);
 
 class World {
-  readonly neuron = new DrivenResidency(...TOTALS_MIB);
+  neuron = new DrivenResidency(...TOTALS_MIB);
   /** Processes that were started and have not exited. */
   readonly running = new Set<string>();
   readonly stopped = new Set<string>();
   /** Requests that were in flight when their process was told to go, without force or a crash before. */
   cut = 0;
+  /** Of the last restart: what was wanted back, what of it served on, and what the next neuron holds. */
+  recovered: Readonly<Record<"wanted" | "left" | "after", readonly AssignedModel[]>> = {
+    wanted: [],
+    left: [],
+    after: [],
+  };
   #forced = new Set<string>();
   #jobs = 0;
 
@@ -143,9 +156,55 @@ class World {
       ended: () => neuron.requestEnds(instance),
       drain: () => neuron.on({ kind: "drain-requested" }),
       resume: () => neuron.on({ kind: "resume-requested" }),
+      restart: () => this.#restart(),
     };
     neuron.effects = [];
     acts[step.what]();
+  }
+
+  /** The neuron is killed: what loads goes with it, what serves is there for the next one. */
+  #restart(): void {
+    const before = this.neuron.state;
+    const address = { socketPath: "s", logPath: "l" };
+    const assigned =
+      readAssignment(
+        writeAssignment(
+          assignmentOf(before, (instance) => (this.running.has(instance) ? address : undefined)),
+        ),
+      ) ?? [];
+    const wanted = assigned.filter((model) => model.wanted);
+    const left = wanted.filter(({ worker }) => worker !== null);
+    this.running.clear();
+    this.stopped.clear();
+    this.neuron = new DrivenResidency(...TOTALS_MIB);
+    this.neuron.state = { ...this.neuron.state, generation: before.generation + 1 };
+    for (const model of left) this.#adopt(model, before);
+    for (const { spec } of wanted.filter(({ worker }) => worker === null)) {
+      this.#jobs += 1;
+      this.neuron.load(`j${this.#jobs}`, spec);
+      this.#carryOut();
+    }
+    const after = assignmentOf(this.neuron.state, () => address);
+    this.recovered = { wanted, left, after };
+  }
+
+  #adopt({ instance, spec, origin, worker }: AssignedModel, before: Residency): void {
+    const facts = before.models.get(spec.model_id)?.facts;
+    if (worker === null || facts === null || facts === undefined) throw new Error(`${instance} was not left`);
+    this.running.add(instance);
+    this.neuron.on({
+      kind: "worker-adopted",
+      instance,
+      spec,
+      origin,
+      pid: worker.pid,
+      facts,
+      held: worker.devices,
+      requestedAtMs: 1,
+      loadedAtMs: worker.loaded_at_ms,
+      atMs: 1,
+    });
+    this.#carryOut();
   }
 
   exit(instance: string): void {
@@ -158,6 +217,7 @@ class World {
       if (effect.kind === "start-worker") {
         if (this.running.has(effect.instance)) throw new Error(`${effect.instance} was started twice`);
         this.running.add(effect.instance);
+        this.neuron.on({ kind: "worker-spawned", instance: effect.instance, pid: 1 });
       }
       if (effect.kind === "stop-worker") {
         this.stopped.add(effect.instance);
@@ -216,6 +276,23 @@ test("whatever happens, no device is over budget, loads do not overlap, the gene
         expect(world.neuron.state.generation).toBeGreaterThanOrEqual(generation);
         ({ generation } = world.neuron.state);
       }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+const idsOf = (models: readonly AssignedModel[]) => models.map(({ spec }) => spec.model_id).toSorted();
+
+test("after a restart the assignment is what it was, and what served goes on with the same memory", () => {
+  fc.assert(
+    fc.property(fc.array(anyMove, { maxLength: 30, size: "max" }), (moves) => {
+      const world = new World();
+      for (const step of moves) world.play(step);
+      world.play({ what: "restart", model: 0, mb: 0, minDevices: 1, parallel: 1, evict: [] });
+      const { wanted, left, after } = world.recovered;
+      expect(idsOf(after)).toEqual(idsOf(wanted));
+      for (const model of left) expect(after).toContainEqual(model);
+      checkLaws(world.neuron.state);
     }),
     { numRuns: 400 },
   );

@@ -63,11 +63,9 @@ async function observeNeuron(
     callTimeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
   });
   try {
-    const [discovery, { event_id: _moment, ...health }, residency] = await Promise.all([
-      client.discovery(),
-      client.health(),
-      client.models(),
-    ]);
+    const [discovery, { event_id: _moment, activation: _restored, ...health }, residency] = await Promise.all(
+      [client.discovery(), client.health(), client.models()],
+    );
     const { generation, models } = residency;
     const offered = specs.filter(({ harness }) => discovery.harnesses.includes(harness));
     const facts = [...(discovery.facts ?? []), ...(await estimatedFacts(client, offered))];

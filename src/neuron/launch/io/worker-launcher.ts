@@ -4,7 +4,8 @@ import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
-import type { ModelWorker, WorkerLaunch } from "../../residency/io/model-worker.ts";
+import { specHash } from "../../../protocol/spec-hash.ts";
+import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
@@ -12,8 +13,10 @@ export interface WorkerLauncherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly entry: string;
-  /** Private directory for the sockets. */
+  /** Private directory for sockets and logs. */
   readonly socketDirectory: string;
+  /** How long workers live on without a neuron; 0: not at all. */
+  readonly orphanGraceMs: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Asked at each launch: devices are discovered after the server is bound. */
   readonly devices: () => readonly Device[];
@@ -26,6 +29,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
   return (launch) => {
     launched += 1;
     const socketPath = join(options.socketDirectory, `${launched}.sock`);
+    const logPath = join(options.socketDirectory, `${launched}.log`);
     const devices = options.devices().filter((device) => launch.devices.includes(device.index));
     const { spec } = launch;
     const { contextTokens } = launch.file;
@@ -40,14 +44,18 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
         model_id: spec.model_id,
         ...(contextTokens === null ? {} : { context: contextTokens }),
         parallel: spec.parallel,
+        instance: launch.instance,
+        spec_hash: specHash(spec),
+        orphan_grace_ms: options.orphanGraceMs,
         gpu: devices.some((device) => device.kind !== "cpu"),
         ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
       },
       environment: { ...options.environment, ...visibleDevices(devices) },
+      logPath,
       onMessage: launch.onMessage,
     });
     const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
-    void cleanUpAfter(worker, http, socketPath).then(() => options.hibernation?.collect());
+    void cleanUpAfter(worker, http, { socketPath, logPath }).then(() => options.hibernation?.collect());
     return {
       pid: worker.pid,
       exited: worker.exited,
@@ -55,15 +63,27 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
         return worker.stopRequested;
       },
       http,
+      address: { socketPath, logPath },
       stop: () => worker.stop(),
+      release: () => {
+        worker.release();
+        void http.destroy();
+      },
     };
   };
 }
 
-async function cleanUpAfter(worker: WorkerProcess, http: Dispatcher, socketPath: string): Promise<void> {
+// oxlint-disable-next-line max-params -- who, by what line, and what is left
+async function cleanUpAfter(worker: WorkerProcess, http: Dispatcher, address: WorkerAddress): Promise<void> {
   await worker.exited;
   await http.destroy();
+  await removeTraces(address);
+}
+
+/** What a worker leaves on the disk. Its last words were read by then. */
+export async function removeTraces({ socketPath, logPath }: WorkerAddress): Promise<void> {
   await rm(socketPath, { force: true });
+  await rm(logPath, { force: true });
 }
 
 /** The engine has no option for devices; the driver hides all others from a process by this variable. */

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
+import { closeSync, openSync } from "node:fs";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { WorkerExit } from "../../residency/worker-exit.ts";
@@ -10,6 +10,8 @@ import {
   type WorkerMessage,
   type WorkerStart,
 } from "../../../protocol/worker-messages.ts";
+import { insistOnEnd, signalGroup } from "./insist.ts";
+import { lastLinesOf } from "./worker-log.ts";
 
 /** One model worker as a child process. */
 export interface WorkerProcess {
@@ -21,6 +23,8 @@ export interface WorkerProcess {
   readonly stopRequested: boolean;
   /** Asks the worker to go, then insists: message, SIGTERM, SIGKILL. Resolves when the process is gone. */
   stop(): Promise<WorkerExit>;
+  /** Closes the channel and does not wait for it any more. */
+  release(): void;
 }
 
 export interface WorkerProcessOptions {
@@ -29,18 +33,14 @@ export interface WorkerProcessOptions {
   /** Path of the worker's entry file. */
   readonly entry: string;
   readonly start: WorkerStart;
+  /** A file and not a pipe, which would break under a worker that outlives its neuron. */
+  readonly logPath: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly onMessage: (message: WorkerMessage) => void;
 }
 
-const STOP_GRACE_MS = 2_000;
 /** More for one that keeps conversations: what it has begun to write it may end. */
 export const HIBERNATION_GRACE_MS = HIBERNATE_WITHIN_MS + 3_000;
-const TERM_GRACE_MS = 1_500;
-/** How long the last log lines may trail the exit. */
-const LAST_WORDS_MS = 250;
-const KEPT_LOG_LINES = 40;
-const KEPT_LINE_LENGTH = 2_000;
 const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
 
 /**
@@ -48,14 +48,19 @@ const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
  * which then ends its workers in order. The worker inherits no credentials: it runs native code on model files.
  */
 export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", options.entry], {
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    detached: true,
-    env: withoutCredentials(options.environment),
-  });
-  const worker = new SupervisedWorker(child, options);
-  worker.begin();
-  return worker;
+  const log = openSync(options.logPath, "a", 0o600);
+  try {
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", options.entry], {
+      stdio: ["ignore", log, log, "ipc"],
+      detached: true,
+      env: withoutCredentials(options.environment),
+    });
+    const worker = new SupervisedWorker(child, options);
+    worker.begin();
+    return worker;
+  } finally {
+    closeSync(log);
+  }
 }
 
 const withoutCredentials = (environment: Readonly<Record<string, string | undefined>>) =>
@@ -65,7 +70,6 @@ class SupervisedWorker implements WorkerProcess {
   readonly #exit = Promise.withResolvers<WorkerExit>();
   readonly #child: ChildProcess;
   readonly #options: WorkerProcessOptions;
-  readonly #lastLogLines: string[] = [];
   readonly #gone = new AbortController();
   #stopRequested = false;
 
@@ -77,7 +81,6 @@ class SupervisedWorker implements WorkerProcess {
   /** Listens to the process and tells it what to load. */
   begin(): void {
     this.#watchExit();
-    this.#keepLogLines();
     this.#child.on("message", (message) => {
       this.#receive(message);
     });
@@ -99,26 +102,19 @@ class SupervisedWorker implements WorkerProcess {
   stop(): Promise<WorkerExit> {
     if (!this.#stopRequested) {
       this.#stopRequested = true;
-      void this.#insist();
+      const { clock, logger, start } = this.#options;
+      const extraGraceMs = start.hibernation === undefined ? 0 : HIBERNATION_GRACE_MS;
+      const ask = (): void => {
+        this.#send({ kind: "stop-worker" });
+      };
+      void insistOnEnd({ clock, logger, pid: this.#child.pid, gone: this.#gone.signal, extraGraceMs, ask });
     }
     return this.exited;
   }
 
-  async #insist(): Promise<void> {
-    this.#send({ kind: "stop-worker" });
-    const { hibernation } = this.#options.start;
-    const graceMs = STOP_GRACE_MS + (hibernation === undefined ? 0 : HIBERNATION_GRACE_MS);
-    if (await this.#goneWithin(graceMs)) return;
-    this.#options.logger.warn({ pid: this.pid }, "worker ignores the request to stop: SIGTERM");
-    this.#signalGroup("SIGTERM");
-    if (await this.#goneWithin(TERM_GRACE_MS)) return;
-    this.#options.logger.warn({ pid: this.pid }, "worker ignores SIGTERM: SIGKILL");
-    this.#signalGroup("SIGKILL");
-  }
-
-  async #goneWithin(durationMs: number): Promise<boolean> {
-    await this.#options.clock.sleep(durationMs, this.#gone.signal).catch(() => undefined);
-    return this.#gone.signal.aborted;
+  release(): void {
+    if (this.#child.connected) this.#child.disconnect();
+    this.#child.unref();
   }
 
   #send(message: SupervisorMessage): void {
@@ -127,32 +123,10 @@ class SupervisedWorker implements WorkerProcess {
     this.#child.send(message, () => undefined);
   }
 
-  /** The whole group, so that nothing the worker started outlives it. */
-  #signalGroup(signal: NodeJS.Signals): void {
-    if (this.#child.pid === undefined) return;
-    try {
-      process.kill(-this.#child.pid, signal);
-    } catch {
-      // ESRCH: the group is gone already, which is what was wanted.
-    }
-  }
-
   #receive(message: unknown): void {
     const parsed = workerMessageSchema.safeParse(message);
     if (parsed.success) this.#options.onMessage(parsed.data);
     else this.#options.logger.warn({ pid: this.pid }, "worker sent a message that is not understood");
-  }
-
-  #keepLogLines(): void {
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      if (stream === null) continue;
-      createInterface({ input: stream, crlfDelay: Infinity }).on("line", (line) => {
-        const kept = line.slice(0, KEPT_LINE_LENGTH);
-        this.#lastLogLines.push(kept);
-        if (this.#lastLogLines.length > KEPT_LOG_LINES) this.#lastLogLines.shift();
-        this.#options.logger.debug({ pid: this.pid, line: kept }, "worker");
-      });
-    }
   }
 
   #watchExit(): void {
@@ -169,14 +143,8 @@ class SupervisedWorker implements WorkerProcess {
   }
 
   async #end(exit: Pick<WorkerExit, "code" | "signal">): Promise<void> {
-    const silent = new Promise<void>((done) => {
-      this.#child.once("close", () => {
-        done();
-      });
-    });
-    this.#signalGroup("SIGKILL");
+    signalGroup(this.#child.pid, "SIGKILL");
     this.#gone.abort();
-    await Promise.race([silent, this.#options.clock.sleep(LAST_WORDS_MS)]);
-    this.#exit.resolve({ ...exit, lastLogLines: [...this.#lastLogLines] });
+    this.#exit.resolve({ ...exit, lastLogLines: await lastLinesOf(this.#options.logPath) });
   }
 }

@@ -12,10 +12,21 @@ export interface ModelWorker {
   readonly stopRequested: boolean;
   /** HTTP to the worker's own socket; no timeouts, because a long prefill is silent. */
   readonly http: Dispatcher;
+  /** Where the next neuron finds it. */
+  readonly address: WorkerAddress;
   stop(): Promise<WorkerExit>;
+  /** Lets it live on by itself: this neuron ends, and the next one finds it. */
+  release(): void;
+}
+
+export interface WorkerAddress {
+  readonly socketPath: string;
+  /** What it says, and its last words. */
+  readonly logPath: string;
 }
 
 export interface WorkerLaunch {
+  readonly instance: string;
   readonly spec: ModelSpec;
   readonly file: LoadableFile;
   /** Indices of the devices it may use. */

@@ -3,13 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type {
-  Job,
-  LoadRequest,
-  ModelSpec,
-  SwapRequest,
-  UnloadRequest,
-} from "../../../protocol/neuron-api.ts";
+import type { Job, LoadRequest, SwapRequest, UnloadRequest } from "../../../protocol/neuron-api.ts";
 import { admit } from "../admission.ts";
 import { memoryHasReturned } from "../device-ledger.ts";
 import { jobHasEnded } from "../job-history.ts";
@@ -19,6 +13,7 @@ import {
   type ChangeAnswer,
   type ChangeCondition,
   type EffectOf,
+  type EventOf,
   type ReportEffect,
   type Residency,
   type ResidencyEffect,
@@ -29,7 +24,8 @@ import type { ModelFiles } from "../../model/io/model-files.ts";
 import type { ModelStore } from "../../store/io/model-store.ts";
 import type { EpochFile } from "./epoch-file.ts";
 import type { Estimator } from "./estimator.ts";
-import type { ModelWorker, WorkerLaunch } from "./model-worker.ts";
+import { fetchSource } from "./fetch-source.ts";
+import type { ModelWorker, WorkerAddress, WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
   readonly clock: Clock;
@@ -212,6 +208,25 @@ export class ResidencyLoop {
     });
   }
 
+  /** Takes over a worker that an earlier neuron has left. */
+  adopt(adopted: Omit<EventOf<"worker-adopted">, "kind">, worker: ModelWorker): void {
+    const { instance } = adopted;
+    this.#workers.set(instance, worker);
+    void this.#watchExit(instance, worker);
+    this.dispatch({ kind: "worker-adopted", ...adopted });
+  }
+
+  /** Where the worker of a copy is found; undefined while it has none. */
+  addressOf(instance: string): WorkerAddress | undefined {
+    return this.#workers.get(instance)?.address;
+  }
+
+  /** Lets every worker live on by itself, for the next neuron. Nothing is taken any more from then on. */
+  handOver(): void {
+    this.#closing.abort();
+    for (const worker of this.#workers.values()) worker.release();
+  }
+
   /** Ends every model and resolves when all processes are gone. Nothing is taken any more from the first moment. */
   async shutDown(drainTimeoutMs: number, signal: AbortSignal): Promise<void> {
     this.#closing.abort();
@@ -266,7 +281,13 @@ export class ResidencyLoop {
     const abandoned = new AbortController();
     this.#verifications.set(instance, abandoned);
     try {
-      const local = await this.#fetchSource({ instance, spec }, abandoned.signal);
+      const local = await fetchSource(spec, {
+        modelStore: this.#deps.modelStore,
+        signal: abandoned.signal,
+        onProgress: (news) => {
+          this.dispatch({ kind: "source-progressed", instance, ...news });
+        },
+      });
       const file = await this.#deps.modelFiles.verify(local, abandoned.signal);
       // The spec as it was asked for: what was learnt of it must not hang on where its file lies.
       const { requiredMib, contextTokens, predictedMs } = this.#deps.estimator.need(spec, file);
@@ -289,28 +310,10 @@ export class ResidencyLoop {
     }
   }
 
-  /** The spec with its file here, fetched if need be. */
-  async #fetchSource(
-    { instance, spec }: Pick<EffectOf<"verify-source">, "instance" | "spec">,
-    signal: AbortSignal,
-  ): Promise<ModelSpec> {
-    if (spec.source === undefined) return spec;
-    const stored = await this.#deps.modelStore.fetch(spec.source, {
-      signal,
-      sha256: spec.sha256,
-      onProgress: (news) => {
-        this.dispatch({ kind: "source-progressed", instance, ...news });
-      },
-    });
-    if (stored === null) return spec;
-    // Its digest was taken when it came, and compared with what is pinned.
-    const { sha256: _compared, ...rest } = spec;
-    return { ...rest, source: `file:${stored.path}` };
-  }
-
   #startWorker({ instance, spec, file, devices }: EffectOf<"start-worker">): void {
     const startedMs = this.#deps.clock.monotonicMs();
     const worker = this.#deps.launchWorker({
+      instance,
       spec,
       file,
       devices,

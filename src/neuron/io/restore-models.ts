@@ -1,0 +1,121 @@
+import { rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { toCortexError } from "../../core/errors.ts";
+import type { WorkerIdentity } from "../../protocol/worker-messages.ts";
+import { adoptWorker, askIdentity, type AdoptionDeps } from "../launch/io/adopted-worker.ts";
+import { removeTraces } from "../launch/io/worker-launcher.ts";
+import { whyNotAdopted, type AssignedModel, type RestoredModel } from "../residency/assignment.ts";
+import type { ModelWorker } from "../residency/io/model-worker.ts";
+import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
+
+export interface RestoreDeps extends AdoptionDeps {
+  readonly loop: ResidencyLoop;
+}
+
+/** What the neuron before this one held, on its way back. */
+export class Restoration {
+  readonly #deps: RestoreDeps;
+  readonly #toLoad: AssignedModel[] = [];
+  readonly restored: RestoredModel[] = [];
+
+  constructor(deps: RestoreDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes over the workers that live on: done before any change is taken, so that nobody loads beside them. */
+  async adopt(assigned: readonly AssignedModel[]): Promise<void> {
+    const identities = await Promise.all(
+      assigned.map(async ({ worker }) =>
+        worker === null ? null : await askIdentity(worker.socket_path, this.#deps.clock),
+      ),
+    );
+    await Promise.all(
+      assigned.map(async (model, at) => {
+        const identity = identities[at] ?? null;
+        if (model.wanted) this.#adoptOne(model, identity);
+        else await this.#endOne(model, identity);
+      }),
+    );
+  }
+
+  /** Loads the others, oldest first; one that fails holds up nobody. */
+  async loadOthers(): Promise<void> {
+    const { loop, logger } = this.#deps;
+    for (const { spec, origin } of this.#toLoad) {
+      const modelId = spec.model_id;
+      try {
+        const answer = await loop.load({ ...spec, origin }, { ifMatch: null, epoch: null });
+        if (answer.kind === "refused") throw answer.failure;
+        this.restored.push(
+          answer.kind === "job"
+            ? { modelId, kind: "loads", jobId: answer.jobId }
+            : { modelId, kind: "adopted" },
+        );
+      } catch (thrown) {
+        const { message } = toCortexError(thrown);
+        logger.warn({ model: modelId, reason: message }, "model not restored");
+        this.restored.push({ modelId, kind: "refused", reason: message });
+      }
+    }
+  }
+
+  #adoptOne(model: AssignedModel, identity: WorkerIdentity | null): void {
+    const { logger, loop, clock } = this.#deps;
+    const { spec, instance, worker } = model;
+    const reason = whyNotAdopted(model, identity);
+    if (reason !== null || worker === null || identity === null) {
+      logger.info({ model: spec.model_id, reason }, "model is loaded again");
+      this.#toLoad.push(model);
+      return;
+    }
+    const adopted = this.#take(model, worker);
+    loop.adopt(
+      {
+        instance,
+        spec,
+        origin: model.origin,
+        pid: worker.pid,
+        facts: identity.facts,
+        held: worker.devices,
+        requestedAtMs: model.requested_at_ms,
+        loadedAtMs: worker.loaded_at_ms,
+        atMs: clock.nowMs(),
+      },
+      adopted,
+    );
+    if (loop.state.models.get(spec.model_id)?.instance === instance) {
+      logger.info({ model: spec.model_id, pid: worker.pid }, "model is taken over as it was left");
+      this.restored.push({ modelId: spec.model_id, kind: "adopted" });
+    } else {
+      logger.warn({ model: spec.model_id, pid: worker.pid }, "there is no room for a model that was left");
+      this.#toLoad.push(model);
+    }
+  }
+
+  /** It was told to leave before: nothing is promised of its memory until it is gone. */
+  async #endOne(model: AssignedModel, identity: WorkerIdentity | null): Promise<void> {
+    const { worker } = model;
+    if (worker === null || whyNotAdopted(model, identity) !== null) return;
+    this.#deps.logger.info(
+      { model: model.spec.model_id, pid: worker.pid },
+      "a model on its way out is ended",
+    );
+    await this.#take(model, worker).stop();
+  }
+
+  #take({ spec }: AssignedModel, worker: NonNullable<AssignedModel["worker"]>): ModelWorker {
+    const { logger, clock, hibernates } = this.#deps;
+    const address = { socketPath: worker.socket_path, logPath: worker.log_path };
+    const log = logger.child({ model: spec.model_id });
+    const taken = adoptWorker({ pid: worker.pid, address }, { clock, logger: log, hibernates });
+    void cleanUpAfter(taken);
+    return taken;
+  }
+}
+
+/** The directory was made by the neuron before: it goes with the last worker in it. */
+async function cleanUpAfter(worker: ModelWorker): Promise<void> {
+  await worker.exited;
+  await removeTraces(worker.address);
+  await rmdir(dirname(worker.address.socketPath)).catch(() => undefined);
+}

@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { readAssignment } from "../../src/neuron/residency/assignment.ts";
+import { workerEntryFile } from "../../src/platform/package-paths.ts";
+import type { Health } from "../../src/protocol/neuron-api.ts";
+import { isAlive } from "../support/cortex-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { writeFakeModel } from "../support/neuron/fake-worker-model.ts";
+import { writeTinyGguf } from "../support/neuron/gguf-writer.ts";
+import { readToTheEnd, startTestNeuron, type TestNeuron } from "../support/neuron/neuron-under-test.ts";
+
+const leftNeuron = fileURLToPath(new URL("../support/neuron/left-neuron.ts", import.meta.url));
+const REAL = { workerEntry: workerEntryFile() };
+
+/** A state directory and a store that two neurons have one after the other. */
+async function place() {
+  const state = await mkdtemp(join(tmpdir(), "cortex-test-state-"));
+  const store = await mkdtemp(join(tmpdir(), "cortex-test-store-"));
+  return {
+    state,
+    store,
+    assigned: async () => readAssignment(await readFile(join(state, "assignment.json"), "utf8")) ?? [],
+    [Symbol.asyncDispose]: async () => {
+      await rm(state, { recursive: true, force: true });
+      await rm(store, { recursive: true, force: true });
+    },
+  };
+}
+
+const loaded = async (neuron: TestNeuron) =>
+  (await neuron.models()).models
+    .filter(({ status }) => status === "loaded")
+    .map(({ id, pid }) => ({ id, pid }));
+const activation = async (neuron: TestNeuron) => (await neuron.call<Health>("/health")).body.activation;
+const ask = (id: string) => ({ model: id, messages: [{ role: "user", content: "hi" }], max_tokens: 4 });
+
+test("kill -9 in the middle of a stream: the next neuron has the same workers at once, and they serve", async () => {
+  await using at = await place();
+  for (const id of ["one", "two"]) await writeFile(join(at.store, `${id}.gguf`), writeTinyGguf());
+  const first = spawn(process.execPath, [leftNeuron, at.state, at.store, "one", "two"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = (await once(first.stdout, "data")) as [Buffer];
+  const base = line.toString("utf8").trim();
+  const before = (await (await fetch(`${base}/models`)).json()) as { models: { id: string; pid: number }[] };
+  const stream = await fetch(`${base}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ...ask("one"), max_tokens: 400, stream: true }),
+  });
+  first.kill("SIGKILL");
+  expect((await readToTheEnd(stream)).text).not.toContain("[DONE]");
+  await once(first, "exit");
+  await using next = await startTestNeuron({ stateDirectory: at.state, modelRoots: [at.store] }, REAL);
+  const pids = before.models.map(({ id, pid }) => ({ id, pid }));
+  expect(await loaded(next)).toEqual(pids);
+  expect(await activation(next)).toMatchObject({ state: "ready", completed: ["one", "two"], failed: [] });
+  for (const id of ["one", "two"]) expect((await next.chat(ask(id))).status).toBe(200);
+  const [one] = (await next.models()).models;
+  expect(one).toMatchObject({ vram_measured: true, limit: { context: 512 }, origin: { kind: "manual" } });
+  await next.unload({ model_id: "one" });
+  await eventually(() => {
+    expect(isAlive(pids[0]?.pid ?? -1)).toBe(false);
+  });
+  // The one that stays is seen to die like any other, and comes back.
+  process.kill(pids[1]?.pid ?? -1, "SIGKILL");
+  await eventually(async () => {
+    const [two] = await loaded(next);
+    expect(two?.id).toBe("two");
+    expect(two?.pid).not.toBe(pids[1]?.pid);
+  });
+  expect((await at.assigned()).map(({ spec }) => spec.model_id)).toEqual(["two"]);
+});
+
+test("a neuron that hands over leaves its models; one that closes takes them along, and both come back", async () => {
+  await using at = await place();
+  await writeFile(join(at.store, "one.gguf"), writeTinyGguf());
+  const config = { stateDirectory: at.state, modelRoots: [at.store] };
+  const first = await startTestNeuron(config, REAL);
+  await first.load({ model_id: "one", context: 512 });
+  const [left] = await loaded(first);
+  await first.neuron.handOver();
+  await expect(fetch(`${first.base}/health`)).rejects.toThrow("fetch failed");
+  expect(isAlive(left?.pid ?? -1)).toBe(true);
+  const second = await startTestNeuron(config, REAL);
+  expect(await loaded(second)).toEqual([left]);
+  await second.neuron.close({ drainTimeoutMs: 0 });
+  expect(isAlive(left?.pid ?? -1)).toBe(false);
+  await using third = await startTestNeuron(config, REAL);
+  await eventually(async () => {
+    expect(await activation(third)).toMatchObject({ state: "ready", completed: ["one"] });
+  });
+  expect((await loaded(third)).map(({ id }) => id)).toEqual(["one"]);
+});
+
+test("a model that nobody comes back for is unloaded after its grace period", async () => {
+  await using at = await place();
+  await writeFile(join(at.store, "one.gguf"), writeTinyGguf());
+  const config = { stateDirectory: at.state, modelRoots: [at.store], orphanGraceMs: 100 };
+  const neuron = await startTestNeuron(config, REAL);
+  await neuron.load({ model_id: "one", context: 512 });
+  const [left] = await loaded(neuron);
+  await neuron.neuron.handOver();
+  await eventually(() => {
+    expect(isAlive(left?.pid ?? -1)).toBe(false);
+  });
+});
+
+test("what loads when the neuron goes is loaded again; what cannot come holds up nobody", async () => {
+  await using at = await place();
+  const config = { stateDirectory: at.state, modelRoots: [at.store] };
+  writeFakeModel(at.store, "gone");
+  writeFakeModel(at.store, "spoilt");
+  const slow = writeFakeModel(at.store, "slow", { gated: true });
+  const first = await startTestNeuron(config);
+  for (const id of ["gone", "spoilt"]) await first.load({ model_id: id });
+  await first.call("/models/load", { json: { model_id: "slow" } });
+  await eventually(async () => {
+    const found = await at.assigned();
+    expect(found.map(({ spec, worker }) => [spec.model_id, worker !== null])).toEqual([
+      ["gone", true],
+      ["spoilt", true],
+      ["slow", false],
+    ]);
+  });
+  await first.neuron.handOver();
+  await rm(join(at.store, "gone.gguf"));
+  writeFakeModel(at.store, "spoilt", { load: "fail" });
+  await using second = await startTestNeuron(config);
+  slow.openGate();
+  await eventually(async () => {
+    expect(await activation(second)).toMatchObject({ state: "ready", pending: [], completed: ["slow"] });
+  });
+  expect((await activation(second))?.failed).toEqual([
+    { model_id: "gone", error: expect.stringContaining("no model file gone") as string },
+    { model_id: "spoilt", error: "not a model" },
+  ]);
+});
+
+test.each(["", "{", '{"version":9,"models":[]}', '{"version":1,"models":[{"spec":{}}]}'])(
+  "an assignment that says %j stops nobody from starting",
+  async (text) => {
+    await using at = await place();
+    await writeFile(join(at.state, "assignment.json"), text);
+    await using neuron = await startTestNeuron({ stateDirectory: at.state });
+    expect((await neuron.models()).models).toEqual([]);
+    expect(await activation(neuron)).toMatchObject({ state: "ready", completed: [], failed: [] });
+  },
+);
