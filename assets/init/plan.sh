@@ -25,9 +25,10 @@ if [ -n "${GITHUB_ACTIONS:-}" ]; then cortex validate --format github; else cat 
 
 # What the fleet is now: a file of this job, else what the last apply saw, else what the base has committed. None of
 # them is the pull request's own to change. Without any, the neurons are asked.
+name=$(cortex validate --json | node -p 'JSON.parse(fs.readFileSync(0, "utf8")).fleet')
 if [ -s "${CORTEX_SNAPSHOT:-}" ]; then
   set -- --against "$CORTEX_SNAPSHOT"
-elif git show origin/cortex-snapshot:snapshot.json > "$scratch/snapshot.json" 2> /dev/null ||
+elif git show "origin/cortex-snapshot-$name:snapshot.json" > "$scratch/snapshot.json" 2> /dev/null ||
   git -C "$fleet" show "$base:./.cortex/snapshot.json" > "$scratch/snapshot.json" 2> /dev/null; then
   set -- --against "$scratch/snapshot.json"
 else

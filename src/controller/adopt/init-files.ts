@@ -20,7 +20,7 @@ const ACTIONS: Omit<CiFlavour, "path" | "runner" | "actionVersion"> = {
   template: "github.yml",
   secretRow: "| `CORTEX_NEURON_TOKEN` (secret) | the neurons' token | if they ask for one |\n",
   tokenRow: "",
-  snapshot: "the branch `cortex-snapshot`",
+  snapshot: "the branch `cortex-snapshot-@fleet@`",
 };
 
 const FLAVOURS: Readonly<Record<CiHost, CiFlavour>> = {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
@@ -223,4 +224,30 @@ test("GitLab's job takes the last apply's snapshot with its own token, and goes 
   }
   const below = "jobs/artifacts/main/raw/snapshot.json?job=cortex-apply job";
   expect(asked).toEqual([`/projects/5/${below}`, `/projects/6/${below}`]);
+});
+
+test("two fleets of one repository keep a snapshot each", async () => {
+  await using directory = await temporaryDirectory();
+  const clone = join(directory.path, "clone");
+  const git = (...words: string[]) =>
+    run("git", ["-c", "user.name=t", "-c", "user.email=t@example.org", ...words], { cwd: directory.path });
+  await git("init", "--quiet", "--bare", "origin.git");
+  await git("clone", "--quiet", "origin.git", "clone");
+  const inClone = (...words: string[]) => git("-C", clone, ...words);
+  const script = fileURLToPath(new URL("../../../assets/init/publish-snapshot.sh", import.meta.url));
+  await inClone("commit", "--quiet", "--allow-empty", "--message", "first");
+  for (const fleet of ["office", "home"]) {
+    await writeFile(join(clone, "snapshot.json"), JSON.stringify({ fleet }));
+    await run("sh", [script], { cwd: clone });
+  }
+  await inClone("fetch", "--quiet");
+  for (const fleet of ["office", "home"]) {
+    const { stdout } = await inClone("show", `origin/cortex-snapshot-${fleet}:snapshot.json`);
+    expect(JSON.parse(stdout)).toEqual({ fleet });
+  }
+  await initIn(clone, { hosts: ["github"], fleetName: "home" });
+  const workflow = await readFile(join(clone, ".github/workflows/cortex.yml"), "utf8");
+  // Two workflows of one repository must not cancel each other.
+  expect(workflow).toContain("group: cortex-apply-.\n");
+  expect(workflow).toContain("group: cortex-plan-.-$");
 });
