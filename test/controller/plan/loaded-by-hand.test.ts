@@ -47,7 +47,13 @@ describe("what a person loaded by hand, once its id is declared", () => {
     expect(alone.left_alone).toEqual([
       { model_id: "m", neuron: "a", because: "loaded_by_hand", fleet: null, reason },
     ]);
-    expect(alone.unplaced).toMatchObject([{ model_id: "m", missing_replicas: 1 }]);
+    expect(alone.unplaced).toMatchObject([
+      {
+        model_id: "m",
+        missing_replicas: 1,
+        refusals: [{ neuron: "a", reason: "already has a copy, loaded by hand, and a neuron holds one" }],
+      },
+    ]);
   });
 
   test("is not moved to make room: with the declared settings it counts, where it is", () => {

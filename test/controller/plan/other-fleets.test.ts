@@ -74,6 +74,13 @@ describe("copies of another fleet", () => {
     }
   });
 
+  test("are named where they close the only neuron", () => {
+    const document = plan(home, holding({ id: "m", fleet: "lab" }));
+    expect(document.unplaced[0]?.refusals).toEqual([
+      { neuron: "a", reason: "already has a copy, of the fleet lab, and a neuron holds one" },
+    ]);
+  });
+
   test("do not count for how much of what is loaded goes", () => {
     const gone = fleetFromToml(ONE.replace("replicas = 1", "replicas = 0"), ["a"]);
     const others = ["1", "2", "3", "4"].map((id) => ({ id, vramMb: 1, fleet: "lab" }));

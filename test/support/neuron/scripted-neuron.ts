@@ -104,9 +104,10 @@ export class ScriptedNeuron {
     await new Promise<void>((resolve) => this.#waiters.push({ path, resolve }));
   }
 
+  /** Loads and unloads that were asked for; what is only estimated changes nothing. */
   changes(): string[] {
     return this.calls
-      .filter((call) => call.method === "POST")
+      .filter((call) => call.method === "POST" && call.path !== "/models/estimate")
       .map(
         (call) =>
           `${call.path} ${(call.body as { model_id: string }).model_id} if-match ${call.ifMatch?.replaceAll('"', "") ?? "none"}`,

@@ -97,18 +97,30 @@ function verdictOn(board: Board, subject: Subject): NeuronVerdict {
   );
   const look = () => ({ isTaken: board.hosts(model, neuron), room: roomFor(board, { model, neuron }) });
   const { isTaken, room } = outdated === undefined ? look() : board.without(outdated, look);
-  const checks = [...standing, copyCheck(isTaken), ...memoryChecks(model, room)];
+  const checks = [
+    ...standing,
+    copyCheck(isTaken, ownerText(board, model, block)),
+    ...memoryChecks(model, room),
+  ];
   return { neuron: block.name, checks, shortMib: shortfall(model, { checks, room }) };
 }
 
 const isOutdated = (board: Board, applicant: ApplicantNo): boolean =>
   at(board.untouched, applicant) === 1 && itemAt(board.problem.applicants, applicant).home?.current === false;
 
-const copyCheck = (isTaken: boolean): Check => ({
+/** ", loaded by hand,": of a copy that is not the fleet's to replace. */
+function ownerText(board: Board, model: ProblemModel, { name }: NeuronBlock): string {
+  const copies = board.problem.copiesOf.get(model.id) ?? [];
+  const standing = copies.find(({ neuron }) => neuron.name === name)?.standing;
+  if (standing?.kind !== "left_alone") return "";
+  return standing.fleet === null ? ", loaded by hand," : `, of the fleet ${standing.fleet},`;
+}
+
+const copyCheck = (isTaken: boolean, owner: string): Check => ({
   check: "one_copy",
   ok: !isTaken,
   slack: null,
-  detail: isTaken ? "already has a copy, and a neuron holds one" : "has no copy",
+  detail: isTaken ? `already has a copy${owner === "" ? "," : owner} and a neuron holds one` : "has no copy",
 });
 
 /** None when too few devices qualify: then there is no memory to speak of. */
