@@ -8,12 +8,16 @@ import { isRecord } from "../core/json.ts";
  */
 export const NEURON_DEFAULT_PORT = 13_131;
 
-export const deviceKindSchema = z.enum(["cuda", "metal", "vulkan", "cpu", "simulated"]);
+/*
+ * Words out of lists that grow end in `.catch("unknown")`: one that this version does not know yet, said by a newer
+ * neuron, is no reason to disbelieve everything else that it says. What is asked of a neuron stays strict.
+ */
+export const deviceKindSchema = z.enum(["cuda", "metal", "vulkan", "cpu", "simulated", "unknown"]);
 
 export const deviceSchema = z.object({
   index: z.int().nonnegative(),
   uuid: z.string(),
-  kind: deviceKindSchema,
+  kind: deviceKindSchema.catch("unknown"),
   name: z.string(),
   vram_total_mb: z.int().nonnegative(),
   compute_capability: z.string().nullable(),
@@ -25,13 +29,13 @@ export type Device = z.infer<typeof deviceSchema>;
 export const modelFactSchema = z.object({
   model_id: z.string(),
   spec_hash: z.string(),
-  source: z.enum(["measured", "metadata"]),
+  source: z.enum(["measured", "metadata", "unknown"]).catch("unknown"),
   vram_mb: z.int().nonnegative(),
   /** Cache that one more token of context costs, over all slots. */
   cache_bytes_per_token: z.int().positive().optional(),
   /** How long a load takes here, and whether that was measured or follows from other loads. */
   load_secs: z.number().nonnegative().optional(),
-  load_secs_source: z.enum(["measured", "neuron_rate"]).optional(),
+  load_secs_source: z.enum(["measured", "neuron_rate"]).optional().catch(undefined),
 });
 export type ModelFact = z.infer<typeof modelFactSchema>;
 
@@ -97,6 +101,11 @@ export const loadOriginSchema = z.object({
 });
 export type LoadOrigin = z.infer<typeof loadOriginSchema>;
 
+/** A way of loading that is not known here is nobody's of ours: such a copy is left alone, as a person's is. */
+const reportedOriginSchema = loadOriginSchema.extend({
+  kind: loadOriginSchema.shape.kind.catch("manual"),
+});
+
 export const loadRequestSchema = modelSpecSchema.extend({
   origin: loadOriginSchema.default({ kind: "manual" }),
 });
@@ -134,7 +143,7 @@ export const modelEstimateSchema = z.object({
   model_id: z.string(),
   spec_hash: z.string(),
   /** From a past load, from the catalogue, from the header of the file, or from nothing but its size. */
-  source: z.enum(["measured", "declared", "metadata", "file_size"]),
+  source: z.enum(["measured", "declared", "metadata", "file_size", "unknown"]).catch("unknown"),
   vram_mb: z.int().nonnegative(),
   /** What the header lets expect, by what for. */
   weights_mb: z.int().nonnegative(),
@@ -147,7 +156,7 @@ export const modelEstimateSchema = z.object({
   parallel: z.int().positive(),
   /** Null when no load on this neuron tells. */
   load_secs: z.number().nonnegative().nullable(),
-  load_secs_source: z.enum(["measured", "neuron_rate"]).nullable(),
+  load_secs_source: z.enum(["measured", "neuron_rate"]).nullable().catch(null),
   /** Where it would go now; empty when it does not fit now. */
   devices: z.array(z.object({ index: z.int().nonnegative(), vram_mb: z.int().nonnegative() })),
   fits_now: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
@@ -170,17 +179,17 @@ export const modelLimitSchema = z.object({
   output: z.int().positive(),
 });
 
-export const modelStatusSchema = z.enum(["loading", "loaded", "unloading"]);
+export const modelStatusSchema = z.enum(["loading", "loaded", "unloading", "unknown"]);
 export type ModelStatus = z.infer<typeof modelStatusSchema>;
 
 /** One element of `GET /models`. */
 export const residentModelSchema = z.object({
   id: z.string(),
   harness: z.string(),
-  status: modelStatusSchema,
+  status: modelStatusSchema.catch("unknown"),
   spec_hash: z.string(),
   /** What was asked for; absent from neurons that do not say. `cortex import` writes fleet files from it. */
-  spec: modelSpecSchema.optional(),
+  spec: modelSpecSchema.optional().catch(undefined),
   devices: z.array(z.int()),
   /** Measured after the load; the reservation before it. */
   vram_used_mb: z.int().nonnegative(),
@@ -193,7 +202,7 @@ export const residentModelSchema = z.object({
   tool_call: z.boolean(),
   reasoning: z.boolean(),
   servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
-  origin: loadOriginSchema,
+  origin: reportedOriginSchema,
   /** Milliseconds since the epoch; null when no request has used it yet. */
   last_used_ms: z.number().nullable(),
   loaded_at_ms: z.number().nullable(),
@@ -242,7 +251,7 @@ export type Activation = z.infer<typeof activationSchema>;
 
 /** `GET /health`: live readings; cheap enough to ask every second. */
 export const healthSchema = z.object({
-  status: z.enum(["ok", "draining"]),
+  status: z.enum(["ok", "draining", "unknown"]).catch("unknown"),
   uptime_secs: z.number().nonnegative(),
   devices: z.array(deviceReadingSchema),
   models: z.array(modelLoadSchema),
@@ -270,15 +279,16 @@ export const jobStateSchema = z.enum([
   "stopping",
   "done",
   "failed",
+  "unknown",
 ]);
 export type JobState = z.infer<typeof jobStateSchema>;
 
 /** `GET /jobs/{id}`: one load or unload. `done` and `failed` are final. */
 export const jobSchema = z.object({
   id: z.string(),
-  kind: z.enum(["load", "unload"]),
+  kind: z.enum(["load", "unload", "unknown"]).catch("unknown"),
   model_id: z.string(),
-  state: jobStateSchema,
+  state: jobStateSchema.catch("unknown"),
   /** 0..1 of the step that `state` names, when it can be told. */
   progress: z.number().min(0).max(1).nullable(),
   /** While its file is fetched; absent before and after, and from neurons that fetch nothing. */
@@ -302,7 +312,7 @@ export type Job = z.infer<typeof jobSchema>;
 
 /** Answer of `POST /models/load`, `/models/swap` and `/models/unload`: 202 with the job, or 200 once nothing is left to do. */
 export const changeResponseSchema = z.object({
-  status: z.enum(["loaded", "unloaded", "pending"]),
+  status: z.enum(["loaded", "unloaded", "pending", "unknown"]).catch("unknown"),
   job: jobSchema.nullable(),
 });
 export type ChangeResponse = z.infer<typeof changeResponseSchema>;

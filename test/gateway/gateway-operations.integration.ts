@@ -6,7 +6,7 @@ import { fleetStateSchema, gatewayHealthSchema, modelListSchema } from "../../sr
 import { keyBlockSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import { hashOfSecret } from "../../src/gateway/keys/key-ring.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { chunkEvent, residentModel } from "../support/neuron/fake-neuron.ts";
+import { chunkEvent, residentModel, TEST_DEVICE } from "../support/neuron/fake-neuron.ts";
 import {
   advanceUntil,
   ask,
@@ -293,4 +293,20 @@ describe("close()", () => {
     await advanceUntil(clock, watched(closing));
     expect(clock.monotonicMs() - waitedMs).toBeLessThan(3000);
   });
+});
+
+test("a neuron one version ahead, with words that are not known here, serves as before", async () => {
+  const newer = residentModel("org/new", { status: "parked" as "loaded" });
+  const neuron = await fakeNeuron({
+    models: [residentModel(MODEL), newer],
+    devices: [{ ...TEST_DEVICE, kind: "tpu" as "cpu" }],
+  });
+  const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+  expect((await ask(gateway, MODEL)).status).toBe(200);
+  const state = fleetStateSchema.parse(await (await fetch(`${gateway.address}/fleet`)).json());
+  expect(state.neurons[0]).toMatchObject({ health: "healthy", devices: [{ kind: "unknown" }] });
+  expect(state.neurons[0]?.models.map(({ id, status }) => [id, status])).toEqual([
+    [MODEL, "loaded"],
+    ["org/new", "unknown"],
+  ]);
 });
