@@ -1,5 +1,5 @@
 import { CortexError } from "../core/errors.ts";
-import { listenForShutdown } from "../platform/shutdown.ts";
+import { listenForShutdown, outliveReaders } from "../platform/shutdown.ts";
 
 interface Service {
   close(): Promise<void>;
@@ -19,6 +19,7 @@ export async function serveUntilSignal(
   options: { readonly once?: boolean; readonly handsOver?: boolean } = {},
 ): Promise<void> {
   const shutdown = listenForShutdown(options.handsOver === true ? [HAND_OVER] : []);
+  outliveReaders();
   try {
     const service = await start(shutdown.first).catch((thrown: unknown) => {
       if (!shutdown.first.aborted) throw thrown;

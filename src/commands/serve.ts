@@ -1,9 +1,16 @@
 import { join } from "node:path";
 import { Flags } from "@oclif/core";
+import { isDeepStrictEqual } from "node:util";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
+import { toCortexError } from "../core/errors.ts";
 import { parseHostAndPort } from "../core/addresses.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
+import type { RunningGateway } from "../gateway/io/start-gateway.ts";
+import type { Logger } from "../platform/logger.ts";
+import { onHangup } from "../platform/shutdown.ts";
+import { watchFiles } from "../platform/watch-files.ts";
 
 export default class ServeCommand extends FleetCommand {
   static override summary = "run the gateway: the one endpoint that every client talks to";
@@ -53,7 +60,42 @@ export default class ServeCommand extends FleetCommand {
         { type: "listening", url, metrics },
         `gateway listening on ${url}, metrics on ${metrics}`,
       );
-      return gateway;
+      const stopReloading = this.#reloadOnChange(flags.config, { gateway, logger, first: fleet });
+      return {
+        close: async () => {
+          stopReloading();
+          await gateway.close();
+        },
+      };
     });
   }
+
+  /** On SIGHUP, and by itself when files of the work tree change. A broken file leaves the last good ones in force. */
+  #reloadOnChange(path: string, { gateway, logger, first }: Reloading): () => void {
+    let current = first;
+    const reload = async (): Promise<void> => {
+      try {
+        const { fleet, overridden } = await this.loadFleet({ path });
+        if (isDeepStrictEqual(fleet, current)) return;
+        gateway.reload({ fleet, overridden });
+        current = fleet;
+      } catch (thrown) {
+        const { code, message, details } = toCortexError(thrown);
+        logger.error(
+          { code, reason: message, details },
+          "fleet files not taken: the last good ones stay in force",
+        );
+      }
+    };
+    const stops = [onHangup(() => void reload()), watchFiles(path, () => void reload())];
+    return () => {
+      for (const stop of stops) stop?.();
+    };
+  }
+}
+
+interface Reloading {
+  readonly gateway: RunningGateway;
+  readonly logger: Logger;
+  readonly first: Fleet;
 }

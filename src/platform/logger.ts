@@ -7,6 +7,9 @@ export type Logger = PinoLogger;
  * Prompts and credentials are never passed to it; the redaction is a second wall, not the first.
  */
 export function createLogger(options: { readonly name: string; readonly level: string }): Logger {
+  const destination = pino.destination({ fd: 2, sync: true });
+  // Whoever read the log has gone: the service goes on.
+  destination.on("error", () => undefined);
   return pino(
     {
       name: options.name,
@@ -15,6 +18,6 @@ export function createLogger(options: { readonly name: string; readonly level: s
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: ["authorization", "headers.authorization", "headers['x-api-key']", "token"],
     },
-    pino.destination({ fd: 2, sync: true }),
+    destination,
   );
 }

@@ -1,3 +1,5 @@
+import { systemErrorCode } from "../core/errors.ts";
+
 /** SIGINT and SIGTERM, and others where they are named, as values: the first asks for an orderly end, the second for an end now. */
 export interface ShutdownSignals {
   /** Aborts at the first signal. */
@@ -35,4 +37,23 @@ export function listenForShutdown(also: readonly NodeJS.Signals[] = []): Shutdow
       for (const name of handled) process.off(name, onSignal);
     },
   };
+}
+
+/** SIGHUP, which would end the process, as a request to read its files anew. Returns how to give it back. */
+export function onHangup(listener: () => void): () => void {
+  process.on("SIGHUP", listener);
+  return () => {
+    process.off("SIGHUP", listener);
+  };
+}
+
+/** A reader of our output that goes away is no reason for a service to end. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (thrown) => {
+      if (systemErrorCode(thrown) !== "EPIPE") throw thrown;
+      // Whoever waits until it is read, as oclif does at the end, waits no longer.
+      stream.emit("drain");
+    });
+  }
 }

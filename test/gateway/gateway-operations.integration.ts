@@ -224,7 +224,10 @@ describe("close()", () => {
     });
     const reading = received(await ask(gateway, MODEL, { stream: true }));
     const closing = gateway.close();
-    await expect(ask(gateway, MODEL)).rejects.toThrow("fetch failed");
+    const refused = await ask(gateway, MODEL);
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).toBe("15");
+    expect((await fetch(`${gateway.address}/ready`)).status).toBe(503);
     neuron.release();
     const { text, complete } = await reading;
     expect(complete).toBe(true);

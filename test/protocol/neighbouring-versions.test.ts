@@ -23,6 +23,10 @@ const SCHEMAS = {
 const answerOf = (version: string, file: string): unknown =>
   JSON.parse(readFileSync(new URL(`${version}/${file}`, RECORDED), "utf8"));
 
+/** With another word in the place of the first that is this one. */
+const later = (version: string, file: string, ...[word, next]: readonly [string, string]): unknown =>
+  JSON.parse(JSON.stringify(answerOf(version, file)).replace(`"${word}"`, `"${next}"`));
+
 describe.each(readdirSync(RECORDED))("a neuron of version %s", (version) => {
   test.each(Object.entries(SCHEMAS))("is understood: %s", (file, schema) => {
     const answer = answerOf(version, file);
@@ -30,23 +34,24 @@ describe.each(readdirSync(RECORDED))("a neuron of version %s", (version) => {
   });
 
   test("and so is one that uses words which came later", () => {
-    const said = (file: string) => JSON.stringify(answerOf(version, file));
-    const later = (file: string, word: string, next: string): unknown =>
-      JSON.parse(said(file).replace(`"${word}"`, `"${next}"`));
-    expect(discoverySchema.parse(later("discovery.json", "cpu", "tpu")).devices).toMatchObject([
+    expect(discoverySchema.parse(later(version, "discovery.json", "cpu", "tpu")).devices).toMatchObject([
       { kind: "unknown", name: expect.any(String) as unknown },
     ]);
-    expect(healthSchema.parse(later("health.json", "ok", "resting"))).toMatchObject({ status: "unknown" });
-    expect(modelsResponseSchema.parse(later("models.json", "loaded", "parked")).models).toMatchObject([
-      { status: "unknown", id: "demo" },
-    ]);
+    expect(healthSchema.parse(later(version, "health.json", "ok", "resting"))).toMatchObject({
+      status: "unknown",
+    });
+    expect(
+      modelsResponseSchema.parse(later(version, "models.json", "loaded", "parked")).models,
+    ).toMatchObject([{ status: "unknown", id: "demo" }]);
     // Nobody's of ours: left alone, as a person's is.
-    expect(modelsResponseSchema.parse(later("models.json", "request", "schedule")).models).toMatchObject([
-      { origin: { kind: "manual" } },
-    ]);
-    expect(jobSchema.parse(later("job.json", "done", "thinking"))).toMatchObject({ state: "unknown" });
-    expect(jobSchema.parse(later("job.json", "load", "move"))).toMatchObject({ kind: "unknown" });
-    expect(changeResponseSchema.parse(later("change.json", "pending", "put off"))).toMatchObject({
+    expect(
+      modelsResponseSchema.parse(later(version, "models.json", "request", "schedule")).models,
+    ).toMatchObject([{ origin: { kind: "manual" } }]);
+    expect(jobSchema.parse(later(version, "job.json", "done", "thinking"))).toMatchObject({
+      state: "unknown",
+    });
+    expect(jobSchema.parse(later(version, "job.json", "load", "move"))).toMatchObject({ kind: "unknown" });
+    expect(changeResponseSchema.parse(later(version, "change.json", "pending", "put off"))).toMatchObject({
       status: "unknown",
     });
   });

@@ -44,7 +44,7 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
 const PRINCIPAL = "principal";
 
 /** What a load balancer or a supervisor asks for without a key. */
-const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health"]);
+const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready"]);
 
 /** Before the body is read: whoever has no key is not listened to for long. */
 function identify(request: FastifyRequest, reply: FastifyReply, keys: KeyRing): void {
@@ -69,6 +69,8 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
   };
   read("/health", () => gatewayHealth(statusSources(deps)));
   read("/", () => gatewayHealth(statusSources(deps)));
+  // Refused like everything else as soon as the gateway is told to stop: a load balancer goes elsewhere then.
+  read("/ready", () => ({ status: "ready" }));
   read("/version", () => deps.version);
   read("/fleet", (request) => {
     requireAdmin(principalOf(request));

@@ -7,7 +7,7 @@ import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import { indexFleet } from "../view/fleet-index.ts";
+import { indexFleet, LiveFleet } from "../view/fleet-index.ts";
 import {
   DEFAULT_MAX_WAITERS_PER_MODEL,
   timingsOf,
@@ -23,6 +23,7 @@ import { Ticker } from "./ticker.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
+import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { IN_MEMORY, SqliteLedger } from "../keys/io/sqlite-ledger.ts";
 import type { UsageLedger } from "../keys/usage-ledger.ts";
@@ -38,9 +39,13 @@ export interface RunningGateway {
   readonly address: string;
   /** Base URL of the metrics server; the exposition is at `/metrics`. */
   readonly metricsAddress: string;
-  /** Takes no new work, lets streams end within the grace period, then ends them with an error event. */
+  /** Puts other fleet files in force without touching a connection. Throws what forbids it, and changes nothing then. */
+  reload(next: DeclaredFiles): void;
+  /** Takes no new work, and says so, lets streams end within the grace period, then ends them with an error event. */
   close(): Promise<void>;
 }
+
+export type DeclaredFiles = Pick<GatewayConfig, "fleet" | "overridden">;
 
 /** After the grace period: how long the last error events may take to leave before connections are cut. */
 const LAST_WORDS_MS = 1000;
@@ -67,7 +72,10 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       await drainRequests({ ...parts, clock: deps.clock });
       await stopParts(parts, polls);
     };
-    return { address, metricsAddress, close: () => (closed ??= close()) };
+    const reload = (next: DeclaredFiles) => {
+      reloadParts({ ...config, ...next }, { before: config, parts, deps });
+    };
+    return { address, metricsAddress, reload, close: () => (closed ??= close()) };
   } catch (thrown) {
     await stopParts(parts, polls);
     throw thrown;
@@ -79,11 +87,12 @@ type GatewayParts = ReturnType<typeof assembleGateway>;
 /** Makes every part and joins them; nothing polls or listens yet. */
 function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) {
   const timings = timingsOf(config);
-  const fleet = indexFleet(config.fleet, config.overridden);
+  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden));
   const registry = new Registry();
   const metrics = createGatewayMetrics(registry);
   const active = new ActiveRequests();
-  const neurons = connectNeurons(config, { clock, timings });
+  const connect = neuronConnector(config, { clock, timings });
+  const neurons = new Map(fleet.neurons.map((neuron) => [neuron.name, connect(neuron)]));
   const poller = createNeuronPoller({
     clock,
     logger,
@@ -127,7 +136,8 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const refuseNewWork = () => {
     closing = true;
   };
-  return { active, neurons, poller, coldLoads, timings, ticker, api, metricsServer, ledger, refuseNewWork };
+  const live = { fleet, keys, neurons, poller, timings };
+  return { ...live, active, coldLoads, ticker, api, metricsServer, ledger, refuseNewWork };
 }
 
 const openLedger = (config: GatewayConfig, deps: GatewayDeps): UsageLedger =>
@@ -139,10 +149,45 @@ const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion =
   node_version: process.version,
 });
 
-function connectNeurons(
+interface Reloading {
+  readonly before: GatewayConfig;
+  readonly parts: GatewayParts;
+  readonly deps: GatewayDeps;
+}
+
+/** What goes on keeps its neuron's connections until it has ended; where the gateway listens is settled at its start. */
+function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading): void {
+  requireKeysBeyondLoopback(config);
+  const { fleet, keys, neurons, poller, timings } = parts;
+  const former = fleet.neuronsByName;
+  fleet.replace(indexFleet(config.fleet, config.overridden));
+  Object.assign(timings, timingsOf(config));
+  keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
+  const connect = neuronConnector(config, { clock: deps.clock, timings });
+  for (const [name, client] of neurons) {
+    if (fleet.neuronsByName.get(name)?.endpoint === former.get(name)?.endpoint) continue;
+    neurons.delete(name);
+    void client.retire();
+  }
+  for (const neuron of fleet.neurons)
+    if (!neurons.has(neuron.name)) neurons.set(neuron.name, connect(neuron));
+  poller.follow(neurons.values());
+  deps.logger.info({ models: fleet.modelsById.size, neurons: neurons.size }, "fleet files read anew");
+  const { listen, metrics_listen: metricsListen, limits } = config.fleet.gateway;
+  const first = before.fleet.gateway;
+  const isMoved = listen !== first.listen || metricsListen !== first.metrics_listen;
+  if (isMoved || limits.head_secs !== first.limits.head_secs) {
+    deps.logger.warn(
+      { listen, metrics_listen: metricsListen },
+      "addresses and head_secs change with a restart only",
+    );
+  }
+}
+
+function neuronConnector(
   config: GatewayConfig,
   { clock, timings }: { readonly clock: Clock; readonly timings: GatewayTimings },
-): ReadonlyMap<string, NeuronClient> {
+): (neuron: CalledNeuron) => NeuronClient {
   const options = {
     clock,
     callTimeoutMs: timings.controlTimeoutMs,
@@ -151,7 +196,7 @@ function connectNeurons(
     silenceMs: 0,
     token: config.neuronToken,
   };
-  return new Map(config.fleet.neurons.map((neuron) => [neuron.name, createNeuronClient(neuron, options)]));
+  return (neuron) => createNeuronClient(neuron, options);
 }
 
 async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void> {
@@ -171,12 +216,13 @@ interface Draining {
   readonly timings: GatewayTimings;
 }
 
+/** New requests are refused on a live socket meanwhile: a refused connection says nothing of when to come back. */
 async function drainRequests({ api, active, clock, timings }: Draining): Promise<void> {
-  // The HTTP server itself first: Fastify's own close would answer open connections in words that are not ours.
-  api.server.close();
   await withinGrace(active.idle(), { clock, graceMs: timings.closeGraceMs });
   active.stopAll(new CortexError("draining", "the gateway is shutting down; the answer is incomplete"));
   await withinGrace(active.idle(), { clock, graceMs: LAST_WORDS_MS });
+  // The HTTP server itself first: Fastify's own close would answer open connections in words that are not ours.
+  api.server.close();
   api.server.closeAllConnections();
 }
 

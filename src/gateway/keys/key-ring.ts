@@ -49,15 +49,26 @@ interface KnownKey {
  */
 export class KeyRing {
   readonly #known = new Map<number, KnownKey[]>();
-  readonly #anonymous: Principal | null;
-  readonly principals: readonly Principal[];
+  #anonymous: Principal | null = null;
+  #principals: readonly Principal[] = [];
 
   constructor(keys: readonly KeyBlock[], options: { readonly allowAnonymous: boolean }) {
-    this.principals = keys.map(principalOf);
+    this.declare(keys, options);
+  }
+
+  get principals(): readonly Principal[] {
+    return this.#principals;
+  }
+
+  /** These keys, and no others, from now on. */
+  declare(keys: readonly KeyBlock[], options: { readonly allowAnonymous: boolean }): void {
+    const principals = keys.map(principalOf);
     const open = keys.length === 0;
+    this.#principals = principals;
     this.#anonymous = open || options.allowAnonymous ? anonymous(open) : null;
+    this.#known.clear();
     for (const [index, key] of keys.entries()) {
-      const principal = this.principals[index] ?? principalOf(key);
+      const principal = principals[index] ?? principalOf(key);
       const hash = Buffer.from(key.hash.slice("sha256:".length), "hex");
       const beginning = hash.readUInt16BE();
       this.#known.set(beginning, [...(this.#known.get(beginning) ?? []), { hash, principal }]);

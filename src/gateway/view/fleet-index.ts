@@ -31,6 +31,47 @@ export function indexFleet(fleet: Fleet, overridden: readonly string[] = []): Fl
   };
 }
 
+/** The files that are in force now: whoever holds it sees the next ones without being told. */
+export class LiveFleet implements FleetIndex {
+  #current: FleetIndex;
+
+  constructor(first: FleetIndex) {
+    this.#current = first;
+  }
+
+  replace(next: FleetIndex): void {
+    this.#current = next;
+  }
+
+  get fleetName(): string {
+    return this.#current.fleetName;
+  }
+
+  get gateway(): GatewayTable {
+    return this.#current.gateway;
+  }
+
+  get neurons(): readonly NeuronBlock[] {
+    return this.#current.neurons;
+  }
+
+  get neuronsByName(): ReadonlyMap<string, NeuronBlock> {
+    return this.#current.neuronsByName;
+  }
+
+  get modelsById(): ReadonlyMap<string, ModelBlock> {
+    return this.#current.modelsById;
+  }
+
+  get aliases(): ReadonlyMap<string, string> {
+    return this.#current.aliases;
+  }
+
+  get served(): ServedFleet {
+    return this.#current.served;
+  }
+}
+
 /** The id that answers for `name`; a name that is no alias stands for itself. A catalogue id wins over an alias. */
 export function resolveAlias(fleet: FleetIndex, name: string): string {
   return fleet.modelsById.has(name) ? name : (fleet.aliases.get(name) ?? name);

@@ -74,6 +74,12 @@ export const initialFleetView = (neuronNames: readonly string[]): FleetView => (
   measuredLoadMs: new Map(),
 });
 
+/** Only these neurons count from now on; what is known of them stays known. */
+export const withNeurons = (view: FleetView, names: readonly string[]): FleetView => ({
+  ...view,
+  neurons: new Map(names.map((name) => [name, view.neurons.get(name) ?? neverSeen(name)])),
+});
+
 /** The next view after one poll. An event about a neuron that is not in the fleet changes nothing. */
 export function applyFleetEvent(view: FleetView, event: FleetEvent): FleetView {
   const before = view.neurons.get(event.neuron);

@@ -80,6 +80,8 @@ export interface NeuronClient {
   events(from: EventsFrom): AsyncIterable<readonly NumberedEvent[]>;
   /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
   dispatch(call: RelayCall, handler: Dispatcher.DispatchHandler): void;
+  /** Takes no more calls; resolves when the last one under way has ended. */
+  retire(): Promise<void>;
   /** Cuts whatever is still open. */
   destroy(): Promise<void>;
 }
@@ -146,6 +148,7 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
       };
       pool.dispatch(sent, handler);
     },
+    retire: () => pool.close(),
     destroy: () => pool.destroy(),
   };
 }

@@ -6,6 +6,7 @@ import {
   applyFleetEvent,
   initialFleetView,
   needsDiscovery,
+  withNeurons,
   type FleetEvent,
   type FleetView,
 } from "../fleet-view.ts";
@@ -48,22 +49,28 @@ export const createNeuronPoller = (deps: NeuronPollerDeps): StartablePoller => n
 export interface StartablePoller extends NeuronPoller {
   /** Begins to poll. */
   start(): RunningPolls;
+  /** From now on these neurons are asked; a client that was there before goes on being asked. */
+  follow(clients: Iterable<NeuronClient>): void;
+}
+
+/** One neuron that is asked, until it is let go of. */
+interface Followed {
+  readonly client: NeuronClient;
+  readonly poll: () => Promise<boolean>;
+  readonly follower: EventFollower;
+  readonly stop: AbortController;
 }
 
 class NeuronPolls implements StartablePoller {
   readonly #deps: NeuronPollerDeps;
-  readonly #closed = new AbortController();
-  readonly #polls: ReadonlyMap<string, () => Promise<boolean>>;
-  readonly #followers: ReadonlyMap<string, EventFollower>;
+  readonly #followed = new Map<string, Followed>();
+  #isRunning = false;
   #view: FleetView;
 
   constructor(deps: NeuronPollerDeps) {
     this.#deps = deps;
-    this.#view = initialFleetView(deps.fleet.neurons.map((neuron) => neuron.name));
-    this.#polls = new Map(
-      [...deps.neurons].map(([name, client]) => [name, serialised(() => this.#pollOnce(client))]),
-    );
-    this.#followers = new Map([...deps.neurons].map(([name, client]) => [name, this.#followerOf(client)]));
+    this.#view = initialFleetView([]);
+    this.follow(deps.neurons.values());
   }
 
   view(): FleetView {
@@ -71,7 +78,23 @@ class NeuronPolls implements StartablePoller {
   }
 
   async refresh(name: string): Promise<boolean> {
-    return (await this.#polls.get(name)?.()) ?? false;
+    return (await this.#followed.get(name)?.poll()) ?? false;
+  }
+
+  follow(clients: Iterable<NeuronClient>): void {
+    const wanted = new Map([...clients].map((client) => [client.name, client]));
+    for (const [name, { client, stop }] of this.#followed) {
+      if (wanted.get(name) === client) continue;
+      stop.abort(new Error("the neuron is declared no more, or elsewhere"));
+      this.#followed.delete(name);
+      // What stands at another address is another neuron until it has answered.
+      this.#view = withNeurons(this.#view, [...this.#followed.keys()]);
+    }
+    const added = [...wanted.values()].filter(({ name }) => !this.#followed.has(name));
+    for (const client of added) this.#followed.set(client.name, this.#followedOf(client));
+    const names = this.#deps.fleet.neurons.map(({ name }) => name).filter((name) => wanted.has(name));
+    this.#view = withNeurons(this.#view, names);
+    if (this.#isRunning) for (const { name } of added) void this.#begin(name);
   }
 
   /**
@@ -80,45 +103,55 @@ class NeuronPolls implements StartablePoller {
    * answer cannot overwrite a newer one.
    */
   start(): RunningPolls {
-    const firstPolls = [...this.#polls.keys()].map(async (name) => {
-      await this.refresh(name);
-      void this.#follow(name);
-      void this.#followers.get(name)?.run();
-    });
+    this.#isRunning = true;
     return {
-      firstPolls: Promise.all(firstPolls),
+      firstPolls: Promise.all([...this.#followed.keys()].map((name) => this.#begin(name))),
       close: () => {
-        this.#closed.abort(new Error("the gateway stops"));
+        this.#isRunning = false;
+        for (const { stop } of this.#followed.values()) stop.abort(new Error("the gateway stops"));
       },
     };
   }
 
-  async #follow(name: string): Promise<void> {
+  /** Resolves after the first poll. */
+  async #begin(name: string): Promise<void> {
+    const followed = this.#followed.get(name);
+    if (followed === undefined) return;
+    await followed.poll();
+    void this.#poll(followed);
+    void followed.follower.run();
+  }
+
+  async #poll({ client, poll, follower, stop }: Followed): Promise<void> {
     const { clock, pollIntervalMs } = this.#deps;
     let leftOut = 0;
-    while (await sleptThrough(clock, pollIntervalMs, this.#closed.signal)) {
+    while (await sleptThrough(clock, pollIntervalMs, stop.signal)) {
       // One that has missed a poll is asked each time: events that do not come say nothing.
-      const isDoubted = (this.#view.neurons.get(name)?.misses ?? 0) > 0;
-      const told = !isDoubted && this.#followers.get(name)?.lastEventId !== undefined;
+      const isDoubted = (this.#view.neurons.get(client.name)?.misses ?? 0) > 0;
+      const told = !isDoubted && follower.lastEventId !== undefined;
       leftOut = told && leftOut < POLLS_LEFT_OUT ? leftOut + 1 : 0;
-      if (leftOut === 0) await this.refresh(name);
+      if (leftOut === 0) await poll();
     }
   }
 
-  #followerOf(client: NeuronClient): EventFollower {
+  #followedOf(client: NeuronClient): Followed {
     const { clock, logger } = this.#deps;
-    return new EventFollower({
+    const stop = new AbortController();
+    const { signal } = stop;
+    const poll = serialised(() => this.#pollOnce(client, signal, () => follower.lastEventId));
+    const follower = new EventFollower({
       clock,
       logger,
       client,
-      signal: this.#closed.signal,
+      signal,
       onObservation: (seen) => {
-        if (!this.#closed.signal.aborted) this.#apply(this.#observed(client.name, seen));
+        if (!signal.aborted) this.#apply(this.#observed(client.name, seen));
       },
       onBroken: () => {
-        void this.refresh(client.name);
+        void poll();
       },
     });
+    return { client, poll, follower, stop };
   }
 
   #observed(neuron: string, { discovery, health, models, generation }: NeuronObservation): FleetEvent {
@@ -128,15 +161,18 @@ class NeuronPolls implements StartablePoller {
     return { kind: "neuron-answered", neuron, atMs, discovery, health, models: answer, outstanding };
   }
 
-  async #pollOnce(client: NeuronClient): Promise<boolean> {
-    const event = await ask(client, this.#deps, { view: this.#view, signal: this.#closed.signal });
-    if (this.#closed.signal.aborted) return event.kind === "neuron-answered";
+  async #pollOnce(
+    client: NeuronClient,
+    signal: AbortSignal,
+    lastEventId: () => string | undefined,
+  ): Promise<boolean> {
+    const event = await ask(client, this.#deps, { view: this.#view, signal });
+    if (signal.aborted) return event.kind === "neuron-answered";
     if (event.kind !== "neuron-answered") {
       this.#apply(event);
       return false;
     }
-    const known = this.#followers.get(client.name)?.lastEventId;
-    const isOld = [event.health, event.models].some((told) => isOlderThanEvent(told.event_id, known));
+    const isOld = [event.health, event.models].some((told) => isOlderThanEvent(told.event_id, lastEventId()));
     if (!isOld) this.#apply(event);
     return true;
   }
