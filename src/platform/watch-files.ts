@@ -1,10 +1,10 @@
 import { watch } from "node:fs";
 
 /** Editors and git write in several steps: what counts is the state after the last one. */
-const SETTLE_MS = 300;
+const CALM_MS = 300;
 
 /**
- * Calls after the files below a path have changed, once they have settled. Returns how to stop it; null where the
+ * Calls after the files below a path have changed, once they have been left alone for a moment. Returns how to stop it; null where the
  * system cannot watch the path.
  */
 export function watchFiles(path: string, onChange: () => void): (() => void) | null {
@@ -13,7 +13,7 @@ export function watchFiles(path: string, onChange: () => void): (() => void) | n
     const watcher = watch(path, { recursive: true }, (_event, name) => {
       if (name !== null && !name.endsWith(".toml")) return;
       clearTimeout(timer);
-      timer = setTimeout(onChange, SETTLE_MS);
+      timer = setTimeout(onChange, CALM_MS);
     });
     watcher.on("error", () => undefined);
     return () => {

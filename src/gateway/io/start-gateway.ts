@@ -155,7 +155,7 @@ interface Reloading {
   readonly deps: GatewayDeps;
 }
 
-/** What goes on keeps its neuron's connections until it has ended; where the gateway listens is settled at its start. */
+/** What goes on keeps its neuron's connections until it has ended; where the gateway listens is decided at its start. */
 function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading): void {
   requireKeysBeyondLoopback(config);
   const { fleet, keys, neurons, poller, timings } = parts;
