@@ -33,7 +33,7 @@ async function withWorker<Result>(
   overrides: Partial<WorkerStart> = {},
 ): Promise<Result> {
   const hibernation = { directory, most_bytes: 1e9, least_recompute_ms: 0 };
-  const worker = await spawnWorker(await tinyModelFile(), { hibernation, ...overrides });
+  const worker = await spawnWorker(await tinyModelFile(), { hibernation, parallel: 2, ...overrides });
   const http = workerHttp(worker.socketPath);
   try {
     return await run((messages) => http.chat({ messages, max_tokens: 8, temperature: 0 }));

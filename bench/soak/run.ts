@@ -1,0 +1,28 @@
+import { parseArgs } from "node:util";
+import { soak } from "../../test/support/worker/soak.ts";
+
+// Many requests to one worker, a third of which are left at any moment: does its memory stay, are its slots free?
+
+/** What may be kept for good once every kind of request has been seen. */
+const MOST_GROWTH = 1.1;
+
+const { values } = parseArgs({
+  options: { requests: { type: "string", default: "10000" }, seed: { type: "string", default: "1" } },
+});
+const result = await soak({
+  requests: Number(values.requests),
+  clients: 12,
+  seed: Number(values.seed),
+  onProgress: ({ done, residentMib }) => process.stdout.write(`${done} requests: ${residentMib} MiB\n`),
+});
+const { answered, left, refused, broken, health, progress } = result;
+// The first fifth fills caches.
+const settledMib = progress[1]?.residentMib ?? 0;
+const lastMib = progress.at(-1)?.residentMib ?? 0;
+const flat = lastMib <= settledMib * MOST_GROWTH;
+process.stdout.write(
+  `${answered} answered, ${left} left, ${refused} refused for want of room, ${broken.length} broken\n` +
+    `slots free: ${health.slots_free} of ${health.slots}; memory ${settledMib} -> ${lastMib} MiB: ${flat ? "flat" : "GROWS"}\n`,
+);
+for (const line of broken.slice(0, 10)) process.stdout.write(`${line}\n`);
+process.exitCode = flat && broken.length === 0 && health.slots_busy === 0 ? 0 : 1;
