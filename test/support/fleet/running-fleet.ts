@@ -14,6 +14,8 @@ export interface RunningFleet extends AsyncDisposable {
   readonly neuronUrls: Readonly<Record<string, string>>;
   readonly neurons: Readonly<Record<string, CortexProcess>>;
   readonly gateway: CortexProcess;
+  /** Starts the neuron again as it was started, once it has ended. */
+  restartNeuron(name: string): Promise<CortexProcess>;
 }
 
 export interface RunningFleetOptions {
@@ -40,7 +42,11 @@ export async function startFleet(options: RunningFleetOptions): Promise<RunningF
   );
   const started = (commandLine: readonly string[]) => {
     const process = new CortexProcess(commandLine, {
-      environment: { CORTEX_DATA_DIR: `${directory.path}/.data` },
+      environment: {
+        CORTEX_DATA_DIR: `${directory.path}/.data`,
+        // What a killed neuron leaves behind must not outlive the tests by much.
+        CORTEX_NEURON_WORKER_GRACE: "10",
+      },
     });
     stack.defer(async () => {
       await process.stop("SIGTERM");
@@ -48,9 +54,9 @@ export async function startFleet(options: RunningFleetOptions): Promise<RunningF
     return process;
   };
   const neurons: Record<string, CortexProcess> = {};
-  for (const [name, port] of Object.entries(ports)) {
-    neurons[name] = started(["neuron", "--port", String(port), "--model-root", dirname(options.modelPath)]);
-  }
+  const startNeuron = (name: string) =>
+    started(["neuron", "--port", String(ports[name]), "--model-root", dirname(options.modelPath)]);
+  for (const name of Object.keys(ports)) neurons[name] = startNeuron(name);
   const gateway = started(["serve", "--config", directory.path]);
   await Promise.all([...Object.values(neurons), gateway].map((process) => process.waitFor(/listening/)));
   const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
@@ -68,6 +74,11 @@ export async function startFleet(options: RunningFleetOptions): Promise<RunningF
     ),
     neurons,
     gateway,
+    restartNeuron: async (name) => {
+      const again = startNeuron(name);
+      await again.waitFor(/listening/);
+      return again;
+    },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
