@@ -5,6 +5,7 @@ import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { localUrl } from "../core/addresses.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
+import type { SimulationConfig } from "../neuron/io/simulation.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
@@ -14,6 +15,7 @@ export default class NeuronCommand extends BaseCommand {
   static override examples = [
     "<%= config.bin %> neuron",
     "<%= config.bin %> neuron --model-root /srv/models",
+    '<%= config.bin %> neuron --simulate "2x32GiB RTX 5090"',
     "<%= config.bin %> neuron --host 10.0.0.5 --token-file /etc/cortex/neuron.token",
   ];
   static override flags = {
@@ -43,6 +45,12 @@ export default class NeuronCommand extends BaseCommand {
       helpValue: "MIB",
       summary:
         "keep computed conversations of unloaded models in files, so much at most and for a week: they go on without being computed anew",
+    }),
+    simulate: Flags.string({
+      env: "CORTEX_NEURON_SIMULATE",
+      helpValue: "DEVICES",
+      summary:
+        'devices that are not there, such as "2x32GiB RTX 5090": memory and load times as on them, answers from the processor',
     }),
     "worker-grace": Flags.integer({
       env: "CORTEX_NEURON_WORKER_GRACE",
@@ -87,6 +95,7 @@ export default class NeuronCommand extends BaseCommand {
             directory: join(stateDirectory ?? this.environment.dataDirectory, "hibernated"),
             mostBytes: flags.hibernate * MIB_BYTES,
           };
+    const simulation = flags.simulate === undefined ? undefined : await readSimulation(flags.simulate);
     await serveUntilSignal(
       async () => {
         const neuron = await startNeuron(
@@ -98,6 +107,7 @@ export default class NeuronCommand extends BaseCommand {
             stateDirectory,
             memoryLimitMib,
             hibernation,
+            simulation,
             orphanGraceMs: flags["worker-grace"] * 1000,
             gitSha: gitSha(),
           },
@@ -105,13 +115,24 @@ export default class NeuronCommand extends BaseCommand {
         );
         const url = localUrl(neuron.address);
         const devices = neuron.discovery.devices.map(({ name }) => name);
+        const simulated = simulation === undefined ? "" : " (simulated)";
         this.announce(
           { type: "listening", url, devices },
-          `neuron listening on ${url} with ${devices.join(", ")}`,
+          `neuron listening on ${url} with ${devices.join(", ")}${simulated}`,
         );
         return neuron;
       },
       { handsOver: true },
     );
   }
+}
+
+async function readSimulation(text: string): Promise<SimulationConfig> {
+  const [{ parseSimulatedDevices }, { DEMO_MODEL_SOURCE }] = await Promise.all([
+    import("../neuron/machine/simulated-devices.ts"),
+    import("../demo/demo-fleet.ts"),
+  ]);
+  const devices = parseSimulatedDevices(text);
+  if (!devices.ok) throw devices.error;
+  return { devices: devices.value, standIn: DEMO_MODEL_SOURCE };
 }

@@ -3,9 +3,10 @@ import type { ModelEstimate, ModelFact } from "../../protocol/neuron-api.ts";
 
 /** What an estimate tells of a model; nothing where it only repeats the catalogue or guesses from the file's size. */
 export function factOf(estimate: ModelEstimate): readonly ModelFact[] {
-  const { source } = estimate;
+  const { source, model_id, spec_hash, cache_bytes_per_token, load_secs, load_secs_source } = estimate;
   if (source === "file_size") return [];
-  const { model_id, spec_hash, cache_bytes_per_token, load_secs, load_secs_source } = estimate;
+  // Without a cache per token the header did not tell either.
+  if (source === "declared" && cache_bytes_per_token === undefined) return [];
   return [
     {
       model_id,

@@ -9,14 +9,20 @@ import { readEnvironment, type ModelHubAddress } from "../../platform/environmen
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { workerEntryFile } from "../../platform/package-paths.ts";
-import { present } from "../../core/present.ts";
-import type { Device, Discovery, ModelFact } from "../../protocol/neuron-api.ts";
-import { EventFeed } from "../events/io/event-feed.ts";
-import { describeHealth, describeModels, ledgerOf } from "../residency/describe-residency.ts";
+import type { Device, Discovery } from "../../protocol/neuron-api.ts";
+import type { EventFeed } from "../events/io/event-feed.ts";
+import { followResidency } from "./follow-residency.ts";
+import {
+  createSimulatedProbe,
+  simulatedStore,
+  simulateLoads,
+  withStandIn,
+  type SimulationConfig,
+} from "./simulation.ts";
+import { ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/worker-exit.ts";
 import type { ReportEffect } from "../residency/residency-state.ts";
-import type { DeviceReading } from "../machine/describe-device.ts";
-import { createGpuProbe, type GpuProbe } from "../machine/io/gpu-probe.ts";
+import { createGpuProbe } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { readCpuPacking } from "../model/io/cpu-packing.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
@@ -32,7 +38,6 @@ import { createNeuronServer } from "./neuron-server.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
 import type { CpuPacking } from "../model/weight-memory.ts";
-import type { RestoredModel } from "../residency/assignment.ts";
 import { AssignmentFile } from "../residency/io/assignment-file.ts";
 import { Restoration } from "./restore-models.ts";
 import { Estimator } from "../residency/io/estimator.ts";
@@ -57,6 +62,8 @@ export interface NeuronConfig {
   readonly orphanGraceMs?: number | undefined;
   /** Promises at most this much of each device; all of it by default. */
   readonly memoryLimitMib?: number | undefined;
+  /** Stands for the machine's own devices. */
+  readonly simulation?: SimulationConfig | undefined;
   /** The driver's tool, when it is not in PATH. */
   readonly nvidiaSmi?: string | undefined;
   readonly gitSha?: string | undefined;
@@ -171,6 +178,16 @@ const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> =
 const workerStopMs = ({ hibernation }: Kept): number =>
   WORKER_STOP_BOUND_MS + (hibernation === undefined ? 0 : HIBERNATION_GRACE_MS);
 
+const openStore = (config: NeuronConfig, clock: Clock): ModelStore =>
+  new ModelStore(
+    {
+      root: config.modelRoots[0] ?? "models",
+      hub: config.hub ?? readEnvironment().modelHub,
+      limits: config.downloads,
+    },
+    { clock },
+  );
+
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
 function assemble(
   config: NeuronConfig,
@@ -180,43 +197,43 @@ function assemble(
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
   const nvidiaSmi = config.nvidiaSmi === undefined ? {} : { nvidiaSmi: config.nvidiaSmi };
-  const probe = createGpuProbe({ clock, logger, environment, ...nvidiaSmi });
+  const { simulation } = config;
+  const probe =
+    simulation === undefined
+      ? createGpuProbe({ clock, logger, environment, ...nvidiaSmi })
+      : createSimulatedProbe(simulation);
   let devices: readonly Device[] = [];
-  const store = new ModelStore(
-    {
-      root: config.modelRoots[0] ?? "models",
-      hub: config.hub ?? readEnvironment().modelHub,
-      limits: config.downloads,
-    },
-    { clock },
-  );
-  const modelFiles = createModelFiles(config.modelRoots);
+  const store = openStore(config, clock);
+  const files = createModelFiles(config.modelRoots);
+  const modelFiles = simulation === undefined ? files : withStandIn(files, simulation);
+  const modelStore = simulation === undefined ? store : simulatedStore;
   const estimator = new Estimator({
     modelFiles,
-    modelStore: store,
+    modelStore,
     book,
     cpuPacking,
     deviceKind: () => devices[0]?.kind ?? "cpu",
+  });
+  const launch = createWorkerLauncher({
+    clock,
+    logger,
+    entry: deps.workerEntry ?? workerEntryFile(),
+    socketDirectory,
+    orphanGraceMs:
+      config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),
+    environment,
+    devices: () => devices,
+    hibernation,
   });
   const loop: ResidencyLoop = new ResidencyLoop({
     clock,
     logger,
     modelFiles,
     estimator,
-    modelStore: store,
+    modelStore,
     usedMib: () => probe.usedMib(),
     epochs,
-    launchWorker: createWorkerLauncher({
-      clock,
-      logger,
-      entry: deps.workerEntry ?? workerEntryFile(),
-      socketDirectory,
-      orphanGraceMs:
-        config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),
-      environment,
-      devices: () => devices,
-      hibernation,
-    }),
+    launchWorker: simulation === undefined ? launch : simulateLoads(launch, simulation, clock),
     report: (effect) => {
       report(effect, { loop, metrics, logger });
     },
@@ -227,49 +244,6 @@ function assemble(
     loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
   return { loop, probe, metrics, store, estimator, takeDevices };
-}
-
-/** What is told on `GET /events`: from the moment that the devices are known. */
-function followResidency(neuron: {
-  readonly clock: Clock;
-  readonly loop: ResidencyLoop;
-  readonly probe: GpuProbe;
-  readonly startedMs: number;
-  readonly facts: () => ModelFact[];
-  readonly restored: readonly RestoredModel[];
-  readonly discovery: Promise<Discovery>;
-}): EventFeed {
-  const { clock, loop, probe, startedMs, restored } = neuron;
-  let discovery: Discovery | null = null;
-  let readings: readonly DeviceReading[] = [];
-  const feed = new EventFeed({
-    clock,
-    observe: () => {
-      const uptimeMs = clock.monotonicMs() - startedMs;
-      return {
-        ...describeModels(loop.state),
-        discovery: { ...present(discovery, "discovery"), facts: neuron.facts() },
-        health: describeHealth(loop.state, { readings, uptimeMs, restored }),
-        jobs: [...loop.state.jobs.values()],
-      };
-    },
-    refreshReadings: async () => {
-      readings = await probe.readings();
-    },
-  });
-  let { generation, mode } = loop.state;
-  loop.onChange(() => {
-    const changed = loop.state.generation !== generation || loop.state.mode !== mode;
-    ({ generation, mode } = loop.state);
-    feed.noticeChange(changed);
-  });
-  const startFeed = async (): Promise<void> => {
-    discovery = await neuron.discovery;
-    readings = await probe.readings();
-    feed.start();
-  };
-  void startFeed();
-  return feed;
 }
 
 function requireToken({ host, token }: NeuronConfig): void {

@@ -15,6 +15,8 @@ export interface LoadableFile {
   readonly fileBytes: number;
   /** Tokens per slot that the worker is told to take; null leaves it to the worker. */
   readonly contextTokens: number | null;
+  /** What is promised to it. */
+  readonly requiredMib: number;
   /** How long the worker is expected to take; null when no load tells. */
   readonly predictedMs: number | null;
 }

@@ -75,7 +75,7 @@ export class DrivenResidency {
   }
 
   verified(instance: string, requiredMib: number, usedMib: ReadonlyMap<number, number> = new Map()) {
-    const file = { path: "/m.gguf", fileBytes: 1, contextTokens: 1024, predictedMs: null };
+    const file = { path: "/m.gguf", fileBytes: 1, contextTokens: 1024, requiredMib, predictedMs: null };
     return this.on({ kind: "source-verified", instance, file, requiredMib, usedMib, atMs: 2 });
   }
 

@@ -47,7 +47,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
         instance: launch.instance,
         spec_hash: specHash(spec),
         orphan_grace_ms: options.orphanGraceMs,
-        gpu: devices.some((device) => device.kind !== "cpu"),
+        gpu: devices.some(({ kind }) => kind !== "cpu" && kind !== "simulated"),
         ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
       },
       environment: { ...options.environment, ...visibleDevices(devices) },

@@ -294,7 +294,7 @@ export class ResidencyLoop {
       const usedMib = await this.#deps.usedMib();
       const atMs = this.#nowMs();
       const { path, fileBytes } = file;
-      const loadable = { path, fileBytes, contextTokens, predictedMs };
+      const loadable = { path, fileBytes, contextTokens, requiredMib, predictedMs };
       this.dispatch({ kind: "source-verified", instance, file: loadable, requiredMib, usedMib, atMs });
     } catch (thrown) {
       const failure = toCortexError(thrown);

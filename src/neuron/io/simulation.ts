@@ -1,0 +1,104 @@
+import type { Clock } from "../../core/clock.ts";
+import { CortexError, toCortexError } from "../../core/errors.ts";
+import { MIB_BYTES } from "../../core/quantities.ts";
+import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
+import type { WorkerFacts } from "../../protocol/worker-messages.ts";
+import type { GpuProbe } from "../machine/io/gpu-probe.ts";
+import type { ModelFileFacts, ModelFiles } from "../model/io/model-files.ts";
+import type { ModelWorker, WorkerLaunch } from "../residency/io/model-worker.ts";
+import type { ModelStore } from "../store/io/model-store.ts";
+
+/**
+ * Devices that are not there. The ledger and every refusal are the real ones, and a real engine answers, on the
+ * processor; a model whose file is not here is answered for by a stand-in. What a model holds is what it is expected to
+ * hold on a GPU, and a load takes the time that its size would.
+ */
+export interface SimulationConfig {
+  readonly devices: readonly Device[];
+  /** In the model roots: what answers for models that are not here. */
+  readonly standIn: string;
+  readonly mibPerSec?: number;
+}
+
+/** A solid-state disk of today. */
+const DEFAULT_MIB_PER_SEC = 3000;
+/** What the stand-in was trained for is enough to show that something answers. */
+const STAND_IN_CONTEXT_TOKENS = 1024;
+const PROGRESS_STEPS = 10;
+
+/** Where there is no driver the ledger says what is used. */
+export const createSimulatedProbe = ({ devices }: SimulationConfig): GpuProbe => ({
+  discover: () => Promise.resolve({ devices, driverVersion: "simulated", cudaUnavailableReason: null }),
+  readings: () => Promise.resolve([]),
+  usedMib: () => Promise.resolve(new Map()),
+});
+
+/** Nothing is fetched for models that are only simulated. */
+export const simulatedStore: Pick<ModelStore, "fetch" | "stored"> = {
+  fetch: () => Promise.resolve(null),
+  stored: () => Promise.resolve(null),
+};
+
+/** The files that are here, and the stand-in for all that are not; such a model must declare how large it is. */
+export function withStandIn(files: ModelFiles, { standIn }: SimulationConfig): ModelFiles {
+  const instead = async (spec: ModelSpec, thrown: unknown): Promise<ModelFileFacts> => {
+    const failure = toCortexError(thrown);
+    if (failure.code !== "source_not_found" && failure.code !== "source_unsupported") throw thrown;
+    if (spec.vram_mb === undefined) {
+      throw new CortexError(failure.code, `${failure.message}; a simulated neuron needs its size at least`, {
+        next: "declare vram_mb for the model: the stand-in then answers for it",
+        details: failure.details,
+        cause: failure,
+      });
+    }
+    const { path } = await files.inspect({ ...spec, source: standIn });
+    return { path, fileBytes: spec.vram_mb * MIB_BYTES, shape: null };
+  };
+  return {
+    inspect: (spec) => files.inspect(spec).catch((thrown: unknown) => instead(spec, thrown)),
+    verify: (spec, signal) => files.verify(spec, signal).catch((thrown: unknown) => instead(spec, thrown)),
+  };
+}
+
+type Launch = (launch: WorkerLaunch) => ModelWorker;
+
+/** Workers on the processor that take as long and hold as much as on the devices that are simulated. */
+export function simulateLoads(
+  launch: Launch,
+  { standIn, mibPerSec }: SimulationConfig,
+  clock: Clock,
+): Launch {
+  return (wanted) => {
+    const { file, onMessage } = wanted;
+    const isStandIn = file.path.endsWith(`/${standIn}.gguf`);
+    const durationMs = (file.requiredMib / (mibPerSec ?? DEFAULT_MIB_PER_SEC)) * 1000;
+    const startedMs = clock.monotonicMs();
+    const ended = new AbortController();
+    const worker = launch({
+      ...wanted,
+      file: isStandIn ? { ...file, contextTokens: STAND_IN_CONTEXT_TOKENS } : file,
+      onMessage: (message) => {
+        if (message.kind === "load-progressed") return;
+        if (message.kind !== "model-loaded") onMessage(message);
+        else void tellWhenDue(factsOf(message.facts));
+      },
+    });
+    const factsOf = (facts: WorkerFacts): WorkerFacts => ({
+      ...facts,
+      memory_bytes: file.requiredMib * MIB_BYTES,
+      context_tokens: isStandIn ? (file.contextTokens ?? facts.context_tokens) : facts.context_tokens,
+    });
+    const tellWhenDue = async (facts: WorkerFacts): Promise<void> => {
+      for (let step = 1; step <= PROGRESS_STEPS; step += 1) {
+        const dueMs = startedMs + (durationMs * step) / PROGRESS_STEPS;
+        const waitMs = Math.max(0, dueMs - clock.monotonicMs());
+        if (waitMs > 0) await clock.sleep(waitMs, ended.signal).catch(() => undefined);
+        if (ended.signal.aborted) return;
+        onMessage({ kind: "load-progressed", fraction: step / PROGRESS_STEPS });
+      }
+      onMessage({ kind: "model-loaded", facts });
+    };
+    void worker.exited.then(() => ended.abort());
+    return worker;
+  };
+}
