@@ -4,6 +4,7 @@ import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { isSeen, isSettled } from "../protocol/plan-settled.ts";
 import { listenForShutdown } from "../platform/shutdown.ts";
+import { ApplyTally } from "./apply-tally.ts";
 import { ApplyLines, printApplyResult } from "./print/print-apply-progress.ts";
 import { planSummary } from "./print/plan-words.ts";
 import { printPlan } from "./print/print-plan.ts";
@@ -47,14 +48,19 @@ export class ApplyOutput {
         return;
       }
       const shutdown = listenForShutdown();
+      const tally = new ApplyTally(plan);
       const applied = course.apply({
         signal: shutdown.first,
         onEvent: (event) => {
-          this.#showEvent(event);
+          tally.note(event);
+          if (!shutdown.second.aborted) this.#showEvent(event);
         },
       });
       try {
         this.#showResult(await Promise.race([applied, this.#interruption(shutdown)]));
+      } catch (thrown) {
+        if (shutdown.second.aborted) this.#showResult(tally.endedNow());
+        throw thrown;
       } finally {
         shutdown.dispose();
         if (shutdown.second.aborted) course.onEndNow();

@@ -24,6 +24,8 @@ export type ApplyEvent =
       readonly state: JobState | "busy";
       /** 0..1 of that state; null when it cannot be told. */
       readonly fraction: number | null;
+      /** Why a busy neuron did not take the change, in its own words. */
+      readonly reason?: string;
       /** While the model's file is fetched, as its neuron tells it. */
       readonly download?: Job["download"];
     }
@@ -50,6 +52,8 @@ export interface ApplyResult {
   readonly applied: readonly { readonly step: string; readonly duration_ms: number }[];
   readonly failed: readonly { readonly step: string; readonly error: StepError }[];
   readonly not_started: readonly { readonly step: string; readonly reason: string }[];
+  /** After a second interruption: what nobody waited for; its neurons finish or drop it on their own. */
+  readonly still_running?: readonly string[];
   /** Somebody stopped it. */
   readonly interrupted: boolean;
   /** The time that it may take in all was over. */

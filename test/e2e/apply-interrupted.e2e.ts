@@ -11,7 +11,7 @@ async function stuckFleet() {
   const directory = await temporaryDirectory();
   const neuron = await ScriptedNeuron.start(observedNeuron("a", { devices: [8000] }));
   neuron.script("m", { held: true });
-  const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "${neuron.endpoint}"\n[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4000\n`;
+  const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "${neuron.endpoint}"\n[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4000\n[[models]]\nid = "n"\nreplicas = 1\nvram_mb = 100\n`;
   await writeFile(join(directory.path, "fleet.toml"), text);
   return {
     path: directory.path,
@@ -32,6 +32,10 @@ test("the second Ctrl-C ends apply at once, although the neuron still works", as
   await apply.waitFor(/Ctrl-C again ends now/);
   expect(await apply.stop("SIGINT")).toEqual({ code: 130, signal: null });
   expect(apply.stderr).toContain("ended while steps were running");
+  expect(apply.stdout).toMatch(/Not started\n {2}load n@a: .*\nStill running; .*\n {2}load m@a\n/);
+  expect(apply.stdout).toMatch(
+    /Applied 0, failed 0, not started 1, still running 1, in .* Stopped early\.\n$/,
+  );
 });
 
 test("with --json, an error is one event like all others", async () => {

@@ -61,7 +61,10 @@ function predictedText({ duration_ms, predicted_secs }: ApplyEvent & { type: "st
 }
 
 function progressLine(event: ApplyEvent & { type: "step-progress" }): string {
-  if (event.state === "busy") return `  ${event.step}: the neuron is busy, asking again`;
+  if (event.state === "busy") {
+    const why = event.reason === undefined ? "" : ` (${event.reason})`;
+    return `  ${event.step}: the neuron cannot take it now${why}, asking again`;
+  }
   const percent = event.fraction === null ? "" : ` ${Math.floor(event.fraction * 100)} %`;
   return `  ${event.step}: ${event.state}${percent}${downloadText(event.download)}`;
 }
@@ -87,13 +90,19 @@ export function printApplyResult(result: ApplyResult, { colour }: PrintOptions):
   }
   if (result.not_started.length > 0) lines.push(paint("Not started", "yellow", colour));
   for (const { step, reason } of result.not_started) lines.push(`  ${step}: ${reason}`);
+  const running = result.still_running ?? [];
+  if (running.length > 0)
+    lines.push(paint("Still running; the neurons finish or drop it on their own", "yellow", colour));
+  for (const step of running) lines.push(`  ${step}`);
   if (lines.length > 0) lines.push("");
   return [...lines, applySummary(result)].join("\n");
 }
 
 /** "Applied 2, failed 1, not started 0, in 12.3 s." Scripts read this line: it changes with notice only. */
 export function applySummary(result: ApplyResult): string {
-  const counts = `Applied ${result.applied.length}, failed ${result.failed.length}, not started ${result.not_started.length}`;
+  const running = result.still_running?.length ?? 0;
+  const rest = running === 0 ? "" : `, still running ${running}`;
+  const counts = `Applied ${result.applied.length}, failed ${result.failed.length}, not started ${result.not_started.length}${rest}`;
   const stopped = result.interrupted ? " Stopped early." : result.timed_out ? " Out of time." : "";
   return `${counts}, in ${formatDuration(result.duration_ms)}.${stopped}`;
 }

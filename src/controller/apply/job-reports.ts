@@ -24,6 +24,17 @@ export function jobFailure(job: Job): CortexError {
   return new CortexError(code, message, error === null ? {} : { next: error.next });
 }
 
+/** A copy of which nobody knew the size when it was planned is larger than what is free: asking again does not help. */
+export const isTooLarge = (refusal: CortexError, change: PlanChange): boolean =>
+  refusal.code === "insufficient_vram" && change.vram_source === "unknown" && change.depends_on.length === 0;
+
+export const outgrown = (refusal: CortexError, { model_id }: PlanChange): CortexError =>
+  new CortexError(refusal.code, `${refusal.message}; its size was not known when the plan was made`, {
+    details: refusal.details,
+    next: `write vram_mb into the block of ${model_id}, so that it is placed by its size, and plan again`,
+    cause: refusal,
+  });
+
 /** A replace that lost its second half leaves the model down, and says so. */
 export function halfDone(change: PlanChange, failure: CortexError): CortexError {
   const message = `the old copy is unloaded, and the new one is not loaded: ${failure.message}`;

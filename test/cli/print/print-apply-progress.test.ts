@@ -13,7 +13,7 @@ test.each<[ApplyEvent, string]>([
   [{ type: "step-progress", step: "load m@a", state: "queued", fraction: null }, "  load m@a: queued"],
   [
     { type: "step-progress", step: "load m@a", state: "busy", fraction: null },
-    "  load m@a: the neuron is busy, asking again",
+    "  load m@a: the neuron cannot take it now, asking again",
   ],
   [
     {

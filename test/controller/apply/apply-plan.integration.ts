@@ -170,6 +170,8 @@ describe("applying a plan", () => {
     expect(
       bed.events.filter((event) => event.type === "step-progress" && event.state === "busy"),
     ).toHaveLength(3);
+    const told = bed.events.find((event) => event.type === "step-progress" && event.state === "busy");
+    expect(told).toHaveProperty("reason");
   });
 
   test("but not for ever", async () => {
@@ -178,6 +180,17 @@ describe("applying a plan", () => {
     const result = await bed.apply({ busyTimeoutMs: 60_000 });
     expect(result.failed.map(({ error }) => error.code)).toEqual(["queue_full"]);
     expect(bed.clock.monotonicMs()).toBeLessThanOrEqual(60_000);
+  });
+
+  test("a copy of unknown size that is larger than what is free fails at once, and says what to write", async () => {
+    const unknown = '[[models]]\nid = "m"\nreplicas = 1\n';
+    await using bed = await bench(unknown, { a: { devices: [8000] } });
+    bed.neuron("a").script("m", { busyTimes: 1_000, busyCode: "insufficient_vram" });
+    const [failure] = (await bed.apply()).failed;
+    expect(failure?.error.code).toBe("insufficient_vram");
+    expect(failure?.error.message).toMatch(/; its size was not known when the plan was made$/);
+    expect(failure?.error.next).toContain("write vram_mb into the block of m");
+    expect(bed.clock.monotonicMs()).toBe(0);
   });
 
   test("a replacement whose second half fails says that the model is down", async () => {

@@ -4,7 +4,15 @@ import type { ApplyEvent } from "../../../protocol/apply-events.ts";
 import type { ChangeResponse, Job, LoadOrigin } from "../../../protocol/neuron-api.ts";
 import type { PlanAction, PlanChange, PlanNeuron } from "../../../protocol/plan-document.ts";
 import { finishedModels, movedFacts } from "../moved-facts.ts";
-import { endlessJob, halfDone, jobFailure, progressOf, signOfLife } from "../job-reports.ts";
+import {
+  endlessJob,
+  halfDone,
+  isTooLarge,
+  jobFailure,
+  outgrown,
+  progressOf,
+  signOfLife,
+} from "../job-reports.ts";
 import type { NeuronNow } from "../crowded-rows.ts";
 import { residentShares } from "../../observe/device-memory.ts";
 import { neuronFacts } from "../../observe/neuron-facts.ts";
@@ -124,9 +132,11 @@ export class NeuronLane {
         if (!(thrown instanceof CortexError)) throw thrown;
         if (action === "unload" && thrown.code === "model_not_found") return "nothing-to-do";
         const pauseMs = Math.max(waitMs, (thrown.retryAfterSecs ?? 0) * 1000);
+        if (isTooLarge(thrown, change)) throw outgrown(thrown, change);
         const canWait = await this.#asksAgain(thrown, secondHalf);
         if (!canWait || clock.monotonicMs() + pauseMs > deadlineMs) throw thrown;
-        this.#options.onEvent({ type: "step-progress", step: change.id, state: "busy", fraction: null });
+        const busy = { type: "step-progress", state: "busy", fraction: null } as const;
+        this.#options.onEvent({ ...busy, step: change.id, reason: thrown.message });
         await this.#pause(pauseMs, secondHalf);
       }
     }
