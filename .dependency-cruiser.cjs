@@ -51,7 +51,16 @@ const ROOMS = {
     events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"] },
-  gateway: { front: [], view: [], routing: ["view"], loading: ["view"], relay: [], keys: [] },
+  gateway: {
+    front: [],
+    view: [],
+    routing: ["view"],
+    loading: ["view"],
+    relay: [],
+    keys: [],
+    dialect: ["relay"],
+  },
+  "gateway/dialect": { contract: [], anthropic: ["contract"] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

@@ -48,7 +48,11 @@ export interface HttpServerOptions {
   readonly errorResponse: ErrorResponder;
 }
 
-type ErrorResponder = (error: CortexError) => {
+/** `url`: what was asked; undefined where the request could not be read as far. */
+type ErrorResponder = (
+  error: CortexError,
+  url?: string,
+) => {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
@@ -131,7 +135,7 @@ function answerFailure(
   const requestId = String(reply.getHeader("x-request-id") ?? randomUUID());
   reply.header("x-request-id", requestId);
   options.onRefusal?.({ error, requestId, method, path: pathOf(request.originalUrl) });
-  const { status, headers, body } = options.errorResponse(error);
+  const { status, headers, body } = options.errorResponse(error, request.url);
   return reply
     .status(status)
     .headers({ ...headers })

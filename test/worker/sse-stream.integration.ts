@@ -32,7 +32,7 @@ async function openConnection(): Promise<{
     server.closeAllConnections();
     server.close();
   };
-  return { clock, response, client, stream: openSseStream(response, clock) };
+  return { clock, response, client, stream: openSseStream(response, clock, 1) };
 }
 
 /** Sends until the stream holds the sender back. */

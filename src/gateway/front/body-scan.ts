@@ -10,6 +10,8 @@ export interface Span {
 export interface TopLevelFields {
   /** The body is a JSON object; the rest is empty otherwise. */
   readonly isObject: boolean;
+  /** Brackets within brackets, at most. */
+  readonly depth: number;
   /** Every value of `model`, in order: parsers disagree about which of them counts. */
   readonly models: readonly Span[];
   /** The last value of `stream`. */
@@ -20,7 +22,7 @@ export interface TopLevelFields {
   readonly n: Span | null;
 }
 
-type LastField = Exclude<keyof TopLevelFields, "isObject" | "models">;
+type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models">;
 type KnownField = "model" | LastField;
 
 const LAST_FIELDS: readonly string[] = [
@@ -54,6 +56,7 @@ export class BodyScan {
   /** Where the key, string or scalar that was last begun has its first byte. */
   #tokenStart = 0;
   #depth = 0;
+  #deepest = 0;
   /** One bit for each open bracket: set for an object. */
   #openObjects = new Uint8Array(16);
   /** The last quote that was searched for: until it is passed no byte is searched again. */
@@ -93,7 +96,7 @@ export class BodyScan {
 
   /** What was found; complete once `advance` has said true. */
   get fields(): TopLevelFields {
-    return { isObject: this.#isObject, models: this.#models, ...this.#last };
+    return { isObject: this.#isObject, depth: this.#deepest, models: this.#models, ...this.#last };
   }
 
   /** Brackets, commas and colons, until a string or a scalar begins. */
@@ -160,6 +163,7 @@ export class BodyScan {
     const before = this.#openObjects[place] ?? 0;
     this.#openObjects[place] = isObject ? before | bit : before & ~bit;
     this.#depth = depth + 1;
+    if (this.#depth > this.#deepest) this.#deepest = this.#depth;
     this.#expects = isObject ? "key-or-closing" : "value-or-closing";
   }
 

@@ -5,7 +5,7 @@ import { CortexError, errorKind } from "../../core/errors.ts";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { createHttpServer, type Refusal } from "../../platform/http-server.ts";
-import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { dialectErrorResponse } from "../dialect/dialect-routes.ts";
 import { canonicalPath } from "../front/request-path.ts";
 import { corsHeaders, preflightHeaders, refusalOf } from "../front/who-may-ask.ts";
 import { isUsableRequestId } from "../relay/header-policy.ts";
@@ -30,7 +30,7 @@ export function createClientEdge(
   const server = createHttpServer({
     clock: deps.clock,
     logger: deps.logger,
-    errorResponse: toErrorResponse,
+    errorResponse: dialectErrorResponse,
     headTimeoutMs: fleet.gateway.limits.head_secs * 1000,
     maxConnections: () => fleet.gateway.limits.connections,
     bodyLimits: () => ({

@@ -4,7 +4,7 @@ import type { Logger } from "../../platform/logger.ts";
 import type { RequestFacts } from "../front/request-facts.ts";
 import { ANONYMOUS_ID, type Principal } from "../keys/key-ring.ts";
 import type { AnswerCost } from "../relay/relay-answer.ts";
-import type { ClientResponse } from "../relay/io/client-response.ts";
+import type { AnswerSink } from "../relay/io/client-response.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
 /** Logged and counted for a client that left before its answer was complete; never sent. */
@@ -15,13 +15,15 @@ export type Phase = "routing" | "loading" | "relaying";
 /** One request from its last byte to the end of its answer, and what is to be said of it afterwards. */
 export interface Exchange {
   readonly requestId: string;
-  /** Route of the gateway and of the neuron. */
+  /** What the client asked. */
+  readonly route: string;
+  /** What the neuron is asked. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
   readonly facts: RequestFacts;
   readonly principal: Principal;
-  readonly client: ClientResponse;
+  readonly client: AnswerSink;
   /** Aborts when the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
   readonly signal: AbortSignal;
   readonly trace: ExchangeTrace;
@@ -95,7 +97,7 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   deps.logger.info(
     {
       request_id: exchange.requestId,
-      route: exchange.path,
+      route: exchange.route,
       model: labels.model,
       neuron: trace.neuron,
       status,

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
@@ -10,7 +11,12 @@ import { scanBody } from "../front/io/scan-body.ts";
 import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
-import { ClientResponse } from "../relay/io/client-response.ts";
+import type { DialectRoute } from "../dialect/contract/dialect.ts";
+import { toAnthropicModel, toAnthropicModels } from "../dialect/anthropic/model-list.ts";
+import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
+import { translateBody } from "../dialect/translate-body.ts";
+import { TranslatedResponse } from "../dialect/io/translated-response.ts";
+import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
 import type { Look } from "./ticker.ts";
@@ -36,6 +42,11 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   registerReadRoutes(server, deps);
   for (const path of INFERENCE_ROUTES) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
+    answerOtherMethods(server, path, { allowed: "POST", deps });
+  }
+  for (const dialect of DIALECT_ROUTES) {
+    const { path } = dialect;
+    server.post(path, (request, reply) => handleInference(request, reply, { path, dialect, deps }));
     answerOtherMethods(server, path, { allowed: "POST", deps });
   }
   return server;
@@ -84,18 +95,23 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
     const principal = principalOf(request);
     return entries().filter(({ id, alias_of: target }) => mayUse(principal, [id, target ?? id]));
   };
-  read("/v1/models", (request) => ({ object: "list", data: entriesFor(request) }));
+  read("/v1/models", (request) => {
+    const data = entriesFor(request);
+    return speaksAnthropic(request) ? toAnthropicModels(data) : { object: "list", data };
+  });
   read("/v1/models/*", (request) => {
     const id = wildcardOf(request);
     const offered = entriesFor(request);
     const entry = offered.find((candidate) => candidate.id === id);
-    if (entry !== undefined) return entry;
+    if (entry !== undefined) return speaksAnthropic(request) ? toAnthropicModel(entry) : entry;
     throw unknownModel(
       id,
       offered.map((candidate) => candidate.id),
     );
   });
 }
+
+const speaksAnthropic = ({ headers }: FastifyRequest): boolean => headers["anthropic-version"] !== undefined;
 
 const wildcardOf = (request: FastifyRequest): string => {
   const { params } = request;
@@ -123,17 +139,20 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
 
 interface InferenceRoute {
   readonly path: string;
+  /** Absent for OpenAI's own routes, whose bodies pass as they are. */
+  readonly dialect?: DialectRoute;
   readonly deps: GatewayServerDeps;
 }
 
 async function handleInference(
   request: FastifyRequest,
   reply: FastifyReply,
-  { path, deps }: InferenceRoute,
+  route: InferenceRoute,
 ): Promise<void> {
+  const { deps } = route;
   const startedAtMs = deps.clock.monotonicMs();
-  const body = textOfBody(request.body);
-  const facts = await readFacts(request, body);
+  const asked = await readAsked(request, route);
+  const { facts } = asked;
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
@@ -141,15 +160,16 @@ async function handleInference(
   raw.on("error", () => undefined);
   const exchange: Exchange = {
     requestId: request.id,
-    path,
+    ...asked,
+    route: route.path,
     headers: request.headers,
-    body,
-    facts,
     principal: principalOf(request),
-    client: new ClientResponse(raw, {
-      "x-request-id": request.id,
-      ...corsHeaders(request.headers.origin, deps.fleet.gateway),
-    }),
+    client: asked.sinkTo(
+      new ClientResponse(raw, {
+        "x-request-id": request.id,
+        ...corsHeaders(request.headers.origin, deps.fleet.gateway),
+      }),
+    ),
     signal: stop.signal,
     trace: newTrace(startedAtMs),
   };
@@ -184,6 +204,8 @@ async function handleInference(
   reportExchange(exchange, deps);
 }
 
+const newAnswerId = (): string => randomBytes(12).toString("hex");
+
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** Without the mark that some editors put in front of a text: parsers of JSON stumble over it. */
@@ -207,9 +229,26 @@ function stallWatch({ client, trace }: Exchange, stallMs: number): Look {
   };
 }
 
+/** What is sent to a model, and what stands between its answer and the client. */
+interface AskedRequest {
+  readonly path: string;
+  readonly facts: RequestFacts;
+  readonly body: Buffer;
+  readonly sinkTo: (client: ClientResponse) => AnswerSink;
+}
+
 /** The one reading of the body. */
-async function readFacts(request: FastifyRequest, body: Buffer): Promise<RequestFacts> {
+async function readAsked(request: FastifyRequest, { path, dialect }: InferenceRoute): Promise<AskedRequest> {
+  const body = textOfBody(request.body);
   requireJsonType(request.headers["content-type"]);
   if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
-  return readRequestFacts(body, await scanBody(body));
+  const fields = await scanBody(body);
+  if (dialect === undefined) {
+    return { path, facts: readRequestFacts(body, fields), body, sinkTo: (client) => client };
+  }
+  const { depth } = fields;
+  const { answer, ...translated } = translateBody(dialect, body, { depth, newId: newAnswerId });
+  const { errors, upstreamPath } = dialect;
+  const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors });
+  return { path: upstreamPath, ...translated, sinkTo };
 }

@@ -107,5 +107,5 @@ function usageOf({ cost, bodyBytes }: EndedRequest): TokenUsage {
   if (cost.usage !== undefined) return cost.usage;
   const completionTokens = cost.eventsPassed + tokensOfText(cost.bytesPassed);
   if (completionTokens === 0) return NO_USAGE;
-  return { ...NO_USAGE, promptTokens: tokensOfText(bodyBytes), completionTokens };
+  return { ...NO_USAGE, promptTokens: cost.promptTokens ?? tokensOfText(bodyBytes), completionTokens };
 }

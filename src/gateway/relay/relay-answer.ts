@@ -32,6 +32,8 @@ export type RelayResult =
 /** What an answer cost: told by the neuron when it is whole, else estimated from what was passed on. */
 export interface AnswerCost {
   readonly usage: TokenUsage | undefined;
+  /** Told at the head of a stream, before its answer is written. */
+  readonly promptTokens: number | undefined;
   /** Events of the stream that carried data: a token each, about. */
   readonly eventsPassed: number;
   /** Bytes of an answer that is no stream. */
@@ -98,6 +100,7 @@ export class AnswerRelay {
   #answerBegun = false;
   #concluded = false;
   #usage: TokenUsage | undefined;
+  #promptTokens: number | undefined;
   #usageFollows = false;
   /** The client has its whole answer; the relay concludes when its usage has come. */
   #awaitsUsage = false;
@@ -113,7 +116,12 @@ export class AnswerRelay {
 
   /** What the answer cost, as far as is known of it now. */
   get cost(): AnswerCost {
-    return { usage: this.#usage, eventsPassed: this.#eventsPassed, bytesPassed: this.#bytesPassed };
+    return {
+      usage: this.#usage,
+      promptTokens: this.#promptTokens,
+      eventsPassed: this.#eventsPassed,
+      bytesPassed: this.#bytesPassed,
+    };
   }
 
   /** Grows with each piece of whole events that went to the client, comments left out. */
@@ -141,7 +149,9 @@ export class AnswerRelay {
   headReceived(status: number, headers: HeaderBag): void {
     if (status < 200) return;
     this.#status = status;
-    this.#usage = parseUsage(headers[USAGE_HEADER]);
+    const told = parseUsage(headers[USAGE_HEADER]);
+    if (isEventStream(headers)) this.#promptTokens = told?.promptTokens;
+    else this.#usage = told;
     this.#usageFollows = headers["trailer"] === USAGE_HEADER;
     this.#headers = clientResponseHeaders(headers, { "x-cortex-neuron": this.#neuron });
     if (status >= 300 || isPage(headers)) this.#held = [];

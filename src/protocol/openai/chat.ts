@@ -194,6 +194,8 @@ export const chatCompletionSchema = z.looseObject({
       }),
       logprobs: chatLogprobsSchema,
       finish_reason: z.string(),
+      /** The stop string that ended the answer, where one did. */
+      stop_reason: z.string().optional(),
     }),
   ),
   usage: usageSchema,

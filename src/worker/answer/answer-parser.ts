@@ -22,6 +22,8 @@ export interface AnswerParser {
   readonly position: AnswerPosition;
   /** Tool calls that are complete. */
   readonly completedCalls: number;
+  /** The stop string that ended the answer, null while none did. */
+  readonly stopText: string | null;
   /** `stopped`: a stop string or the only allowed tool call ended the answer; nothing may be pushed after it. */
   push(text: string): { readonly events: readonly AnswerEvent[]; readonly stopped: boolean };
   end(): readonly AnswerEvent[];
@@ -34,6 +36,7 @@ export function createAnswerParser(options: AnswerParserOptions): AnswerParser {
     options.reasoning === undefined ? undefined : createReasoningStream(options.reasoning.startsInside);
   const tools = options.tools === undefined ? undefined : createToolCallStream();
   let completedCalls = 0;
+  let stopText: string | null = null;
 
   const textEvents = (text: string): readonly AnswerEvent[] =>
     tools === undefined ? (text === "" ? [] : [{ kind: "text-written", text }]) : tools.push(text);
@@ -60,12 +63,16 @@ export function createAnswerParser(options: AnswerParserOptions): AnswerParser {
     get completedCalls() {
       return completedCalls;
     },
+    get stopText() {
+      return stopText;
+    },
     push(text) {
       const shown = stops.push(text);
+      stopText = shown.stop;
       const events = readReasoning(shown.text);
       count(events);
       const enough = options.tools?.several === false && completedCalls > 0;
-      return { events, stopped: shown.stopped || enough };
+      return { events, stopped: shown.stop !== null || enough };
     },
     end() {
       const rest = readReasoning(stops.end());

@@ -20,6 +20,8 @@ export interface AnswerTotal {
 /** How a choice ended, and what it cost by itself. */
 export interface AnswerEnding extends AnswerTotal {
   readonly finishReason: FinishReason;
+  /** The stop string that ended it: `stop_reason`, as vLLM calls it. */
+  readonly stopText: string | null;
 }
 
 export const SSE_DONE = "data: [DONE]\n\n";
@@ -83,8 +85,10 @@ export function createChatChunkWriter(
   };
 }
 
-const finished = ({ finishReason, timings }: AnswerEnding): string =>
-  `"finish_reason":"${finishReason}"}],"timings":${JSON.stringify(timings)}}\n\n`;
+const finished = ({ finishReason, stopText, timings }: AnswerEnding): string =>
+  `"finish_reason":"${finishReason}"${stopText === null ? "" : `,"stop_reason":${JSON.stringify(stopText)}`}}],"timings":${JSON.stringify(timings)}}\n\n`;
+
+const stopReason = ({ stopText }: AnswerEnding) => (stopText === null ? {} : { stop_reason: stopText });
 
 /** The same for legacy completions, whose answers are text alone. */
 export function createCompletionChunkWriter(identity: AnswerIdentity, index: number): ChunkWriter {
@@ -160,6 +164,7 @@ function chatChoice(
     },
     logprobs: tokens === undefined ? null : { content: chatLogprobs(tokens), refusal: null },
     finish_reason: ending.finishReason,
+    ...stopReason(ending),
   };
 }
 
@@ -181,6 +186,7 @@ export function toCompletion(
         text: joinedText(events),
         logprobs: tokens === undefined ? null : completionLogprobs(tokens, 0),
         finish_reason: ending.finishReason,
+        ...stopReason(ending),
       };
     }),
     usage,

@@ -4,13 +4,13 @@
  * that began first: the result does not depend on how the text was cut.
  */
 export interface StopMatcher {
-  /** Text that is safe to show, and whether a stop string ended the answer (nothing may be pushed after that). */
-  push(text: string): { readonly text: string; readonly stopped: boolean };
+  /** Text that is safe to show, and the stop string that ended the answer, if one did (nothing may be pushed after that). */
+  push(text: string): { readonly text: string; readonly stop: string | null };
   /** What was held back, once no more text comes. */
   end(): string;
 }
 
-const PASS_THROUGH: StopMatcher = { push: (text) => ({ text, stopped: false }), end: () => "" };
+const PASS_THROUGH: StopMatcher = { push: (text) => ({ text, stop: null }), end: () => "" };
 
 /** Empty stop strings ask for nothing. */
 export function createStopMatcher(stops: readonly string[]): StopMatcher {
@@ -20,16 +20,16 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
   return {
     push(text) {
       held += text;
-      const matchStart = firstCompletedStop(held, wanted);
-      if (matchStart !== undefined) {
-        const shown = held.slice(0, matchStart);
+      const match = firstCompletedStop(held, wanted);
+      if (match !== undefined) {
+        const shown = held.slice(0, match.start);
         held = "";
-        return { text: shown, stopped: true };
+        return { text: shown, stop: match.stop };
       }
       const keep = Math.max(...wanted.map((stop) => prefixAtEnd(held, stop)));
       const shown = held.slice(0, held.length - keep);
       held = held.slice(held.length - keep);
-      return { text: shown, stopped: false };
+      return { text: shown, stop: null };
     },
     end() {
       const rest = held;
@@ -39,12 +39,14 @@ export function createStopMatcher(stops: readonly string[]): StopMatcher {
   };
 }
 
-function firstCompletedStop(text: string, stops: readonly string[]): number | undefined {
-  const matches = stops
-    .map((stop) => ({ start: text.indexOf(stop), length: stop.length }))
+const end = ({ start, stop }: { readonly start: number; readonly stop: string }): number =>
+  start + stop.length;
+
+function firstCompletedStop(text: string, stops: readonly string[]) {
+  return stops
+    .map((stop) => ({ start: text.indexOf(stop), stop }))
     .filter((match) => match.start >= 0)
-    .sort((a, b) => a.start + a.length - (b.start + b.length) || a.start - b.start);
-  return matches[0]?.start;
+    .toSorted((one, other) => end(one) - end(other) || one.start - other.start)[0];
 }
 
 /** Length of the longest proper prefix of `word` that `text` ends with. */

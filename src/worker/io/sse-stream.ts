@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
-import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../protocol/headers/usage-header.ts";
+import { formatUsage, NO_USAGE, USAGE_HEADER, type TokenUsage } from "../../protocol/headers/usage-header.ts";
 import { SSE_KEEP_ALIVE } from "../answer/chat-completion-chunks.ts";
 
 /**
@@ -33,12 +33,12 @@ const HEADERS = {
  * Sends the headers at once and a comment every second until the first event. A client that stops reading must not
  * hold its slot for ever: its connection is closed, which ends the answer as if it had left.
  */
-export function openSseStream(response: ServerResponse, clock: Clock): SseStream {
+export function openSseStream(response: ServerResponse, clock: Clock, promptTokens: number): SseStream {
   let unsent = "";
   let scheduled = false;
   let blocked: Promise<void> | undefined;
 
-  response.writeHead(200, HEADERS);
+  response.writeHead(200, { ...HEADERS, [USAGE_HEADER]: formatUsage({ ...NO_USAGE, promptTokens }) });
   response.flushHeaders();
   response.socket?.setNoDelay(true);
   const keepAlive = setInterval(() => {

@@ -81,6 +81,7 @@ function describeEnding(
   return {
     prompt: running.choice.prompt,
     finishReason: finishReason(running, result),
+    stopText: running.choice.parser.stopText,
     usage: {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
@@ -163,7 +164,7 @@ export async function streamAnswer(
 ): Promise<void> {
   const { choices, includeUsage } = answer.prepared;
   const { signal } = choices[0].job;
-  const stream = openSseStream(response, answer.clock);
+  const stream = openSseStream(response, answer.clock, promptTokensOf(choices));
   const open = choices.map((_, index) => ({ writer: writers.choice(index), opened: false }));
   let usage: TokenUsage | undefined;
   const write = (index: number, text: (writer: ChunkWriter) => string): void => {
@@ -207,3 +208,10 @@ export const toTokenUsage = (usage: AnswerTotal["usage"]): TokenUsage => ({
   cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
   reasoningTokens: usage.completion_tokens_details?.reasoning_tokens ?? 0,
 });
+
+/** Several answers to one prompt pay for it once. */
+const promptTokensOf = (choices: PreparedAnswer["choices"]): number =>
+  [...new Map(choices.map(({ prompt, job }) => [prompt, job.promptTokens.length])).values()].reduce(
+    (sum, tokens) => sum + tokens,
+    0,
+  );

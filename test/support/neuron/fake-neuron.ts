@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../../src/protocol/headers/usage-header.ts";
+import { promptOf, sendJson } from "./fake-answer.ts";
 import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protocol/neuron-api.ts";
 
 /** How the fake answers one inference request. */
@@ -356,7 +357,7 @@ export class FakeNeuron {
       else sendJson(response, 200, whole);
       return;
     }
-    const told = answer.usage === undefined ? {} : { trailer: USAGE_HEADER };
+    const told = answer.usage === undefined ? {} : { ...promptOf(answer.usage), trailer: USAGE_HEADER };
     response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", ...told });
     for (const content of answer.tokens) response.write(chunkEvent(request.model, content));
     if (answer.kind === "tokens") {
@@ -385,12 +386,3 @@ export const chunkEvent = (model: string, content: string): string =>
 export const envelope = (code: string, message: string) => ({
   error: { message, type: "api_error", code, param: null, next: "" },
 });
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const bytes = JSON.stringify(body);
-  response.writeHead(status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(bytes),
-  });
-  response.end(bytes);
-}

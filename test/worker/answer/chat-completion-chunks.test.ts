@@ -18,6 +18,7 @@ import {
 const identity = { id: "chatcmpl-1", created: 1, model: 'a "model"' };
 const ending: AnswerEnding = {
   finishReason: "tool_calls",
+  stopText: null,
   usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
   timings: {
     prompt_n: 3,

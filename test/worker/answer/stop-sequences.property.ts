@@ -14,7 +14,7 @@ function run(pieces: readonly string[], stopList: readonly string[]) {
   for (const piece of pieces) {
     const step = matcher.push(piece);
     shown += step.text;
-    if (step.stopped) return { shown, stopped: true };
+    if (step.stop !== null) return { shown, stopped: true };
   }
   return { shown: shown + matcher.end(), stopped: false };
 }
@@ -52,7 +52,7 @@ test("held back is never more than a stop string could still need", () => {
         const step = matcher.push(piece);
         pushed += piece.length;
         shown += step.text.length;
-        if (step.stopped) return;
+        if (step.stop !== null) return;
         expect(pushed - shown).toBeLessThanOrEqual(longest);
       }
     }),

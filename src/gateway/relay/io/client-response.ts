@@ -1,19 +1,53 @@
 import type { ServerResponse } from "node:http";
 import type { CortexError } from "../../../core/errors.ts";
-import { toErrorResponse } from "../../../protocol/error-envelope.ts";
+import { toErrorResponse, type ErrorEnvelope } from "../../../protocol/error-envelope.ts";
 import { errorEvent } from "../sse-framing.ts";
 
-const EVENT_STREAM_HEADERS = {
+export const EVENT_STREAM_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
   "x-accel-buffering": "no",
 };
 
+export type SinkHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Where an answer goes: to a client as it comes, or through a translation first. */
+export interface AnswerSink {
+  readonly headersSent: boolean;
+  /** The head of an event stream is out, by keep-alive or by relay. */
+  readonly isEventStream: boolean;
+  /** The HTTP status that was sent, null before that. */
+  readonly status: number | null;
+  /** Something waits for the client to read. */
+  readonly isBehind: boolean;
+  /** Grows each time that the client has caught up. */
+  readonly drains: number;
+  /** A comment or an event that says nothing, to a streaming client; the first one sends the head. */
+  keepAlive(event: string): void;
+  /** What the neuron's head says, also where a head was sent already. */
+  upstreamHead(headers: SinkHeaders): void;
+  writeHead(status: number, headers: SinkHeaders): void;
+  /** False when the client reads slower than bytes come; `onDrain` runs when it has caught up. */
+  write(bytes: Buffer): boolean;
+  onDrain(listener: () => void): void;
+  end(): void;
+  /** Answers with an error: as a plain answer when nothing was sent, else as the stream's last event. */
+  fail(error: CortexError): void;
+  /** A short answer that is at hand: a neuron's own error, or ours. */
+  sendWhole(status: number, headers: SinkHeaders, body: Buffer): void;
+  /** Ends the stream with an error event in a neuron's own words. */
+  endWithEvent(envelope: ErrorEnvelope): void;
+  /** Closes what is half sent: no client takes it for whole. */
+  cut(): void;
+  /** Nobody reads what is written: there is nobody to be told. */
+  drop(): void;
+}
+
 /**
  * The answer to one client, whatever the phase it is in: nothing sent yet, comments sent while a model loads, or
  * bytes of a neuron under way. Its one promise: an answer that failed never looks complete.
  */
-export class ClientResponse {
+export class ClientResponse implements AnswerSink {
   readonly #raw: ServerResponse;
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
@@ -33,46 +67,43 @@ export class ClientResponse {
     return this.#raw.headersSent;
   }
 
-  /** The head of an event stream is out, by keep-alive or by relay. */
   get isEventStream(): boolean {
     return this.#eventStream;
   }
 
-  /** The HTTP status that was sent, null before that. */
   get status(): number | null {
     return this.#status;
   }
 
-  /** A comment or an event that says nothing, to a streaming client; the first one sends the head. */
   keepAlive(event: string): void {
     if (!this.#raw.headersSent) this.writeHead(200, EVENT_STREAM_HEADERS);
     // A client that does not read gets no more of them.
     if (!this.#raw.writableNeedDrain) this.#raw.write(event);
   }
 
-  /** Something waits for the client to read. */
   get isBehind(): boolean {
     return this.#raw.writableNeedDrain || (this.#raw.writableEnded && !this.#raw.writableFinished);
   }
 
-  /** Grows each time that the client has caught up. */
   get drains(): number {
     return this.#drains;
   }
 
-  /** Nobody reads what is written: there is nobody to be told. */
   drop(): void {
     this.#raw.destroy();
   }
 
-  writeHead(status: number, headers: Readonly<Record<string, string | string[]>>): void {
+  upstreamHead(): void {
+    // What there is to know of it comes with `writeHead`.
+  }
+
+  writeHead(status: number, headers: SinkHeaders): void {
     this.#status = status;
     this.#eventStream = String(headers["content-type"] ?? "").startsWith("text/event-stream");
     this.#lengthKnown = headers["content-length"] !== undefined;
     this.#raw.writeHead(status, { ...headers, ...this.#ownHeaders });
   }
 
-  /** False when the client reads slower than bytes come; `onDrain` runs when it has caught up. */
   write(bytes: Buffer): boolean {
     return this.#raw.write(bytes);
   }
@@ -85,7 +116,6 @@ export class ClientResponse {
     this.#raw.end();
   }
 
-  /** Answers with an error: as a plain answer when nothing was sent, else as the stream's last event. */
   fail(error: CortexError): void {
     const { status, headers, body } = toErrorResponse(error);
     if (!this.#raw.headersSent) {
@@ -97,14 +127,12 @@ export class ClientResponse {
     this.cut();
   }
 
-  /** A short answer that is at hand: a neuron's own error, or ours. */
-  sendWhole(status: number, headers: Readonly<Record<string, string | string[]>>, body: Buffer): void {
+  sendWhole(status: number, headers: SinkHeaders, body: Buffer): void {
     this.writeHead(status, { ...headers, "content-length": String(body.length) });
     this.#raw.end(body);
   }
 
-  /** Ends the stream with an error event in a neuron's own words. */
-  endWithEvent(envelope: unknown): void {
+  endWithEvent(envelope: ErrorEnvelope): void {
     this.#raw.write(errorEvent(envelope));
     this.cut();
   }

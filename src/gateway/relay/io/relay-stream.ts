@@ -7,7 +7,7 @@ import { failureCode } from "../../../protocol/neuron-failure.ts";
 import { AnswerWatch, type AnswerLimits } from "../answer-watch.ts";
 import { comment } from "../sse-framing.ts";
 import { AnswerRelay, type AnswerCost, type RelayAction, type RelayResult } from "../relay-answer.ts";
-import type { ClientResponse } from "./client-response.ts";
+import type { AnswerSink } from "./client-response.ts";
 
 /** The usage comes right behind the last event of a stream. */
 const USAGE_WAIT_MS = 1000;
@@ -16,7 +16,7 @@ export interface RelayOptions {
   readonly clock: Clock;
   readonly neuron: NeuronClient;
   readonly call: RelayCall;
-  readonly client: ClientResponse;
+  readonly client: AnswerSink;
   /** Aborts when the client leaves or the gateway stops; the neuron's slot is freed at once. */
   readonly signal: AbortSignal;
   readonly onFirstContent: () => void;
@@ -122,6 +122,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
   ): void {
     this.#signs += 1;
     this.#answer.headReceived(status, headers);
+    if (status >= 200) this.#options.client.upstreamHead(headers);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

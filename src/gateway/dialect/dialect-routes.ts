@@ -1,0 +1,20 @@
+import type { CortexError } from "../../core/errors.ts";
+import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { COUNT_TOKENS_ROUTE, MESSAGES_ROUTE } from "./anthropic/messages-route.ts";
+import type { DialectErrors, DialectRoute } from "./contract/dialect.ts";
+
+/** Every route that is not OpenAI's. */
+export const DIALECT_ROUTES: readonly DialectRoute[] = [MESSAGES_ROUTE, COUNT_TOKENS_ROUTE];
+
+/** How errors of a route are said; undefined for OpenAI's own. */
+function errorsOf(url: string | undefined): DialectErrors | undefined {
+  const path = url?.split("?")[0];
+  return DIALECT_ROUTES.find((route) => route.path === path)?.errors;
+}
+
+/** An error answer in the dialect of the route that was asked. */
+export function dialectErrorResponse(error: CortexError, url?: string) {
+  const response = toErrorResponse(error);
+  const errors = errorsOf(url);
+  return errors === undefined ? response : { ...response, body: errors.body(response.body, response.status) };
+}

@@ -1,0 +1,49 @@
+import { CortexError } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
+import type { AnswerTranslator, DialectRoute, TranslatedRequest } from "./contract/dialect.ts";
+
+export interface OpenAiRequest {
+  readonly facts: Pick<TranslatedRequest, "model" | "stream" | "maxOutputTokens"> & {
+    readonly answers: number;
+    /** Where the body names the model: replaced when that was an alias. */
+    readonly modelSpans: readonly { readonly start: number; readonly end: number }[];
+  };
+  readonly body: Buffer;
+  readonly answer: AnswerTranslator;
+}
+
+/** Deeper than any schema of a tool; what is deeper takes a parser longer than it is worth. */
+export const DEEPEST_NESTING = 256;
+
+const BEGINNING = '{"model":';
+
+/** The request of a dialect as the OpenAI request that is sent. Throws as `DialectRoute.translate` does. */
+export function translateBody(
+  route: DialectRoute,
+  body: Buffer,
+  { depth, newId }: { readonly depth: number; readonly newId: () => string },
+): OpenAiRequest {
+  if (depth > DEEPEST_NESTING) {
+    throw new CortexError(
+      "invalid_request_body",
+      `the request body is nested deeper than ${DEEPEST_NESTING} levels`,
+    );
+  }
+  const parsed = parseJson(body.toString("utf8"));
+  if (parsed === undefined) throw new CortexError("malformed_json", "the request body is not JSON");
+  const { model, stream, maxOutputTokens, body: rest, answer } = route.translate(parsed, newId);
+  const name = JSON.stringify(model);
+  const others = JSON.stringify(rest).slice(1);
+  const start = BEGINNING.length;
+  return {
+    facts: {
+      model,
+      stream,
+      maxOutputTokens,
+      answers: 1,
+      modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
+    },
+    body: Buffer.from(`${BEGINNING}${name}${others === "}" ? "" : ","}${others}`),
+    answer,
+  };
+}
