@@ -1,4 +1,4 @@
-import { by } from "./order.ts";
+import { compareText } from "./order.ts";
 
 /** A JSON object: neither null nor an array. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -17,9 +17,10 @@ export function parseJson(text: string): unknown {
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const entries = Object.entries(value)
-    .filter(([, inner]) => inner !== undefined)
-    .toSorted(by(([key]) => key))
-    .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
+  const record = value as Readonly<Record<string, unknown>>;
+  const entries = Object.keys(record)
+    .filter((key) => record[key] !== undefined)
+    .sort(compareText)
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
   return `{${entries.join(",")}}`;
 }

@@ -265,8 +265,10 @@ export function survivalLines({ survival }: PlanDocument): string[] {
 
 /** What has to be fetched, and the room for it; empty when nothing is fetched. */
 export function downloadLines(plan: PlanDocument): string[] {
+  const loading = plan.changes.filter(({ kind }) => kind !== "unload");
+  const byNeuron = Map.groupBy(loading, ({ neuron }) => neuron);
   return plan.neurons.flatMap(({ name, disk_free_bytes: free }) => {
-    const loads = plan.changes.filter((change) => change.neuron === name && change.kind !== "unload");
+    const loads = byNeuron.get(name) ?? [];
     const unknown = loads.filter((change) => change.download_bytes === null);
     const bytes = loads.reduce((total, change) => total + (change.download_bytes ?? 0), 0);
     if (bytes === 0 && unknown.length === 0) return [];

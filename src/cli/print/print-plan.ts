@@ -61,10 +61,12 @@ function changeLines(plan: PlanDocument, options: PrintOptions): string {
   const legend = used
     .map((kind) => `${paint(SYMBOLS[kind], SYMBOL_PAINT[kind], colour)} ${kind}`)
     .join("   ");
-  return [`  ${legend}`, "", ...plan.changes.flatMap((change) => rowLines(plan, change, options))].join("\n");
+  const places = new Map(plan.assignments.map((place) => [`${place.model_id}@${place.neuron}`, place]));
+  const rows = plan.changes.flatMap((change) => rowLines(change, places, options));
+  return [`  ${legend}`, "", ...rows].join("\n");
 }
 
-function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptions): string[] {
+function rowLines(change: PlanChange, places: Places, { colour }: PrintOptions): string[] {
   const symbol = paint(SYMBOLS[change.kind], SYMBOL_PAINT[change.kind], colour);
   const name = paint(change.model_id, "bold", colour);
   const devices = change.devices.length === 0 ? "" : `, ${devicesText(change.devices)}`;
@@ -72,7 +74,7 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
   const cause = change.caused_by === "pending" ? "; pending without this branch too" : "";
   const reason = `(${change.detail}${protectText(change)}${cause})`;
   const facts = [
-    whyHere(plan, change),
+    whyHere(change, places),
     change.kind === "unload" ? "" : `takes ${durationText(change.duration)}`,
     waitsText(change),
     requestsText(change),
@@ -90,11 +92,12 @@ function rowLines(plan: PlanDocument, change: PlanChange, { colour }: PrintOptio
 const protectText = (change: PlanChange): string =>
   change.protected && change.action_reason !== "loaded_not_declared" ? "; protect = true" : "";
 
-function whyHere(plan: PlanDocument, change: PlanChange): string {
+/** Where copies are in the end, by `model@neuron`. */
+type Places = ReadonlyMap<string, PlanDocument["assignments"][number]>;
+
+function whyHere(change: PlanChange, places: Places): string {
   if (change.kind !== "load") return "";
-  const place = plan.assignments.find(
-    (assignment) => assignment.model_id === change.model_id && assignment.neuron === change.neuron,
-  );
+  const place = places.get(`${change.model_id}@${change.neuron}`);
   return place === undefined ? "" : `here: ${place.reason}`;
 }
 

@@ -21,10 +21,11 @@ export interface Compared {
 
 /** The settings of the files against those of the base; without one against what the running gateway serves. */
 export function compareDeclarations({ fleet, base, served, targets }: Compared): PlanDeclaration {
-  const own = declarationOfFleet(fleet);
   const isMeant = confinedTo(targets ?? []);
   if (base !== undefined) {
-    const changes = declaredChanges(declarationOfFleet(base.fleet), own).filter(isMeant);
+    const changes = declaredChanges(declarationOfFleet(base.fleet), declarationOfFleet(fleet)).filter(
+      isMeant,
+    );
     return { compared_with: "base", gateway: null, remark: null, changes };
   }
   const nothing = { compared_with: null, gateway: served?.gateway ?? null, changes: [] };
@@ -32,7 +33,7 @@ export function compareDeclarations({ fleet, base, served, targets }: Compared):
   const { fleet: name, declared } = served.served;
   if (name !== fleet.fleet.name)
     return { ...nothing, remark: `the gateway at ${served.gateway} serves another fleet, ${name}` };
-  const changes = declaredChanges(declarationOfServed(declared), own).filter(isMeant);
+  const changes = declaredChanges(declarationOfServed(declared), declarationOfFleet(fleet)).filter(isMeant);
   const { overridden } = declared;
   const remark =
     overridden.length === 0 ? null : `decided by the environment of the gateway: ${overridden.join(", ")}`;

@@ -10,7 +10,7 @@ import {
   type LoadHistory,
 } from "../schedule/load-duration.ts";
 import { copyKey, type ObservedFleet } from "../observe/observed-fleet.ts";
-import type { Arrival, Placement } from "../place/board/placement.ts";
+import type { Arrival, Departure as PlanDeparture, Placement } from "../place/board/placement.ts";
 import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
 import { identify, type Change, type ChangeReason, type Draft, type Role } from "../schedule/draft.ts";
@@ -55,12 +55,22 @@ class FleetDiff {
   readonly #ranks: ReadonlyMap<Arrival, number>;
   readonly #shares: ReadonlyMap<string, Shares>;
   readonly #history: LoadHistory;
+  readonly #copiesOf: ReadonlyMap<string, readonly JudgedCopy[]>;
+  /** By `model@neuron`. */
+  readonly #displaced: ReadonlyMap<string, PlanDeparture>;
+  readonly #outdated: ReadonlySet<string>;
+  readonly #silent: readonly string[];
   readonly #drafts: Draft[] = [];
   readonly #stay = new Set<string>();
   #unchanged = 0;
 
   constructor(input: DiffInput) {
     this.#input = input;
+    const { displaced, outdated } = input.placement;
+    this.#copiesOf = Map.groupBy(input.copies, ({ resident }) => resident.id);
+    this.#displaced = new Map(displaced.map((row) => [copyKey(row.modelId, row.neuron), row]));
+    this.#outdated = new Set(outdated.map((row) => copyKey(row.modelId, row.neuron)));
+    this.#silent = input.observed.neurons.filter(({ reachable }) => !reachable).map(({ name }) => name);
     this.#history = loadHistory(input.observed);
     this.#arrivals = new Map(
       input.placement.arrivals.map((arrival) => [copyKey(arrival.modelId, arrival.neuron), arrival]),
@@ -93,10 +103,9 @@ class FleetDiff {
 
   /** Counts the copy as unchanged, drafts its replacement, or says why it leaves. */
   #judge(copy: JudgedCopy): Departing | undefined {
-    const { placement } = this.#input;
     const { resident, neuron, standing } = copy;
     const key = copyKey(resident.id, neuron.name);
-    const displaced = placement.displaced.find((row) => copyKey(row.modelId, row.neuron) === key);
+    const displaced = this.#displaced.get(key);
     if (displaced !== undefined) {
       const detail = `makes room for ${displaced.inFavourOf}`;
       return { stillWanted: true, reason: "makes_room", detail };
@@ -107,7 +116,7 @@ class FleetDiff {
       this.#unchanged += 1;
       return undefined;
     }
-    if (placement.outdated.some((row) => copyKey(row.modelId, row.neuron) === key)) return undefined;
+    if (this.#outdated.has(key)) return undefined;
     const arrival = this.#arrivals.get(key);
     if (arrival !== undefined && sameDevices(arrival.shares, resident.devices)) {
       this.#arrivals.delete(key);
@@ -188,9 +197,8 @@ class FleetDiff {
 
   #load(arrival: Arrival, movedFrom: readonly string[]): void {
     const model = this.#desired(arrival.modelId);
-    const here = this.#input.copies.find(
-      (copy) => copy.resident.id === arrival.modelId && copy.neuron.name === arrival.neuron,
-    );
+    const copies = this.#copiesOf.get(arrival.modelId) ?? [];
+    const here = copies.find(({ neuron }) => neuron.name === arrival.neuron);
     const isOutdated = here?.model !== undefined && here.resident.spec_hash !== here.model.specHash;
     const isRenewed = isOutdated && here.standing.kind !== "ending";
     const role = isRenewed || movedFrom.length > 0 ? "comes_back" : "adds";
@@ -203,15 +211,12 @@ class FleetDiff {
 
   /** Copies that are seen, and silent neurons on which there may be more. */
   #knownCopies({ block }: DesiredModel): Pick<LoadFacts, "loaded" | "silent"> {
-    const { copies, observed } = this.#input;
+    const copies = this.#copiesOf.get(block.id) ?? [];
     const loaded = copies.filter(
-      ({ resident, standing }) =>
-        resident.id === block.id && standing.kind !== "ending" && standing.kind !== "left_alone",
+      ({ standing }) => standing.kind !== "ending" && standing.kind !== "left_alone",
     ).length;
     const { pinned_on: pins } = block;
-    const silent = observed.neurons
-      .filter(({ name, reachable }) => !reachable && (pins.length === 0 || pins.includes(name)))
-      .map(({ name }) => name);
+    const silent = this.#silent.filter((name) => pins.length === 0 || pins.includes(name));
     return { loaded, silent };
   }
 

@@ -123,9 +123,10 @@ const sharesOf = ({ devices, deviceMib }: FleetChange): Shares =>
 /** The fleet once every change is carried out, if each model takes what the plan says. */
 export function fleetAfter(observed: ObservedFleet, changes: readonly FleetChange[]): ObservedFleet {
   const { devices } = simulateSteps(observed, memoryStepsOf(observed, changes));
+  const byNeuron = Map.groupBy(changes, ({ neuron }) => neuron);
   const neurons = observed.neurons.map((neuron) => {
     if (!neuron.reachable) return neuron;
-    const mine = changes.filter((change) => change.neuron === neuron.name);
+    const mine = byNeuron.get(neuron.name) ?? [];
     const staying = neuron.models.filter((model) => model.status !== "unloading");
     const models = mine.reduce<readonly ResidentModel[]>(residentsAfter, withShares(neuron, staying));
     const readings = neuron.health.devices.map((reading) => {

@@ -9,6 +9,8 @@ export class TransitionMemory {
   readonly #initial: FreeMemory;
   readonly #free: Map<string, Map<number, number>>;
   readonly #done = new Map<string, Draft[]>();
+  /** Neurons on which a step has freed anything. */
+  readonly #freed = new Set<string>();
 
   constructor(free: FreeMemory) {
     this.#initial = free;
@@ -30,7 +32,7 @@ export class TransitionMemory {
   lacking(draft: Draft, returned = NOTHING): number[] {
     const roomOn = (device: number): number => this.#roomOn(draft, device, returned);
     if (!isSpread(draft))
-      return [...draft.takes].flatMap(([device, mib]) => (mib > roomOn(device) ? [device] : []));
+      return [...draft.takes.keys()].filter((device) => share(draft.takes, device) > roomOn(device));
     const rooms = [...draft.takes.keys()].map((device) => Math.max(0, roomOn(device)));
     const fits =
       rooms.every((mib) => mib > 0) && rooms.reduce((sum, mib) => sum + mib, 0) >= sharesTotal(draft.takes);
@@ -58,13 +60,17 @@ export class TransitionMemory {
     for (const [device, mib] of draft.frees) free.set(device, (free.get(device) ?? 0) + mib);
     for (const [device, mib] of draft.takes) free.set(device, this.freeMib(neuron, device) - mib);
     this.#done.set(neuron, [...(this.#done.get(neuron) ?? []), draft]);
+    if (draft.frees.size > 0) this.#freed.add(neuron);
   }
 
   /**
    * The earlier steps without which this one would not fit, as few as will do. It fits then whatever becomes of the
    * other earlier steps: those that take memory are assumed to have taken it, those that free none to have not.
    */
-  neededBy(draft: Draft): string[] {
+  neededBy(wanted: Draft): string[] {
+    // Where nothing left, nothing made room: so it is wherever an empty fleet is filled.
+    if (!this.#freed.has(wanted.change.neuron)) return [];
+    const draft = this.splitNow(wanted);
     const earlier = this.#done.get(draft.change.neuron) ?? [];
     const touches = (done: Draft): boolean =>
       [...draft.takes.keys()].some((device) => done.frees.has(device));

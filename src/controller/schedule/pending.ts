@@ -1,9 +1,12 @@
-import { byId, type Draft } from "./draft.ts";
+import { byId, isSpread, isUnload, type Draft } from "./draft.ts";
 
 /** Changes that are not decided yet, found by neuron and by model; both lists are in order of id. */
 export class PendingChanges {
   readonly #byNeuron = new Map<string, Draft[]>();
   readonly #byModel = new Map<string, Draft[]>();
+  readonly #unloads = new Map<string, Draft[]>();
+  /** How many changes of each neuron load a model on several devices. */
+  readonly #spread = new Map<string, number>();
   #size = 0;
 
   constructor(drafts: readonly Draft[]) {
@@ -26,6 +29,14 @@ export class PendingChanges {
     return this.#byNeuron.get(neuron) ?? [];
   }
 
+  unloadsOn(neuron: string): readonly Draft[] {
+    return this.#unloads.get(neuron) ?? [];
+  }
+
+  hasSpreadOn(neuron: string): boolean {
+    return (this.#spread.get(neuron) ?? 0) > 0;
+  }
+
   ofModel(modelId: string): readonly Draft[] {
     return this.#byModel.get(modelId) ?? [];
   }
@@ -35,6 +46,7 @@ export class PendingChanges {
       this.#insert(draft);
       this.#byNeuron.get(draft.change.neuron)?.sort(byId);
       this.#byModel.get(draft.change.modelId)?.sort(byId);
+      this.#unloads.get(draft.change.neuron)?.sort(byId);
     }
   }
 
@@ -42,14 +54,30 @@ export class PendingChanges {
     this.#size -= 1;
     drop(this.#byNeuron, draft.change.neuron, draft);
     drop(this.#byModel, draft.change.modelId, draft);
+    if (isUnload(draft)) drop(this.#unloads, draft.change.neuron, draft);
+    this.#countSpread(draft, -1);
   }
 
   #insert(draft: Draft): void {
     this.#size += 1;
     const { neuron, modelId } = draft.change;
-    this.#byNeuron.set(neuron, [...(this.#byNeuron.get(neuron) ?? []), draft]);
-    this.#byModel.set(modelId, [...(this.#byModel.get(modelId) ?? []), draft]);
+    insert(this.#byNeuron, neuron, draft);
+    insert(this.#byModel, modelId, draft);
+    if (isUnload(draft)) insert(this.#unloads, neuron, draft);
+    this.#countSpread(draft, 1);
   }
+
+  #countSpread(draft: Draft, step: 1 | -1): void {
+    if (!isSpread(draft)) return;
+    const { neuron } = draft.change;
+    this.#spread.set(neuron, (this.#spread.get(neuron) ?? 0) + step);
+  }
+}
+
+function insert(index: Map<string, Draft[]>, key: string, draft: Draft): void {
+  const list = index.get(key);
+  if (list === undefined) index.set(key, [draft]);
+  else index.set(key, [...list, draft]);
 }
 
 function drop(index: Map<string, Draft[]>, key: string, draft: Draft): void {

@@ -19,6 +19,7 @@ import {
   type TransitionSchedule,
 } from "./draft.ts";
 import { TransitionMemory } from "./memory.ts";
+import { FirstOfMany } from "./first-of-many.ts";
 import { PendingChanges } from "./pending.ts";
 import { chooseRelief, type Relief } from "./rings.ts";
 
@@ -62,8 +63,8 @@ class Scheduler {
   /** Arrivals that a departure relies on already. */
   readonly #relied = new Set<string>();
   readonly #parked = new Set<string>();
-  /** The change of each neuron that could start first; absent while none can. */
-  readonly #best = new Map<string, Candidate>();
+  /** The change of each neuron that could start first; none where none can. */
+  readonly #best = new FirstOfMany<string, Candidate>(byPrecedence);
   /** Neurons whose candidate must be looked for again. */
   readonly #stale: Set<string>;
 
@@ -96,14 +97,10 @@ class Scheduler {
   #next(): Candidate | undefined {
     for (const neuron of this.#stale) {
       const best = this.#candidatesOn(neuron, "strict").sort(byPrecedence)[0];
-      if (best === undefined) this.#best.delete(neuron);
-      else this.#best.set(neuron, best);
+      this.#best.set(neuron, best);
     }
     this.#stale.clear();
-    let first: Candidate | undefined;
-    for (const candidate of this.#best.values())
-      if (first === undefined || byPrecedence(candidate, first) < 0) first = candidate;
-    return first;
+    return this.#best.first();
   }
 
   /** Replacements that would rather wait for a new copy elsewhere, which itself waits for them. */
@@ -150,7 +147,7 @@ class Scheduler {
    * follows from what is free when it is loaded. In the order of placement everybody finds the room that was meant.
    */
   #isHasty(draft: Draft): boolean {
-    if (draft.takes.size === 0) return false;
+    if (draft.takes.size === 0 || !this.#pending.hasSpreadOn(draft.change.neuron)) return false;
     return this.#pending.onNeuron(draft.change.neuron).some((other) => {
       if (other === draft || takesDown(other, draft) || !(isSpread(draft) || isSpread(other))) return false;
       const takesEarlier = other.rank < draft.rank && touches(other.takes, draft.takes);
@@ -234,7 +231,7 @@ class Scheduler {
   }
 
   #neededBy(draft: Draft): string[] {
-    return this.#memory.neededBy(this.#memory.splitNow(draft));
+    return this.#memory.neededBy(draft);
   }
 
   #lacksRoom(draft: Draft): boolean {
@@ -244,12 +241,11 @@ class Scheduler {
   /** Pending steps that have to be over before the draft can be measured against what is free. */
   #mustLeaveFirst(draft: Draft): Draft[] {
     return this.#pending
-      .onNeuron(draft.change.neuron)
+      .unloadsOn(draft.change.neuron)
       .filter(
         (other) =>
           other !== draft &&
-          (takesDown(other, draft) ||
-            (!draft.sizeKnown && isUnload(other) && frees(other, draft.takes.keys()))),
+          (takesDown(other, draft) || (!draft.sizeKnown && frees(other, draft.takes.keys()))),
       );
   }
 

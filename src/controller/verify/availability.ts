@@ -1,21 +1,22 @@
-import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
+import type { PlanChange } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, certainBefore, Findings, takesCopyDown } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 /**
  * A model that serves before the plan and is declared resident is never without a copy on the way, unless one of its
  * rows says so. Rows of different neurons overtake each other, so only what waits for each other counts as a
  * guarantee, not the order in which the plan lists them.
  */
-export function verifyAvailability(plan: PlanDocument): Findings {
+export function verifyAvailability(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
   const certain = certainBefore(plan);
   for (const model of plan.declared.filter(({ replicas }) => replicas > 0)) {
-    const rows = plan.changes.filter((change) => change.model_id === model.model_id);
-    const serving = plan.neurons
-      .filter((neuron) =>
-        neuron.models.some((copy) => copy.model_id === model.model_id && copy.status === "loaded"),
-      )
-      .map(({ name }) => name);
+    const rows = index.rowsOf(model.model_id);
+    const serving = index
+      .copiesOf(model.model_id)
+      .filter(({ copy }) => copy.status === "loaded")
+      .map(({ neuron }) => neuron);
     verifyEnds(found, rows);
     if (serving.length === 0 || rows.some(({ downtime }) => downtime !== null)) continue;
     for (const row of rows.filter((change) => takesCopyDown(change))) {

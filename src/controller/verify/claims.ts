@@ -1,11 +1,13 @@
 import type { PlanAssignment, PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, Findings, takesCopyDown } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 /** What the plan says about itself: why rows are there, what became of each copy, how good the placement is, who is named. */
-export function verifyClaims(plan: PlanDocument): Findings {
+export function verifyClaims(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
-  for (const change of plan.changes) verifyReason(found, plan, change);
-  for (const assignment of plan.assignments) verifyAssignment(found, plan, assignment);
+  for (const change of plan.changes) verifyReason(found, index, change);
+  for (const assignment of plan.assignments) verifyAssignment(found, index, assignment);
   verifyPlacement(found, plan);
   verifyNames(found, plan);
   return found;
@@ -27,15 +29,15 @@ const REASONS: Readonly<Record<PlanChange["kind"], readonly PlanChange["action_r
 };
 
 /** A reason that the files and the neuron bear out. */
-function verifyReason(found: Findings, plan: PlanDocument, change: PlanChange): void {
+function verifyReason(found: Findings, index: PlanIndex, change: PlanChange): void {
   const { action_reason: reason, kind, neuron } = change;
-  const model = plan.declared.find(({ model_id }) => model_id === change.model_id);
+  const model = index.declared(change.model_id);
   const holds: Partial<Record<PlanChange["action_reason"], boolean>> = {
     loaded_not_declared: model === undefined,
-    neuron_drained: plan.neurons.some(({ name, drain }) => name === neuron && drain),
+    neuron_drained: index.neuron(neuron)?.drain === true,
     pin_changed: model !== undefined && model.pinned_on.length > 0 && !model.pinned_on.includes(neuron),
     // Also to other devices of its own neuron.
-    moved: plan.changes.some((other) => other.model_id === change.model_id && takesCopyDown(other)),
+    moved: index.rowsOf(change.model_id).some(takesCopyDown),
   };
   found.expect(REASONS[kind].includes(reason) && holds[reason] !== false, "accounting", {
     where: change.id,
@@ -44,21 +46,17 @@ function verifyReason(found: Findings, plan: PlanDocument, change: PlanChange): 
 }
 
 /** The fate of a copy is what the rows make of it. */
-function verifyAssignment(found: Findings, plan: PlanDocument, assignment: PlanAssignment): void {
+function verifyAssignment(found: Findings, index: PlanIndex, assignment: PlanAssignment): void {
+  const { plan } = index;
   const { model_id: where, neuron, status, moved_from: from } = assignment;
   const expect = (holds: boolean, message: string): void => {
     found.expect(holds, "accounting", { where, message });
   };
-  const heldBy = (name: string) =>
-    plan.neurons
-      .find((candidate) => candidate.name === name)
-      ?.models.find(({ model_id }) => model_id === where);
+  const heldBy = (name: string) => index.copyOn(name, where);
   expect((from === null) === (status !== "moved"), `is ${status} and comes from ${from ?? "nowhere"}`);
   expect(from === null || heldBy(from) !== undefined, `comes from ${from ?? ""}, which does not hold it`);
   if (plan.targets.length > 0 || plan.deferred.length > 0) return;
-  const arrival = plan.changes.findLast(
-    (change) => change.model_id === where && change.neuron === neuron && bringsCopyUp(change),
-  );
+  const arrival = index.rowsOf(where).findLast((change) => change.neuron === neuron && bringsCopyUp(change));
   const stays = status === "kept" || status === "outdated";
   expect(
     stays === (arrival === undefined),
@@ -66,9 +64,7 @@ function verifyAssignment(found: Findings, plan: PlanDocument, assignment: PlanA
   );
   const held = heldBy(neuron);
   expect(!stays || held !== undefined, `stays on ${neuron}, which does not hold it`);
-  const isDeclared = plan.declared.some(
-    (model) => model.model_id === where && model.spec_hash === held?.spec_hash,
-  );
+  const isDeclared = held !== undefined && index.declared(where)?.spec_hash === held.spec_hash;
   expect(
     !stays || isDeclared === (status === "kept"),
     `is ${status} on ${neuron}, with other settings than that`,

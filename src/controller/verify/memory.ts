@@ -1,5 +1,6 @@
-import type { PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
+import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, certainBefore, Findings, takesCopyDown } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 type PerDevice = ReadonlyMap<number, number>;
 
@@ -11,12 +12,13 @@ interface Effect {
 }
 
 /** Memory after every step, as planned and in the worst case of what else may fail on the way. */
-export function verifyMemory(plan: PlanDocument): Findings {
+export function verifyMemory(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
   const certain = certainBefore(plan);
   for (const neuron of plan.neurons) {
     if (!neuron.reachable) continue;
-    const effects = effectsOn(found, plan, neuron);
+    const effects = effectsOn(found, index.rowsOn(neuron.name), neuron);
     verifySplits(found, effects, neuron);
     for (const device of neuron.devices) {
       verifyFigures(found, effects, { neuron, device });
@@ -29,32 +31,30 @@ export function verifyMemory(plan: PlanDocument): Findings {
 }
 
 /** What leaves frees what it was said to hold; what a row loaded earlier frees what that row took. */
-function effectsOn(found: Findings, plan: PlanDocument, neuron: PlanNeuron): Effect[] {
+function effectsOn(found: Findings, rows: readonly PlanChange[], neuron: PlanNeuron): Effect[] {
   const held = new Map<string, PerDevice>(
     neuron.models.map((model) => [model.model_id, perDevice(model.devices, model.device_vram_mb)]),
   );
-  return plan.changes
-    .filter((change) => change.neuron === neuron.name)
-    .map((change) => {
-      const stated = perDevice(change.devices, change.device_vram_mb);
-      const frees: PerDevice = takesCopyDown(change) ? (held.get(change.model_id) ?? new Map()) : new Map();
-      const takes: PerDevice = bringsCopyUp(change) ? stated : new Map();
-      if (change.kind === "unload") {
-        found.expect(sameAmounts(frees, stated), "memory_figures", {
-          where: change.id,
-          message: "says that it frees another amount than the model holds",
-        });
-      }
-      if (takesCopyDown(change)) {
-        const heldMb = sum(frees.values());
-        found.expect(change.vram_before_mb === heldMb, "memory_figures", {
-          where: change.id,
-          message: `says that ${change.vram_before_mb} MB are held before, and it is ${heldMb} MB`,
-        });
-      }
-      held.set(change.model_id, takes);
-      return { change, frees, takes };
-    });
+  return rows.map((change) => {
+    const stated = perDevice(change.devices, change.device_vram_mb);
+    const frees: PerDevice = takesCopyDown(change) ? (held.get(change.model_id) ?? new Map()) : new Map();
+    const takes: PerDevice = bringsCopyUp(change) ? stated : new Map();
+    if (change.kind === "unload") {
+      found.expect(sameAmounts(frees, stated), "memory_figures", {
+        where: change.id,
+        message: "says that it frees another amount than the model holds",
+      });
+    }
+    if (takesCopyDown(change)) {
+      const heldMb = sum(frees.values());
+      found.expect(change.vram_before_mb === heldMb, "memory_figures", {
+        where: change.id,
+        message: `says that ${change.vram_before_mb} MB are held before, and it is ${heldMb} MB`,
+      });
+    }
+    held.set(change.model_id, takes);
+    return { change, frees, takes };
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DeclaredModel, PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, Findings, takesCopyDown } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 import { settingsHash } from "./rules.ts";
 
 /** A copy: which settings it has, and on which devices it stands. */
@@ -12,7 +13,8 @@ interface Copy {
 type Residency = Map<string, Map<string, Copy>>;
 
 /** One copy per neuron at every step, nothing of others touched, every declared copy accounted for in the end. */
-export function verifyResidency(plan: PlanDocument): Findings {
+export function verifyResidency(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
   const residency = residencyBefore(plan);
   const byHand = loadedByHand(plan);
@@ -22,21 +24,23 @@ export function verifyResidency(plan: PlanDocument): Findings {
       where: change.id,
       message: "takes down what a person loaded by hand",
     });
-    const owner = foreignOwner(plan, change);
+    const owner = foreignOwner(index, change);
     found.expect(owner === undefined, "untouchable", {
       where: change.id,
       message: `takes down what belongs to the fleet ${owner ?? ""}`,
     });
-    found.expect(!isLeftAlone(plan, change.model_id, change.neuron), "untouchable", {
+    found.expect(!index.isLeftAlone(change.model_id, change.neuron), "untouchable", {
       where: change.id,
       message: "takes down what the plan says it leaves alone",
     });
   }
-  verifyLeftAlone(found, plan);
-  for (const model of plan.declared) verifyAccount(found, { plan, model, residency, byHand });
+  verifyLeftAlone(found, index);
+  const places = placesAfter(residency);
+  for (const model of plan.declared)
+    verifyAccount(found, { index, model, places: places.get(model.model_id) ?? [], byHand });
   verifyUnknown(found, plan);
   verifyAssignments(found, plan, residency);
-  verifyUnchanged(found, plan);
+  verifyUnchanged(found, index);
   verifyGuard(found, plan);
   return found;
 }
@@ -64,11 +68,9 @@ function loadedByHand(plan: PlanDocument): Set<string> {
 }
 
 /** The other fleet that had the copy loaded, which the row takes down. */
-function foreignOwner(plan: PlanDocument, change: PlanChange): string | undefined {
-  const copy = plan.neurons
-    .find(({ name }) => name === change.neuron)
-    ?.models.find(({ model_id }) => model_id === change.model_id);
-  return copy === undefined || isOwn(plan, copy) ? undefined : (copy.fleet ?? undefined);
+function foreignOwner(index: PlanIndex, change: PlanChange): string | undefined {
+  const copy = index.copyOn(change.neuron, change.model_id);
+  return copy === undefined || isOwn(index.plan, copy) ? undefined : (copy.fleet ?? undefined);
 }
 
 const isOwn = (
@@ -94,23 +96,34 @@ function carryOut(found: Findings, residency: Residency, change: PlanChange): vo
   copies.set(change.model_id, { specHash: settingsHash(change.spec), devices: change.devices });
 }
 
+/** A copy that stands in the end. */
+interface PlacedCopy {
+  readonly neuron: string;
+  readonly copy: Copy;
+}
+
+/** By model. */
+function placesAfter(residency: Residency): ReadonlyMap<string, readonly PlacedCopy[]> {
+  const placed = [...residency].flatMap(([neuron, copies]) =>
+    [...copies].map(([id, copy]) => ({ id, neuron, copy })),
+  );
+  return Map.groupBy(placed, ({ id }) => id);
+}
+
 interface Account {
-  readonly plan: PlanDocument;
+  readonly index: PlanIndex;
   readonly model: DeclaredModel;
-  readonly residency: Residency;
+  readonly places: readonly PlacedCopy[];
   readonly byHand: ReadonlySet<string>;
 }
 
 /** Copies as declared, copies that may be on silent neurons and copies given up add up to what is declared. */
-function verifyAccount(found: Findings, { plan, model, residency, byHand }: Account): void {
+function verifyAccount(found: Findings, { index, model, places, byHand }: Account): void {
+  const { plan } = index;
   const id = model.model_id;
   const isOutside = plan.targets.length > 0 && !plan.targets.includes(id);
   const isDeferred = plan.deferred.some((change) => change.model_id === id);
   if (model.replicas === 0 || isOutside || isDeferred) return;
-  const places = [...residency].flatMap(([neuron, copies]) => {
-    const copy = copies.get(id);
-    return copy === undefined ? [] : [{ neuron, copy }];
-  });
   const asDeclared = places.filter(({ copy }) => copy.specHash === model.spec_hash).length;
   const silent = plan.unknown.find(({ model_id }) => model_id === id)?.replicas ?? 0;
   const missing = plan.unplaced.find(({ model_id }) => model_id === id)?.missing_replicas ?? 0;
@@ -121,14 +134,14 @@ function verifyAccount(found: Findings, { plan, model, residency, byHand }: Acco
       `neurons, ${missing} are said to be missing`,
   });
   const counted = places.filter(
-    ({ neuron, copy }) => copy.specHash === model.spec_hash && !isLeftAlone(plan, id, neuron),
+    ({ neuron, copy }) => copy.specHash === model.spec_hash && !index.isLeftAlone(id, neuron),
   ).length;
   found.expect(missing === 0 || counted + silent + missing <= model.replicas, "accounting", {
     where: id,
     message: `says that ${missing} of ${model.replicas} copies are missing, and ${counted + silent} are not`,
   });
   const managed = places.filter(
-    ({ neuron }) => !byHand.has(`${id}@${neuron}`) && !isLeftAlone(plan, id, neuron),
+    ({ neuron }) => !byHand.has(`${id}@${neuron}`) && !index.isLeftAlone(id, neuron),
   );
   found.expect(managed.length <= model.replicas, "accounting", {
     where: id,
@@ -137,10 +150,11 @@ function verifyAccount(found: Findings, { plan, model, residency, byHand }: Acco
 }
 
 /** What is said to be a person's or another fleet's was seen to be so, and all of other fleets is named. */
-function verifyLeftAlone(found: Findings, plan: PlanDocument): void {
+function verifyLeftAlone(found: Findings, index: PlanIndex): void {
+  const { plan } = index;
   const seen = plan.neurons.flatMap(({ name: neuron, models }) => models.map((model) => ({ neuron, model })));
   for (const { model_id: where, neuron, because, fleet } of plan.left_alone) {
-    const model = seen.find((row) => row.neuron === neuron && row.model.model_id === where)?.model;
+    const model = index.copyOn(neuron, where);
     const isSo =
       model !== undefined &&
       (because === "loaded_by_hand"
@@ -152,16 +166,13 @@ function verifyLeftAlone(found: Findings, plan: PlanDocument): void {
     });
   }
   for (const { neuron, model } of seen) {
-    const isNamed = isOwn(plan, model) || isLeftAlone(plan, model.model_id, neuron);
+    const isNamed = isOwn(plan, model) || index.isLeftAlone(model.model_id, neuron);
     found.expect(isNamed || model.status === "unloading", "accounting", {
       where: model.model_id,
       message: `belongs to the fleet ${model.fleet ?? ""} on ${neuron}, and the plan does not say so`,
     });
   }
 }
-
-const isLeftAlone = (plan: PlanDocument, modelId: string, neuron: string): boolean =>
-  plan.left_alone.some((row) => row.model_id === modelId && row.neuron === neuron);
 
 /** Copies can be unknown only on neurons that did not answer, one on each. */
 function verifyUnknown(found: Findings, plan: PlanDocument): void {
@@ -220,11 +231,12 @@ function verifyGuard(found: Findings, plan: PlanDocument): void {
 }
 
 /** What is said to be unchanged was there before, as declared, and no row touches it. */
-function verifyUnchanged(found: Findings, plan: PlanDocument): void {
+function verifyUnchanged(found: Findings, index: PlanIndex): void {
+  const { plan } = index;
   if (plan.targets.length > 0) return;
   const kept = plan.assignments.filter(({ status }) => status === "kept");
   for (const { model_id: where, neuron } of kept) {
-    const touched = plan.changes.some((change) => change.model_id === where && change.neuron === neuron);
+    const touched = index.rowsOf(where).some((change) => change.neuron === neuron);
     found.expect(!touched, "accounting", { where, message: `is kept on ${neuron} and changed there` });
   }
   found.expect(kept.length === plan.unchanged, "accounting", {

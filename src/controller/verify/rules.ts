@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { ModelSpec } from "../../protocol/neuron-api.ts";
 import type { DeclaredModel, PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { bringsCopyUp, Findings, takesCopyDown } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 /*
  * A rule about the document: a row with the reason `parking_ended` takes down the copy that a row of the same plan with
@@ -10,12 +11,12 @@ import { bringsCopyUp, Findings, takesCopyDown } from "./findings.ts";
  */
 
 /** What the fleet files allow: pins, drains, device requirements, settings, protection. */
-export function verifyRules(plan: PlanDocument): Findings {
+export function verifyRules(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
-  const declared = new Map(plan.declared.map((model) => [model.model_id, model]));
   for (const change of plan.changes) {
-    const model = declared.get(change.model_id);
-    const neuron = plan.neurons.find(({ name }) => name === change.neuron);
+    const model = index.declared(change.model_id);
+    const neuron = index.neuron(change.neuron);
     if (bringsCopyUp(change)) verifyLoad(found, change, { model, neuron });
     // A copy that this very plan parked is nobody's loss. What is declared no more may be protected by its last block.
     const isTaken = takesCopyDown(change) && change.action_reason !== "parking_ended";

@@ -21,7 +21,8 @@ export function verifySnapshot(plan: PlanDocument, snapshot: FleetSnapshot): Fin
   });
   const recorded = new Map(snapshot.neurons.map((neuron) => [neuron.name, neuron]));
   for (const neuron of plan.neurons) verifyNeuron(found, neuron, recorded.get(neuron.name));
-  for (const change of plan.changes) verifyRequests(found, change, snapshot);
+  for (const change of plan.changes)
+    verifyRequests(found, change, { neuron: recorded.get(change.neuron), traffic: snapshot.traffic });
   return found;
 }
 
@@ -48,12 +49,18 @@ function verifyNeuron(found: Findings, planned: PlanNeuron, seen: SnapshotNeuron
 }
 
 /** The work that a row interrupts is what was seen, neither more nor less. */
-function verifyRequests(found: Findings, change: PlanChange, snapshot: FleetSnapshot): void {
-  const neuron = snapshot.neurons.find(({ name }) => name === change.neuron);
+function verifyRequests(
+  found: Findings,
+  change: PlanChange,
+  {
+    neuron,
+    traffic,
+  }: { readonly neuron: SnapshotNeuron | undefined; readonly traffic: FleetSnapshot["traffic"] },
+): void {
   if (change.requests === null || neuron?.reachable !== true) return;
   const { in_flight, queued, per_minute } = change.requests;
   found.expect(
-    `${in_flight} ${queued} ${per_minute}` === requestsSeen(neuron, change.model_id, snapshot.traffic),
+    `${in_flight} ${queued} ${per_minute}` === requestsSeen(neuron, change.model_id, traffic),
     "snapshot",
     { where: change.id, message: "says that other requests are served than were seen" },
   );

@@ -1,16 +1,18 @@
 import { createHash } from "node:crypto";
-import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
+import type { PlanChange, PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import { Findings } from "./findings.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 /** The document hangs together: its digest, its ids, its order, its flags. */
-export function verifyStructure(plan: PlanDocument): Findings {
+export function verifyStructure(index: PlanIndex): Findings {
+  const { plan } = index;
   const found = new Findings();
   const { digest, ...rest } = plan;
   const where = "document";
   found.expect(digestOf(rest) === digest, "digest", { where, message: "was changed after it was written" });
   const seen = new Map<string, PlanChange>();
   for (const change of plan.changes) {
-    verifyRow(found, plan, change);
+    verifyRow(found, change, index.neuron(change.neuron));
     found.expect(!seen.has(change.id), "structure", { where: change.id, message: "is listed twice" });
     for (const id of change.depends_on) verifyDependency(found, change, { id, earlier: seen.get(id) });
     seen.set(change.id, change);
@@ -39,7 +41,7 @@ function sorted(value: unknown): unknown {
 
 const ACTIONS = { load: "load", unload: "unload", replace: "unload,load" } as const;
 
-function verifyRow(found: Findings, plan: PlanDocument, change: PlanChange): void {
+function verifyRow(found: Findings, change: PlanChange, neuron: PlanNeuron | undefined): void {
   const where = change.id;
   const expect = (holds: boolean, message: string): void => {
     found.expect(holds, "structure", { where, message });
@@ -72,7 +74,6 @@ function verifyRow(found: Findings, plan: PlanDocument, change: PlanChange): voi
     const total = change.device_vram_mb.reduce((sum, mb) => sum + mb, 0);
     expect(total === change.vram_after_mb, "takes another amount than its devices add up to");
   }
-  const neuron = plan.neurons.find(({ name }) => name === change.neuron);
   found.expect(neuron?.reachable === true, "untouchable", {
     where,
     message: "is on a neuron that did not answer",

@@ -5,6 +5,7 @@ import type { VerifiedPlan } from "./findings.ts";
 import { verifyClaims } from "./claims.ts";
 import { verifyDeclaration } from "./declaration.ts";
 import { verifyMemory } from "./memory.ts";
+import { PlanIndex } from "./plan-index.ts";
 import { verifyResidency } from "./residency.ts";
 import { verifyRules } from "./rules.ts";
 import { verifySchedule } from "./schedule.ts";
@@ -20,15 +21,16 @@ import { verifyStructure } from "./structure.ts";
 
 /** Everything wrong with the plan, in the order of the checks; without a snapshot the plan's own record is believed. */
 export function verifyPlan(plan: PlanDocument, snapshot?: FleetSnapshot): VerifiedPlan {
+  const index = new PlanIndex(plan);
   const parts = [
-    verifyStructure(plan),
+    verifyStructure(index),
     ...(snapshot === undefined ? [] : [verifySnapshot(plan, snapshot)]),
-    verifyMemory(plan),
-    verifyResidency(plan),
-    verifyRules(plan),
-    verifyAvailability(plan),
+    verifyMemory(index),
+    verifyResidency(index),
+    verifyRules(index),
+    verifyAvailability(index),
     verifySchedule(plan),
-    verifyClaims(plan),
+    verifyClaims(index),
     verifyDeclaration(plan),
   ];
   return {

@@ -29,7 +29,8 @@ interface CheckedModel {
 }
 
 function pinFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
-  const names = namesOf(declared.neurons);
+  // Of ten thousand models few are pinned, and each of them would ask for the names of a thousand neurons.
+  const names = block.pinned_on.length === 0 ? [] : namesOf(declared.neurons);
   return block.pinned_on.flatMap((pin, index): Finding[] => {
     const at = merged.placeOfValue([...path, "pinned_on", index]);
     if (block.pinned_on.indexOf(pin) !== index) {
@@ -151,6 +152,8 @@ const ENDPOINT_SETTINGS = ["endpoint", "served_as", "token_file"] as const;
 /** Resident copies need a neuron that takes them; a drain that leaves none is seldom meant. */
 function drainFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
   if (block.replicas === 0 || declared.neurons.length === 0) return [];
+  if (block.pinned_on.length === 0 && declared.neurons.some((neuron) => neuron.block?.drain !== true))
+    return [];
   const allowed = declared.neurons.filter(
     ({ name }) => block.pinned_on.length === 0 || (name !== undefined && block.pinned_on.includes(name)),
   );

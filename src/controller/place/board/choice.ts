@@ -32,7 +32,7 @@ export function bestChoice(board: Board, applicant: ApplicantNo, options: Choice
   let best: Choice | undefined;
   for (const neuron of board.problem.neurons.keys()) {
     const prospect = { model, neuron };
-    if (!isOpenTo(board, prospect) || !mayFit(board, prospect)) continue;
+    if (!isOpenTo(board, prospect) || !mayFit(board, model, neuron)) continue;
     best = order.better(best, choiceOn(board, prospect, { ...options, style }));
   }
   return best;
@@ -69,7 +69,7 @@ function deviceChoice(board: Board, model: ProblemModel, device: DeviceNo): Choi
 }
 
 /** Cheap and never wrong in saying no. */
-const mayFit = (board: Board, { model, neuron }: Prospect): boolean =>
+export const mayFit = (board: Board, model: ProblemModel, neuron: NeuronNo): boolean =>
   at(board.largestFree, neuron) * model.width >= Math.max(1, model.mib) || model.mib === 0;
 
 /** The best place on this neuron, whatever else speaks against it. */

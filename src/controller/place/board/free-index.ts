@@ -1,10 +1,10 @@
-import { present } from "../../../core/present.ts";
 import type { DeviceNo } from "./numbers.ts";
 
 /** Devices by how much is free on them, in drawers of equal width: finds the tightest hole without looking at all. */
 export class FreeIndex {
   readonly #drawerMib: number;
-  readonly #drawers: DeviceNo[][];
+  /** By number; a board of a small fleet uses a few of them. */
+  readonly #drawers: DeviceNo[][] = [];
   /** By device: its drawer and its position there. */
   readonly #drawerOf: Int32Array;
   readonly #position: Int32Array;
@@ -12,14 +12,13 @@ export class FreeIndex {
   constructor(freeMib: Int32Array) {
     const largest = freeMib.reduce((most, free) => Math.max(most, free), 1);
     this.#drawerMib = Math.max(1, Math.ceil(largest / DRAWERS));
-    this.#drawers = Array.from({ length: DRAWERS + 1 }, () => []);
     this.#drawerOf = new Int32Array(freeMib.length).fill(-1);
     this.#position = new Int32Array(freeMib.length);
     for (const [device, free] of freeMib.entries()) this.move(device as DeviceNo, free);
   }
 
   get count(): number {
-    return this.#drawers.length;
+    return DRAWERS + 1;
   }
 
   /** The drawer of devices with about this much free. */
@@ -28,7 +27,7 @@ export class FreeIndex {
   }
 
   devicesIn(drawer: number): readonly DeviceNo[] {
-    return present(this.#drawers[drawer], "drawer", drawer);
+    return this.#drawers[drawer] ?? NO_DEVICES;
   }
 
   move(device: DeviceNo, freeMib: number): void {
@@ -36,7 +35,7 @@ export class FreeIndex {
     const from = this.#drawerOf[device] as number;
     if (from === to) return;
     if (from !== -1) this.#remove(device, from);
-    const drawer = this.#drawers[to] as DeviceNo[];
+    const drawer = (this.#drawers[to] ??= []);
     this.#drawerOf[device] = to;
     this.#position[device] = drawer.length;
     drawer.push(device);
@@ -53,3 +52,4 @@ export class FreeIndex {
 }
 
 const DRAWERS = 512;
+const NO_DEVICES: readonly DeviceNo[] = [];

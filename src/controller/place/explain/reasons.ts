@@ -5,13 +5,14 @@ import type { Board } from "../board/board.ts";
 import {
   choiceOn,
   ChoiceOrder,
+  mayFit,
   sumFree,
   type Choice,
   type ChoiceOptions,
   type Style,
 } from "../board/choice.ts";
 import type { Assignment, NeuronsRuledOut, WhyHere } from "../board/placement.ts";
-import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
+import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
 import type { Place, ProblemModel } from "../board/problem.ts";
 
 /**
@@ -24,6 +25,8 @@ export class Reasons {
   readonly #models: ReadonlyMap<string, ProblemModel>;
   readonly #known = new Map<ApplicantNo, WhyHere>();
   #room: OnDemandRoom | undefined;
+  /** Who left for each applicant, and from where. */
+  #departures: ReadonlyMap<ApplicantNo, readonly Departed[]> | undefined;
 
   constructor(board: Board, style: Style) {
     this.#board = board;
@@ -78,17 +81,37 @@ export class Reasons {
 
   /** Models that left this neuron for its sake. */
   #displacedBy(applicant: ApplicantNo, { neuron }: Place): string[] {
-    const board = this.#board;
-    const copies = board.problem.applicants.flatMap(({ home }, other) =>
-      home?.place.neuron === neuron && board.copyLeftFor(other) === applicant
-        ? [board.modelOf(other).id]
-        : [],
-    );
-    const guests = board.problem.guests.flatMap(({ modelId, place }, guest) =>
-      place.neuron === neuron && board.guestLeftFor(guest) === applicant ? [modelId] : [],
-    );
-    return [...copies, ...guests].sort(compareText);
+    this.#departures ??= departuresOn(this.#board);
+    return (this.#departures.get(applicant) ?? [])
+      .filter((departed) => departed.neuron === neuron)
+      .map(({ modelId }) => modelId)
+      .sort(compareText);
   }
+}
+
+interface Departed {
+  readonly modelId: string;
+  readonly neuron: NeuronNo;
+  readonly inFavourOf: ApplicantNo | undefined;
+}
+
+function departuresOn(board: Board): ReadonlyMap<ApplicantNo, readonly Departed[]> {
+  const copies = board.problem.applicants.flatMap(({ home }, applicant): Departed[] => {
+    const inFavourOf = board.copyLeftFor(applicant);
+    if (home === null || inFavourOf === undefined) return [];
+    return [{ modelId: board.modelOf(applicant).id, neuron: home.place.neuron, inFavourOf }];
+  });
+  const guests = board.problem.guests.map(({ modelId, place }, guest): Departed => ({
+    modelId,
+    neuron: place.neuron,
+    inFavourOf: board.guestLeftFor(guest),
+  }));
+  const departed = new Map<ApplicantNo, Departed[]>();
+  for (const departure of [...copies, ...guests]) {
+    const { inFavourOf } = departure;
+    if (inFavourOf !== undefined) departed.set(inFavourOf, [...(departed.get(inFavourOf) ?? []), departure]);
+  }
+  return departed;
 }
 
 type Comparison = Pick<WhyHere, "rule" | "possible" | "runnerUp" | "freeAfterMib" | "ruledOut">;
@@ -119,6 +142,12 @@ function compare(board: Board, copy: PlacedCopy, options: ChoiceOptions): Compar
   };
 }
 
+/** Neurons that have, or are to have, a copy of the model. */
+function hostsOf(board: Board, model: ProblemModel): NeuronNo[] {
+  const placed = model.applicants.flatMap((applicant) => board.places[applicant]?.neuron ?? []);
+  return [...new Set([...model.closed, ...placed])];
+}
+
 /** The best place on every other neuron that could take the copy, and why the rest could not. */
 function otherPlaces(
   board: Board,
@@ -127,20 +156,22 @@ function otherPlaces(
 ): { readonly choices: readonly Choice[]; readonly ruledOut: NeuronsRuledOut } {
   const { neurons, input } = board.problem;
   const choices: Choice[] = [];
-  const counts = { unqualified: 0, holdsCopy: 0, noRoom: 0 };
+  const isOther = (neuron: NeuronNo): boolean => neuron !== place.neuron && at(model.open, neuron) === 1;
+  const others = model.openCount - at(model.open, place.neuron);
+  const holdsCopy = hostsOf(board, model).filter(isOther).length;
+  // In a large fleet most neurons are too full, and this is asked for every copy: the cheapest question comes first.
   for (const neuron of neurons.keys()) {
-    if (neuron === place.neuron) continue;
-    if (at(model.open, neuron) === 0) {
-      counts.unqualified += 1;
-      continue;
-    }
-    if (board.hosts(model, neuron)) {
-      counts.holdsCopy += 1;
-      continue;
-    }
+    if (!mayFit(board, model, neuron) || !isOther(neuron) || board.hosts(model, neuron)) continue;
     const choice = choiceOn(board, { model, neuron }, options);
-    if (choice === undefined) counts.noRoom += 1;
-    else choices.push(choice);
+    if (choice !== undefined) choices.push(choice);
   }
-  return { choices, ruledOut: { silent: input.fleet.neurons.length - neurons.length, ...counts } };
+  return {
+    choices,
+    ruledOut: {
+      silent: input.fleet.neurons.length - neurons.length,
+      unqualified: neurons.length - 1 - others,
+      holdsCopy,
+      noRoom: others - holdsCopy - choices.length,
+    },
+  };
 }
