@@ -18,9 +18,11 @@ export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const record = value as Readonly<Record<string, unknown>>;
-  const entries = Object.keys(record)
-    .filter((key) => record[key] !== undefined)
-    .sort(compareText)
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`);
-  return `{${entries.join(",")}}`;
+  let text = "";
+  for (const key of Object.keys(record).sort(compareText)) {
+    const inner = record[key];
+    if (inner !== undefined)
+      text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${canonicalJson(inner)}`;
+  }
+  return `{${text}}`;
 }
