@@ -96,7 +96,7 @@ export const explainedUnplacedSchema = unplacedCopySchema.extend({
         kind: z
           .string()
           .describe(
-            "`context`, `vram_mb`, `min_devices`, `min_device_vram_mb`, `pinned_on`, `drain`, `neuron_back`, `residency_priority`, `other_replicas`, `replicas`, `device`",
+            "`context`, `vram_mb`, `min_devices`, `min_device_vram_mb`, `pinned_on`, `drain`, `neuron_back`, `resume`, `protect`, `unload`, `foreign_memory`, `residency_priority`, `other_replicas`, `replicas`, `device`",
           ),
         line: fleetLineSchema.nullable().describe("the line to change; null when there is none"),
         from: z.string().nullable().describe("its value now"),

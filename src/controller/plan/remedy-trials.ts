@@ -3,7 +3,8 @@ import { MIB_BYTES } from "../../core/quantities.ts";
 import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
 import type { ModelFact } from "../../protocol/neuron-api.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
-import type { ObservedFleet } from "../observe/observed-fleet.ts";
+import { foreignMemory, residentShares, type Shares } from "../observe/device-memory.ts";
+import type { ObservedFleet, ReachableNeuron } from "../observe/observed-fleet.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import type { Placement, Remedy, UnplacedExplanation } from "../place/board/placement.ts";
 import { planRounds } from "./rounds.ts";
@@ -93,8 +94,10 @@ interface World {
 /** The world with one line of the files changed; undefined when the remedy is no line, or needs no trial. */
 function editedWorld(remedy: Remedy, { need }: UnplacedExplanation, world: World): World | undefined {
   const { kind, line, to } = remedy;
-  if (line === null || kind === "replicas") return undefined;
-  const value = kind === "pinned_on" ? (JSON.parse(to) as unknown) : kind === "drain" ? false : Number(to);
+  if (line === null) return seenWorld(remedy, world);
+  if (kind === "replicas") return undefined;
+  const isFlag = kind === "drain" || kind === "protect";
+  const value = kind === "pinned_on" ? (JSON.parse(to) as unknown) : isFlag ? false : Number(to);
   const { fleet } = world;
   if (line.table === "neurons") {
     const neurons = fleet.neurons.map((block) =>
@@ -110,6 +113,41 @@ function editedWorld(remedy: Remedy, { need }: UnplacedExplanation, world: World
   return kind === "context" && block !== undefined
     ? withExpectedSize(edited, block, { remedy, need })
     : edited;
+}
+
+/** The world with something done to a neuron; undefined when nobody can tell what comes of it. */
+function seenWorld({ kind, neuron: name, to }: Remedy, world: World): World | undefined {
+  const change: ((neuron: ReachableNeuron) => ReachableNeuron) | undefined =
+    kind === "resume"
+      ? (neuron) => ({ ...neuron, health: { ...neuron.health, status: "ok" } })
+      : kind === "unload"
+        ? (neuron) => withoutModel(neuron, to)
+        : kind === "foreign_memory"
+          ? (neuron) => withLessInUse(neuron, foreignMemory(neuron))
+          : undefined;
+  if (change === undefined) return undefined;
+  const neurons = world.observed.neurons.map((neuron) =>
+    neuron.reachable && neuron.name === name ? change(neuron) : neuron,
+  );
+  return { ...world, observed: { ...world.observed, neurons } };
+}
+
+function withoutModel(neuron: ReachableNeuron, modelId: string): ReachableNeuron {
+  const freed = residentShares(neuron).get(modelId) ?? new Map<number, number>();
+  const models = neuron.models.filter(({ id }) => id !== modelId);
+  return { ...withLessInUse(neuron, freed), models };
+}
+
+function withLessInUse(neuron: ReachableNeuron, freed: Shares): ReachableNeuron {
+  const devices = neuron.health.devices.map((reading) => {
+    const mib = Math.min(reading.vram_used_mb, freed.get(reading.index) ?? 0);
+    return {
+      ...reading,
+      vram_used_mb: reading.vram_used_mb - mib,
+      vram_free_mb: reading.vram_free_mb + mib,
+    };
+  });
+  return { ...neuron, health: { ...neuron.health, devices } };
 }
 
 /** A shorter context makes other settings, of which nothing was measured: its size follows from the cache's. */

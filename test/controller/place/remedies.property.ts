@@ -1,22 +1,46 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
+import type { ObservedFleet, ObservedNeuron } from "../../../src/controller/observe/observed-fleet.ts";
+import type { ResidentModel } from "../../../src/protocol/neuron-api.ts";
 import type { ExplainedUnplaced } from "../../../src/protocol/plan-unplaced.ts";
 import { plan, quickPlan } from "../observed-fleet-builders.ts";
-import { ANY, world } from "../plan-worlds.ts";
+import { ANY, world, type World } from "../plan-worlds.ts";
+import { randomWorld } from "../random-worlds.ts";
 
 type OfferedRemedy = ExplainedUnplaced["remedies"][number];
 
-/** The fleet as its owner would edit it, taking the advice by the letter. */
-function edited(fleet: Fleet, { line, to }: OfferedRemedy): Fleet {
-  if (line === null) throw new Error("advice without a line of the files");
-  const value = line.key === "drain" ? to === "true" : (JSON.parse(to) as unknown);
+/** The world as its owner would change it, taking the advice by the letter. */
+function edited({ fleet, observed }: World, { line, to, kind, neuron }: OfferedRemedy): World {
+  if (line === null) return { fleet, observed: changedOn(observed, { kind, neuron, to }) };
+  const isFlag = line.key === "drain" || line.key === "protect";
+  const value = isFlag ? to === "true" : (JSON.parse(to) as unknown);
   const change = <Block extends object>(block: Block, id: string): Block =>
     id === line.id ? { ...block, [line.key]: value } : block;
   return line.table === "neurons"
-    ? { ...fleet, neurons: fleet.neurons.map((block) => change(block, block.name)) }
-    : { ...fleet, models: fleet.models.map((block) => change(block, block.id)) };
+    ? { observed, fleet: { ...fleet, neurons: fleet.neurons.map((block) => change(block, block.name)) } }
+    : { observed, fleet: { ...fleet, models: fleet.models.map((block) => change(block, block.id)) } };
 }
+
+/** The machine after somebody resumed it, ended its other processes, or unloaded a model by hand. */
+function changedOn(observed: ObservedFleet, { kind, neuron: name, to }: HandWork): ObservedFleet {
+  const neurons = observed.neurons.map((neuron): ObservedNeuron => {
+    if (!neuron.reachable || neuron.name !== name) return neuron;
+    if (kind === "resume") return { ...neuron, health: { ...neuron.health, status: "ok" } };
+    const models = kind === "unload" ? neuron.models.filter(({ id }) => id !== to) : neuron.models;
+    const heldOf = (list: readonly ResidentModel[], index: number): number =>
+      list.reduce((sum, model) => sum + (model.device_vram_mb?.[model.devices.indexOf(index)] ?? 0), 0);
+    const devices = neuron.health.devices.map((reading) => {
+      const held = heldOf(models, reading.index);
+      const others = Math.max(0, reading.vram_used_mb - heldOf(neuron.models, reading.index));
+      const used = kind === "unload" ? held + others : held;
+      return { ...reading, vram_used_mb: used };
+    });
+    return { ...neuron, models, health: { ...neuron.health, devices } };
+  });
+  return { ...observed, neurons };
+}
+
+type HandWork = Pick<OfferedRemedy, "kind" | "neuron" | "to">;
 
 const missing = (unplaced: readonly ExplainedUnplaced[], modelId: string): number =>
   unplaced.find(({ model_id }) => model_id === modelId)?.missing_replicas ?? 0;
@@ -24,13 +48,16 @@ const missing = (unplaced: readonly ExplainedUnplaced[], modelId: string): numbe
 // Half of the advice to lower another model's `replicas`, and a tenth of that to end a drain, used to help nobody.
 test("advice that was tried does help whoever takes it, at the price that is named", () => {
   let taken = 0;
+  const kinds = new Set<string>();
   fc.assert(
-    fc.property(world(ANY), ({ fleet, observed }) => {
+    fc.property(fc.oneof(world(ANY), randomWorld), ({ fleet, observed }) => {
       const { unplaced } = plan(fleet, observed);
       for (const { model_id, missing_replicas, remedies } of unplaced) {
         for (const remedy of remedies.filter(({ tried }) => tried)) {
           taken += 1;
-          const after = quickPlan(edited(fleet, remedy), observed).unplaced;
+          kinds.add(remedy.kind);
+          const world = edited({ fleet, observed }, remedy);
+          const after = quickPlan(world.fleet, world.observed).unplaced;
           expect(missing(after, model_id), remedy.text).toBeLessThan(missing_replicas);
           const losers = after
             .filter((row) => row.model_id !== model_id)
@@ -43,4 +70,5 @@ test("advice that was tried does help whoever takes it, at the price that is nam
     { numRuns: 60 },
   );
   expect(taken).toBeGreaterThan(20);
+  expect(["resume", "unload", "foreign_memory"].filter((kind) => kinds.has(kind))).not.toEqual([]);
 });

@@ -232,6 +232,10 @@ export interface Remedy {
     | "replicas"
     | "other_replicas"
     | "neuron_back"
+    | "resume"
+    | "protect"
+    | "unload"
+    | "foreign_memory"
     | "device";
   readonly line: FileLine | null;
   readonly from: string | null;

@@ -24,15 +24,22 @@ interface Wanted {
   readonly copies: number;
 }
 
-const wantedOf = (rival: ProblemModel): Wanted => ({ model: rival, copies: rival.applicants.length });
+/** The copies of a rival that have a place: what has none itself is in nobody's way. */
+const placedOf = (board: Board, rival: ProblemModel): number =>
+  rival.applicants.filter((applicant) => board.places[applicant] !== undefined).length;
 
 /** Null when all fit together (loaded copies that must not move are in the way), or the fleet is too large to tell. */
 export function conflictOf(board: Board, model: ProblemModel): Conflict | null {
   const { problem } = board;
   if (problem.neurons.length > NEURONS_AT_MOST) return null;
-  const rivals = problem.models.filter(({ priority, id }) => priority >= model.priority || id === model.id);
+  const rivals = problem.models.filter(
+    (rival) => rival.id === model.id || (rival.priority >= model.priority && placedOf(board, rival) > 0),
+  );
   if (rivals.length > MODELS_AT_MOST) return null;
-  let wanted = rivals.map(wantedOf);
+  let wanted = rivals.map((rival): Wanted => {
+    const copies = rival.id === model.id ? rival.applicants.length : placedOf(board, rival);
+    return { model: rival, copies };
+  });
   if (fitTogether(problem, wanted)) return null;
   const leastFirst = rivals
     .filter((rival) => rival !== model)

@@ -138,6 +138,12 @@ const REMEDY_TEXT: Readonly<Record<Remedy["kind"], RemedyWords>> = {
     `want less: \`replicas = ${to}\` (now ${from ?? "0"}) in the block of ${modelId}`,
   other_replicas: (remedy) =>
     `lower \`replicas\` of ${remedy.line?.id ?? "another model"} to ${remedy.to} (now ${remedy.from ?? "1"})${fitsOn(remedy)}`,
+  resume: (remedy) => `resume ${remedy.to}, which is draining and takes no new work${fitsOn(remedy)}`,
+  protect: (remedy) =>
+    `end the protection: \`protect = false\` in the block of ${present(remedy.line, "the line of a protection").id}${fitsOn(remedy)}`,
+  unload: (remedy) => `unload ${remedy.to}, which was loaded by hand${fitsOn(remedy)}`,
+  foreign_memory: (remedy) =>
+    `end other processes that hold ${remedy.from ?? "some"} MB of its devices${fitsOn(remedy)}`,
   neuron_back: ({ to }) => `bring ${to} back, which does not answer and may hold it`,
   device: ({ to }, { modelId, need }) => `add ${to}${need.mib === undefined ? "" : `, for ${modelId}`}`,
 };

@@ -27,8 +27,11 @@ export function remediesFor(board: Board, unplaced: Unplaced): Remedy[] {
     ...widthRemedy(board, unplaced.model),
     ...floorRemedy(board, unplaced.model),
     ...elsewhereRemedies(board, unplaced),
+    ...resumeRemedy(board, unplaced.model),
     ...silentRemedy(board, unplaced.model),
     ...blockerRemedies(board, unplaced),
+    ...ownersRemedies(board, unplaced),
+    ...foreignRemedy(board, unplaced.model),
     ...replicasRemedy(unplaced),
     ...deviceRemedy(unplaced.model),
   ];
@@ -167,9 +170,26 @@ function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
   return found;
 }
 
+/** A neuron that takes no new work until somebody resumes it; a copy with old settings may wait there for the new ones. */
+function resumeRemedy(board: Board, model: ProblemModel): Remedy[] {
+  const open = openFor(board, model, { ignoreDraining: true });
+  const reopens = (neuron: NeuronNo): boolean => at(open, neuron) === 1 && at(model.open, neuron) === 0;
+  const outdated = model.applicants
+    .filter((applicant) => at(board.untouched, applicant) === 1)
+    .map((applicant) => itemAt(board.problem.applicants, applicant).home)
+    .find((home) => home?.current === false && reopens(home.place.neuron));
+  const best = closest(board, { ...model, open });
+  const found =
+    outdated?.place.neuron ?? (best !== undefined && best.slackMib >= 0 ? best.neuron : undefined);
+  if (found === undefined || !reopens(found)) return [];
+  const neuron = nameOf(board, found);
+  return [{ kind: "resume", line: null, from: null, to: neuron, neuron }];
+}
+
 interface Leniency {
   readonly ignorePins?: boolean;
   readonly ignoreDrain?: boolean;
+  readonly ignoreDraining?: boolean;
 }
 
 function openFor(
@@ -183,11 +203,12 @@ function openFor(
 function isOpen(
   { desired, width, floorMib }: Pick<ProblemModel, "desired" | "width" | "floorMib">,
   { block, observed }: ProblemNeuron,
-  { ignorePins = false, ignoreDrain = false }: Leniency,
+  { ignorePins = false, ignoreDrain = false, ignoreDraining = false }: Leniency,
 ): boolean {
   const { pinned_on: pins, harness } = desired.block;
   const isAllowed = ignorePins || pins.length === 0 || pins.includes(block.name);
-  const isInService = (ignoreDrain || !block.drain) && observed.health.status !== "draining";
+  const takesWork = ignoreDraining || observed.health.status !== "draining";
+  const isInService = (ignoreDrain || !block.drain) && takesWork;
   const eligible = observed.discovery.devices.filter((device) => device.vram_total_mb >= floorMib);
   return (
     isAllowed && isInService && eligible.length >= width && observed.discovery.harnesses.includes(harness)
@@ -228,6 +249,37 @@ function blockerRemedies(board: Board, { model, blockers }: Unplaced): Remedy[] 
     });
   }
   return found;
+}
+
+/** What only its owner may take down: the protection of a block ends with a line, what was loaded by hand by hand. */
+function ownersRemedies(board: Board, { blockers }: Unplaced): Remedy[] {
+  const declared = new Set(board.problem.input.fleet.models.map(({ id }) => id));
+  return blockers.flatMap(({ because, modelId, neuron }): Remedy[] => {
+    if (because === "loaded_by_hand")
+      return [{ kind: "unload", line: null, from: null, to: modelId, neuron }];
+    if (because !== "protected" || !declared.has(modelId)) return [];
+    return [{ kind: "protect", line: line(modelId, "protect"), from: "true", to: "false", neuron }];
+  });
+}
+
+/** The neuron where least is lacking of those on which other processes hold as much as that. */
+function foreignRemedy(board: Board, model: ProblemModel): Remedy[] {
+  let best: { readonly neuron: NeuronNo; readonly lackMib: number; readonly foreignMib: number } | undefined;
+  for (const neuron of board.problem.neurons.keys()) {
+    if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
+    const obtainable = obtainableMib(board, { model, neuron });
+    if (obtainable === null) continue;
+    const lackMib = leastMib(model) - obtainable;
+    const foreignMib = devicesOf(board.problem, neuron).reduce(
+      (total, device) => total + itemAt(board.problem.devices, device).foreignMib,
+      0,
+    );
+    if (lackMib <= 0 || foreignMib < lackMib) continue;
+    if (best === undefined || lackMib < best.lackMib) best = { neuron, lackMib, foreignMib };
+  }
+  if (best === undefined) return [];
+  const neuron = nameOf(board, best.neuron);
+  return [{ kind: "foreign_memory", line: null, from: String(best.foreignMib), to: "0", neuron }];
 }
 
 function replicasRemedy({ model, missing }: Unplaced): Remedy[] {
