@@ -3,7 +3,14 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
-import type { Assignment, Placement, PlacementOptions, WhyHere } from "../place/board/placement.ts";
+import type {
+  Assignment,
+  Placement,
+  PlacementInput,
+  PlacementOptions,
+  WhyHere,
+} from "../place/board/placement.ts";
+import { withMoreWanted } from "../place/prove/gap.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
 import { diffPlacement } from "./diff.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
@@ -65,7 +72,38 @@ export function planRounds(
     latest = steps;
     result = joinRounds(result, next, steps);
   }
-  return result;
+  return withoutMovesInVain(result, { fleet, observed, options });
+}
+
+/**
+ * Nobody leaves its place for a copy that does not come: where the order of the changes leaves no room for a new copy, the
+ * fleet is planned as if it were not wanted, and the copy stays deferred.
+ */
+function withoutMovesInVain(
+  found: PlanRounds,
+  {
+    fleet,
+    observed,
+    options,
+  }: { readonly options: PlanRoundsOptions } & Pick<PlacementInput, "fleet" | "observed">,
+): PlanRounds {
+  const { steps, deferred } = found.transition;
+  const added = deferred.filter(({ draft }) => draft.role === "adds");
+  const movesForIt = steps.some(({ draft: { change } }) => change.reason === "makes_room");
+  if (added.length === 0 || !movesForIt) return found;
+  const models = fleet.models.map((block) => {
+    const fewer = added.filter(({ draft }) => draft.change.modelId === block.id).length;
+    return { ...block, replicas: block.replicas - fewer };
+  });
+  const without = planRound({ ...fleet, models }, observed, {
+    ...options,
+    suggestion: undefined,
+    proof: undefined,
+  });
+  if (without.transition.deferred.length > deferred.length - added.length) return found;
+  const transition = { ...without.transition, deferred: [...without.transition.deferred, ...added] };
+  const gap = withMoreWanted(without.placement.gap, added.length);
+  return { ...without, desired: found.desired, placement: { ...without.placement, gap }, transition };
 }
 
 function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {

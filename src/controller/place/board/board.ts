@@ -160,12 +160,6 @@ export class Board {
     this.lift(applicant);
   }
 
-  /** Undoes a `liftEarly`. */
-  stayOn(applicant: ApplicantNo, home: Place): void {
-    this.#leftEarly[applicant] = 0;
-    this.stay(applicant, home);
-  }
-
   /** Undoes a `lift`. */
   putBack(applicant: ApplicantNo, place: Place, wasUntouched: number): void {
     this.put(applicant, place);

@@ -31,11 +31,20 @@ export function gapOf(board: Board, options: { readonly prove: boolean }): Place
     for (const counts of ["loaded", "models", "copies"] as const) {
       const { value, bound } = new Prefix(board, priority).ask(counts);
       if (bound <= value) continue;
-      const percent = Math.ceil(((bound - value) / bound) * 100_000) / 1000;
-      return { kind: "within", percent, counts, placed: value, bound, engine };
+      return { kind: "within", percent: percentOf(value, bound), counts, placed: value, bound, engine };
     }
   }
   return optimal(placed, engine);
+}
+
+const percentOf = (placed: number, bound: number): number =>
+  Math.ceil(((bound - placed) / bound) * 100_000) / 1000;
+
+/** The distance of a placement that was made without so many copies that are wanted all the same. */
+export function withMoreWanted(gap: PlacementGap, copies: number): PlacementGap {
+  if (gap.bound === null || gap.counts !== "copies") return gap;
+  const bound = gap.bound + copies;
+  return { ...gap, kind: "within", percent: percentOf(gap.placed, bound), bound };
 }
 
 /** Nothing better exists, as `engine` has proved. */

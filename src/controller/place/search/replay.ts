@@ -14,8 +14,8 @@ import type { Place } from "../board/problem.ts";
  * room another has to be renewed first comes after that. What no longer fits looks for another place, or has none.
  *
  * A copy that is renewed where it stands holds its memory until its turn comes, and a spread one then takes room that
- * was meant for another. Where that costs somebody a place the game is played again, and such copies leave early: the
- * other one is loaded first, and then the new settings.
+ * was meant for another. Where that costs somebody a place the game is played again, and such copies leave early: they
+ * are down from the beginning, the other one is loaded, and then the new settings.
  */
 export function replayedBoard(found: Board): Board {
   const wanted = wantedPlaces(found);
@@ -26,33 +26,58 @@ export function replayedBoard(found: Board): Board {
     .sort((left, right) => isSpread(found, left) - isSpread(found, right) || left.rank - right.rank);
   const isUnchanged = wanted.every(({ applicant, place }) => found.places[applicant] === place);
   if (isUnchanged && !arrivals.some(({ applicant }) => found.modelOf(applicant).width > 1)) return found;
-  const inTurn = play(found, { wanted, arrivals, mayArrive: arrives });
+  const game = { wanted, arrivals };
+  const inTurn = play(found, { ...game, early: new Map(), onNoRoom: () => undefined });
   const renewals = new Set(
     arrivals.filter((arrival) => isRenewal(found, arrival)).map(({ applicant }) => applicant),
   );
   if (renewals.size === 0 || compareCosts(tiersOf(inTurn), tiersOf(found)) <= 0) return inTurn;
-  const mayArrive = (board: Board, arrival: Arriving): boolean =>
-    arrives(board, arrival) || arrivesFirst(board, arrival, renewals);
-  const withWay = play(found, { wanted, arrivals, mayArrive });
+  const withWay = playWithWay(found, game, renewals);
   return compareCosts(tiersOf(withWay), tiersOf(inTurn)) < 0 ? withWay : inTurn;
+}
+
+/** Begins anew whenever somebody turns out to be in the way: who leaves early is gone before anybody is loaded. */
+function playWithWay(
+  found: Board,
+  game: Pick<Game, "wanted" | "arrivals">,
+  renewals: ReadonlySet<ApplicantNo>,
+): Board {
+  const early = new Map<ApplicantNo, ApplicantNo>();
+  for (;;) {
+    const known = early.size;
+    const onNoRoom = (board: Board, arrival: Arriving): void => {
+      if (early.size > known) return;
+      for (const applicant of inTheWay(board, arrival, renewals)) early.set(applicant, arrival.applicant);
+    };
+    const board = play(found, { ...game, early: new Map(early), onNoRoom });
+    if (early.size === known) return board;
+  }
 }
 
 interface Game {
   readonly wanted: readonly Wanted[];
   /** In their order. */
   readonly arrivals: readonly Arriving[];
-  /** Puts the copy where it is wanted; false, and nothing changed, while there is no room. */
-  readonly mayArrive: (board: Board, arrival: Arriving) => boolean;
+  /** Copies that leave before they are renewed, and for whom. */
+  readonly early: ReadonlyMap<ApplicantNo, ApplicantNo>;
+  /** Is told of a copy for which there is no room while others have not come. */
+  readonly onNoRoom: (board: Board, arrival: Arriving) => void;
 }
 
-function play(found: Board, { wanted, arrivals, mayArrive }: Game): Board {
+function play(found: Board, { wanted, arrivals, early, onNoRoom }: Game): Board {
   const board = new Board(found.problem);
   for (const guest of board.problem.guests.keys())
     if (at(found.evicted, guest) === 1) board.evict(guest, found.guestLeftFor(guest));
   for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
   board.adoptBeneficiaries(found);
+  for (const [applicant, inFavourOf] of early) board.liftEarly(applicant, inFavourOf);
+  const mayArrive = (arrival: Arriving): boolean => {
+    const isThere = arrives(board, arrival);
+    if (!isThere) onNoRoom(board, arrival);
+    return isThere;
+  };
   for (let waiting = arrivals; waiting.length > 0;) {
-    const still = waiting.filter((arrival) => !mayArrive(board, arrival));
+    const still = waiting.filter((arrival) => !mayArrive(arrival));
     const [first] = still;
     if (still.length === waiting.length && first !== undefined) arriveElsewhere(board, first.applicant);
     waiting = still.length === waiting.length ? still.slice(1) : still;
@@ -122,22 +147,27 @@ function arrives(board: Board, { applicant, place: { neuron, devices } }: Arrivi
   return fits;
 }
 
-/** The same once others that are renewed there have left early, as few as will do. */
-function arrivesFirst(board: Board, arrival: Arriving, renewals: ReadonlySet<ApplicantNo>): boolean {
-  const early: { readonly applicant: ApplicantNo; readonly home: Place }[] = [];
+/** Others that are renewed there and without which the copy had room, as few as will do; none where that is no help. */
+function inTheWay(
+  board: Board,
+  arrival: Arriving,
+  renewals: ReadonlySet<ApplicantNo>,
+): readonly ApplicantNo[] {
+  const lifted: { readonly applicant: ApplicantNo; readonly home: Place }[] = [];
   for (const applicant of waitingAt(board, arrival, renewals)) {
-    early.push({ applicant, home: present(board.places[applicant], "the home of a copy") });
-    board.liftEarly(applicant, arrival.applicant);
-    if (!hasRoom(board, arrival)) continue;
-    // Who turns out not to be in the way stays until its turn.
-    for (const { applicant: other, home } of early.slice(0, -1)) {
-      board.stayOn(other, home);
-      if (!hasRoom(board, arrival)) board.liftEarly(other, arrival.applicant);
-    }
-    return arrives(board, arrival);
+    if (hasRoom(board, arrival)) break;
+    lifted.push({ applicant, home: present(board.lift(applicant), "the home of a copy") });
   }
-  for (const { applicant, home } of early.toReversed()) board.stayOn(applicant, home);
-  return false;
+  const helps = hasRoom(board, arrival);
+  const needed: ApplicantNo[] = [];
+  for (const { applicant, home } of lifted) {
+    board.putBack(applicant, home, 1);
+    if (!helps || hasRoom(board, arrival)) continue;
+    board.lift(applicant);
+    needed.push(applicant);
+  }
+  for (const { applicant, home } of lifted) if (needed.includes(applicant)) board.putBack(applicant, home, 1);
+  return needed;
 }
 
 function hasRoom(board: Board, { applicant, place: { neuron, devices } }: Arriving): boolean {
