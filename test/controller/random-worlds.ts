@@ -18,6 +18,9 @@ import type { World } from "./plan-worlds.ts";
  * are declared, for a model of unknown size takes no memory on paper until it was loaded.
  */
 
+/** The name of another fleet that shares the neurons. */
+export const OTHERS = "elsewhere";
+
 const NEURONS = ["a", "b", "c", "d"];
 const MODELS = ["m1", "m2", "m3", "m4", "m5", "m6", "m7"];
 const DEVICE_MB = [4000, 8000, 12_000, 16_000, 24_000];
@@ -49,6 +52,8 @@ interface ResidentDraft {
   /** Shares of the devices. */
   readonly weights: readonly number[];
   readonly status: "loaded" | "loading" | "unloading";
+  /** Loaded for another fleet that shares the neuron. */
+  readonly ofOthers: boolean;
 }
 
 interface NeuronDraft {
@@ -118,6 +123,7 @@ const residentDraft: fc.Arbitrary<ResidentDraft> = fc.record({
   wider: often(0, 1, -1),
   weights: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 4, maxLength: 4 }),
   status: often<ResidentDraft["status"]>("loaded", "loading", "unloading"),
+  ofOthers: oneIn(8),
 });
 
 const neuronDraft = (name: string, { deviceMb }: Climate): fc.Arbitrary<NeuronDraft> =>
@@ -195,6 +201,7 @@ function observe(draft: NeuronDraft, fleet: Fleet, models: ReadonlyMap<string, M
         ...resident,
         ...loaded,
         specHash: isCurrent ? declaredHash(fleet, resident.id) : "other",
+        fleet: resident.ofOthers ? OTHERS : undefined,
       }),
     ];
   });

@@ -64,7 +64,7 @@ function verifyAssignment(found: Findings, index: PlanIndex, assignment: PlanAss
   );
   const held = heldBy(neuron);
   expect(!stays || held !== undefined, `stays on ${neuron}, which does not hold it`);
-  const isDeclared = held !== undefined && index.declared(where)?.spec_hash === held.spec_hash;
+  const isDeclared = held !== undefined && isAsDeclared(index, held);
   expect(
     !stays || isDeclared === (status === "kept"),
     `is ${status} on ${neuron}, with other settings than that`,
@@ -75,6 +75,11 @@ function verifyAssignment(found: Findings, index: PlanIndex, assignment: PlanAss
     `takes other memory on ${neuron} than its row or the neuron says`,
   );
 }
+
+const isAsDeclared = (
+  index: PlanIndex,
+  held: { readonly model_id: string; readonly spec_hash: string },
+): boolean => index.declared(held.model_id)?.spec_hash === held.spec_hash;
 
 const amountsOf = (copy: {
   readonly devices: readonly number[];

@@ -12,7 +12,7 @@ import { runsOf } from "../../support/long-runs.ts";
 import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
 import { quickPlan as plan, rowsOf } from "../observed-fleet-builders.ts";
 import type { World } from "../plan-worlds.ts";
-import { randomWorld } from "../random-worlds.ts";
+import { OTHERS, randomWorld } from "../random-worlds.ts";
 
 /** Nobody listens there. */
 const NOWHERE = "http://127.0.0.1:1";
@@ -67,9 +67,8 @@ function untouchable({ fleet, observed }: World): string[] {
       ? neuron.models
           .filter(({ status }) => status !== "unloading")
           .filter(({ id, origin }) => {
-            const block = blocks.get(id);
-            const isTheirs = origin.kind === "manual" && (block === undefined || block.replicas === 0);
-            return isTheirs || block?.protect === true;
+            const isTheirs = origin.kind === "manual" || origin.fleet === OTHERS;
+            return isTheirs || blocks.get(id)?.protect === true;
           })
           .map(({ id }) => `${id}@${neuron.name}`)
       : [],

@@ -27,8 +27,6 @@ function changedOn(observed: ObservedFleet, { kind, neuron: name, to }: HandWork
     if (!neuron.reachable || neuron.name !== name) return neuron;
     if (kind === "resume") return { ...neuron, health: { ...neuron.health, status: "ok" } };
     const models = kind === "unload" ? neuron.models.filter(({ id }) => id !== to) : neuron.models;
-    const heldOf = (list: readonly ResidentModel[], index: number): number =>
-      list.reduce((sum, model) => sum + (model.device_vram_mb?.[model.devices.indexOf(index)] ?? 0), 0);
     const devices = neuron.health.devices.map((reading) => {
       const held = heldOf(models, reading.index);
       const others = Math.max(0, reading.vram_used_mb - heldOf(neuron.models, reading.index));
@@ -39,6 +37,9 @@ function changedOn(observed: ObservedFleet, { kind, neuron: name, to }: HandWork
   });
   return { ...observed, neurons };
 }
+
+const heldOf = (models: readonly ResidentModel[], index: number): number =>
+  models.reduce((sum, model) => sum + (model.device_vram_mb?.[model.devices.indexOf(index)] ?? 0), 0);
 
 type HandWork = Pick<OfferedRemedy, "kind" | "neuron" | "to">;
 
