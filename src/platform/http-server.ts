@@ -149,6 +149,10 @@ function askBeforeLargeBodies(server: Server, limits: () => BodyLimits): void {
     if (announced <= limits().maxBytes) response.writeContinue();
     server.emit("request", request, response);
   });
+  // Another expectation is one that nobody knows: answered as if it were not there.
+  server.on("checkExpectation", (request, response) => {
+    server.emit("request", request, response);
+  });
 }
 
 /** One too many is told why: without an answer it looks like a machine that is down. */

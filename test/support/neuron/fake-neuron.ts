@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { parseJson } from "../../../src/core/json.ts";
 import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../../src/protocol/headers/usage-header.ts";
 import { promptOf, sendJson } from "./fake-answer.ts";
 import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protocol/neuron-api.ts";
@@ -240,8 +241,11 @@ export class FakeNeuron {
       const job = this.jobs.get(route.slice("DELETE /jobs/".length));
       if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
       sendJson(response, 200, job ?? {});
-    } else if (route.startsWith("POST /v1/")) this.#infer(JSON.parse(body) as InferenceRequest, response);
-    else sendJson(response, 404, envelope("route_not_found", route));
+    } else if (route.startsWith("POST /v1/")) {
+      const asked = parseJson(body) as InferenceRequest | undefined;
+      if (asked === undefined) sendJson(response, 400, envelope("malformed_json", "not JSON"));
+      else this.#infer(asked, response);
+    } else sendJson(response, 404, envelope("route_not_found", route));
   }
 
   #discovery() {
