@@ -130,6 +130,7 @@ const common = {
   top_p: nearly(fc.constantFrom(0, 0.5, 1)),
   top_k: nearly(fc.integer({ min: -1, max: 50 })),
   seed: nearly(fc.integer()),
+  n: nearly(fc.constantFrom(1, 1, 2, 3)),
   stop: nearly(fc.oneof(text, fc.array(text, { maxLength: 3 }))),
   logit_bias: nearly(bias),
   frequency_penalty: nearly(fc.constantFrom(-2, 0, 2)),
@@ -151,6 +152,8 @@ const chat = fc.record(
         schema.map((inner) => ({ type: "json_schema", json_schema: { name: "x", schema: inner } })),
       ),
     ),
+    logprobs: nearly(fc.boolean()),
+    top_logprobs: nearly(fc.constant(0)),
     chat_template_kwargs: nearly(fc.dictionary(text, anything, { maxKeys: 2 })),
   },
   { requiredKeys: ["model", "max_tokens", "messages"] },
@@ -162,7 +165,14 @@ const body = fc.oneof(
     arbitrary: fc.tuple(
       fc.constant("/v1/completions"),
       fc.record(
-        { ...common, prompt: nearly(fc.oneof(text, fc.array(fc.nat(300), { maxLength: 5 }))) },
+        {
+          ...common,
+          prompt: nearly(
+            fc.oneof(text, fc.array(fc.nat(300), { maxLength: 5 }), fc.array(text, { maxLength: 3 })),
+          ),
+          logprobs: nearly(fc.nat(3)),
+          echo: nearly(fc.boolean()),
+        },
         usual,
       ),
     ),

@@ -1,16 +1,28 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../src/core/errors.ts";
-import { parseChatRequest, parseCompletionRequest } from "../../src/protocol/openai/request.ts";
+import {
+  parseChatRequest,
+  parseCompletionRequest,
+  parseEmbeddingsRequest,
+  parseRerankRequest,
+} from "../../src/protocol/openai/request.ts";
 
 // Every field of OpenAI's requests, and what becomes of it at a model worker. A field that would change the answer is
 // honoured or refused by name; what is not in this table is refused.
 
 type Fate = "honoured" | "refused" | "ignored";
 
-const PARSERS = { chat: parseChatRequest, completion: parseCompletionRequest } as const;
+const PARSERS = {
+  chat: parseChatRequest,
+  completion: parseCompletionRequest,
+  embeddings: parseEmbeddingsRequest,
+  rerank: parseRerankRequest,
+} as const;
 const BASE = {
   chat: { model: "m", messages: [{ role: "user", content: "hi" }] },
   completion: { model: "m", prompt: "hi" },
+  embeddings: { model: "m", input: "hi" },
+  rerank: { model: "m", query: "hi", documents: ["ho"] },
 } as const;
 
 function fateOf(kind: keyof typeof PARSERS, field: string, value: unknown): Fate {
@@ -86,9 +98,31 @@ const COMPLETION: readonly [string, unknown, Fate][] = [
   ["best_of", 1, "ignored"],
 ];
 
+const EMBEDDINGS: readonly [string, unknown, Fate][] = [
+  ["input", ["a", "b"], "honoured"],
+  ["input", [[1, 2], [3]], "honoured"],
+  ["encoding_format", "base64", "honoured"],
+  // The model's own size is; another is refused where the size is known.
+  ["dimensions", 256, "honoured"],
+  ["user", "u", "ignored"],
+  ["input_type", "query", "refused"],
+];
+
+const RERANK: readonly [string, unknown, Fate][] = [
+  ["documents", [{ text: "a" }, "b"], "honoured"],
+  ["top_n", 2, "honoured"],
+  ["return_documents", true, "honoured"],
+  ["user", "u", "ignored"],
+  ["max_chunks_per_doc", 3, "refused"],
+  ["max_tokens_per_doc", 3, "refused"],
+  ["rank_fields", ["a"], "refused"],
+];
+
 describe.each([
   ["chat", [...BOTH, ...CHAT]],
   ["completion", [...BOTH, ...COMPLETION]],
+  ["embeddings", EMBEDDINGS],
+  ["rerank", RERANK],
 ] as const)("%s", (kind, fields) => {
   test.each(fields)("%s: %j is %s", (field, value, fate) => {
     expect(fateOf(kind, field, value)).toBe(fate);
