@@ -43,6 +43,17 @@ describe("other fleet files while requests are under way", () => {
     expect(second.callsTo("POST", "/models/load")).toHaveLength(1);
   });
 
+  test("what it serves is told anew, but for the addresses, which a restart alone moves", async () => {
+    const fleet = fleetOf({}, [{ id: MODEL }]);
+    const gateway = await gatewayFor(fleet);
+    const moved = { ...fleet.gateway, listen: "0.0.0.0:39999", metrics_listen: "127.0.0.1:39998" };
+    gateway.reload({ fleet: { ...fleet, aliases: { nick: MODEL }, gateway: moved } });
+    const { declared } = fleetStateSchema.parse(await (await fetch(`${gateway.address}/fleet`)).json());
+    const { listen, metrics_listen } = fleet.gateway;
+    expect(declared.aliases).toEqual({ nick: MODEL });
+    expect(declared.gateway).toMatchObject({ listen, metrics_listen });
+  });
+
   test("limits, hosts and keys are those of the new files", async () => {
     const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
     const gateway = await gatewayFor(fleetOf({ a: neuron.url }, [{ id: MODEL }]));

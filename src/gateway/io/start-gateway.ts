@@ -3,11 +3,13 @@ import { Registry } from "prom-client";
 import type { Clock } from "../../core/clock.ts";
 import { isLoopback } from "../../core/addresses.ts";
 import { CortexError } from "../../core/errors.ts";
+import { isRecord } from "../../core/json.ts";
+import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
-import { indexFleet, LiveFleet } from "../view/fleet-index.ts";
+import { indexFleet, LiveFleet, type FleetIndex } from "../view/fleet-index.ts";
 import {
   DEFAULT_MAX_WAITERS_PER_MODEL,
   timingsOf,
@@ -149,6 +151,14 @@ const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion =
   node_version: process.version,
 });
 
+/** Until a restart the gateway listens where it did, whatever the files say by now: `GET /fleet` must not say otherwise. */
+function servingOn({ listen, metrics_listen, limits }: Fleet["gateway"], index: FleetIndex): FleetIndex {
+  const { gateway } = index.served;
+  const next = isRecord(gateway["limits"]) ? gateway["limits"] : {};
+  const kept = { listen, metrics_listen, limits: { ...next, head_secs: limits.head_secs } };
+  return { ...index, served: { ...index.served, gateway: { ...gateway, ...kept } } };
+}
+
 interface Reloading {
   readonly before: GatewayConfig;
   readonly parts: GatewayParts;
@@ -160,7 +170,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   requireKeysBeyondLoopback(config);
   const { fleet, keys, neurons, poller, timings } = parts;
   const former = fleet.neuronsByName;
-  fleet.replace(indexFleet(config.fleet, config.overridden));
+  fleet.replace(servingOn(before.fleet.gateway, indexFleet(config.fleet, config.overridden)));
   Object.assign(timings, timingsOf(config));
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   const connect = neuronConnector(config, { clock: deps.clock, timings });
