@@ -106,6 +106,10 @@ interface Exchange {
 
 async function answer(exchange: Exchange): Promise<void> {
   const { script, request, response } = exchange;
+  if (request.url === "/health") {
+    response.end("{}");
+    return;
+  }
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
   const text = Buffer.concat(parts).toString("utf8");

@@ -13,6 +13,7 @@ import type { ModelWorker, WorkerAddress } from "../../residency/io/model-worker
 import type { WorkerExit } from "../../residency/worker-exit.ts";
 import { insistOnEnd, signalGroup } from "./insist.ts";
 import { HIBERNATION_GRACE_MS } from "./worker-process.ts";
+import { watchWorker } from "./watchdog.ts";
 import { lastLinesOf } from "./worker-log.ts";
 
 const HANDSHAKE_MS = 3_000;
@@ -108,6 +109,8 @@ class AdoptedWorker implements ModelWorker {
 
   /** Holds the worker as long as it runs, so that it knows that it has a neuron. Never rejects. */
   async follow(): Promise<void> {
+    const ended = AbortSignal.any([this.#gone.signal, this.#released.signal]);
+    void watchWorker(this, { ...this.#deps, ended });
     while (!this.#released.signal.aborted && (await isRunning(this.pid))) {
       await this.#hold();
       await this.#deps.clock.sleep(LOOK_MS, this.#released.signal).catch(() => undefined);

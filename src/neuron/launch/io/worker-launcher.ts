@@ -7,6 +7,7 @@ import type { Device } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
+import { watchWorker } from "./watchdog.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
 export interface WorkerLauncherOptions {
@@ -33,9 +34,12 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
     const devices = options.devices().filter((device) => launch.devices.includes(device.index));
     const { spec } = launch;
     const { contextTokens } = launch.file;
+    const { clock } = options;
+    const logger = options.logger.child({ model: spec.model_id });
+    const ended = new AbortController();
     const worker = startWorkerProcess({
-      clock: options.clock,
-      logger: options.logger.child({ model: spec.model_id }),
+      clock,
+      logger,
       entry: options.entry,
       start: {
         kind: "start-worker",
@@ -52,11 +56,17 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       },
       environment: { ...options.environment, ...visibleDevices(devices) },
       logPath,
-      onMessage: launch.onMessage,
+      onMessage: (message) => {
+        if (message.kind === "model-loaded") void watchWorker(model, { clock, logger, ended: ended.signal });
+        launch.onMessage(message);
+      },
     });
     const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
+    void worker.exited.then(() => {
+      ended.abort();
+    });
     void cleanUpAfter(worker, http, { socketPath, logPath }).then(() => options.hibernation?.collect());
-    return {
+    const model: ModelWorker = {
       pid: worker.pid,
       exited: worker.exited,
       get stopRequested() {
@@ -66,10 +76,12 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       address: { socketPath, logPath },
       stop: () => worker.stop(),
       release: () => {
+        ended.abort();
         worker.release();
         void http.destroy();
       },
     };
+    return model;
   };
 }
 
