@@ -4,6 +4,7 @@ import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { UpProgress } from "../cli/up-progress.ts";
 import { DEMO_PORTS, usageText } from "../demo/demo-fleet.ts";
+import { SIMULATED_FLEETS } from "../demo/simulated-fleet.ts";
 
 const port = (summary: string, fallback: number) =>
   portFlag(`${summary}, in a demo fleet that is made now`, { least: 1, fallback });
@@ -15,6 +16,7 @@ export default class UpCommand extends BaseCommand {
   static override examples = [
     "<%= config.bin %> up",
     "<%= config.bin %> up --once",
+    "<%= config.bin %> up --simulate canonical",
     "<%= config.bin %> up --directory ./my-fleet --gateway-port 8080",
   ];
   static override flags = {
@@ -22,6 +24,10 @@ export default class UpCommand extends BaseCommand {
       helpValue: "DIR",
       summary: "where the demo fleet repository is, or shall be; default: demo-fleet in the data directory",
     }),
+    simulate: Flags.option({
+      options: Object.keys(SIMULATED_FLEETS),
+      summary: "a fleet of machines that are not there, in the place of this one",
+    })(),
     once: Flags.boolean({ summary: "stop after the answer instead of staying up" }),
     "gateway-port": port("port of the API", DEMO_PORTS.gateway),
     "metrics-port": port("port of the metrics", DEMO_PORTS.metrics),
@@ -37,7 +43,10 @@ export default class UpCommand extends BaseCommand {
       import("../platform/logger.ts"),
       import("../cli/serve-until-signal.ts"),
     ]);
-    const directory = flags.directory ?? join(this.environment.dataDirectory, "demo-fleet");
+    const { simulate } = flags;
+    const simulated = simulate === undefined ? undefined : SIMULATED_FLEETS[simulate];
+    const folder = simulate === undefined ? "demo-fleet" : `${simulate}-fleet`;
+    const directory = flags.directory ?? join(this.environment.dataDirectory, folder);
     const ports = {
       gateway: flags["gateway-port"],
       metrics: flags["metrics-port"],
@@ -47,7 +56,7 @@ export default class UpCommand extends BaseCommand {
     await serveUntilSignal(
       async (signal) => {
         const demo = await runDemo(
-          { directory, ports },
+          { directory, ports, simulated },
           {
             clock: systemClock,
             logger: createLogger({ name: "up", level: flags["log-level"] }),

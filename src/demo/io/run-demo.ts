@@ -7,13 +7,16 @@ import { type LoadedFleet, loadFleet } from "../../repository/io/load-fleet.ts";
 import { observeFleet } from "../../controller/observe/io/observe-fleet.ts";
 import { planFleet } from "../../controller/plan/plan-fleet.ts";
 import { startGateway } from "../../gateway/io/start-gateway.ts";
-import { startNeuron } from "../../neuron/io/start-neuron.ts";
+import type { SimulationConfig } from "../../neuron/io/simulation.ts";
+import { startNeuron, type RunningNeuron } from "../../neuron/io/start-neuron.ts";
+import { parseSimulatedDevices } from "../../neuron/machine/simulated-devices.ts";
 import type { Environment } from "../../platform/environment.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { gitSha, packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { DemoEvent } from "../../protocol/demo-events.ts";
-import { DEMO_MODEL_ID, type DemoPorts } from "../demo-fleet.ts";
+import { DEMO_MODEL_ID, DEMO_MODEL_SOURCE, demoFleetFiles, type DemoPorts } from "../demo-fleet.ts";
+import { simulatedFleetFiles, type SimulatedNeuron } from "../simulated-fleet.ts";
 import { SAMPLE_QUESTIONS } from "../../client/sample-questions.ts";
 import { askOnce } from "../../client/io/ask-once.ts";
 import { ensureDemoRepository } from "./demo-repository.ts";
@@ -23,6 +26,8 @@ export interface DemoOptions {
   readonly directory: string;
   /** For a repository that is made now. */
   readonly ports: DemoPorts;
+  /** Machines that are not there, in the place of this one. */
+  readonly simulated?: readonly SimulatedNeuron[] | undefined;
 }
 
 export interface DemoDeps {
@@ -45,7 +50,9 @@ export interface RunningDemo {
  * in this process but the model workers, and everything that was started is stopped again when a step fails.
  */
 export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<RunningDemo> {
-  const { created } = await ensureDemoRepository(options.directory, options.ports);
+  const { simulated, ports } = options;
+  const files = simulated === undefined ? demoFleetFiles(ports) : simulatedFleetFiles(ports, simulated);
+  const { created } = await ensureDemoRepository(options.directory, files);
   deps.onEvent({ type: "repository", directory: options.directory, created });
   const loaded = await loadFleet({
     path: options.directory,
@@ -54,7 +61,7 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<Run
   });
   const stack = new AsyncDisposableStack();
   try {
-    const endpoints = await startProcesses(stack, loaded, deps);
+    const endpoints = await startProcesses(stack, { loaded, simulated }, deps);
     await applyDeclared(loaded, deps);
     await converse(endpoints.baseUrl, deps);
     return { ...endpoints, close: () => stack.disposeAsync() };
@@ -64,10 +71,15 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<Run
   }
 }
 
-async function startProcesses(stack: AsyncDisposableStack, loaded: LoadedFleet, deps: DemoDeps) {
-  const { fleet } = loaded;
-  const [declared] = fleet.neurons;
-  if (declared === undefined || fleet.neurons.length !== 1) {
+interface DemoFleet {
+  readonly loaded: LoadedFleet;
+  readonly simulated: readonly SimulatedNeuron[] | undefined;
+}
+
+async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps: DemoDeps) {
+  const { fleet } = demo.loaded;
+  const { clock, logger } = deps;
+  if (demo.simulated === undefined && fleet.neurons.length !== 1) {
     throw new CortexError(
       "usage_error",
       `\`cortex up\` runs one neuron; this fleet declares ${fleet.neurons.length}`,
@@ -76,14 +88,15 @@ async function startProcesses(stack: AsyncDisposableStack, loaded: LoadedFleet, 
       },
     );
   }
-  const { hostname, port } = new URL(declared.endpoint);
-  const { clock, logger } = deps;
-  const modelRoots = [join(deps.environment.dataDirectory, "models"), shippedModelsDirectory()];
-  const neuron = await startNeuron(
-    { host: hostname, port: Number(port), modelRoots, gitSha: gitSha() },
-    { clock, logger },
-  );
-  stack.defer(() => neuron.close());
+  const devices: string[] = [];
+  for (const declared of fleet.neurons) {
+    const neuron = await startDemoNeuron(declared, demo.simulated, deps);
+    stack.defer(() => neuron.close());
+    const names = neuron.discovery.devices.map(({ name }) => name);
+    devices.push(
+      ...(demo.simulated === undefined ? names : names.map((name) => `${declared.name}: ${name}, simulated`)),
+    );
+  }
   const gateway = await startGateway(
     {
       fleet,
@@ -95,10 +108,37 @@ async function startProcesses(stack: AsyncDisposableStack, loaded: LoadedFleet, 
   );
   // Closed first: clients hear from the gateway that it ends, not from a neuron that is gone.
   stack.defer(() => gateway.close());
-  const devices = neuron.discovery.devices.map(({ name }) => name);
   const metricsUrl = `${gateway.metricsAddress}/metrics`;
   deps.onEvent({ type: "started", gateway: gateway.address, metrics: metricsUrl, devices });
   return { baseUrl: gateway.address, metricsUrl };
+}
+
+// oxlint-disable-next-line max-params -- which, on what, with what
+async function startDemoNeuron(
+  { name, endpoint }: LoadedFleet["fleet"]["neurons"][number],
+  simulated: readonly SimulatedNeuron[] | undefined,
+  { clock, logger, environment }: DemoDeps,
+): Promise<RunningNeuron> {
+  const { hostname, port } = new URL(endpoint);
+  const modelRoots = [join(environment.dataDirectory, "models"), shippedModelsDirectory()];
+  const simulation = simulated === undefined ? undefined : simulationOf(name, simulated);
+  return startNeuron(
+    { host: hostname, port: Number(port), modelRoots, simulation, gitSha: gitSha() },
+    { clock, logger },
+  );
+}
+
+function simulationOf(name: string, simulated: readonly SimulatedNeuron[]): SimulationConfig {
+  const known = simulated.find((neuron) => neuron.name === name);
+  if (known === undefined) {
+    const names = simulated.map((neuron) => neuron.name).join(", ");
+    throw new CortexError("usage_error", `${name} is not in the simulated fleet, which has ${names}`, {
+      next: "take the neuron out of the fleet files, or choose another --directory",
+    });
+  }
+  const devices = parseSimulatedDevices(known.devices);
+  if (!devices.ok) throw devices.error;
+  return { devices: devices.value, standIn: DEMO_MODEL_SOURCE };
 }
 
 async function applyDeclared(loaded: LoadedFleet, deps: DemoDeps): Promise<void> {

@@ -69,8 +69,9 @@ export function simulateLoads(
   clock: Clock,
 ): Launch {
   return (wanted) => {
-    const { file, onMessage } = wanted;
-    const isStandIn = file.path.endsWith(`/${standIn}.gguf`);
+    const { file, spec, onMessage } = wanted;
+    const isItself = (spec.source ?? spec.model_id) === standIn;
+    const isStandIn = !isItself && file.path.endsWith(`/${standIn}.gguf`);
     const durationMs = (file.requiredMib / (mibPerSec ?? DEFAULT_MIB_PER_SEC)) * 1000;
     const startedMs = clock.monotonicMs();
     const ended = new AbortController();

@@ -62,10 +62,9 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       },
     });
     const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
-    void worker.exited.then(() => {
-      ended.abort();
-    });
-    void cleanUpAfter(worker, http, { socketPath, logPath }).then(() => options.hibernation?.collect());
+    void cleanUpAfter(worker, { http, ended, address: { socketPath, logPath } }).then(() =>
+      options.hibernation?.collect(),
+    );
     const model: ModelWorker = {
       pid: worker.pid,
       exited: worker.exited,
@@ -85,11 +84,14 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
   };
 }
 
-// oxlint-disable-next-line max-params -- who, by what line, and what is left
-async function cleanUpAfter(worker: WorkerProcess, http: Dispatcher, address: WorkerAddress): Promise<void> {
+async function cleanUpAfter(
+  worker: WorkerProcess,
+  left: { readonly http: Dispatcher; readonly ended: AbortController; readonly address: WorkerAddress },
+): Promise<void> {
   await worker.exited;
-  await http.destroy();
-  await removeTraces(address);
+  left.ended.abort();
+  await left.http.destroy();
+  await removeTraces(left.address);
 }
 
 /** What a worker leaves on the disk. Its last words were read by then. */
