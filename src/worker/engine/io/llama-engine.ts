@@ -25,6 +25,7 @@ import {
 } from "../../../protocol/worker-messages.ts";
 import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
+import { estimateFromHeader } from "./llama-estimates.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { openHibernation, type Hibernation } from "./hibernation.ts";
 import { modelIdentity } from "./model-identity.ts";
@@ -67,6 +68,7 @@ const MOST_CONTEXT_TOKENS = 2 ** 26;
 export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEngine> {
   await checkModelFile(options.modelPath);
   checkContextSize(options);
+  if (!options.gpu) estimateFromHeader();
   const engineWords: string[] = [];
   const llama = await startLlama(options, engineWords);
   const model = await loadModel(llama, options, engineWords);
