@@ -1,8 +1,4 @@
-/**
- * Threads. Measured on two cores: decoding with as many threads as cores is up to 27 times
- * slower than with one, since ggml's threads spin against each other and against the thread that runs this
- * process. So one core is always left to the process, and on two cores decoding has one thread.
- */
+/** From which numbers of threads the engine chooses while it computes (`thread-choice.ts`). */
 export interface ThreadsInput {
   /** Cores that are useful for arithmetic. */
   readonly mathCores: number;
@@ -15,9 +11,24 @@ export interface ThreadsInput {
 /** More threads than this wait for memory, not for arithmetic. */
 const MOST_THREADS = 16;
 const THREADS_TO_FEED_A_GPU = 4;
+/** Up to here a trial of a single thread takes little. */
+const FEW_CORES = 4;
 
-export function decodeThreads(input: ThreadsInput): number {
+/** What is computed before anything was tried, and by contexts whose steps nobody watches: a core is left over. */
+export function carefulThreads(input: ThreadsInput): number {
   if (input.requested !== undefined) return input.requested;
   const spare = Math.max(1, input.mathCores - 1);
   return Math.min(spare, input.fullyOffloaded ? THREADS_TO_FEED_A_GPU : MOST_THREADS);
+}
+
+/**
+ * The numbers of threads to try, the fewest first. With many cores the trial of a single one would hold a large
+ * model up for seconds a token, so it starts at half of them.
+ */
+export function threadCandidates(input: ThreadsInput): readonly number[] {
+  const careful = carefulThreads(input);
+  if (input.requested !== undefined || input.fullyOffloaded) return [careful];
+  const all = Math.max(1, Math.min(input.mathCores, MOST_THREADS));
+  const fewest = input.mathCores <= FEW_CORES ? 1 : Math.ceil(all / 2);
+  return [...new Set([fewest, careful, all])].toSorted((a, b) => a - b);
 }

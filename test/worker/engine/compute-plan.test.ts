@@ -1,15 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { decodeThreads } from "../../../src/worker/engine/compute-plan.ts";
+import { carefulThreads, threadCandidates } from "../../../src/worker/engine/compute-plan.ts";
 
-describe("decode threads", () => {
+describe("threads", () => {
   test.each([
-    [1, undefined, false, 1],
-    [2, undefined, false, 1],
-    [4, undefined, false, 3],
-    [64, undefined, false, 16],
-    [16, undefined, true, 4],
-    [2, 2, false, 2],
-  ])("%i cores, asked for %s, offloaded %s: %i", (...[mathCores, requested, fullyOffloaded, threads]) => {
-    expect(decodeThreads({ mathCores, requested, fullyOffloaded })).toBe(threads);
+    [1, undefined, false, 1, [1]],
+    [2, undefined, false, 1, [1, 2]],
+    [4, undefined, false, 3, [1, 3, 4]],
+    [8, undefined, false, 7, [4, 7, 8]],
+    [64, undefined, false, 16, [8, 16]],
+    [16, undefined, true, 4, [4]],
+    [2, 2, false, 2, [2]],
+  ])("%i cores, asked for %s, offloaded %s", (...[mathCores, requested, fullyOffloaded, careful, tried]) => {
+    const input = { mathCores, requested, fullyOffloaded };
+    expect(carefulThreads(input)).toBe(careful);
+    expect(threadCandidates(input)).toEqual(tried);
   });
 });

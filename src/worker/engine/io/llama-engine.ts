@@ -12,7 +12,7 @@ import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import { decodeThreads } from "../compute-plan.ts";
+import { carefulThreads, threadCandidates } from "../compute-plan.ts";
 import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
@@ -72,12 +72,18 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   const engineWords: string[] = [];
   const llama = await startLlama(options, engineWords);
   const model = await loadModel(llama, options, engineWords);
-  const threads = decodeThreads({
+  const choice = {
     mathCores: llama.cpuMathCores,
     requested: options.threads,
     fullyOffloaded: model.gpuLayers >= model.fileInsights.totalLayers,
+  };
+  const threads = carefulThreads(choice);
+  const steps = createSteps({
+    slots: options.parallel,
+    onGpu: model.gpuLayers > 0,
+    threads: threadCandidates(choice),
+    clock: options.clock,
   });
-  const steps = createSteps({ slots: options.parallel, onGpu: model.gpuLayers > 0, clock: options.clock });
   const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
   const hibernation = await startHibernation({ llama, model, context, options });
   options.onProgress(1);

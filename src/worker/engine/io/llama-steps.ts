@@ -7,6 +7,7 @@ import type {
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
 import { bySlot, nextPieces, promptBudget, type WaitingPrompt } from "../step-plan.ts";
+import { chosenThreads, learnStep, startChoice, type ThreadChoice } from "../thread-choice.ts";
 import { aroundSteps } from "./llama-native-context.ts";
 
 /**
@@ -39,6 +40,8 @@ export interface Steps {
 export interface StepsOptions {
   readonly slots: number;
   readonly onGpu: boolean;
+  /** Numbers of threads to choose from. */
+  readonly threads: readonly number[];
   readonly clock: Clock;
 }
 
@@ -51,6 +54,7 @@ const MOST_PATIENCE = 64;
 const LAST_STEP_WEIGHT = 0.3;
 /** Steps with fewer tokens of prompts say little of what one costs. */
 const LEAST_MEASURED_TOKENS = 16;
+const PROMPTS = -1;
 
 interface Waiter {
   prompt: WaitingPrompt;
@@ -74,6 +78,8 @@ class LockstepSteps implements Steps {
   readonly #writing = new Set<number>();
   /** Pieces that were granted and are not computed yet. */
   readonly #granted = new Map<number, number>();
+  /** By kind of step. */
+  readonly #threads = new Map<number, ThreadChoice>();
   #waiting: Waiter[] = [];
   #asked = 0;
   #computing: readonly number[] | undefined;
@@ -143,25 +149,37 @@ class LockstepSteps implements Steps {
 
   attach(context: LlamaContext): void {
     this.#batchTokens = context.batchSize;
-    aroundSteps(context, ({ compute }) => this.#step(compute));
+    aroundSteps(context, ({ compute, setThreads }) => this.#step(compute, setThreads));
   }
 
-  /** Runs a step and learns what a token of a prompt costs. */
-  async #step(compute: () => Promise<void>): Promise<void> {
+  /** Runs a step and learns from the time it took. */
+  async #step(compute: () => Promise<void>, setThreads: (threads: number) => void): Promise<void> {
+    const kind = this.#kindOfStep();
+    const choice = this.#threads.get(kind) ?? startChoice(this.#options.threads);
+    setThreads(chosenThreads(choice));
     this.computed += 1;
     const startedMs = this.#options.clock.monotonicMs();
     try {
       await compute();
+      const stepMs = this.#options.clock.monotonicMs() - startedMs;
+      const measured = this.#promptTokens >= LEAST_MEASURED_TOKENS;
+      if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
+      if (measured || kind !== PROMPTS) {
+        this.#threads.set(kind, learnStep(choice, measured ? stepMs / this.#promptTokens : stepMs));
+      }
     } finally {
-      this.#learn(this.#options.clock.monotonicMs() - startedMs);
       this.#computing = undefined;
       this.#grantPieces();
     }
   }
 
-  #learn(stepMs: number): void {
-    if (this.#promptTokens < LEAST_MEASURED_TOKENS) return;
-    const tokenMs = stepMs / this.#promptTokens;
+  /** Steps of one kind cost alike: those with prompts by the token, those of answers by how many there are. */
+  #kindOfStep(): number {
+    if (this.#promptTokens > 0) return PROMPTS;
+    return Math.floor(Math.log2(Math.max(1, this.#computing?.length ?? 1)));
+  }
+
+  #learnPromptToken(tokenMs: number): void {
     const before = this.#promptTokenMs ?? tokenMs;
     this.#promptTokenMs = before + (tokenMs - before) * LAST_STEP_WEIGHT;
   }

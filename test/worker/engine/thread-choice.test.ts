@@ -1,0 +1,60 @@
+import { describe, expect, test } from "vitest";
+import {
+  chosenThreads,
+  learnStep,
+  startChoice,
+  type ThreadChoice,
+} from "../../../src/worker/engine/thread-choice.ts";
+
+/** Computes steps with whatever threads are chosen; `cost` says what one takes. */
+function compute(from: ThreadChoice, steps: number, cost: (threads: number) => number) {
+  let choice = from;
+  const used: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const threads = chosenThreads(choice);
+    used.push(threads);
+    choice = learnStep(choice, cost(threads));
+  }
+  return { choice, used };
+}
+
+const quiet = (threads: number): number => 60 / threads;
+
+describe("the choice of threads", () => {
+  test("tries each number for a few steps and keeps the quickest", () => {
+    const { used } = compute(startChoice([1, 2]), 10, quiet);
+    expect(used).toEqual([1, 1, 1, 2, 2, 2, 2, 2, 2, 2]);
+  });
+
+  test("takes fewer threads where more gain next to nothing", () => {
+    const { used } = compute(startChoice([4, 8]), 10, (threads) => (threads === 8 ? 19 : 20));
+    expect(used.at(-1)).toBe(4);
+  });
+
+  test("a number that is far worse is tried for one step only", () => {
+    const { used } = compute(startChoice([1, 2]), 10, (threads) => (threads === 2 ? 900 : 30));
+    expect(used.filter((threads) => threads === 2)).toHaveLength(1);
+  });
+
+  test("one slow step changes nothing; a machine that became another one does", () => {
+    const { choice } = compute(startChoice([1, 2]), 10, quiet);
+    const burst = learnStep(choice, 900);
+    expect(chosenThreads(burst)).toBe(2);
+    expect(compute(burst, 5, quiet).used).toEqual([2, 2, 2, 2, 2]);
+    const { used } = compute(choice, 12, (threads) => (threads === 2 ? 900 : 60));
+    expect(used.slice(0, 2)).toEqual([2, 2]);
+    expect(used.slice(6)).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  test("is tried again now and then, ever more seldom", () => {
+    const { used } = compute(startChoice([1, 2]), 4000, (threads) => (threads === 2 ? 900 : 30));
+    const trials = used.flatMap((threads, step) => (threads === 2 ? [step] : []));
+    expect(trials).toHaveLength(5);
+    expect((trials[4] ?? 0) - (trials[3] ?? 0)).toBeGreaterThan(2000);
+  });
+
+  test("of one is no choice", () => {
+    expect(learnStep(startChoice([3]), 10)).toEqual(startChoice([3]));
+    expect(chosenThreads(startChoice([3]))).toBe(3);
+  });
+});
