@@ -32,3 +32,9 @@ export function threadCandidates(input: ThreadsInput): readonly number[] {
   const fewest = input.mathCores <= FEW_CORES ? 1 : Math.ceil(all / 2);
   return [...new Set([fewest, careful, all])].toSorted((a, b) => a - b);
 }
+
+/** Processes that wait for a core, this worker and its clients among them, before the machine counts as busy. */
+const OWN_LOAD = 0.5;
+
+/** On a busy machine a trial of more threads costs the request that it is made on up to seconds. */
+export const isQuiet = (load: number, mathCores: number): boolean => load < mathCores + OWN_LOAD;

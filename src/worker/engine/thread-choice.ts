@@ -24,6 +24,8 @@ export interface ThreadChoice {
 }
 
 const STEPS_PER_TRIAL = 3;
+/** Shorter steps are not worth what threads cost each other, and the trial would cost a request more than it can win. */
+const LEAST_STEP_MS = 8;
 /** More threads must be better by this, since others want cores too. */
 const WORTHWHILE_GAIN = 0.92;
 /** A trial that is worse by this ends after its first step. */
@@ -46,13 +48,21 @@ export const startChoice = (candidates: readonly number[]): ThreadChoice => ({
 
 export const chosenThreads = (choice: ThreadChoice): number => choice.trials[choice.at]?.threads ?? 1;
 
-/** A step of this kind took `costMs` per unit of work with the threads of the choice. */
-export function learnStep(choice: ThreadChoice, costMs: number): ThreadChoice {
-  if (choice.trials.length === 1) return choice;
-  return choice.settled ? watch(choice, costMs) : learnTrial(choice, costMs);
+export interface ComputedStep {
+  /** Milliseconds per unit of work, with the threads of the choice. */
+  readonly costMs: number;
+  /** Milliseconds of the whole step. */
+  readonly stepMs: number;
+  /** Nothing else wants the cores, as far as is known. */
+  readonly quiet: boolean;
 }
 
-function learnTrial(choice: ThreadChoice, costMs: number): ThreadChoice {
+export function learnStep(choice: ThreadChoice, step: ComputedStep): ThreadChoice {
+  if (choice.trials.length === 1) return choice;
+  return choice.settled ? watch(choice, step.costMs) : learnTrial(choice, step);
+}
+
+function learnTrial(choice: ThreadChoice, { costMs, stepMs, quiet }: ComputedStep): ThreadChoice {
   const trials = choice.trials.map((trial, index) =>
     index === choice.at ? { ...trial, costsMs: [...trial.costsMs, costMs] } : trial,
   );
@@ -60,7 +70,8 @@ function learnTrial(choice: ThreadChoice, costMs: number): ThreadChoice {
   const trial = trials[choice.at];
   const done = (trial?.costsMs.length ?? 0) >= STEPS_PER_TRIAL || costMs > best * HOPELESS;
   if (!done) return { ...choice, trials };
-  if (choice.at + 1 < trials.length) return { ...choice, trials, at: choice.at + 1 };
+  const worthATrial = quiet && stepMs >= LEAST_STEP_MS;
+  if (worthATrial && choice.at + 1 < trials.length) return { ...choice, trials, at: choice.at + 1 };
   return { ...choice, trials, at: bestTrial(trials), settled: true, steps: 0, slowSteps: 0 };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { carefulThreads, threadCandidates } from "../../../src/worker/engine/compute-plan.ts";
+import { carefulThreads, isQuiet, threadCandidates } from "../../../src/worker/engine/compute-plan.ts";
 
 describe("threads", () => {
   test.each([
@@ -14,5 +14,9 @@ describe("threads", () => {
     const input = { mathCores, requested, fullyOffloaded };
     expect(carefulThreads(input)).toBe(careful);
     expect(threadCandidates(input)).toEqual(tried);
+  });
+
+  test("a machine is quiet while no more wants its cores than it has", () => {
+    expect([isQuiet(1.4, 2), isQuiet(6, 2), isQuiet(6, 16)]).toEqual([true, false, true]);
   });
 });

@@ -7,7 +7,13 @@ const never = new AbortController().signal;
 
 /** The binding as far as steps see it: it asks for a batch and computes it. */
 function bench({ slots = 4, batchTokens = 512 } = {}) {
-  const steps = createSteps({ slots, onGpu: false, threads: [1], clock: new ManualClock() });
+  const steps = createSteps({
+    slots,
+    onGpu: false,
+    threads: [1],
+    quiet: () => true,
+    clock: new ManualClock(),
+  });
   const native = {
     decodeBatch: () => Promise.resolve(),
     sampleToken: () => Promise.resolve(0),

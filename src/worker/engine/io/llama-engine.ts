@@ -1,3 +1,4 @@
+import { loadavg } from "node:os";
 import {
   getLlama,
   InsufficientMemoryError,
@@ -12,7 +13,7 @@ import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import { carefulThreads, threadCandidates } from "../compute-plan.ts";
+import { carefulThreads, isQuiet, threadCandidates } from "../compute-plan.ts";
 import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
@@ -82,6 +83,7 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
     slots: options.parallel,
     onGpu: model.gpuLayers > 0,
     threads: threadCandidates(choice),
+    quiet: () => isQuiet(loadavg()[0] ?? 0, llama.cpuMathCores),
     clock: options.clock,
   });
   const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;

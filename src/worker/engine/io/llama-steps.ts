@@ -42,6 +42,8 @@ export interface StepsOptions {
   readonly onGpu: boolean;
   /** Numbers of threads to choose from. */
   readonly threads: readonly number[];
+  /** Nothing else wants the cores, as far as is known. */
+  readonly quiet: () => boolean;
   readonly clock: Clock;
 }
 
@@ -165,7 +167,8 @@ class LockstepSteps implements Steps {
       const measured = this.#promptTokens >= LEAST_MEASURED_TOKENS;
       if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
       if (measured || kind !== PROMPTS) {
-        this.#threads.set(kind, learnStep(choice, measured ? stepMs / this.#promptTokens : stepMs));
+        const costMs = measured ? stepMs / this.#promptTokens : stepMs;
+        this.#threads.set(kind, learnStep(choice, { costMs, stepMs, quiet: this.#options.quiet() }));
       }
     } finally {
       this.#computing = undefined;

@@ -1,0 +1,92 @@
+import { execFileSync } from "node:child_process";
+import { basename, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { comparedServers, loadModel, type ComparedOptions } from "../support/compared-servers.ts";
+import { machineLine, median } from "../support/report.ts";
+import { healthy, stop, usedBy } from "../support/served-process.ts";
+import { complete } from "../support/streamed-completion.ts";
+import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
+
+/*
+ * From the start of a process to the first token: a neuron that loads a model at once, llama.cpp's own server, and
+ * the bare binding (start of node, load, context), all with the same file and the same slots.
+ */
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: `${shippedModelsDirectory()}cortex-demo.gguf` },
+    "llama-server": { type: "string" },
+    "default-threads": { type: "boolean", default: false },
+    rounds: { type: "string", default: "3" },
+    slots: { type: "string", default: "8" },
+    context: { type: "string", default: "2048" },
+  },
+});
+const options: ComparedOptions = {
+  model: resolve(values.model),
+  slots: Number(values.slots),
+  contextTokens: Number(values.context),
+  llamaServer: values["llama-server"],
+  defaultThreads: values["default-threads"],
+  threads: 1,
+};
+
+interface Row {
+  readonly name: string;
+  readonly tookMs: number;
+  readonly cpuMs: number;
+  readonly rssMib: number;
+}
+
+const BARE = `
+  import { getLlama } from "node-llama-cpp";
+  const [modelPath, sequences, contextSize] = process.argv.slice(1);
+  const llama = await getLlama({ build: "never", skipDownload: true, gpu: false, logLevel: "error" });
+  const model = await llama.loadModel({ modelPath });
+  await model.createContext({ sequences: Number(sequences), contextSize: Number(contextSize), threads: 1 });
+  const { user, system } = process.cpuUsage();
+  process.stdout.write(JSON.stringify([(user + system) / 1000, process.memoryUsage().rss / 2 ** 20]), () => process.exit(0));
+`;
+
+function bareBinding(): Row {
+  const startedMs = performance.now();
+  const size = [options.model, String(options.slots), String(options.contextTokens)];
+  const told = execFileSync(process.execPath, ["--input-type=module", "-e", BARE, ...size], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const tookMs = performance.now() - startedMs;
+  const [cpuMs = 0, rssMib = 0] = JSON.parse(told) as number[];
+  return { name: "bare binding, until it is loaded", tookMs, cpuMs, rssMib };
+}
+
+async function coldServers(): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const compared of comparedServers(options)) {
+    const startedMs = performance.now();
+    const server = await compared.start();
+    try {
+      await healthy(server);
+      if (compared.isCortex) await loadModel(server, options);
+      await complete(server, "Hello there", 1);
+      const tookMs = performance.now() - startedMs;
+      rows.push({ name: compared.name, tookMs, ...usedBy(server.child.pid ?? 0) });
+    } finally {
+      await stop(server);
+    }
+  }
+  return rows;
+}
+
+const rows: Row[] = [];
+for (let round = 0; round < Number(values.rounds); round++)
+  rows.push(bareBinding(), ...(await coldServers()));
+console.log(`${basename(options.model)}, ${values.slots} slots; ${machineLine()}`);
+console.log("                                  first token ms   CPU ms  RSS MiB");
+for (const name of new Set(rows.map((row) => row.name))) {
+  const of = (field: Exclude<keyof Row, "name">): string =>
+    median(rows.filter((row) => row.name === name).map((row) => row[field])).toFixed(0);
+  console.log(
+    `${name.padEnd(33)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("rssMib").padStart(8)}`,
+  );
+}

@@ -1,0 +1,88 @@
+import { mkdtempSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { start, type Served } from "./served-process.ts";
+
+const CORTEX = fileURLToPath(new URL("../../bin/run.js", import.meta.url));
+export const MODEL = "bench-model";
+
+export interface ComparedOptions {
+  /** A GGUF file. */
+  readonly model: string;
+  readonly slots: number;
+  readonly contextTokens: number;
+  /** The binary of llama.cpp's own server. */
+  readonly llamaServer: string | undefined;
+  readonly threads: number;
+  /** Also with the number of threads that it takes by itself. */
+  readonly defaultThreads: boolean;
+}
+
+export interface Compared {
+  readonly name: string;
+  readonly isCortex: boolean;
+  start(): Promise<Served>;
+}
+
+/** Cortex as its clients see a neuron, and llama.cpp's own server with the same threads and with its default. */
+export function comparedServers(options: ComparedOptions): readonly Compared[] {
+  const { llamaServer, threads } = options;
+  const cortex: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options) };
+  if (llamaServer === undefined) return [cortex];
+  const same = ["-t", String(threads), "-tb", String(threads)];
+  const fixed: Compared = {
+    name: `llama-server, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    isCortex: false,
+    start: () => startLlama(options, same),
+  };
+  const free: Compared = {
+    name: "llama-server, its default",
+    isCortex: false,
+    start: () => startLlama(options, []),
+  };
+  return options.defaultThreads ? [cortex, fixed, free] : [cortex, fixed];
+}
+
+/** Loads the model and waits until it is ready; cortex only. */
+export async function loadModel({ base }: Served, options: ComparedOptions): Promise<void> {
+  const answer = await fetch(`${base}/models/load?wait=1`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model_id: MODEL,
+      source: `file:${options.model}`,
+      context: options.contextTokens,
+      parallel: options.slots,
+    }),
+  });
+  if (!answer.ok) throw new Error(`the model was not loaded: ${await answer.text()}`);
+}
+
+async function startCortex({ model }: ComparedOptions): Promise<Served> {
+  const port = await freePort();
+  const command = [process.execPath, CORTEX, "neuron", "--port", String(port), "--log-level", "warn"];
+  return start("cortex", [...command, "--model-root", dirname(model)], {
+    port,
+    env: { CORTEX_DATA_DIR: mkdtempSync(join(tmpdir(), "cortex-bench-")) },
+  });
+}
+
+async function startLlama(options: ComparedOptions, more: readonly string[]): Promise<Served> {
+  const port = await freePort();
+  const context = String(options.slots * options.contextTokens);
+  const size = ["-np", String(options.slots), "-c", context, "--no-ui", "--alias", MODEL];
+  const where = ["-m", options.model, "--host", "127.0.0.1", "--port", String(port)];
+  return start("llama-server", [options.llamaServer ?? "", ...where, ...size, ...more], { port });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
