@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { basename, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { comparedServers, loadModel, type ComparedOptions } from "../support/compared-servers.ts";
 import { machineLine, median } from "../support/report.ts";
@@ -38,20 +39,12 @@ interface Row {
   readonly rssMib: number;
 }
 
-const BARE = `
-  import { getLlama } from "node-llama-cpp";
-  const [modelPath, sequences, contextSize] = process.argv.slice(1);
-  const llama = await getLlama({ build: "never", skipDownload: true, gpu: false, logLevel: "error" });
-  const model = await llama.loadModel({ modelPath });
-  await model.createContext({ sequences: Number(sequences), contextSize: Number(contextSize), threads: 1 });
-  const { user, system } = process.cpuUsage();
-  process.stdout.write(JSON.stringify([(user + system) / 1000, process.memoryUsage().rss / 2 ** 20]), () => process.exit(0));
-`;
+const BARE = fileURLToPath(new URL("bare-binding.ts", import.meta.url));
 
 function bareBinding(): Row {
   const startedMs = performance.now();
   const size = [options.model, String(options.slots), String(options.contextTokens)];
-  const told = execFileSync(process.execPath, ["--input-type=module", "-e", BARE, ...size], {
+  const told = execFileSync(process.execPath, [BARE, ...size], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],
   });

@@ -15,8 +15,8 @@ export interface ThreadChoice {
   readonly trials: readonly ThreadTrial[];
   /** The trial that goes on, or what was chosen. */
   readonly at: number;
-  readonly settled: boolean;
-  /** Steps since it was settled, and after how many it is tried again. */
+  readonly decided: boolean;
+  /** Steps since it was decided, and after how many it is tried again. */
   readonly steps: number;
   readonly patience: number;
   /** Steps in a row that were far slower than what the choice was made for. */
@@ -40,7 +40,7 @@ const LONGEST_PATIENCE = 65_536;
 export const startChoice = (candidates: readonly number[]): ThreadChoice => ({
   trials: candidates.map((threads) => ({ threads, costsMs: [] })),
   at: 0,
-  settled: candidates.length === 1,
+  decided: candidates.length === 1,
   steps: 0,
   patience: FIRST_PATIENCE,
   slowSteps: 0,
@@ -59,7 +59,7 @@ export interface ComputedStep {
 
 export function learnStep(choice: ThreadChoice, step: ComputedStep): ThreadChoice {
   if (choice.trials.length === 1) return choice;
-  return choice.settled ? watch(choice, step.costMs) : learnTrial(choice, step);
+  return choice.decided ? watch(choice, step.costMs) : learnTrial(choice, step);
 }
 
 function learnTrial(choice: ThreadChoice, { costMs, stepMs, quiet }: ComputedStep): ThreadChoice {
@@ -72,7 +72,7 @@ function learnTrial(choice: ThreadChoice, { costMs, stepMs, quiet }: ComputedSte
   if (!done) return { ...choice, trials };
   const worthATrial = quiet && stepMs >= LEAST_STEP_MS;
   if (worthATrial && choice.at + 1 < trials.length) return { ...choice, trials, at: choice.at + 1 };
-  return { ...choice, trials, at: bestTrial(trials), settled: true, steps: 0, slowSteps: 0 };
+  return { ...choice, trials, at: bestTrial(trials), decided: true, steps: 0, slowSteps: 0 };
 }
 
 function watch(choice: ThreadChoice, costMs: number): ThreadChoice {
