@@ -55,7 +55,7 @@ const ROOMS = {
     front: [],
     view: [],
     routing: ["view"],
-    loading: ["view"],
+    loading: ["view", "routing"],
     relay: [],
     keys: [],
     dialect: ["relay"],

@@ -1,13 +1,13 @@
 import { by } from "../core/order.ts";
 import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
-import type { ModelInLoad } from "./loading/cold-load.ts";
+import type { Scheduler } from "./loading/scheduler-state.ts";
 import type { FleetIndex } from "./view/fleet-index.ts";
 import { healthyNeurons, type FleetView, type NeuronView } from "./view/fleet-view.ts";
 
 export interface StatusSources {
   readonly fleet: FleetIndex;
   readonly view: FleetView;
-  readonly loads: Iterable<ModelInLoad>;
+  readonly scheduler: Scheduler;
   readonly outstanding: (neuron: string, modelId: string) => number;
   readonly requestsInFlight: number;
   readonly nowMs: number;
@@ -37,7 +37,7 @@ export function gatewayHealth(sources: StatusSources): GatewayHealth {
     nodes: { healthy, total },
     models: { declared: fleet.modelsById.size, loaded: loaded.size },
     requests_in_flight: sources.requestsInFlight,
-    loads_in_progress: [...sources.loads].length,
+    loads_in_progress: sources.scheduler.loads.size,
     unservable,
   };
 }
@@ -54,15 +54,39 @@ export function fleetState(sources: StatusSources): FleetState {
       if (neuron === undefined) return [];
       return [neuronState({ neuron, endpoint: declared.endpoint, drain: declared.drain, sources })];
     }),
-    loads: [...sources.loads].map((load) => ({
+    ...schedulerState(sources),
+    declared: fleet.served,
+  };
+}
+
+function schedulerState({
+  scheduler,
+  monotonicMs,
+  nowMs,
+}: StatusSources): Pick<FleetState, "loads" | "queues" | "failed_loads"> {
+  const { loads, queues, failures } = scheduler;
+  return {
+    loads: [...loads.values()].map((load) => ({
       model: load.modelId,
       node: load.neuron,
       state: load.jobState ?? "requested",
       progress: load.progress,
-      waiting: load.waiters.size,
-      elapsed_ms: Math.max(0, sources.monotonicMs - load.startedAtMs),
+      waiting: queues.get(load.modelId)?.waiters.length ?? 0,
+      elapsed_ms: Math.max(0, monotonicMs - load.startedAtMs),
     })),
-    declared: fleet.served,
+    queues: [...queues].map(([model, { waiters }]) => ({
+      model,
+      waiting: waiters.length,
+      longest_wait_ms: Math.max(0, monotonicMs - (waiters[0]?.arrivedAtMs ?? monotonicMs)),
+    })),
+    failed_loads: [...failures.values()].map(({ modelId, neuron, error, times, retryAtMs }) => ({
+      model: modelId,
+      node: neuron,
+      code: error.code,
+      message: error.message,
+      times,
+      retry_at_ms: nowMs + Math.max(0, retryAtMs - monotonicMs),
+    })),
   };
 }
 

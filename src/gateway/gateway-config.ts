@@ -1,6 +1,7 @@
 import type { GatewayTable } from "../fleet/schema/gateway-table.ts";
 import type { AnswerLimits } from "./relay/answer-watch.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
+import type { SchedulerPolicy } from "./loading/scheduler-state.ts";
 
 export interface GatewayTimings extends AnswerLimits {
   /** Between two polls of a neuron. */
@@ -36,12 +37,8 @@ const FIXED_TIMINGS = {
   loadCommentMs: 1000,
   firstKeepAliveMs: 1000,
   tickMs: 1000,
-  loadWaitMs: 300_000,
-  streamingLoadWaitMs: 1_800_000,
   connectTimeoutMs: 2000,
 } as const;
-
-export const DEFAULT_MAX_WAITERS_PER_MODEL = 256;
 
 export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly fleet: Fleet;
@@ -55,7 +52,7 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly insecure?: boolean;
   /** Sent to every neuron as a bearer token. */
   readonly neuronToken?: string;
-  /** Requests that may wait for one load. */
+  /** Requests that may wait for one model; what the fleet files say by default. */
   readonly maxWaitersPerModel?: number;
   /** What `GET /version` answers. */
   readonly build?: { readonly packageVersion: string; readonly gitSha: string };
@@ -64,11 +61,13 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
 /** From the fleet files, unless the caller says otherwise. */
 export const timingsOf = (config: GatewayConfig): GatewayTimings => ({
   ...FIXED_TIMINGS,
-  ...timingsFrom(config.fleet.gateway.limits),
+  ...timingsFrom(config.fleet.gateway),
   ...config,
 });
 
-const timingsFrom = (limits: GatewayTable["limits"]) => ({
+const timingsFrom = ({ limits, queue_wait_secs, queue_wait_stream_secs }: GatewayTable) => ({
+  loadWaitMs: queue_wait_secs * 1000,
+  streamingLoadWaitMs: queue_wait_stream_secs * 1000,
   firstByteMs: limits.first_byte_secs * 1000,
   answerMs: limits.answer_secs * 1000,
   silenceMs: limits.silence_secs * 1000,
@@ -76,3 +75,15 @@ const timingsFrom = (limits: GatewayTable["limits"]) => ({
   keepAliveMs: limits.keep_alive_secs * 1000,
   closeGraceMs: limits.shutdown_secs * 1000,
 });
+
+export function policyOf({ fleet, maxWaitersPerModel }: GatewayConfig): SchedulerPolicy {
+  const { eviction, gateway } = fleet;
+  const { min_residency_secs: minResidencySecs } = eviction;
+  return {
+    strategy: eviction.strategy,
+    minResidencyMs: minResidencySecs === undefined ? null : minResidencySecs * 1000,
+    drainMs: eviction.drain_secs * 1000,
+    lingerMs: gateway.load_linger_secs * 1000,
+    maxWaitersPerModel: maxWaitersPerModel ?? gateway.queue_limit,
+  };
+}

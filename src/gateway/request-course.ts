@@ -2,10 +2,11 @@ import { assertNever } from "../core/assert-never.ts";
 import { CortexError } from "../core/errors.ts";
 import type { ErrorEnvelope } from "../protocol/error-envelope.ts";
 import { refusesToken } from "../protocol/neuron-failure.ts";
-import type { WaitOutcome } from "./loading/cold-load.ts";
+import type { WaitOutcome } from "./loading/scheduler-state.ts";
 import type { HeldAnswer, RelayResult } from "./relay/relay-answer.ts";
 import {
   FULL_RETRY_BUDGET,
+  isStaleView,
   retryVerdict,
   type AttemptFailure,
   type RetryBudget,
@@ -30,7 +31,7 @@ export interface RequestCourse {
   /** Neurons found dead by this request: not taken at all, whatever the view still says. */
   readonly excluded: ReadonlySet<string>;
   readonly budget: RetryBudget;
-  /** Loads that ended without an answer to this request. */
+  /** Waits that ended without an answer to this request. */
   readonly loadRounds: number;
 }
 
@@ -38,7 +39,7 @@ export interface RequestCourse {
 type Stage =
   /** Where it goes: at first, and after a load that ended without an answer. */
   | { readonly kind: "routing" }
-  /** For a load. */
+  /** For a place. */
   | { readonly kind: "waiting"; readonly modelId: string }
   /** For the answer of a replica. */
   | { readonly kind: "sent"; readonly to: Replica }
@@ -67,7 +68,7 @@ interface FailedAttempt {
 export type CourseEvent =
   /** The router has decided. */
   | { readonly kind: "request-routed"; readonly decision: Decision }
-  /** The wait for a load is over. */
+  /** The wait for a place is over. */
   | { readonly kind: "wait-ended"; readonly outcome: WaitOutcome }
   /** The replica has answered, or has failed. */
   | { readonly kind: "attempt-ended"; readonly result: RelayResult }
@@ -91,12 +92,11 @@ export type CourseDeed =
       readonly avoid: ReadonlySet<string>;
       readonly excluded: ReadonlySet<string>;
     }
-  /** Wait until the neuron has loaded the model; `watch`: the load is somebody else's. */
+  /** Wait for a place at a copy of the model, which may have to be loaded first. */
   | {
       readonly kind: "wait";
-      readonly neuron: string;
       readonly modelId: string;
-      readonly mode: "load" | "watch";
+      readonly excluded: ReadonlySet<string>;
     }
   /** Send the request to the replica. */
   | { readonly kind: "send"; readonly neuron: string; readonly modelId: string }
@@ -127,7 +127,7 @@ export interface CourseStep {
   readonly next: CourseDeed | CourseEnd;
 }
 
-/** Loads that may end without an answer before a request gives up: each one was cancelled or lost by others. */
+/** Waits that may end without an answer before a request gives up: the fleet changed each time. */
 export const MAX_LOAD_ROUNDS = 4;
 
 const NONE: ReadonlySet<string> = new Set();
@@ -191,11 +191,10 @@ function follow(course: RequestCourse, decision: Decision): CourseStep {
       return end(course, { kind: "answer-error", error: decision.error });
     case "serve":
       return send(course, decision.neuron, decision.modelId);
-    case "wait":
-    case "load": {
-      const { neuron, modelId } = decision;
-      const mode = decision.kind === "load" ? "load" : "watch";
-      return step(course, { kind: "waiting", modelId }, { kind: "wait", neuron, modelId, mode });
+    case "wait": {
+      const { modelId } = decision;
+      const { excluded } = course;
+      return step(course, { kind: "waiting", modelId }, { kind: "wait", modelId, excluded });
     }
     default:
       return assertNever(decision);
@@ -216,20 +215,19 @@ function onWaitEnded(course: RequestCourse, outcome: WaitOutcome): CourseStep {
     case "cancelled":
       return end(course, { kind: "stopped" });
     case "decide-again":
-      return anotherRound(course, stage.modelId, outcome.unreachable);
+      return anotherRound(course, stage.modelId);
     default:
       return assertNever(outcome);
   }
 }
 
-function anotherRound(course: RequestCourse, modelId: string, unreachable: string | null): CourseStep {
+function anotherRound(course: RequestCourse, modelId: string): CourseStep {
   const loadRounds = course.loadRounds + 1;
   if (loadRounds >= MAX_LOAD_ROUNDS) {
-    const message = `loads of ${modelId} keep being cancelled or lost`;
+    const message = `what could hold ${modelId} keeps coming and going`;
     return end(course, { kind: "answer-error", error: new CortexError("model_loading", message) });
   }
-  const excluded = unreachable === null ? course.excluded : withName(course.excluded, unreachable);
-  return routeFrom({ ...course, loadRounds, excluded }, ROUTING);
+  return routeFrom({ ...course, loadRounds }, ROUTING);
 }
 
 const withName = (names: ReadonlySet<string>, name: string): ReadonlySet<string> => new Set(names).add(name);
@@ -254,7 +252,7 @@ function onAttemptEnded(course: RequestCourse, result: RelayResult): CourseStep 
 
 function onFailure(course: RequestCourse, replica: Replica, failure: Failure): CourseStep {
   const verdict = retryVerdict(attemptFailure(failure), course.budget);
-  if (verdict.kind === "give-up") return giveUp(course, replica.neuron, failure);
+  if (verdict.kind === "give-up") return giveUp(course, replica, failure);
   const stage: Stage = { kind: "seeking-another", failed: { replica, failure, verdict } };
   return routeFrom({ ...course, avoid: withName(course.avoid, replica.neuron) }, stage);
 }
@@ -274,12 +272,16 @@ const codeOf = ({ envelope }: HeldAnswer): string | null =>
  */
 function onSought(course: RequestCourse, failed: FailedAttempt, decision: Decision): CourseStep {
   const { neuron } = failed.replica;
-  if (decision.kind === "serve" && decision.neuron !== neuron) {
+  const elsewhere = decision.kind === "serve" ? decision.neuron : replicaWithoutRoom(decision);
+  if (elsewhere !== null && elsewhere !== neuron) {
     return retried(follow(course, decision), failed, [{ kind: "refresh-aside", neuron }]);
   }
-  if (failed.verdict.onlyElsewhere) return giveUp(course, neuron, failed.failure);
+  if (failed.verdict.onlyElsewhere) return giveUp(course, failed.replica, failed.failure);
   return step(course, { kind: "asking-again", failed }, { kind: "refresh", neuron });
 }
+
+const replicaWithoutRoom = (decision: Decision): string | null =>
+  decision.kind === "wait" ? decision.replica : null;
 
 function onRefreshed(course: RequestCourse, answers: boolean): CourseStep {
   const { stage } = course;
@@ -300,7 +302,8 @@ function retried(following: CourseStep, failed: FailedAttempt, notes: readonly C
 }
 
 /** A neuron's error reaches the client in the neuron's words, except one that is between the gateway and it. */
-function giveUp(course: RequestCourse, neuron: string, failure: Failure): CourseStep {
+function giveUp(course: RequestCourse, replica: Replica, failure: Failure): CourseStep {
+  const { neuron } = replica;
   if (failure.kind === "failed-before-answer") {
     return end(course, { kind: "answer-error", error: connectionError(neuron, failure.code) });
   }
@@ -310,8 +313,20 @@ function giveUp(course: RequestCourse, neuron: string, failure: Failure): Course
     return end(course, { kind: "answer-error", error: refusedToken(neuron, status) });
   }
   if (envelope === null) return end(course, { kind: "answer-error", error: foreignAnswer(neuron, status) });
+  if (isStaleView(codeOf(answer))) return end(course, { kind: "answer-error", error: comesAndGoes(replica) });
   return end(course, { kind: "pass-on-error", answer, envelope });
 }
+
+/** The model is in the catalogue and was taken away between look and request, time and again: that passes. */
+const comesAndGoes = ({ modelId, neuron }: Replica): CortexError =>
+  new CortexError(
+    "model_loading",
+    `${modelId} was taken away from ${neuron} before this request reached it`,
+    {
+      details: { model_id: modelId, neuron },
+      retryAfterSecs: 2,
+    },
+  );
 
 const connectionError = (neuron: string, code: string): CortexError =>
   new CortexError(

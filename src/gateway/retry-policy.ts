@@ -15,7 +15,7 @@ export interface RetryBudget {
   readonly staleView: number;
 }
 
-export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 1 };
+export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 3 };
 
 export type RetryReason =
   | "connection_failed"
@@ -65,6 +65,10 @@ const ANSWERS_WORTH_A_RETRY: ReadonlyMap<string, RetryReason> = new Map([
   ["model_loading", "stale_view"],
   ["queue_full", "replica_refused"],
 ]);
+
+/** Whether the answer says that the neuron is not as the view showed it. */
+export const isStaleView = (code: string | null): boolean =>
+  code !== null && ANSWERS_WORTH_A_RETRY.get(code) === "stale_view";
 
 export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): RetryVerdict {
   const reason = retryReason(failure);

@@ -161,8 +161,33 @@ export const fleetStateSchema = z.object({
   now_ms: z.number(),
   health: gatewayHealthSchema,
   neurons: z.array(fleetNeuronStateSchema),
-  /** Cold loads that requests wait for. */
+  /** Loads that this gateway has asked for. */
   loads: z.array(fleetLoadStateSchema),
+  /** Requests that wait for a load or a place; absent from gateways that do not say. */
+  queues: z
+    .array(
+      z.object({
+        model: z.string(),
+        waiting: z.int().nonnegative(),
+        longest_wait_ms: z.number().nonnegative(),
+      }),
+    )
+    .optional(),
+  /** Loads that failed and have not succeeded since, in the neuron's own words; not for clients. */
+  failed_loads: z
+    .array(
+      z.object({
+        model: z.string(),
+        node: z.string(),
+        code: z.string(),
+        message: z.string(),
+        /** In a row. */
+        times: z.int().positive(),
+        /** Milliseconds since the epoch: the next try is due. */
+        retry_at_ms: z.number(),
+      }),
+    )
+    .optional(),
   /** The fleet files as they are served, without secrets: what `cortex plan` compares the files with. */
   declared: servedFleetSchema,
 });

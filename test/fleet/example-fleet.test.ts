@@ -56,10 +56,8 @@ test("what it shows in comments is valid too: keys, an external engine, a ledger
   const result = parseFleet([{ path: "fleet.example.toml", text: shown }]);
   const findings = result.ok ? result.value.warnings : result.error;
   expect(findings.map(({ code, sourceLine }) => `${code} ${sourceLine?.split(" ")[0]}`)).toEqual([
-    "CTX126 strategy",
     "CTX126 defrag_after_cycles",
     "CTX126 labels",
-    "CTX126 idle_unload_secs",
     "CTX126 harness",
     "CTX126 url",
     "CTX126 repo",

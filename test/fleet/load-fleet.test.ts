@@ -45,7 +45,7 @@ describe("merging", () => {
 
   test("defaults are filled in and the endpoint loses its last slash", () => {
     const fleet = fleetOf([HOME]);
-    expect(fleet.eviction).toEqual({ strategy: "lru", defrag_after_cycles: 50 });
+    expect(fleet.eviction).toEqual({ strategy: "lru", drain_secs: 30, defrag_after_cycles: 50 });
     expect(fleet.neurons[0]?.endpoint).toBe("http://beast:13131");
     expect(fleet.models[0]).toMatchObject({ replicas: 0, parallel: 4, min_devices: 1, pinned_on: [] });
   });

@@ -12,7 +12,8 @@ import type { Decision } from "../../src/gateway/routing/route-request.ts";
 const about = { modelId: "m", considered: [] } as const;
 
 export const serve = (neuron: string): CourseEvent => routed({ kind: "serve", neuron, ...about });
-export const watch = (neuron: string): CourseEvent => routed({ kind: "wait", neuron, ...about });
+export const queued = (replica: string | null = null): CourseEvent =>
+  routed({ kind: "wait", replica, ...about });
 export const refuse = (code: "no_healthy_neuron" | "model_not_found" = "model_not_found"): CourseEvent =>
   routed({ kind: "refuse", error: new CortexError(code, "no"), ...about });
 const routed = (decision: Decision): CourseEvent => ({ kind: "request-routed", decision });
@@ -28,10 +29,7 @@ export const granted = (neuron: string): CourseEvent => ({
   kind: "wait-ended",
   outcome: { kind: "granted", neuron },
 });
-export const again = (unreachable: string | null = null): CourseEvent => ({
-  kind: "wait-ended",
-  outcome: { kind: "decide-again", unreachable },
-});
+export const again: CourseEvent = { kind: "wait-ended", outcome: { kind: "decide-again" } };
 export const refreshed = (answers: boolean): CourseEvent => ({ kind: "neuron-refreshed", answers });
 
 /** A step in short words: what is noted aside, and what comes next. */
@@ -50,7 +48,7 @@ function nextInWords(next: CourseStep["next"]): string {
     case "route":
       return `route${list(next.avoid, "avoiding")}${list(next.excluded, "without")}`;
     case "wait":
-      return `${next.mode} on ${next.neuron}`;
+      return `wait${list(next.excluded, "without")}`;
     case "send":
     case "refresh":
       return `${next.kind} ${next.neuron}`;

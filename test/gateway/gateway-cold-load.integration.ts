@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { residentModel, type FakeNeuron } from "../support/neuron/fake-neuron.ts";
 import {
@@ -15,6 +16,11 @@ import {
 } from "./gateway-bench.ts";
 
 const MODEL = "org/cold";
+
+const withoutLinger = (fleet: Fleet): Fleet => ({
+  ...fleet,
+  gateway: { ...fleet.gateway, load_linger_secs: 0 },
+});
 
 const loadRequested = (fake: FakeNeuron): boolean => fake.callsTo("POST", "/models/load").length > 0;
 
@@ -50,7 +56,10 @@ describe("single flight", () => {
   });
 
   test("a load that somebody else began is waited for, not begun again or cancelled", async () => {
-    const neuron = await fakeNeuron({ models: [residentModel(MODEL, { status: "loading" })] });
+    const neuron = await fakeNeuron({
+      models: [residentModel(MODEL, { status: "loading" })],
+      load: { kind: "wait" },
+    });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
     const leave = new AbortController();
     const leaver = ask(gateway, MODEL, { signal: leave.signal }).catch(() => undefined);
@@ -58,30 +67,49 @@ describe("single flight", () => {
     await expect.poll(() => loadWaiters(gateway)).toBe(2);
     leave.abort();
     await leaver;
-    neuron.models.set(MODEL, residentModel(MODEL));
+    await neuron.until(loadRequested);
+    // The question joins the job: no condition, and nobody is named who should give way.
+    expect(neuron.callsTo("POST", "/models/load")[0]?.headers["if-match"]).toBeUndefined();
+    neuron.finishLoad(MODEL);
     expect((await stayer).status).toBe(200);
-    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(0);
+    expect(neuron.callsTo("POST", "/models/")).toHaveLength(1);
     expect(neuron.callsTo("DELETE", "/jobs")).toHaveLength(0);
   });
 });
 
 describe("loads that fail", () => {
-  test("every waiter gets the load's own error; the next request tries again", async () => {
+  test("every waiter is told what the fleet must mend; the next request does not load it again at once", async () => {
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
     const asked = Array.from({ length: 5 }, (_, index) => ask(gateway, MODEL, { stream: index < 2 }));
     await expect.poll(() => loadWaiters(gateway)).toBe(5);
     neuron.finishLoad(MODEL, { code: "model_file_invalid", message: "not a GGUF" });
     for (const answer of await Promise.all(asked)) {
-      expect(answer.status).toBe(422);
+      expect(answer.status).toBe(500);
       expect((await jsonOf(answer))["error"]).toMatchObject({
-        code: "model_file_invalid",
-        message: "not a GGUF",
+        code: "load_failed",
+        message: "org/cold cannot be loaded now: n1: its file is not a model that the engine can load",
       });
     }
-    neuron.loadScript = { kind: "succeed" };
-    expect((await ask(gateway, MODEL)).status).toBe(200);
-    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(2);
+    const again = await ask(gateway, MODEL);
+    expect(again.status).toBe(500);
+    expect(Number(again.headers.get("retry-after"))).toBeGreaterThan(5);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
+    const fleet = await jsonOf(await fetch(`${gateway.address}/fleet`));
+    expect(fleet["failed_loads"]).toMatchObject([
+      { model: MODEL, node: "n1", code: "model_file_invalid", message: "not a GGUF", times: 1 },
+    ]);
+  });
+
+  test("a neuron that cannot load it is passed over for the next", async () => {
+    const broken = await fakeNeuron({
+      load: { kind: "fail", code: "source_not_found", message: "no /srv/m" },
+    });
+    const other = await fakeNeuron();
+    const gateway = await gatewayFor(fleetOf({ a: broken.url, b: other.url }, [{ id: MODEL }]));
+    const answer = await ask(gateway, MODEL);
+    expect([answer.status, answer.headers.get("x-cortex-neuron")]).toEqual([200, "b"]);
+    expect(broken.callsTo("POST", "/models/load")).toHaveLength(1);
   });
 
   test("a neuron that dies while it loads: another feasible one takes over", async () => {
@@ -109,9 +137,9 @@ describe("loads that fail", () => {
 });
 
 describe("clients that leave during a load", () => {
-  test("the load goes on while another waits, and is cancelled when nobody does", async () => {
+  test("the load goes on while another waits, and is cancelled when nobody comes back", async () => {
     const neuron = await fakeNeuron({ load: { kind: "wait" } });
-    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const gateway = await gatewayFor(withoutLinger(fleetOf({ n1: neuron.url }, [{ id: MODEL }])));
     const leaving = [new AbortController(), new AbortController()];
     const asked = leaving.map(({ signal }, index) =>
       ask(gateway, MODEL, { signal, stream: index === 0 }).catch(() => undefined),

@@ -30,7 +30,7 @@ describe("retry policy", () => {
 
   test("each budget is spent once, and only a refusal asks for another replica", () => {
     const refused = retryVerdict({ kind: "answered", status: 503, code: "queue_full" }, FULL_RETRY_BUDGET);
-    expect(refused).toMatchObject({ onlyElsewhere: true, budget: { replica: 0, staleView: 1 } });
+    expect(refused).toMatchObject({ onlyElsewhere: true, budget: { replica: 0, staleView: 3 } });
     const crash = { kind: "answered", status: 502, code: "worker_crashed" } as const;
     expect(retryVerdict(crash, { replica: 0, staleView: 1 })).toEqual({ kind: "give-up" });
     const stale = { kind: "answered", status: 404, code: "model_not_found" } as const;

@@ -9,7 +9,7 @@ import {
   type CourseEvent,
   type CourseStep,
 } from "../../src/gateway/request-course.ts";
-import { again, answered, broke, ended, granted, refreshed, refuse, serve, watch } from "./course-play.ts";
+import { again, answered, broke, ended, granted, refreshed, queued, refuse, serve } from "./course-play.ts";
 
 const neuron = fc.constantFrom("a", "b", "c");
 const stopped: CourseEvent = { kind: "request-stopped" };
@@ -28,12 +28,12 @@ const code = fc.constantFrom(
 const ANSWERS: Readonly<Record<CourseDeed["kind"], fc.Arbitrary<CourseEvent>>> = {
   route: fc.oneof(
     { weight: 4, arbitrary: neuron.map(serve) },
-    { weight: 3, arbitrary: neuron.map(watch) },
+    { weight: 3, arbitrary: fc.constantFrom(queued(), queued("b")) },
     { weight: 1, arbitrary: fc.constant(refuse()) },
   ),
   wait: fc.oneof(
     { weight: 3, arbitrary: neuron.map(granted) },
-    { weight: 4, arbitrary: fc.option(neuron, { nil: null }).map(again) },
+    { weight: 4, arbitrary: fc.constant(again) },
     fc.constant<CourseEvent>({
       kind: "wait-ended",
       outcome: { kind: "refused", error: new CortexError("load_failed", "no") },

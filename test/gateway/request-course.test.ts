@@ -6,11 +6,11 @@ import {
   broke,
   ended,
   granted,
+  queued,
   play,
   refreshed,
   refuse,
   serve,
-  watch,
 } from "./course-play.ts";
 
 test.each([
@@ -22,18 +22,18 @@ test.each([
   { what: "nothing can serve", events: [refuse()], told: ["route", "answer model_not_found"] },
   {
     what: "a load is waited for",
-    events: [watch("a"), granted("a"), ended({ kind: "completed" })],
-    told: ["route", "watch on a", "send a", "completed"],
+    events: [queued(), granted("a"), ended({ kind: "completed" })],
+    told: ["route", "wait", "send a", "completed"],
   },
   {
-    what: "a load vanishes, then one's neuron: left out the next time",
-    events: [watch("a"), again(), watch("a"), again("a"), serve("b")],
-    told: ["route", "watch on a", "route", "watch on a", "route without a", "send b"],
+    what: "nothing can hold it any more while it waits: the router is asked again",
+    events: [queued(), again, queued(), again, serve("b")],
+    told: ["route", "wait", "route", "wait", "route", "send b"],
   },
   {
-    what: "loads that vanish for ever",
-    events: [watch("a"), again(), watch("a"), again(), watch("a"), again(), watch("a"), again()],
-    told: [...Array.from({ length: 4 }, () => ["route", "watch on a"]).flat(), "answer model_loading"],
+    what: "places that come and go for ever",
+    events: [queued(), again, queued(), again, queued(), again, queued(), again],
+    told: [...Array.from({ length: 4 }, () => ["route", "wait"]).flat(), "answer model_loading"],
   },
   {
     what: "an answer that breaks off is not sent again",
@@ -83,19 +83,19 @@ test.each([
   },
   {
     what: "a crash, and another could be loaded: not for a request that kills its worker",
-    events: [serve("a"), answered("worker_crashed"), watch("b")],
+    events: [serve("a"), answered("worker_crashed"), queued()],
     told: ["route", "send a", "route avoiding a", "pass on worker_crashed"],
   },
   {
     what: "the view was old: loaded anew",
-    events: [serve("a"), answered("model_not_found"), refuse(), refreshed(true), watch("a"), granted("a")],
+    events: [serve("a"), answered("model_not_found"), refuse(), refreshed(true), queued(), granted("a")],
     told: [
       "route",
       "send a",
       "route avoiding a",
       "refresh a",
       "route avoiding a",
-      "count-retry stale_view, watch on a",
+      "count-retry stale_view, wait",
       "send a",
     ],
   },

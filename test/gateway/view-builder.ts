@@ -11,6 +11,8 @@ import type { Device, Discovery, ModelLoad, ResidentModel } from "../../src/prot
 import { residentModel, TEST_DEVICE } from "../support/neuron/fake-neuron.ts";
 
 export interface NeuronSketch {
+  /** Of all its devices; default simulated. */
+  readonly kind?: Device["kind"];
   /** Total MiB of each device; default one of 24 GiB. */
   readonly deviceMb?: readonly number[];
   /** Free MiB of each device; default all of it. */
@@ -50,7 +52,8 @@ const loadOf = ([id, in_flight]: [string, number]): ModelLoad => ({
 
 /** The event of a neuron that answers as sketched. */
 export function answerOf(neuron: string, sketch: NeuronSketch = {}): FleetEvent {
-  const devices = devicesOf(sketch.deviceMb ?? [24_576]);
+  const kind = sketch.kind ?? TEST_DEVICE.kind;
+  const devices = devicesOf(sketch.deviceMb ?? [24_576]).map((device) => ({ ...device, kind }));
   return {
     kind: "neuron-answered",
     neuron,

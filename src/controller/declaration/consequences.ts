@@ -124,6 +124,19 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
   "gateway.limits.stall_secs": limitText("s without reading end a client's answer"),
   "gateway.limits.keep_alive_secs": limitText("s lie between two signs of life"),
   "gateway.limits.shutdown_secs": limitText("s are left to answers when the gateway stops"),
+  "gateway.queue_limit": ({ field }) => `${field.to ?? "256"} requests may wait for one model`,
+  "gateway.queue_wait_secs": ({ field }) =>
+    `a request that is not streamed may wait ${field.to ?? "300"} s for a place`,
+  "gateway.queue_wait_stream_secs": ({ field }) =>
+    `a streamed request may wait ${field.to ?? "1800"} s for a place`,
+  "gateway.load_linger_secs": ({ field }) =>
+    `a load that nobody waits for any more goes on for ${field.to ?? "120"} s`,
+  "eviction.min_residency_secs": ({ field }) =>
+    field.to === null
+      ? "a copy at work stays for twice the load time of the model that wants in"
+      : `a copy at work stays for ${field.to} s, though others wait`,
+  "eviction.drain_secs": ({ field }) =>
+    `work in flight has ${field.to ?? "30"} s to end where a copy gives way`,
   "eviction.strategy": ({ field }) => `on-demand models give way by ${field.to ?? "lru"}`,
   "eviction.defrag_after_cycles": ({ field }) =>
     field.to === "0"

@@ -29,17 +29,9 @@ export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
     each: true,
     asItIs: ["llama"],
   },
-  "models.idle_unload_secs": {
-    message: "idle models are not unloaded yet",
-    help: "leave it out, or unload by hand",
-  },
   "neurons.labels": {
     message: "labels are neither shown nor decide anything yet",
     help: "use `pinned_on` to choose neurons",
-  },
-  "eviction.strategy": {
-    message: "the gateway of this version evicts nothing",
-    help: "declare what fits, or unload by hand",
   },
   "eviction.defrag_after_cycles": {
     message: "neurons of this version are never defragmented",

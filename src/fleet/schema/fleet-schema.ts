@@ -53,7 +53,24 @@ export const fleetTableSchema = z
 
 export const evictionTableSchema = z
   .strictObject({
-    strategy: z.enum(["lru", "priority", "cost"]).default("lru").describe("which on-demand model gives way"),
+    strategy: z
+      .enum(["lru", "priority", "cost"])
+      .default("lru")
+      .describe("which on-demand model gives way"),
+    min_residency_secs: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .optional()
+      .describe(
+        "how long a copy stays, though others wait, while it has work of its own; absent: twice the measured load time of " +
+          "the model that wants in, 2 s at least",
+      )
+      .meta({ examples: [30] }),
+    drain_secs: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .default(30)
+      .describe("how long the work in flight of a copy that gives way may take to end; it is never cut: after that the copy stays"),
     defrag_after_cycles: z
       .int("must be a whole number")
       .nonnegative("must be 0 or more")
@@ -61,7 +78,7 @@ export const evictionTableSchema = z
       .describe("load and unload cycles before a neuron is defragmented; 0 = never"),
   })
   .describe(
-    "what gives way when an on-demand model needs memory. Accepted and checked; the gateway of this version evicts nothing yet",
+    "what gives way when an on-demand model needs memory",
   );
 
 export const neuronBlockSchema = z
@@ -221,7 +238,7 @@ export const modelBlockSchema = z
       .meta({ examples: [["text"]] }),
     idle_unload_secs: positiveInteger
       .optional()
-      .describe("on-demand copies leave after this idle time; not acted on yet")
+      .describe("on-demand copies leave after this idle time")
       .meta({ examples: [900] }),
     protect: z.boolean().default(false).describe("apply refuses to unload it without --allow-protected"),
   })

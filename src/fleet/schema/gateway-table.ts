@@ -74,6 +74,20 @@ export const gatewayTableSchema = z
       .default([])
       .describe("web pages that may use the gateway from a browser (CORS); * = any")
       .meta({ examples: [["https://chat.example.com"]] }),
+    queue_limit: positiveInteger
+      .default(256)
+      .describe("requests that may wait for one model; one more is refused at once"),
+    queue_wait_secs: positiveInteger
+      .default(300)
+      .describe("how long a request may wait for a place or a load when its answer is not streamed"),
+    queue_wait_stream_secs: positiveInteger
+      .default(1800)
+      .describe("the same for a streamed answer, whose client sees that work goes on"),
+    load_linger_secs: z
+      .int("must be a whole number")
+      .nonnegative("must be 0 or more")
+      .default(120)
+      .describe("how long a load goes on when every client that waited for it has left: clients come back"),
     limits: gatewayLimitsSchema.prefault({}),
   })
   .describe("the endpoint that clients talk to");

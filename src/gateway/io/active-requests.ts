@@ -5,10 +5,9 @@ export interface ActiveRequest {
   stop(error: CortexError): void;
 }
 
-/** Every open request of the gateway, and how many are at which replica. */
+/** Every open request of the gateway. */
 export class ActiveRequests {
   readonly #open = new Set<ActiveRequest>();
-  readonly #atNeuron = new Map<string, Map<string, number>>();
   #onIdle: (() => void)[] = [];
 
   add(request: ActiveRequest): void {
@@ -34,25 +33,5 @@ export class ActiveRequests {
 
   stopAll(error: CortexError): void {
     for (const request of this.#open) request.stop(error);
-  }
-
-  /** Counts a request at a replica until the returned function is called. */
-  occupy(neuron: string, modelId: string): () => void {
-    const models = this.#atNeuron.get(neuron) ?? new Map<string, number>();
-    this.#atNeuron.set(neuron, models);
-    models.set(modelId, (models.get(modelId) ?? 0) + 1);
-    return () => {
-      const left = (models.get(modelId) ?? 1) - 1;
-      if (left > 0) models.set(modelId, left);
-      else models.delete(modelId);
-    };
-  }
-
-  outstanding(neuron: string, modelId: string): number {
-    return this.#atNeuron.get(neuron)?.get(modelId) ?? 0;
-  }
-
-  outstandingAt(neuron: string): ReadonlyMap<string, number> {
-    return this.#atNeuron.get(neuron) ?? new Map();
   }
 }

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { ModelInLoad } from "../loading/cold-load.ts";
+import type { ModelQueue } from "../loading/scheduler-state.ts";
 import type { FleetView } from "../view/fleet-view.ts";
 
 /** Label of requests for models that nobody declared: a client must not be able to make new series. */
@@ -10,7 +10,8 @@ const SHORT_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 
 export interface MetricsSources {
   readonly view: () => FleetView;
-  readonly loads: () => Iterable<ModelInLoad>;
+  /** By model. */
+  readonly queues: () => ReadonlyMap<string, ModelQueue>;
   readonly build: { readonly packageVersion: string; readonly gitSha: string };
   /** When the counters began at zero, milliseconds since the epoch. */
   readonly startedAtMs: number;
@@ -21,14 +22,14 @@ export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 /** What happens, counted where it happens. */
 export const createGatewayMetrics = (registry: Registry) => ({
   ...createRequestMetrics(registry),
+  ...createLoadMetrics(registry),
   ...createKeyMetrics([registry]),
 });
 
 /** What happens to requests and loads. `node` is empty when no neuron was reached. */
 function createRequestMetrics(registry: Registry) {
   const registers = [registry];
-  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
-    new Counter({ name, help, labelNames: [...labelNames], registers });
+  const counter = counterMaker(registry);
   const seconds = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: ["model", "node"], buckets, registers });
   const gauge = gaugeMaker(registry);
@@ -56,20 +57,6 @@ function createRequestMetrics(registry: Registry) {
     requestsInFlight: gauge("cortex_requests_in_flight", "Requests held open, waiting for a load included", [
       "model",
     ]),
-    coldStarts: counter("cortex_cold_starts_total", "Requests that had to wait for a load", [
-      "model",
-      "node",
-    ]),
-    coldLoads: counter("cortex_cold_loads_total", "Loads begun by the gateway, by how they ended", [
-      "model",
-      "node",
-      "outcome",
-    ]),
-    loadSeconds: seconds(
-      "cortex_model_load_seconds",
-      "Duration of successful loads begun by the gateway",
-      LONG_SECONDS,
-    ),
     streamsCut: counter("cortex_streams_cut_total", "Answers that broke off after their first byte", [
       "model",
       "node",
@@ -82,6 +69,39 @@ function createRequestMetrics(registry: Registry) {
       "cortex_client_disconnects_total",
       "Clients that left before the answer was complete, by what the request was doing",
       ["model", "phase"],
+    ),
+  };
+}
+
+const counterMaker =
+  (registry: Registry) =>
+  <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+
+/** What becomes of models because requests ask for them. */
+function createLoadMetrics(registry: Registry) {
+  const counter = counterMaker(registry);
+  return {
+    coldStarts: counter("cortex_cold_starts_total", "Requests that had to wait for a load", [
+      "model",
+      "node",
+    ]),
+    coldLoads: counter("cortex_cold_loads_total", "Loads begun by the gateway, by how they ended", [
+      "model",
+      "node",
+      "outcome",
+    ]),
+    loadSeconds: new Histogram({
+      name: "cortex_model_load_seconds",
+      help: "Duration of successful loads begun by the gateway",
+      labelNames: ["model", "node"],
+      buckets: LONG_SECONDS,
+      registers: [registry],
+    }),
+    evictions: counter(
+      "cortex_evictions_total",
+      "Copies that a neuron let go because this gateway asked: for another model (swap) or for want of use (idle)",
+      ["model", "node", "reason"],
     ),
   };
 }
@@ -127,7 +147,7 @@ function createFleetGauges(registry: Registry) {
       labelNames: ["node", "model", "reason"],
       registers: [registry],
     }),
-    loadWaiters: gauge("cortex_load_waiters", "Requests that wait for a load", ["model"]),
+    loadWaiters: gauge("cortex_load_waiters", "Requests that wait for a load or a place", ["model"]),
     vramUsed: gauge("cortex_device_vram_used_mb", "Device memory in use, MiB", perDevice),
     vramFree: gauge("cortex_device_vram_free_mb", "Device memory free, MiB", perDevice),
     utilization: gauge("cortex_device_utilization_pct", "Device utilization, percent", perDevice),
@@ -157,7 +177,7 @@ export function registerFleetMetrics(registry: Registry, sources: MetricsSources
   return () => {
     for (const gauge of Object.values(gauges)) gauge.reset();
     setFleetGauges(gauges, sources.view());
-    for (const load of sources.loads()) gauges.loadWaiters.set({ model: load.modelId }, load.waiters.size);
+    for (const [model, { waiters }] of sources.queues()) gauges.loadWaiters.set({ model }, waiters.length);
   };
 }
 

@@ -129,8 +129,8 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
   return {
     fleet: deps.fleet,
     view: deps.poller.view(),
-    loads: [...deps.coldLoads.loads()],
-    outstanding: (neuron, modelId) => deps.active.outstanding(neuron, modelId),
+    scheduler: deps.scheduling.state,
+    outstanding: (neuron, modelId) => deps.scheduling.outstanding(neuron, modelId),
     requestsInFlight: deps.active.size,
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),

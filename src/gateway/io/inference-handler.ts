@@ -6,8 +6,9 @@ import type { Logger } from "../../platform/logger.ts";
 import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
-import type { ModelInLoad, WaitOutcome } from "../loading/cold-load.ts";
-import type { ColdLoads } from "../loading/io/cold-load-loop.ts";
+import { replicasOf } from "../loading/copy-watch.ts";
+import type { ModelInLoad, WaitOutcome } from "../loading/scheduler-state.ts";
+import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
 import { replaceModel } from "../relay/alias-rewrite.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
 import { comment } from "../relay/sse-framing.ts";
@@ -39,7 +40,7 @@ export interface InferenceDeps {
   readonly fleet: FleetIndex;
   readonly poller: NeuronPoller;
   readonly neurons: ReadonlyMap<string, NeuronClient>;
-  readonly coldLoads: ColdLoads;
+  readonly scheduling: Scheduling;
   readonly active: ActiveRequests;
   readonly crashes: CrashMemory;
   readonly metrics: GatewayMetrics;
@@ -59,6 +60,7 @@ export const serveInference = (exchange: Exchange, deps: InferenceDeps): Promise
 class CourseRun {
   readonly #exchange: Exchange;
   readonly #deps: InferenceDeps;
+  #place: Place | null = null;
 
   constructor(exchange: Exchange, deps: InferenceDeps) {
     this.#exchange = exchange;
@@ -75,11 +77,16 @@ class CourseRun {
       return;
     }
     let { course, notes, next } = beginCourse();
-    for (;;) {
-      for (const note of notes) this.#note(note);
-      const event = await this.#carryOut(next);
-      if (event === null) return;
-      ({ course, notes, next } = stepCourse(course, event));
+    try {
+      for (;;) {
+        for (const note of notes) this.#note(note);
+        const event = await this.#carryOut(next);
+        if (event === null) return;
+        ({ course, notes, next } = stepCourse(course, event));
+      }
+    } finally {
+      // Whatever threw: a place that nobody gives back is lost for good.
+      this.#leave();
     }
   }
 
@@ -96,7 +103,7 @@ class CourseRun {
       case "route":
         return { kind: "request-routed", decision: this.#route(next) };
       case "wait":
-        return { kind: "wait-ended", outcome: await this.#waitForLoad(next) };
+        return { kind: "wait-ended", outcome: await this.#wait(next) };
       case "send":
         return { kind: "attempt-ended", result: await this.#send(next) };
       case "refresh":
@@ -122,14 +129,22 @@ class CourseRun {
     }
   }
 
+  /** A replica that has no room, or that others wait for, has a queue. */
   #route({ avoid, excluded }: Deed<"route">): Decision {
-    const { active, fleet, poller, logger, standings } = this.#deps;
-    const outstanding = (neuron: string, modelId: string) => active.outstanding(neuron, modelId);
+    const { scheduling, fleet, poller, logger, standings } = this.#deps;
+    const outstanding = (neuron: string, modelId: string) => scheduling.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
     const trust = (neuron: string, modelId: string) => standings.trustIn(neuron, modelId);
-    const decision = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
+    const routed = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
+    const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
     logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
     return decision;
+  }
+
+  #enter(decision: Extract<Decision, { kind: "serve" }>): Decision {
+    const { modelId, neuron, considered } = decision;
+    this.#place = this.#deps.scheduling.enter(modelId, neuron);
+    return this.#place === null ? { kind: "wait", modelId, replica: neuron, considered } : decision;
   }
 
   async #refresh(neuron: string): Promise<CourseEvent> {
@@ -139,31 +154,43 @@ class CourseRun {
       : { kind: "neuron-refreshed", answers };
   }
 
-  async #waitForLoad({ neuron, modelId, mode }: Deed<"wait">): Promise<WaitOutcome> {
-    const { trace, facts, signal } = this.#exchange;
-    const { metrics, coldLoads, timings } = this.#deps;
-    if (!trace.coldStart) metrics.coldStarts.inc({ model: modelId, node: neuron });
-    trace.coldStart = true;
+  async #wait({ modelId, excluded }: Deed<"wait">): Promise<WaitOutcome> {
+    const { trace, facts, principal, signal } = this.#exchange;
+    const { scheduling, timings } = this.#deps;
     trace.phase = "loading";
-    trace.neuron = neuron;
+    const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
-    if (facts.stream) void this.#keepAliveUntil(waited.signal, modelId);
     const patienceMs = facts.stream ? timings.streamingLoadWaitMs : timings.loadWaitMs;
+    const request = { modelId, principal: principal.id, excluded, patienceMs, signal };
     try {
-      return await coldLoads.wait({ modelId, neuron, mode, patienceMs, signal });
+      const outcome = await scheduling.wait(request, (standing) => {
+        if (facts.stream) void this.#keepAliveUntil(waited.signal, { modelId, standing });
+      });
+      if (outcome.kind === "granted") {
+        this.#place = outcome.place;
+        trace.neuron = outcome.place.neuron;
+      }
+      if (isCold) this.#noteColdStart(modelId);
+      return outcome.kind === "granted" ? { kind: "granted", neuron: outcome.place.neuron } : outcome;
     } finally {
       waited.abort();
     }
   }
 
+  #noteColdStart(modelId: string): void {
+    const { trace } = this.#exchange;
+    if (!trace.coldStart) this.#deps.metrics.coldStarts.inc({ model: modelId, node: trace.neuron });
+    trace.coldStart = true;
+  }
+
   /** How far the load is, as comments; and events in between, for clients that count no comment as a sign of life. */
-  async #keepAliveUntil(waited: AbortSignal, modelId: string): Promise<void> {
-    const { clock, timings, coldLoads } = this.#deps;
+  async #keepAliveUntil(waited: AbortSignal, { modelId, standing }: WaitingFor): Promise<void> {
+    const { clock, timings, scheduling } = this.#deps;
     const { client } = this.#exchange;
     let eventAtMs = clock.monotonicMs();
     while (await sleptThrough(clock, timings.loadCommentMs, waited)) {
       if (this.#exchange.signal.aborted) return;
-      client.keepAlive(comment(loadInWords(modelId, coldLoads.load(modelId))));
+      client.keepAlive(comment(waitingInWords(scheduling.state.loads.get(modelId), { modelId, standing })));
       const event = this.#keepAliveEvent();
       if (event === null || clock.monotonicMs() - eventAtMs < timings.keepAliveMs) continue;
       eventAtMs = clock.monotonicMs();
@@ -178,7 +205,7 @@ class CourseRun {
 
   async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
-    const { neurons, active, crashes, standings, poller, clock, timings, watch } = this.#deps;
+    const { neurons, crashes, standings, poller, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
@@ -199,7 +226,6 @@ class CourseRun {
     const onCost = (cost: AnswerCost) => {
       trace.cost = cost;
     };
-    const release = active.occupy(neuron, modelId);
     standings.noteSending(neuron, modelId);
     const result = await relayRequest({
       neuron: replica,
@@ -215,10 +241,15 @@ class CourseRun {
       isNeuronHung: () => poller.view().neurons.get(neuron)?.health === "unhealthy",
       watch,
     });
-    release();
+    this.#leave();
     crashes.note(modelId, this.#exchange, result);
     standings.noteOutcome(neuron, modelId, replicaOutcome(result));
     return result;
+  }
+
+  #leave(): void {
+    this.#place?.free();
+    this.#place = null;
   }
 
   #noteFirstContent(labels: { readonly model: string; readonly node: string }): void {
@@ -245,11 +276,19 @@ class CourseRun {
   }
 }
 
-function loadInWords(modelId: string, load: ModelInLoad | undefined): string {
-  const where = load === undefined ? "" : ` on ${load.neuron}`;
-  const percent = typeof load?.progress === "number" ? ` ${Math.round(load.progress * 100)} %` : "";
-  const step = load?.jobState == null ? "" : ` (${load.jobState}${percent})`;
-  return `loading ${modelId}${where}${step}`;
+interface WaitingFor {
+  readonly modelId: string;
+  readonly standing: () => Standing | undefined;
+}
+
+/** "loading m on n (loading 40 %), place 3 of 60". */
+function waitingInWords(load: ModelInLoad | undefined, { modelId, standing }: WaitingFor): string {
+  const place = standing();
+  const where = place === undefined ? "" : `, place ${place.position} of ${place.waiting}`;
+  if (load === undefined) return `waiting for ${modelId}${where}`;
+  const percent = typeof load.progress === "number" ? ` ${Math.round(load.progress * 100)} %` : "";
+  const step = load.jobState == null ? "" : ` (${load.jobState}${percent})`;
+  return `loading ${modelId} on ${load.neuron}${step}${where}`;
 }
 
 const explain = (decision: Decision) => ({

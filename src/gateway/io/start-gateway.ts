@@ -10,14 +10,9 @@ import type { Logger } from "../../platform/logger.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { indexFleet, LiveFleet, type FleetIndex } from "../view/fleet-index.ts";
-import {
-  DEFAULT_MAX_WAITERS_PER_MODEL,
-  timingsOf,
-  type GatewayConfig,
-  type GatewayTimings,
-} from "../gateway-config.ts";
+import { policyOf, timingsOf, type GatewayConfig, type GatewayTimings } from "../gateway-config.ts";
 import { ActiveRequests } from "./active-requests.ts";
-import { createColdLoads, type EndedLoad } from "../loading/io/cold-load-loop.ts";
+import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io/scheduler-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
 import { ReplicaStandings } from "./replica-standings.ts";
@@ -60,6 +55,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { logger } = deps;
   const polls = parts.poller.start();
   void parts.ticker.run();
+  parts.scheduling.start();
   try {
     await withinGrace(polls.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
     const port = await listen(api, config.listen);
@@ -101,18 +97,22 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
     fleet,
     neurons,
     pollIntervalMs: timings.pollIntervalMs,
-    outstandingAt: (neuron) => active.outstandingAt(neuron),
+    outstandingAt: (neuron) => scheduling.outstandingAt(neuron),
   });
-  const coldLoads = createColdLoads({
+  const policy = policyOf(config);
+  const scheduling: Scheduling = createScheduling({
     clock,
     logger,
     fleet,
     neurons,
     poller,
     jobPollMs: timings.jobPollMs,
-    maxWaitersPerModel: config.maxWaitersPerModel ?? DEFAULT_MAX_WAITERS_PER_MODEL,
+    policy,
     onLoadEnded: (load) => {
       countLoad(metrics, load);
+    },
+    onEvicted: ({ modelId, neuron, reason }) => {
+      metrics.evictions.inc({ model: modelId, node: neuron, reason });
     },
   });
   const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
@@ -120,7 +120,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const startedAtMs = clock.nowMs();
   const setFleetGauges = registerFleetMetrics(registry, {
     view,
-    loads: () => coldLoads.loads(),
+    queues: () => scheduling.state.queues,
     build,
     startedAtMs,
   });
@@ -131,7 +131,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const ticker = new Ticker(clock, () => timings.tickMs);
   const standings = new ReplicaStandings(clock);
   const { watch } = ticker;
-  const common = { clock, logger, fleet, poller, neurons, coldLoads, active, metrics, timings };
+  const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const shared = { ...common, crashes, keys, ledger, standings, watch };
   const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
@@ -139,7 +139,7 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
     closing = true;
   };
   const live = { fleet, keys, neurons, poller, timings };
-  return { ...live, active, coldLoads, ticker, api, metricsServer, ledger, refuseNewWork };
+  return { ...live, active, scheduling, ticker, api, metricsServer, ledger, refuseNewWork };
 }
 
 const openLedger = (config: GatewayConfig, deps: GatewayDeps): UsageLedger =>
@@ -168,7 +168,7 @@ interface Reloading {
 /** What goes on keeps its neuron's connections until it has ended; where the gateway listens is decided at its start. */
 function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading): void {
   requireKeysBeyondLoopback(config);
-  const { fleet, keys, neurons, poller, timings } = parts;
+  const { fleet, keys, neurons, poller, scheduling, timings } = parts;
   const former = fleet.neuronsByName;
   fleet.replace(servingOn(before.fleet.gateway, indexFleet(config.fleet, config.overridden)));
   Object.assign(timings, timingsOf(config));
@@ -182,6 +182,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   for (const neuron of fleet.neurons)
     if (!neurons.has(neuron.name)) neurons.set(neuron.name, connect(neuron));
   poller.follow(neurons.values());
+  scheduling.follow(policyOf(config));
   deps.logger.info({ models: fleet.modelsById.size, neurons: neurons.size }, "fleet files read anew");
   const { listen, metrics_listen: metricsListen, limits } = config.fleet.gateway;
   const first = before.fleet.gateway;
@@ -210,10 +211,10 @@ function neuronConnector(
 }
 
 async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void> {
-  const { coldLoads, neurons, api, metricsServer, ticker } = parts;
+  const { scheduling, neurons, api, metricsServer, ticker } = parts;
   polls.close();
   ticker.close();
-  await coldLoads.close();
+  await scheduling.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);
   await parts.ledger.close();

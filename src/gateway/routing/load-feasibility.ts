@@ -1,4 +1,3 @@
-import { compareText } from "../../core/order.ts";
 import type { ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { Device } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
@@ -28,7 +27,7 @@ export function feasibilityOf(block: ModelBlock, neuron: NeuronBlock, view: Neur
   }
   const floorMb = block.min_device_vram_mb ?? 0;
   const largeEnough = devices.filter((device) => device.vram_total_mb >= floorMb);
-  if (largeEnough.length >= block.min_devices) return { kind: "feasible" };
+  if (largeEnough.length >= block.min_devices) return fitsAltogether(block, largeEnough);
   const largestMb = Math.max(0, ...devices.map((device) => device.vram_total_mb));
   return impossible(
     `min_device_vram_mb = ${floorMb} on ${block.min_devices} device(s), but only ${largeEnough.length} ` +
@@ -36,58 +35,14 @@ export function feasibilityOf(block: ModelBlock, neuron: NeuronBlock, view: Neur
   );
 }
 
+/** What the model takes against all that its devices have, whoever holds it now. */
+function fitsAltogether(block: ModelBlock, devices: readonly Device[]): Feasibility {
+  const totalsMb = devices.map((device) => device.vram_total_mb).sort((left, right) => right - left);
+  const mostMb = totalsMb.slice(0, block.min_devices).reduce((sum, totalMb) => sum + totalMb, 0);
+  if (block.vram_mb === undefined || block.vram_mb <= mostMb) return { kind: "feasible" };
+  const which =
+    block.min_devices === 1 ? "its largest device has" : `its ${block.min_devices} largest devices have`;
+  return impossible(`vram_mb = ${block.vram_mb}, but ${which} ${mostMb}`);
+}
+
 const impossible = (reason: string): Feasibility => ({ kind: "impossible", reason });
-
-export interface LoadCandidate {
-  readonly neuron: NeuronView;
-  /** Another copy is there already, leaving or unable to serve. */
-  readonly present: boolean;
-  readonly pinned: boolean;
-  readonly fits: boolean;
-  /** Free memory of the devices that the model would take, MiB. */
-  readonly freeMb: number;
-}
-
-/**
- * Free memory counts both what the driver reports and what residents have reserved: a load that has just begun
- * has taken nothing from the driver yet.
- */
-export function loadCandidate(block: ModelBlock, neuron: NeuronView): LoadCandidate {
-  const floorMb = block.min_device_vram_mb ?? 0;
-  const freePerDevice = (neuron.discovery?.devices ?? [])
-    .filter((device) => device.vram_total_mb >= floorMb)
-    .map((device) => freeOnDevice(device, neuron))
-    .sort((left, right) => right - left);
-  const freeMb = freePerDevice.slice(0, block.min_devices).reduce((sum, free) => sum + free, 0);
-  return {
-    neuron,
-    present: neuron.models.has(block.id),
-    pinned: block.pinned_on.includes(neuron.name),
-    fits: block.vram_mb === undefined || freeMb >= block.vram_mb,
-    freeMb,
-  };
-}
-
-function freeOnDevice(device: Device, neuron: NeuronView): number {
-  const reading = neuron.readings.find((candidate) => candidate.index === device.index);
-  let reservedMb = 0;
-  for (const model of neuron.models.values()) {
-    if (model.devices.includes(device.index)) reservedMb += model.vram_used_mb / model.devices.length;
-  }
-  const unreservedMb = Math.max(0, Math.floor(device.vram_total_mb - reservedMb));
-  return Math.min(reading?.vram_free_mb ?? device.vram_total_mb, unreservedMb);
-}
-
-/**
- * Best place first: where no copy is in the way, pinned, where it fits as things are, most free memory, name.
- * `pinned_on` is a whitelist, so today all candidates of one model are pinned or none is.
- */
-export function byPreference(left: LoadCandidate, right: LoadCandidate): number {
-  return (
-    Number(left.present) - Number(right.present) ||
-    Number(right.pinned) - Number(left.pinned) ||
-    Number(right.fits) - Number(left.fits) ||
-    right.freeMb - left.freeMb ||
-    compareText(left.neuron.name, right.neuron.name)
-  );
-}

@@ -5,7 +5,7 @@ import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { resolveAlias, type FleetIndex } from "../view/fleet-index.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
-import { byPreference, feasibilityOf, loadCandidate, type LoadCandidate } from "./load-feasibility.ts";
+import { loadProspects, refuseLoad, refuseTroubled } from "./load-prospects.ts";
 
 export interface RoutingFacts {
   /** As the client wrote it: an id or an alias. */
@@ -44,17 +44,11 @@ export type Decision =
       readonly neuron: string;
       readonly considered: readonly Considered[];
     }
+  /** Nothing serves it, or what does has no room (`replica`): it waits for its turn. */
   | {
       readonly kind: "wait";
       readonly modelId: string;
-      readonly neuron: string;
-      readonly considered: readonly Considered[];
-    }
-  | {
-      readonly kind: "load";
-      readonly modelId: string;
-      readonly neuron: string;
-      readonly block: ModelBlock;
+      readonly replica: string | null;
       readonly considered: readonly Considered[];
     }
   | {
@@ -65,18 +59,18 @@ export type Decision =
     };
 
 /**
- * Where a request goes, from a snapshot of what is known. Order: a replica that serves, a load in progress, a cold
- * load, a refusal that tells trouble that passes (503, try again) from what can never be (404, and why).
+ * Where a request goes, from a snapshot of what is known: to a replica that serves, into the queue of a model that
+ * can be loaded, or away, with a refusal that tells trouble that passes (503, try again) from what can never be (404,
+ * and why). What is loaded where for those who wait is decided in `loading`.
  */
 export function decide(facts: RoutingFacts, fleet: FleetIndex, view: FleetView): Decision {
   const modelId = resolveAlias(fleet, facts.model);
   const considered: Considered[] = [];
   const replica = leastLoadedReplica({ modelId, facts, fleet, view, considered });
   if (replica !== undefined) return { kind: "serve", modelId, neuron: replica, considered };
-  const loading = loadInProgress(modelId, facts, view);
-  if (loading !== undefined) return { kind: "wait", modelId, neuron: loading, considered };
   const block = fleet.modelsById.get(modelId);
   if (block === undefined) {
+    if (isLoading(modelId, facts, view)) return { kind: "wait", modelId, replica: null, considered };
     return { kind: "refuse", modelId, considered, error: refuseUnlisted({ modelId, facts, fleet, view }) };
   }
   return decideLoad({ modelId, block, facts, fleet, view, considered });
@@ -146,89 +140,30 @@ function servingObstacle(neuron: NeuronView, model: ResidentModel, facts: Routin
   return model.servable.ok ? undefined : "not servable";
 }
 
-function loadInProgress(modelId: string, facts: RoutingFacts, view: FleetView): string | undefined {
+function isLoading(modelId: string, facts: RoutingFacts, view: FleetView): boolean {
   for (const neuron of healthyNeurons(view)) {
     if (neuron.draining || facts.excluded.has(neuron.name)) continue;
-    if (neuron.models.get(modelId)?.status === "loading") return neuron.name;
+    if (neuron.models.get(modelId)?.status === "loading") return true;
   }
-  return undefined;
+  return false;
 }
 
 function decideLoad(routing: Routing & { readonly block: ModelBlock }): Decision {
-  const { modelId, block, view, considered } = routing;
-  const prospects = loadProspects(routing);
-  const best = prospects.candidates.sort(byPreference)[0];
-  if (best === undefined) {
-    return { kind: "refuse", modelId, considered, error: refuseLoad(prospects, modelId, view) };
+  const { modelId, block, facts, fleet, view, considered } = routing;
+  const prospects = loadProspects(block, fleet, { view, excluded: facts.excluded });
+  for (const { neuron, reason } of [...prospects.impossible, ...prospects.troubled]) {
+    considered.push({ neuron, verdict: reason });
   }
-  if (best.neuron.models.get(modelId)?.status === "loaded") {
-    return { kind: "refuse", modelId, considered, error: refuseUnservable(modelId, best.neuron) };
-  }
-  for (const candidate of prospects.candidates) {
-    const verdict = candidate.fits ? "could load it" : "could load it once memory is freed";
-    considered.push({ neuron: candidate.neuron.name, verdict, figure: candidate.freeMb });
-  }
-  return { kind: "load", modelId, neuron: best.neuron.name, block, considered };
-}
-
-interface LoadProspects {
-  readonly candidates: LoadCandidate[];
-  readonly impossible: { readonly neuron: string; readonly reason: string }[];
-  /** Might hold it, but take no work now. */
-  readonly troubled: string[];
-  healthy: number;
-}
-
-function loadProspects(routing: Routing & { readonly block: ModelBlock }): LoadProspects {
-  const { block, facts, fleet, view, considered } = routing;
-  const prospects: LoadProspects = { candidates: [], impossible: [], troubled: [], healthy: 0 };
-  for (const declared of fleet.neurons) {
-    const neuron = view.neurons.get(declared.name);
-    if (neuron === undefined) continue;
-    const answers = neuron.health === "healthy" && !facts.excluded.has(neuron.name);
-    prospects.healthy += Number(answers);
-    const feasibility = feasibilityOf(block, declared, neuron);
-    if (feasibility.kind === "impossible") {
-      prospects.impossible.push({ neuron: declared.name, reason: feasibility.reason });
-      considered.push({ neuron: declared.name, verdict: feasibility.reason });
-    } else if (answers && !neuron.draining && feasibility.kind === "feasible") {
-      prospects.candidates.push(loadCandidate(block, neuron));
-    } else {
-      prospects.troubled.push(declared.name);
-      considered.push({ neuron: declared.name, verdict: neuron.draining ? "draining" : "does not answer" });
+  for (const { name } of prospects.able) considered.push({ neuron: name, verdict: "could load it" });
+  if (prospects.able.length > 0) return { kind: "wait", modelId, replica: null, considered };
+  for (const { neuron } of prospects.troubled) {
+    const copy = view.neurons.get(neuron);
+    const isHere = copy?.health === "healthy" && !copy.draining && !facts.excluded.has(neuron);
+    if (copy !== undefined && isHere && copy.models.get(modelId)?.status === "loaded") {
+      return { kind: "refuse", modelId, considered, error: refuseUnservable(modelId, copy) };
     }
   }
-  return prospects;
-}
-
-function refuseLoad(prospects: LoadProspects, modelId: string, view: FleetView): CortexError {
-  if (prospects.healthy === 0) return refuseNoneHealthy(modelId, view);
-  if (prospects.troubled.length > 0) return refuseTroubled(modelId, prospects.troubled);
-  return refuseInfeasible(modelId, prospects.impossible);
-}
-
-function refuseNoneHealthy(modelId: string, view: FleetView): CortexError {
-  const total = view.neurons.size;
-  const message =
-    total === 0
-      ? `the fleet files declare no neuron, so nothing can serve ${modelId}`
-      : `none of the ${total} neuron(s) answers, so nothing can serve ${modelId}`;
-  return new CortexError("no_healthy_neuron", message, { details: { model_id: modelId } });
-}
-
-function refuseTroubled(modelId: string, neurons: readonly string[]): CortexError {
-  const message = `${modelId} is not loaded, and what could hold it does not take work now: ${neurons.join(", ")}`;
-  return new CortexError("feasible_neuron_unhealthy", message, { details: { model_id: modelId, neurons } });
-}
-
-function refuseInfeasible(
-  modelId: string,
-  refusals: readonly { readonly neuron: string; readonly reason: string }[],
-): CortexError {
-  const reasons = refusals.map(({ neuron, reason }) => `${neuron}: ${reason}`).join("; ");
-  return new CortexError("no_feasible_neuron", `no neuron can ever hold ${modelId}: ${reasons}`, {
-    details: { model_id: modelId, refusals },
-  });
+  return { kind: "refuse", modelId, considered, error: refuseLoad(prospects, modelId, view) };
 }
 
 function refuseUnservable(modelId: string, neuron: NeuronView): CortexError {

@@ -148,7 +148,6 @@ describe("GitHub annotations", () => {
       "::error file=fleet/a.toml,line=8,endLine=8,col=1,endColumn=9,title=CTX102::`replicsa` is not a key of a [[models]] block%0Ahelp: did you mean `replicas`?",
       "::error file=fleet/b.toml,line=2,endLine=2,col=6,endColumn=9,title=CTX106::model `m` is already declared in a.toml:7%0Aa.toml:7: declared here first%0Ahelp: names of neurons, ids of models and ids of keys are unique in a fleet; rename or remove one",
       "::warning file=fleet/b.toml,line=3,endLine=3,col=1,endColumn=17,title=CTX117::`idle_unload_secs` does nothing for `m`: replicas > 0 keeps it loaded%0Ahelp: remove the setting",
-      "::warning file=fleet/b.toml,line=3,endLine=3,col=20,endColumn=21,title=CTX126::idle models are not unloaded yet%0Ahelp: leave it out, or unload by hand",
     ]);
   });
 

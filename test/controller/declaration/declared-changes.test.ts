@@ -155,12 +155,9 @@ const CASES: readonly (readonly [what: string, after: string, rows: readonly str
     ["changed models big: protect false -> true", "  apply takes it down with --allow-protected only"],
   ],
   [
-    "another eviction policy, which nothing obeys yet",
+    "another eviction policy",
     `${BASE}[eviction]\nstrategy = "cost"\n`,
-    [
-      "changed eviction: strategy lru -> cost",
-      "  not acted on yet: the gateway of this version evicts nothing",
-    ],
+    ["changed eviction: strategy lru -> cost", "  on-demand models give way by cost"],
   ],
   [
     "the guard against mass unloads is lowered",

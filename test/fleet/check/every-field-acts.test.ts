@@ -38,6 +38,13 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "gateway.limits.stall_secs": ["gateway/gateway-config.ts", "limits.stall_secs"],
   "gateway.limits.keep_alive_secs": ["gateway/gateway-config.ts", "limits.keep_alive_secs"],
   "gateway.limits.shutdown_secs": ["gateway/gateway-config.ts", "limits.shutdown_secs"],
+  "gateway.queue_limit": ["gateway/gateway-config.ts", "gateway.queue_limit"],
+  "gateway.queue_wait_secs": ["gateway/gateway-config.ts", "queue_wait_secs"],
+  "gateway.queue_wait_stream_secs": ["gateway/gateway-config.ts", "queue_wait_stream_secs"],
+  "gateway.load_linger_secs": ["gateway/gateway-config.ts", "gateway.load_linger_secs"],
+  "eviction.strategy": ["gateway/loading/victims.ts", "strategy"],
+  "eviction.min_residency_secs": ["gateway/gateway-config.ts", "min_residency_secs"],
+  "eviction.drain_secs": ["gateway/gateway-config.ts", "eviction.drain_secs"],
   "gitops.max_unload_percent": ["controller/plan/draw-plan.ts", "gitops.max_unload_percent"],
   "neurons.name": ["gateway/view/fleet-index.ts", "neuron.name"],
   "neurons.endpoint": ["controller/observe/io/observe-fleet.ts", "endpoint"],
@@ -64,6 +71,7 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "models.cost.cache_read": ["gateway/model-list.ts", "cost"],
   "models.cost.cache_write": ["gateway/model-list.ts", "cost"],
   "models.capabilities": ["gateway/model-list.ts", "capabilities"],
+  "models.idle_unload_secs": ["gateway/loading/load-upkeep.ts", "idle_unload_secs"],
   "models.protect": ["controller/place/board/build-problem.ts", "protect"],
   "aliases.": ["gateway/view/fleet-index.ts", "aliases"],
 };
@@ -129,9 +137,7 @@ describe("every field of the fleet files", () => {
 
 const WRITTEN: Readonly<Record<string, string>> = {
   "models.harness": '[[models]]\nid = "m"\nharness = "openai"\nendpoint = "http://127.0.0.1:8000"\n',
-  "models.idle_unload_secs": '[[models]]\nid = "m"\nidle_unload_secs = 9\n',
   "neurons.labels": "",
-  "eviction.strategy": '[eviction]\nstrategy = "lru"\n',
   "eviction.defrag_after_cycles": "[eviction]\ndefrag_after_cycles = 50\n",
   "ledger.url": '[ledger]\nurl = "redis://ledger.internal:6379/0"\n',
   "gitops.repo": '[gitops]\nrepo = "https://git.example/fleet.git"\n',
@@ -156,11 +162,16 @@ describe("a setting that nothing obeys yet", () => {
   });
 
   test("is said once, with how often it occurs, and not where it asks for what happens anyway", () => {
-    const models = ["a", "b", "c"].map((id) => `[[models]]\nid = "${id}"\nidle_unload_secs = 9\n`).join("");
-    const text = `[fleet]\nname = "home"\n[[neurons]]\nname = "a"\nendpoint = "http://a:13131"\n[gitops]\nverify = "none"\n${models}`;
+    const neurons = ["a", "b", "c"]
+      .map(
+        (name) =>
+          `[[neurons]]\nname = "${name}"\nendpoint = "http://${name}:13131"\nlabels = { room = "x" }\n`,
+      )
+      .join("");
+    const text = `[fleet]\nname = "home"\n[gitops]\nverify = "none"\n[[models]]\nid = "m"\n${neurons}`;
     const result = parseFleet([{ path: "fleet.toml", text }]);
     expect(result.ok ? result.value.warnings.map(({ message }) => message) : result.error).toEqual([
-      "idle models are not unloaded yet; the same in 2 more places",
+      "labels are neither shown nor decide anything yet; the same in 2 more places",
     ]);
   });
 });

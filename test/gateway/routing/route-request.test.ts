@@ -13,7 +13,11 @@ const squeezed = residentModel("org/m", {
 
 /** "serve a", "refuse model_not_found" and so on. */
 const told = (decision: Decision): string =>
-  decision.kind === "refuse" ? `refuse ${decision.error.code}` : `${decision.kind} ${decision.neuron}`;
+  decision.kind === "refuse"
+    ? `refuse ${decision.error.code}`
+    : decision.kind === "serve"
+      ? `serve ${decision.neuron}`
+      : "wait";
 
 const refusal = (decision: Decision) => {
   if (decision.kind !== "refuse") throw new Error(`expected a refusal, got ${told(decision)}`);
@@ -104,83 +108,31 @@ describe("replicas", () => {
   });
 });
 
-describe("loads", () => {
+describe("models that nobody serves", () => {
   test.each([
-    {
-      what: "waits for one in progress",
-      model: MODEL,
-      neurons: { a: {}, b: { models: [loading] } },
-      expected: "wait b",
-    },
-    {
-      what: "does not wait at a draining neuron",
-      model: MODEL,
-      neurons: { a: {}, b: { models: [loading], draining: true } },
-      expected: "load a",
-    },
-    {
-      what: "most free memory",
-      model: MODEL,
-      neurons: { a: { freeMb: [100] }, b: { freeMb: [900] }, c: { freeMb: [500] } },
-      expected: "load b",
-    },
-    { what: "ties by name", model: MODEL, neurons: { a: {}, b: {}, c: {} }, expected: "load a" },
-    {
-      what: "pinned",
-      model: { ...MODEL, pinned_on: ["c", "b"] },
-      neurons: { a: {}, b: { freeMb: [1] }, c: {} },
-      expected: "load c",
-    },
-    {
-      what: "memory over several devices counts for a model that takes several",
-      model: { ...MODEL, min_devices: 2, vram_mb: 1500 },
-      neurons: {
-        a: { deviceMb: [1000, 1000], freeMb: [900, 900] },
-        b: { deviceMb: [2000, 200], freeMb: [2000, 0] },
-      },
-      expected: "load b",
-    },
-    {
-      what: "devices under the floor do not count",
-      model: { ...MODEL, min_device_vram_mb: 20_000 },
-      neurons: { a: { deviceMb: [16_000, 16_000] }, b: { deviceMb: [24_000], freeMb: [10] } },
-      expected: "load b",
-    },
-    {
-      what: "reserved memory is not free, though the driver still says so",
-      model: MODEL,
-      neurons: {
-        a: { models: [residentModel("org/x", { status: "loading", vram_used_mb: 20_000 })] },
-        b: { freeMb: [9000] },
-      },
-      expected: "load b",
-    },
-    {
-      what: "rather not where a copy leaves",
-      model: MODEL,
-      neurons: { a: { models: [unloading] }, b: { freeMb: [10] } },
-      expected: "load b",
-    },
-    {
-      what: "where a copy leaves, if nowhere else",
-      model: MODEL,
-      neurons: { a: { models: [unloading] } },
-      expected: "load a",
-    },
-  ])("$what", ({ model, neurons, expected }) => {
-    expect(told(decide(factsOf("org/m"), indexOf(THREE, [model]), viewOf(neurons)))).toBe(expected);
+    { what: "wait where they could be loaded", neurons: { a: {}, b: {}, c: {} }, expected: "wait" },
+    { what: "wait for a load in progress", neurons: { b: { models: [loading] } }, expected: "wait" },
+    { what: "wait for a copy to leave", neurons: { a: { models: [unloading] } }, expected: "wait" },
+  ])("$what", ({ neurons, expected }) => {
+    expect(told(decide(factsOf("org/m"), indexOf(THREE, [MODEL]), viewOf(neurons)))).toBe(expected);
   });
 
-  test("where it fits goes before where memory must be freed first, for any figures", () => {
-    const fleet = indexOf({ a: {}, b: {} }, [{ ...MODEL, vram_mb: 5000, min_devices: 2 }]);
-    const view = viewOf({ a: { deviceMb: [4000, 500] }, b: { deviceMb: [2500, 2500] } });
-    const decision = decide(factsOf("org/m"), fleet, view);
-    expect(told(decision)).toBe("load b");
-    expect(decision.considered).toContainEqual({
-      neuron: "a",
-      verdict: "could load it once memory is freed",
-      figure: 4500,
-    });
+  test("that are in no file wait only while some neuron loads them", () => {
+    const fleet = indexOf({ a: {} }, []);
+    expect(told(decide(factsOf("org/m"), fleet, viewOf({ a: { models: [loading] } })))).toBe("wait");
+    expect(told(decide(factsOf("org/m"), fleet, viewOf({ a: { models: [unloading] } })))).toBe(
+      "refuse feasible_neuron_unhealthy",
+    );
+  });
+
+  test("the decision says who could load it and who could not", () => {
+    const fleet = indexOf(THREE, [{ ...MODEL, pinned_on: ["a", "b"] }]);
+    const { considered } = decide(factsOf("org/m"), fleet, viewOf({ a: {}, b: { draining: true }, c: {} }));
+    expect(considered).toEqual([
+      { neuron: "c", verdict: 'not in pinned_on = ["a", "b"]' },
+      { neuron: "b", verdict: "draining" },
+      { neuron: "a", verdict: "could load it" },
+    ]);
   });
 });
 
@@ -236,6 +188,15 @@ describe("refusals", () => {
     );
     expect(error.message).toContain("c: drain = true");
     expect(error.message).toContain(`d: not in pinned_on = ["a", "b", "c"]`);
+  });
+
+  test("a model larger than any machine is none that will ever fit", () => {
+    const fleet = indexOf({ a: {}, b: {} }, [{ ...MODEL, vram_mb: 30_000 }]);
+    const view = viewOf({ a: { deviceMb: [24_000] }, b: { deviceMb: [12_000, 12_000] } });
+    const error = refusal(decide(factsOf("org/m"), fleet, view));
+    expect(error.code).toBe("no_feasible_neuron");
+    expect(error.message).toContain("a: vram_mb = 30000, but its largest device has 24000");
+    expect(error.retryAfterSecs).toBeUndefined();
   });
 
   test("a copy that cannot serve, and nowhere else to load: the neuron's reason", () => {

@@ -24,6 +24,8 @@ export interface RunningFleetOptions {
   readonly modelPath: string;
   /** `[[models]]` blocks. */
   readonly models: string;
+  /** Further flags of every neuron. */
+  readonly neuronFlags?: readonly string[];
 }
 
 /** The store name of a model file. */
@@ -55,7 +57,14 @@ export async function startFleet(options: RunningFleetOptions): Promise<RunningF
   };
   const neurons: Record<string, CortexProcess> = {};
   const startNeuron = (name: string) =>
-    started(["neuron", "--port", String(ports[name]), "--model-root", dirname(options.modelPath)]);
+    started([
+      "neuron",
+      "--port",
+      String(ports[name]),
+      "--model-root",
+      dirname(options.modelPath),
+      ...(options.neuronFlags ?? []),
+    ]);
   for (const name of Object.keys(ports)) neurons[name] = startNeuron(name);
   const gateway = started(["serve", "--config", directory.path]);
   await Promise.all([...Object.values(neurons), gateway].map((process) => process.waitFor(/listening/)));

@@ -3,7 +3,7 @@ import { CortexError, isErrorCode, toCortexError } from "../../../core/errors.ts
 import type { ModelBlock } from "../../../fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../../protocol/model-spec.ts";
 import type { Job } from "../../../protocol/neuron-api.ts";
-import type { ColdLoadEffect, ColdLoadEvent, LoadOutcome } from "../cold-load.ts";
+import type { LoadOutcome, SchedulerEffect, SchedulerEvent } from "../scheduler-state.ts";
 import type { FleetIndex } from "../../view/fleet-index.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
@@ -19,58 +19,82 @@ export interface LoadTaskDeps {
   readonly neurons: ReadonlyMap<string, NeuronClient>;
   readonly poller: NeuronPoller;
   readonly jobPollMs: number;
+  /** How long the work in flight of a model that gives way may take to end. */
+  readonly drainMs: number;
 }
 
-export type LoadTaskEffect = Extract<ColdLoadEffect, { kind: "start-load" | "watch-load" }>;
+export type LoadTaskEffect = Extract<SchedulerEffect, { kind: "start-load" }>;
 
 export interface LoadTask {
   readonly deps: LoadTaskDeps;
   readonly effect: LoadTaskEffect;
   readonly signal: AbortSignal;
-  readonly dispatch: (event: ColdLoadEvent) => void;
+  readonly dispatch: (event: SchedulerEvent) => void;
 }
 
-/** Asks for the load and follows its job; null when it was told to stop. */
-export async function followOwnLoad(context: LoadTask): Promise<LoadOutcome | null> {
-  const { deps, effect, signal, dispatch } = context;
+export interface LoadEnd {
+  readonly outcome: LoadOutcome;
+  /** Who was told to go for it. */
+  readonly evicted: readonly string[];
+}
+
+const ended = (outcome: LoadOutcome, evicted: readonly string[] = []): LoadEnd => ({ outcome, evicted });
+
+/** Asks for the load, or joins the one that runs, and follows its job; null when it was told to stop. */
+export async function followLoad(task: LoadTask): Promise<LoadEnd | null> {
+  const { deps, effect, signal, dispatch } = task;
   const { modelId, attempt } = effect;
   const client = deps.neurons.get(effect.neuron);
   const block = deps.fleet.modelsById.get(modelId);
   if (client === undefined || block === undefined) {
-    return { kind: "failed", error: new CortexError("internal_error", `nothing can load ${modelId}`) };
+    const error = new CortexError("internal_error", `nothing can load ${modelId}`);
+    return ended({ kind: "failed", error });
   }
   try {
-    const answer = await client.load(loadRequest(block, deps.fleet.fleetName), { signal });
-    if (answer.status === "loaded" || answer.job === null) return await loaded(context);
-    dispatch({ kind: "load-accepted", modelId, attempt, jobId: answer.job.id });
+    const answer = await ask(task, client, block);
+    if (answer.status === "loaded" || answer.job === null) return await loaded(task);
+    const { id: jobId } = answer.job;
+    dispatch({ kind: "load-accepted", modelId, attempt, jobId, atMs: deps.clock.monotonicMs() });
     if (signal.aborted) return null;
     void deps.poller.refresh(effect.neuron);
-    return await followJob(context, client, answer.job);
+    return await followJob(task, client, answer.job);
   } catch (thrown) {
     if (signal.aborted) return null;
-    return outcomeOf(toCortexError(thrown), client.name);
+    // Whatever went wrong, the neuron may be at work already: who decides next must see it.
+    await deps.poller.refresh(effect.neuron);
+    return signal.aborted ? null : ended(outcomeOf(toCortexError(thrown)));
   }
 }
 
-const loadRequest = (block: ModelBlock, fleet: string) => ({
-  ...modelSpecFromBlock(block),
-  origin: { kind: "request" as const, fleet },
-});
+function ask({ deps, effect, signal }: LoadTask, client: NeuronClient, block: ModelBlock) {
+  const origin = { kind: "request" as const, fleet: deps.fleet.fleetName };
+  const load = { ...modelSpecFromBlock(block), origin };
+  const { evict, generation } = effect;
+  const options = { signal, ...(generation === null ? {} : { generation }) };
+  if (evict.length === 0) return client.load(load, options);
+  const swap = { load, evict: [...evict], drain_timeout_secs: deps.drainMs / 1000, force: false };
+  return client.swap(swap, options);
+}
 
-async function followJob(context: LoadTask, client: NeuronClient, first: Job): Promise<LoadOutcome | null> {
-  const { deps, effect, signal, dispatch } = context;
+async function followJob(task: LoadTask, client: NeuronClient, first: Job): Promise<LoadEnd | null> {
+  const { deps, effect, signal, dispatch } = task;
   let job = first;
   let misses = 0;
   for (;;) {
-    if (job.state === "done") return loaded(context);
-    if (job.state === "failed") return outcomeOf(jobError(job));
+    if (job.state === "done") return loaded(task, job.evicted);
+    if (job.state === "failed") {
+      await deps.poller.refresh(effect.neuron);
+      return ended(outcomeOf(jobError(job)), job.evicted);
+    }
     const { state: jobState, progress } = job;
+    const { modelId, attempt } = effect;
     dispatch({
       kind: "load-progressed",
-      modelId: effect.modelId,
-      attempt: effect.attempt,
+      modelId,
+      attempt,
       jobState,
       progress,
+      atMs: deps.clock.monotonicMs(),
     });
     if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
     try {
@@ -81,15 +105,15 @@ async function followJob(context: LoadTask, client: NeuronClient, first: Job): P
       const error = toCortexError(thrown);
       misses += 1;
       const passing = isUnreachable(error) && misses < JOB_MISSES_UNTIL_UNREACHABLE;
-      if (!passing) return outcomeOf(error, client.name);
+      if (!passing) return ended(outcomeOf(error), job.evicted);
     }
   }
 }
 
 /** The view learns of the copy before anybody is sent there. */
-async function loaded({ deps, effect }: LoadTask): Promise<LoadOutcome> {
+async function loaded({ deps, effect }: LoadTask, evicted?: readonly string[]): Promise<LoadEnd> {
   await deps.poller.refresh(effect.neuron);
-  return { kind: "loaded" };
+  return ended({ kind: "loaded" }, evicted);
 }
 
 function jobError(job: Job): CortexError {
@@ -105,35 +129,10 @@ function jobError(job: Job): CortexError {
 const isUnreachable = (error: CortexError): boolean =>
   error.code === "upstream_connection_error" || neuronProblem(error) !== undefined;
 
-/** `refusedBy` names the neuron that refused the call, so that the client learns who said it. */
-function outcomeOf(error: CortexError, refusedBy?: string): LoadOutcome {
+function outcomeOf(error: CortexError): LoadOutcome {
   if (isUnreachable(error)) return { kind: "unreachable" };
+  if (error.code === "stale_generation") return { kind: "stale" };
   // Somebody else cancelled it, or the neuron has restarted and forgotten it.
-  if (error.code === "job_cancelled" || error.code === "job_not_found") return { kind: "vanished" };
-  return { kind: "failed", error: refusedBy === undefined ? error : saidBy(refusedBy, error) };
-}
-
-function saidBy(neuron: string, error: CortexError): CortexError {
-  const { code, details, next, param, retryAfterSecs } = error;
-  return new CortexError(code, `${neuron}: ${error.message}`, {
-    details,
-    next,
-    ...(param === undefined ? {} : { param }),
-    ...(retryAfterSecs === undefined ? {} : { retryAfterSecs }),
-  });
-}
-
-/** Looks on while somebody else loads the model; null when it was told to stop. */
-export async function watchForeignLoad({ deps, effect, signal }: LoadTask): Promise<LoadOutcome | null> {
-  for (;;) {
-    // Looked at before the first wait: the view may be a poll old and the model long ready.
-    await deps.poller.refresh(effect.neuron);
-    if (signal.aborted) return null;
-    const neuron = deps.poller.view().neurons.get(effect.neuron);
-    if (neuron?.health !== "healthy") return { kind: "unreachable" };
-    const status = neuron.models.get(effect.modelId)?.status;
-    if (status === "loaded") return { kind: "loaded" };
-    if (status !== "loading") return { kind: "vanished" };
-    if (!(await sleptThrough(deps.clock, deps.jobPollMs, signal))) return null;
-  }
+  const isGone = error.code === "job_cancelled" || error.code === "job_not_found";
+  return isGone ? { kind: "vanished" } : { kind: "failed", error };
 }

@@ -32,6 +32,8 @@ const POLLS_LEFT_OUT = 9;
 export interface NeuronPoller {
   /** What is known now. */
   view(): FleetView;
+  /** Calls the listener with every view that differs from the one before. */
+  onChange(listener: (view: FleetView) => void): void;
   /** Asks one neuron afresh; true when it answered. Never rejects. */
   refresh(neuron: string): Promise<boolean>;
 }
@@ -65,6 +67,7 @@ class NeuronPolls implements StartablePoller {
   readonly #deps: NeuronPollerDeps;
   readonly #followed = new Map<string, Followed>();
   #isRunning = false;
+  readonly #listeners: ((view: FleetView) => void)[] = [];
   #view: FleetView;
 
   constructor(deps: NeuronPollerDeps) {
@@ -75,6 +78,15 @@ class NeuronPolls implements StartablePoller {
 
   view(): FleetView {
     return this.#view;
+  }
+
+  onChange(listener: (view: FleetView) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #show(view: FleetView): void {
+    this.#view = view;
+    for (const listener of this.#listeners) listener(view);
   }
 
   async refresh(name: string): Promise<boolean> {
@@ -88,12 +100,12 @@ class NeuronPolls implements StartablePoller {
       stop.abort(new Error("the neuron is declared no more, or elsewhere"));
       this.#followed.delete(name);
       // What stands at another address is another neuron until it has answered.
-      this.#view = withNeurons(this.#view, [...this.#followed.keys()]);
+      this.#show(withNeurons(this.#view, [...this.#followed.keys()]));
     }
     const added = [...wanted.values()].filter(({ name }) => !this.#followed.has(name));
     for (const client of added) this.#followed.set(client.name, this.#followedOf(client));
     const names = this.#deps.fleet.neurons.map(({ name }) => name).filter((name) => wanted.has(name));
-    this.#view = withNeurons(this.#view, names);
+    this.#show(withNeurons(this.#view, names));
     if (this.#isRunning) for (const { name } of added) void this.#begin(name);
   }
 
@@ -179,7 +191,7 @@ class NeuronPolls implements StartablePoller {
 
   #apply(event: FleetEvent): void {
     const before = this.#view.neurons.get(event.neuron)?.health;
-    this.#view = applyFleetEvent(this.#view, event);
+    this.#show(applyFleetEvent(this.#view, event));
     const after = this.#view.neurons.get(event.neuron);
     if (after === undefined || after.health === before) return;
     const { logger } = this.#deps;

@@ -1,0 +1,107 @@
+import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
+import { copyKey, type CopyWatch, type Scheduler } from "./scheduler-state.ts";
+
+export const inFlightAt = (state: Scheduler, neuron: string, modelId: string): number =>
+  state.inFlight.get(copyKey(neuron, modelId)) ?? 0;
+
+/** Work at a copy, this gateway's and others'. */
+export const workAt = (state: Scheduler, neuron: NeuronView, modelId: string): number =>
+  replicaLoad(neuron, modelId, inFlightAt(state, neuron.name, modelId));
+
+/** Counts a request in or out, and notes since when the copy is idle. */
+export function withInFlight(
+  state: Scheduler,
+  place: { readonly neuron: string; readonly modelId: string },
+  change: { readonly by: 1 | -1; readonly atMs: number },
+): Scheduler {
+  const key = copyKey(place.neuron, place.modelId);
+  const count = Math.max(0, (state.inFlight.get(key) ?? 0) + change.by);
+  const inFlight = new Map(state.inFlight);
+  if (count === 0) inFlight.delete(key);
+  else inFlight.set(key, count);
+  const watch = state.copies.get(key);
+  if (watch === undefined) return { ...state, inFlight };
+  const copies = new Map(state.copies).set(key, {
+    ...watch,
+    idleSinceMs: count === 0 ? change.atMs : null,
+  });
+  return { ...state, inFlight, copies };
+}
+
+/** Takes a new view over, and what it says about every loaded copy. Copies of silent neurons are not forgotten. */
+export function observeView(state: Scheduler, view: FleetView, atMs: number): Scheduler {
+  const copies = new Map<string, CopyWatch>();
+  for (const neuron of view.neurons.values()) {
+    for (const model of neuron.models.values()) {
+      if (model.status !== "loaded") continue;
+      const key = copyKey(neuron.name, model.id);
+      copies.set(key, watchCopy(state.copies.get(key), { state, neuron, model, atMs }));
+    }
+  }
+  return { ...state, view, copies };
+}
+
+function watchCopy(
+  before: CopyWatch | undefined,
+  now: {
+    readonly state: Scheduler;
+    readonly neuron: NeuronView;
+    readonly model: ResidentModel;
+    readonly atMs: number;
+  },
+): CopyWatch {
+  const { state, neuron, model, atMs } = now;
+  const isBusy = workAt(state, neuron, model.id) > 0;
+  const lastUsedMs = model.last_used_ms;
+  if (before === undefined) return { loadedSinceMs: atMs, idleSinceMs: isBusy ? null : atMs, lastUsedMs };
+  if (isBusy) return { ...before, idleSinceMs: null, lastUsedMs };
+  const wasUsed = before.idleSinceMs === null || before.lastUsedMs !== lastUsedMs;
+  return wasUsed ? { ...before, idleSinceMs: atMs, lastUsedMs } : before;
+}
+
+/** Names of the models that a load of this gateway makes leave: they take no requests from here any more. */
+export function givingWay(state: Scheduler, neuron: string): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const load of state.loads.values()) {
+    if (load.neuron === neuron) for (const modelId of load.evict) names.add(modelId);
+  }
+  return names;
+}
+
+export interface Replica {
+  readonly neuron: NeuronView;
+  readonly model: ResidentModel;
+}
+
+/** Copies that serve, as far as is known. */
+export function replicasOf(state: Scheduler, modelId: string): readonly Replica[] {
+  const replicas: Replica[] = [];
+  for (const neuron of healthyNeurons(state.view)) {
+    const model = neuron.models.get(modelId);
+    if (neuron.draining || model?.status !== "loaded" || !model.servable.ok) continue;
+    if (!givingWay(state, neuron.name).has(modelId)) replicas.push({ neuron, model });
+  }
+  return replicas;
+}
+
+/**
+ * How full a copy is, 1 and more: it takes no further request. Beside the slots there is a queue as long as they, so
+ * that none is idle between two requests; longer it is not, so that who waits goes to whichever copy is free first.
+ */
+export function fullness(state: Scheduler, { neuron, model }: Replica): number {
+  const load = neuron.loads.get(model.id);
+  const slots = Math.max(
+    1,
+    load === undefined || load.max_in_flight === 0 ? model.parallel : load.max_in_flight,
+  );
+  const queued = Math.min(slots, load?.max_queue_depth ?? slots);
+  return workAt(state, neuron, model.id) / (slots + queued);
+}
+
+/** Whether a request that comes now may take a place at the copy: there is room, and nobody waits for it. */
+export function hasRoom(state: Scheduler, neuron: string, modelId: string): boolean {
+  if (state.queues.has(modelId)) return false;
+  const replica = replicasOf(state, modelId).find((candidate) => candidate.neuron.name === neuron);
+  return replica !== undefined && fullness(state, replica) < 1;
+}

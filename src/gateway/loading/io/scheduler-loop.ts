@@ -1,0 +1,317 @@
+import type { Logger } from "../../../platform/logger.ts";
+import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
+import { toCortexError } from "../../../core/errors.ts";
+import { hasRoom, inFlightAt } from "../copy-watch.ts";
+import { inOrder } from "../fair-queue.ts";
+import { reduceScheduler } from "../scheduler.ts";
+import {
+  initialScheduler,
+  type LoadOutcome,
+  type Scheduler,
+  type SchedulerEffect,
+  type SchedulerEvent,
+  type SchedulerPolicy,
+  type WaitOutcome,
+} from "../scheduler-state.ts";
+import { followLoad, type LoadTaskDeps, type LoadTaskEffect } from "./load-task.ts";
+
+export interface SchedulingDeps extends Omit<LoadTaskDeps, "drainMs"> {
+  readonly logger: Logger;
+  readonly policy: SchedulerPolicy;
+  readonly onLoadEnded: (load: EndedLoad) => void;
+  /** Told of every copy that a neuron was asked to let go. */
+  readonly onEvicted: (evicted: Evicted) => void;
+}
+
+export interface EndedLoad {
+  readonly modelId: string;
+  readonly neuron: string;
+  readonly outcome: LoadOutcome["kind"] | "cancelled";
+  readonly durationMs: number;
+}
+
+export interface Evicted {
+  readonly modelId: string;
+  readonly neuron: string;
+  readonly reason: "swap" | "idle";
+}
+
+export interface PlaceRequest {
+  readonly modelId: string;
+  readonly principal: string;
+  /** Neurons found dead by this request. */
+  readonly excluded: ReadonlySet<string>;
+  /** How long it may wait. */
+  readonly patienceMs: number;
+  /** Aborts when the client leaves. */
+  readonly signal: AbortSignal;
+}
+
+/** A request's place at a copy: `free` must be called when the request is over; again is no harm. */
+export interface Place {
+  readonly neuron: string;
+  free(): void;
+}
+
+export type PlaceOutcome =
+  | { readonly kind: "granted"; readonly place: Place }
+  | Exclude<WaitOutcome, { kind: "granted" }>;
+
+/** Where a request stands that waits. */
+export interface Standing {
+  /** 1 is next. */
+  readonly position: number;
+  readonly waiting: number;
+}
+
+export interface Scheduling {
+  readonly state: Scheduler;
+  /** A place at once, where there is room and nobody waits. */
+  enter(modelId: string, neuron: string): Place | null;
+  /** Resolves when the waiter is released; never rejects. `onWaiting` gets a look at where it stands. */
+  wait(request: PlaceRequest, onWaiting?: (look: () => Standing | undefined) => void): Promise<PlaceOutcome>;
+  outstanding(neuron: string, modelId: string): number;
+  outstandingAt(neuron: string): ReadonlyMap<string, number>;
+  /** Puts what other fleet files say in force. */
+  follow(policy: SchedulerPolicy): void;
+  /** Begins to follow the view and the time. */
+  start(): void;
+  /** Ends both; loads go on at their neurons. */
+  close(): Promise<void>;
+}
+
+/** How often time is looked at: waits, pauses and residencies are seconds. */
+const TICK_MS = 200;
+/** How long close() waits for neurons to take note of what nobody wants any more. */
+const LAST_CALLS_MS = 1000;
+
+export const createScheduling = (deps: SchedulingDeps): Scheduling => new SchedulerLoop(deps);
+
+/** The loop around the reducer of `scheduler.ts`: one event at a time, effects run and report back as events. */
+class SchedulerLoop implements Scheduling {
+  readonly #deps: SchedulingDeps;
+  readonly #events: SchedulerEvent[] = [];
+  readonly #waiters = new Map<string, (outcome: WaitOutcome) => void>();
+  /** By attempt. */
+  readonly #tasks = new Map<number, AbortController>();
+  readonly #calls = new Set<Promise<void>>();
+  readonly #closed = new AbortController();
+  #state: Scheduler;
+  #isRunning = false;
+  #lastWaiter = 0;
+
+  constructor(deps: SchedulingDeps) {
+    this.#deps = deps;
+    this.#state = initialScheduler(deps.policy, deps.fleet, deps.poller.view());
+  }
+
+  get state(): Scheduler {
+    return this.#state;
+  }
+
+  start(): void {
+    const { poller, clock } = this.#deps;
+    poller.onChange((view) => {
+      this.#dispatch({ kind: "view-changed", view, atMs: clock.monotonicMs() });
+    });
+    void this.#tick();
+  }
+
+  follow(policy: SchedulerPolicy): void {
+    this.#dispatch({ kind: "policy-changed", policy, atMs: this.#nowMs() });
+  }
+
+  enter(modelId: string, neuron: string): Place | null {
+    if (!hasRoom(this.#state, neuron, modelId)) return null;
+    this.#dispatch({ kind: "request-entered", modelId, neuron, atMs: this.#nowMs() });
+    return this.#place(neuron, modelId);
+  }
+
+  async wait(
+    request: PlaceRequest,
+    onWaiting?: (look: () => Standing | undefined) => void,
+  ): Promise<PlaceOutcome> {
+    const { modelId, principal, excluded, patienceMs, signal } = request;
+    if (signal.aborted) return { kind: "cancelled" };
+    this.#lastWaiter += 1;
+    const waiterId = String(this.#lastWaiter);
+    const { promise, resolve } = Promise.withResolvers<WaitOutcome>();
+    const onAbort = () => {
+      this.#dispatch({ kind: "waiter-left", waiterId, modelId, atMs: this.#nowMs() });
+    };
+    this.#waiters.set(waiterId, resolve);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const atMs = this.#nowMs();
+    const waiter = { waiterId, modelId, principal, excluded, deadlineAtMs: atMs + patienceMs };
+    this.#dispatch({ kind: "waiter-arrived", ...waiter, atMs });
+    onWaiting?.(() => this.#standing(modelId, waiterId));
+    try {
+      const outcome = await promise;
+      if (outcome.kind !== "granted") return outcome;
+      const place = this.#place(outcome.neuron, modelId);
+      // Granted and gone in the same turn: nobody else would give the place back.
+      if (!signal.aborted) return { kind: "granted", place };
+      place.free();
+      return { kind: "cancelled" };
+    } finally {
+      this.#waiters.delete(waiterId);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  outstanding(neuron: string, modelId: string): number {
+    return inFlightAt(this.#state, neuron, modelId);
+  }
+
+  outstandingAt(neuron: string): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    const prefix = `${neuron} `;
+    for (const [key, count] of this.#state.inFlight) {
+      if (key.startsWith(prefix)) counts.set(key.slice(prefix.length), count);
+    }
+    return counts;
+  }
+
+  async close(): Promise<void> {
+    await withinGrace(Promise.allSettled(this.#calls), { clock: this.#deps.clock, graceMs: LAST_CALLS_MS });
+    for (const task of this.#tasks.values()) task.abort();
+    this.#closed.abort(new Error("the gateway stops"));
+  }
+
+  #place(neuron: string, modelId: string): Place {
+    let isFree = false;
+    return {
+      neuron,
+      free: () => {
+        if (isFree) return;
+        isFree = true;
+        this.#dispatch({ kind: "place-freed", modelId, neuron, atMs: this.#nowMs() });
+      },
+    };
+  }
+
+  #standing(modelId: string, waiterId: string): Standing | undefined {
+    const queue = this.#state.queues.get(modelId);
+    if (queue === undefined) return undefined;
+    const position = inOrder(queue).findIndex(({ id }) => id === waiterId) + 1;
+    return position === 0 ? undefined : { position, waiting: queue.waiters.length };
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.monotonicMs();
+  }
+
+  async #tick(): Promise<void> {
+    while (await sleptThrough(this.#deps.clock, TICK_MS, this.#closed.signal)) {
+      this.#dispatch({ kind: "time-passed", atMs: this.#nowMs() });
+    }
+  }
+
+  #dispatch(event: SchedulerEvent): void {
+    this.#events.push(event);
+    if (this.#isRunning || this.#closed.signal.aborted) return;
+    this.#isRunning = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const step = reduceScheduler(this.#state, next);
+        this.#state = step.state;
+        for (const effect of step.effects) this.#run(effect);
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #run(effect: SchedulerEffect): void {
+    switch (effect.kind) {
+      case "release-waiter":
+        this.#waiters.get(effect.waiterId)?.(effect.outcome);
+        return;
+      case "start-load":
+        void this.#follow(effect);
+        return;
+      case "cancel-load":
+        this.#tasks.get(effect.attempt)?.abort();
+        this.#call(() => this.#cancelLoad(effect));
+        return;
+      case "unload-idle":
+        this.#call(() => this.#unloadIdle(effect));
+    }
+  }
+
+  async #follow(effect: LoadTaskEffect): Promise<void> {
+    const { clock } = this.#deps;
+    const { modelId, neuron, attempt } = effect;
+    const controller = new AbortController();
+    this.#tasks.set(attempt, controller);
+    const startedAtMs = clock.monotonicMs();
+    const end = await followLoad({
+      deps: { ...this.#deps, drainMs: this.#state.policy.drainMs },
+      effect,
+      signal: controller.signal,
+      dispatch: (event) => {
+        this.#dispatch(event);
+      },
+    });
+    this.#tasks.delete(attempt);
+    const outcome = end?.outcome ?? null;
+    for (const evicted of end?.evicted ?? []) {
+      this.#deps.onEvicted({ modelId: evicted, neuron, reason: "swap" });
+    }
+    this.#report(effect, { outcome, durationMs: clock.monotonicMs() - startedAtMs });
+    if (outcome !== null) {
+      this.#dispatch({ kind: "load-ended", modelId, attempt, outcome, atMs: this.#nowMs() });
+    }
+  }
+
+  /** Others' loads are theirs to count, and a neuron that had changed meanwhile began none. */
+  #report(
+    { modelId, neuron, generation }: LoadTaskEffect,
+    { outcome, durationMs }: { readonly outcome: LoadOutcome | null; readonly durationMs: number },
+  ): void {
+    const { logger, onLoadEnded } = this.#deps;
+    if (generation === null || outcome?.kind === "stale") return;
+    const kind = outcome?.kind ?? "cancelled";
+    onLoadEnded({ modelId, neuron, outcome: kind, durationMs });
+    const fields = { model: modelId, neuron, outcome: kind, duration_ms: Math.round(durationMs) };
+    if (outcome?.kind !== "failed") {
+      logger.info(fields, "cold load ended");
+      return;
+    }
+    const { code, message } = outcome.error;
+    logger.warn({ ...fields, code, reason: message }, "cold load failed");
+  }
+
+  #call(work: () => Promise<void>): void {
+    const call = work();
+    this.#calls.add(call);
+    void call.then(() => this.#calls.delete(call));
+  }
+
+  async #cancelLoad(effect: Extract<SchedulerEffect, { kind: "cancel-load" }>): Promise<void> {
+    const { modelId, neuron, jobId } = effect;
+    const { logger, neurons, poller } = this.#deps;
+    logger.info({ model: modelId, neuron, job: jobId }, "load taken back: nobody came back for it");
+    try {
+      await neurons.get(neuron)?.cancelJob(jobId, this.#closed.signal);
+    } catch (thrown) {
+      logger.warn({ model: modelId, neuron, job: jobId, err: thrown }, "load could not be taken back");
+    }
+    await poller.refresh(neuron);
+  }
+
+  async #unloadIdle(effect: Extract<SchedulerEffect, { kind: "unload-idle" }>): Promise<void> {
+    const { modelId, neuron, generation } = effect;
+    const { logger, neurons, poller, onEvicted } = this.#deps;
+    const request = { model_id: modelId, drain_timeout_secs: 0, force: false };
+    try {
+      await neurons.get(neuron)?.unload(request, { generation, signal: this.#closed.signal });
+      logger.info({ model: modelId, neuron }, "idle model unloaded");
+      onEvicted({ modelId, neuron, reason: "idle" });
+    } catch (thrown) {
+      const { code, message } = toCortexError(thrown);
+      logger.debug({ model: modelId, neuron, code, reason: message }, "idle model not unloaded");
+    }
+    await poller.refresh(neuron);
+  }
+}

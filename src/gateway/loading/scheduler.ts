@@ -1,0 +1,97 @@
+import { assertNever } from "../../core/assert-never.ts";
+import { observeView, withInFlight } from "./copy-watch.ts";
+import { EMPTY_QUEUE, enqueue } from "./fair-queue.ts";
+import { grantPlaces } from "./grant-places.ts";
+import { keepFor, onLoadAccepted, onLoadEnded, onLoadProgressed } from "./load-news.ts";
+import { cancelUnwanted, startLoads, unloadIdle } from "./load-upkeep.ts";
+import type {
+  Scheduler,
+  SchedulerEffect,
+  SchedulerEvent,
+  SchedulerEventOf,
+  SchedulerStep,
+} from "./scheduler-state.ts";
+import { withDemand } from "./victims.ts";
+import { expireWaiters, queueFull, releaseWaiter } from "./waiting.ts";
+
+/**
+ * Who gets a place at which copy, and which copies there are, as one reducer. The laws that its property test holds
+ * it to:
+ *
+ * - Every request is granted, refused, sent back to the router or cancelled, exactly once.
+ * - A place that is granted is counted until it is freed; no copy gets more than its slots and a queue as long.
+ * - One load per model. A model that was declared, protected, or loaded by hand or apply never gives way, and work in
+ *   flight is never cut: a neuron is asked to let a copy finish, not to stop it.
+ * - Who waits is served within a bound, however others arrive: principals take turns, and so do models.
+ *
+ * A load belongs to nobody. A request that leaves only takes itself away; what it waited for goes on for a while, since
+ * clients come back, and is then taken back by this gateway alone: who else waits for it keeps it.
+ */
+export function reduceScheduler(state: Scheduler, event: SchedulerEvent): SchedulerStep {
+  const { state: next, effects } = applyEvent(state, event);
+  return pump(next, event.atMs, effects);
+}
+
+function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
+  switch (event.kind) {
+    case "request-entered": {
+      const { modelId, atMs } = event;
+      return quiet(withDemand(withInFlight(state, event, { by: 1, atMs }), modelId, atMs));
+    }
+    case "waiter-arrived":
+      return onArrival(state, event);
+    case "waiter-left":
+      return onLeave(state, event);
+    case "place-freed":
+      return quiet(withInFlight(state, event, { by: -1, atMs: event.atMs }));
+    case "view-changed":
+      return quiet(observeView(state, event.view, event.atMs));
+    case "load-accepted":
+      return quiet(onLoadAccepted(state, event));
+    case "load-progressed":
+      return quiet(onLoadProgressed(state, event));
+    case "load-ended":
+      return quiet(onLoadEnded(state, event));
+    case "policy-changed":
+      return quiet({ ...state, policy: event.policy });
+    case "time-passed":
+      return quiet(state);
+    default:
+      return assertNever(event);
+  }
+}
+
+const quiet = (state: Scheduler): SchedulerStep => ({ state, effects: [] });
+
+/** Everything that follows from the state as it is now. */
+function pump(start: Scheduler, atMs: number, before: readonly SchedulerEffect[]): SchedulerStep {
+  let state = start;
+  const effects = [...before];
+  for (const move of [expireWaiters, grantPlaces, startLoads, cancelUnwanted, unloadIdle]) {
+    const step = move(state, atMs);
+    ({ state } = step);
+    effects.push(...step.effects);
+  }
+  return { state, effects };
+}
+
+function onArrival(state: Scheduler, event: SchedulerEventOf<"waiter-arrived">): SchedulerStep {
+  const { waiterId, modelId, principal, excluded, deadlineAtMs, atMs } = event;
+  const queue = state.queues.get(modelId) ?? EMPTY_QUEUE;
+  if (queue.waiters.length >= state.policy.maxWaitersPerModel) {
+    const error = queueFull(state, modelId, atMs);
+    return {
+      state,
+      effects: [{ kind: "release-waiter", waiterId, outcome: { kind: "refused", error } }],
+    };
+  }
+  const waiter = { id: waiterId, principal, excluded, arrivedAtMs: atMs, deadlineAtMs };
+  const queues = new Map(state.queues).set(modelId, enqueue(queue, waiter));
+  return quiet(withDemand({ ...state, queues }, modelId, atMs));
+}
+
+function onLeave(state: Scheduler, event: SchedulerEventOf<"waiter-left">): SchedulerStep {
+  const { waiterId, modelId, atMs } = event;
+  const step = releaseWaiter(state, { waiterId, modelId }, { kind: "cancelled" });
+  return { ...step, state: keepFor(step.state, modelId, atMs + state.policy.lingerMs) };
+}
