@@ -172,6 +172,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   const former = fleet.neuronsByName;
   fleet.replace(servingOn(before.fleet.gateway, indexFleet(config.fleet, config.overridden)));
   Object.assign(timings, timingsOf(config));
+  parts.ledger.declare(config.fleet.keys);
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   const connect = neuronConnector(config, { clock: deps.clock, timings });
   for (const [name, client] of neurons) {

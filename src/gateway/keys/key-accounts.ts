@@ -13,14 +13,12 @@ export class KeyAccounts {
   readonly #open = new Map<string, Reservation>();
   #lastId = 0;
 
-  /** Takes over what was spent before: of a rolling window in pieces, else one piece. */
+  /** Spent before, in place of what is known: of a rolling window in pieces, else one piece. What is open stays open. */
   restore(keyId: string, spent: readonly Spent[]): void {
     const account = this.#account(keyId);
-    for (const { atMs, tokens } of spent) {
-      account.spent.push({ atMs, tokens });
-      account.spentInAll += tokens;
-    }
+    account.spent.splice(0, Infinity, ...spent.map(({ atMs, tokens }) => ({ atMs, tokens })));
     account.spent.sort((one, other) => one.atMs - other.atMs);
+    account.spentInAll = spent.reduce((sum, { tokens }) => sum + tokens, 0);
   }
 
   open({ keyId, limits, tokens, nowMs }: Opening): Verdict {

@@ -1,4 +1,5 @@
 import type { TokenUsage } from "../../protocol/headers/usage-header.ts";
+import type { KeyBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { KeyLimits } from "./key-ring.ts";
 
 /**
@@ -7,6 +8,8 @@ import type { KeyLimits } from "./key-ring.ts";
  * Implementations are held to one contract suite. Times are the caller's, in milliseconds since 1970.
  */
 export interface UsageLedger {
+  /** The keys that are declared from now on: what they have spent before is taken over, as their windows count it. */
+  declare(keys: readonly KeyBlock[]): void;
   /** Reserves for a request of a limited key, or says what is used up. */
   open(opening: Opening): Verdict | Promise<Verdict>;
   /** Ends a reservation and counts what was used; `null` for a request that reserved nothing. Never twice for one. */

@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
 import { keyBlockSchema } from "../../../src/fleet/schema/fleet-schema.ts";
 import { IN_MEMORY, SqliteLedger } from "../../../src/gateway/keys/io/sqlite-ledger.ts";
-import { KeyRing } from "../../../src/gateway/keys/key-ring.ts";
+import { KeyRing, type KeyLimits } from "../../../src/gateway/keys/key-ring.ts";
 import { HOUR_MS, type UsageLedger } from "../../../src/gateway/keys/usage-ledger.ts";
 import { NO_USAGE } from "../../../src/protocol/headers/usage-header.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -99,6 +99,25 @@ describe("the ledger of one gateway", () => {
     expect(await other.usage(span)).toMatchObject([
       { keyId: "ci", modelId: "org/a", requests: 1, promptTokens: 699 },
     ]);
+  });
+
+  test("a key that is declared later, or by another window, brings along what it has spent", async () => {
+    const path = await freshPath();
+    const clock = new ManualClock();
+    const ledger = openLedger(path, clock);
+    ledger.charge(null, used("late", 300, clock.nowMs()));
+    await spend(ledger, clock.nowMs(), { keyId: "ci", tokens: 700 });
+    const late = keyBlockSchema.parse({ id: "late", hash: HASH, hard_cap: 1000 });
+    const rolling = { ...KEYS[0], window: { kind: "rolling", seconds: 600 } };
+    ledger.declare([late, keyBlockSchema.parse(rolling)]);
+    const spent = (keyId: string, limits: KeyLimits, nowMs: number) =>
+      ledger.standing(keyId, limits, nowMs).spentTokens;
+    expect(spent("late", CI, clock.nowMs())).toBe(300);
+    expect(spent("ci", ROLL, clock.nowMs())).toBe(700);
+    expect(spent("ci", ROLL, clock.nowMs() + HOUR_MS)).toBe(0);
+    // And back: what has left the window counts again.
+    ledger.declare(KEYS);
+    expect(spent("ci", CI, clock.nowMs() + HOUR_MS)).toBe(700);
   });
 
   test("usage is added up by hour, key and model, and told by outcome", async () => {

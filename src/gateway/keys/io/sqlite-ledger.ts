@@ -67,7 +67,9 @@ export class SqliteLedger implements UsageLedger {
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };
   readonly #addUsage: StatementSync;
   readonly #addSpent: StatementSync;
-  readonly #longestWindowMs: number;
+  #longestWindowMs = 0;
+  /** The window by which each key's spending is counted now. */
+  readonly #windows = new Map<string, string>();
   #pending: PendingUsage = pendingUsage(SLICE_MS);
   #cancelWrite: (() => void) | null = null;
 
@@ -76,8 +78,18 @@ export class SqliteLedger implements UsageLedger {
     this.#database = openDatabase(options.path);
     this.#addUsage = this.#database.prepare(ADD_USAGE);
     this.#addSpent = this.#database.prepare(ADD_SPENT);
-    this.#longestWindowMs = Math.max(0, ...options.keys.map(windowMsOf));
-    for (const key of options.keys) this.#accounts.restore(key.id, this.#spentBy(key));
+    this.declare(options.keys);
+  }
+
+  declare(keys: readonly KeyBlock[]): void {
+    this.#longestWindowMs = Math.max(0, ...keys.map(windowMsOf));
+    const changed = keys.filter((key) => this.#windows.get(key.id) !== JSON.stringify(key.window));
+    if (changed.length === 0) return;
+    this.#writeOrReport();
+    for (const key of changed) {
+      this.#windows.set(key.id, JSON.stringify(key.window));
+      this.#accounts.restore(key.id, this.#spentBy(key));
+    }
   }
 
   open(opening: Opening): Verdict {
