@@ -82,7 +82,7 @@ class HibernatedSlots implements Hibernation {
       await utimes(this.#pathOf(state, "json"), now, now);
     } catch (thrown) {
       // Never trusted: whatever of it may be in the slot goes.
-      await slot.sequence.clearHistory();
+      await steps.betweenSteps(() => slot.sequence.clearHistory());
       await this.#remove(state);
       this.#options.logger.warn(
         { reason: toCortexError(thrown).message },
