@@ -71,7 +71,7 @@ describe("what is sent", () => {
   test("a job's id is one segment of the path", async () => {
     answer = json(200, {});
     await client.cancelJob("a/b");
-    expect(asked[0]).toMatchObject({ method: "DELETE", url: "/behind/jobs/a%2Fb" });
+    expect(asked[0]).toMatchObject({ method: "DELETE", url: "/behind/jobs/a%2Fb?unless_joined=1" });
   });
 });
 

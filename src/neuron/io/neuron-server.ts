@@ -325,7 +325,8 @@ function addJobRoutes(server: FastifyInstance, { loop }: NeuronServerDeps): void
   server.get("/jobs", () => ({ jobs: [...loop.state.jobs.values()].reverse() }));
   server.get<WithId>("/jobs/:id", (request) => findJob(loop, request.params.id));
   server.delete<WithId>("/jobs/:id", (request) => {
-    const answer = loop.cancelJob(request.params.id);
+    const { unless_joined: unlessJoined } = request.query as { readonly unless_joined?: string };
+    const answer = loop.cancelJob(request.params.id, { unlessJoined: unlessJoined !== undefined });
     if (answer.kind === "refused") throw answer.failure;
     return findJob(loop, request.params.id);
   });

@@ -19,6 +19,7 @@ export function onWorkerAdopted(state: Residency, event: EventOf<"worker-adopted
     specHash: specHash(spec),
     origin: event.origin,
     eviction: null,
+    isJoined: false,
     phase: { name: "loaded" },
     devices: held.map(({ index }) => index).toSorted((left, right) => left - right),
     pid: event.pid,

@@ -70,6 +70,8 @@ export interface Resident {
   readonly origin: LoadOrigin;
   /** Null for a load that takes only memory that is free. */
   readonly eviction: Eviction | null;
+  /** Somebody beside the one who began the load has asked for it. */
+  readonly isJoined: boolean;
   readonly phase: ResidentPhase;
   readonly devices: readonly number[];
   readonly pid: number | null;
@@ -142,7 +144,13 @@ export type ResidencyEvent =
       readonly atMs: number;
     }
   /** Somebody takes back a load or an unload that is under way. */
-  | { readonly kind: "job-cancel-requested"; readonly jobId: string; readonly atMs: number }
+  | {
+      readonly kind: "job-cancel-requested";
+      readonly jobId: string;
+      /** A load that somebody else waits for goes on. */
+      readonly unlessJoined: boolean;
+      readonly atMs: number;
+    }
   /** News of a file that is being fetched: the copy stays in the phase `verifying`, its job says more. */
   | {
       readonly kind: "source-progressed";

@@ -159,7 +159,8 @@ export function onJobCancelRequested(
   }
   const answer = { kind: "job", jobId: event.jobId } as const;
   const resident = state.models.get(job.model_id);
-  if (jobHasEnded(job) || resident === undefined) return { ...unchanged(state), answer };
+  const isOver = jobHasEnded(job) || resident === undefined;
+  if (isOver || (event.unlessJoined && resident.isJoined)) return { ...unchanged(state), answer };
   const failure = new CortexError("job_cancelled", `the ${job.kind} of ${job.model_id} was cancelled`);
   if (resident.phase.name === "stopping") {
     if (resident.phase.loadFailure !== null && job.kind === "load") return { ...unchanged(state), answer };

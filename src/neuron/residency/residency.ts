@@ -179,6 +179,7 @@ function onLoadRequested(
     specHash: hash,
     origin,
     eviction,
+    isJoined: false,
     phase: { name: "verifying" },
     devices: [],
     pid: null,
@@ -224,11 +225,9 @@ function onLoadOfPresent(state: Residency, present: Resident, wantedHash: string
     });
     return refused(state, failure);
   }
-  const answer =
-    status === "loaded"
-      ? ({ kind: "nothing-to-do" } as const)
-      : ({ kind: "job", jobId: present.instance } as const);
-  return { ...unchanged(state), answer };
+  if (status === "loaded") return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
+  const joined = withResident(state, { ...present, isJoined: true });
+  return { ...unchanged(joined), answer: { kind: "job", jobId: present.instance } };
 }
 
 function onWorkerSpawned(state: Residency, event: EventOf<"worker-spawned">): ResidencyStep {

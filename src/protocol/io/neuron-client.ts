@@ -71,6 +71,7 @@ export interface NeuronClient {
   swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
+  /** Takes a job back; a load that somebody else has asked for too goes on. */
   cancelJob(id: string, signal?: AbortSignal): Promise<void>;
   /**
    * Follows `GET /events`: what came together, in batches, without an end; an empty one for a
@@ -128,7 +129,7 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     cancelJob: async (id, signal) => {
       await call(context, {
         method: "DELETE",
-        path: jobPath(id),
+        path: `${jobPath(id)}?unless_joined=1`,
         ...(signal === undefined ? {} : { signal }),
       });
     },

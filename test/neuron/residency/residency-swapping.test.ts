@@ -111,7 +111,7 @@ describe("a swap", () => {
     neuron.request("load-a");
     neuron.swap("s1", { model_id: "b" }, { evict: ["a"] });
     neuron.verified("s1", 900);
-    neuron.on({ kind: "job-cancel-requested", jobId: "s1", atMs: 3 });
+    neuron.on({ kind: "job-cancel-requested", jobId: "s1", unlessJoined: false, atMs: 3 });
     expect([neuron.job("s1"), neuron.phase("a")]).toEqual(["failed:job_cancelled", "loaded"]);
   });
 
@@ -168,7 +168,7 @@ describe("a swap", () => {
     neuron.swap("s1", { model_id: "b" }, { evict: ["a"] });
     neuron.verified("s1", 900);
     neuron.unload("u1", "a");
-    neuron.on({ kind: "job-cancel-requested", jobId: "u1", atMs: 3 });
+    neuron.on({ kind: "job-cancel-requested", jobId: "u1", unlessJoined: false, atMs: 3 });
     expect([neuron.job("u1"), neuron.phase("a"), neuron.phase("b")]).toEqual([
       "failed:job_cancelled",
       "draining",
@@ -310,7 +310,7 @@ describe("a load that failed", () => {
     neuron.verified("l1", 500);
     expect(neuron.job("l1")).toBe("failed:insufficient_vram");
     neuron.load("l2", byRequest("a"));
-    neuron.on({ kind: "job-cancel-requested", jobId: "l2", atMs: 3 });
+    neuron.on({ kind: "job-cancel-requested", jobId: "l2", unlessJoined: false, atMs: 3 });
     expect(neuron.load("l3", byRequest("a"))).toMatchObject({ kind: "job" });
   });
 });

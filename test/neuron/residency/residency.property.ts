@@ -147,7 +147,8 @@ class World {
         this.#forced.add(instance);
         neuron.unload(jobId, modelId, { force: true });
       },
-      cancel: () => neuron.on({ kind: "job-cancel-requested", jobId: instance, atMs: 1 }),
+      cancel: () =>
+        neuron.on({ kind: "job-cancel-requested", jobId: instance, unlessJoined: false, atMs: 1 }),
       drained: () => neuron.on({ kind: "drain-timed-out", instance, atMs: 1 }),
       request: () => {
         const admission = admit(neuron.state, modelId);

@@ -42,6 +42,21 @@ describe("a load", () => {
     expect(neuron.load("j5", { model_id: "a" })).toMatchObject({ failure: { code: "draining" } });
   });
 
+  test("is not taken back for one of two that asked for it, unless somebody insists", () => {
+    const neuron = new DrivenResidency(1000);
+    const takeBack = (jobId: string, unlessJoined: boolean) =>
+      neuron.on({ kind: "job-cancel-requested", jobId, unlessJoined, atMs: 2 });
+    neuron.load("j1", { model_id: "a" });
+    neuron.load("j2", { model_id: "a" });
+    expect(takeBack("j1", true)).toEqual({ kind: "job", jobId: "j1" });
+    expect(neuron.job("j1")).toBe("verifying");
+    takeBack("j1", false);
+    expect(neuron.job("j1")).toBe("failed:job_cancelled");
+    neuron.load("j3", { model_id: "b" });
+    takeBack("j3", true);
+    expect(neuron.job("j3")).toBe("failed:job_cancelled");
+  });
+
   test("that does not fit names who holds the memory", () => {
     const neuron = new DrivenResidency(1000);
     neuron.resident("a", 800);
@@ -249,13 +264,15 @@ describe("an unload", () => {
     const a = neuron.resident("a", 10);
     neuron.request(a);
     neuron.unload("u1", "a");
-    neuron.on({ kind: "job-cancel-requested", jobId: "u1", atMs: 7 });
+    neuron.on({ kind: "job-cancel-requested", jobId: "u1", unlessJoined: false, atMs: 7 });
     expect(neuron.job("u1")).toBe("failed:job_cancelled");
     expect(neuron.phase("a")).toBe("loaded");
     neuron.unload("u2", "a", { force: true });
-    const answer = neuron.on({ kind: "job-cancel-requested", jobId: "u2", atMs: 8 });
+    const answer = neuron.on({ kind: "job-cancel-requested", jobId: "u2", unlessJoined: false, atMs: 8 });
     expect(answer).toMatchObject({ kind: "refused", failure: { code: "model_busy" } });
-    expect(neuron.on({ kind: "job-cancel-requested", jobId: "nope", atMs: 8 })).toMatchObject({
+    expect(
+      neuron.on({ kind: "job-cancel-requested", jobId: "nope", unlessJoined: false, atMs: 8 }),
+    ).toMatchObject({
       failure: { code: "job_not_found" },
     });
   });

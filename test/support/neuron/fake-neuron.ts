@@ -238,7 +238,7 @@ export class FakeNeuron {
       if (job === undefined) sendJson(response, 404, envelope("job_not_found", "no such job"));
       else sendJson(response, 200, job);
     } else if (route.startsWith("DELETE /jobs/")) {
-      const job = this.jobs.get(route.slice("DELETE /jobs/".length));
+      const job = this.jobs.get(route.slice("DELETE /jobs/".length).replace(/\?.*/, ""));
       if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
       sendJson(response, 200, job ?? {});
     } else if (route.startsWith("POST /v1/")) {

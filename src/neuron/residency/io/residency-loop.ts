@@ -136,8 +136,8 @@ export class ResidencyLoop {
     });
   }
 
-  cancelJob(jobId: string): ChangeAnswer {
-    return this.#ask({ kind: "job-cancel-requested", jobId, atMs: this.#nowMs() });
+  cancelJob(jobId: string, how: { readonly unlessJoined: boolean }): ChangeAnswer {
+    return this.#ask({ kind: "job-cancel-requested", jobId, ...how, atMs: this.#nowMs() });
   }
 
   /** Takes a request for a loaded model, or throws why not. */
