@@ -60,7 +60,7 @@ const ROOMS = {
     keys: [],
     dialect: ["relay"],
   },
-  "gateway/dialect": { contract: [], anthropic: ["contract"] },
+  "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

@@ -2,9 +2,10 @@ import type { CortexError } from "../../core/errors.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { COUNT_TOKENS_ROUTE, MESSAGES_ROUTE } from "./anthropic/messages-route.ts";
 import type { DialectErrors, DialectRoute } from "./contract/dialect.ts";
+import { RESPONSES_ROUTE } from "./responses/responses-route.ts";
 
-/** Every route that is not OpenAI's. */
-export const DIALECT_ROUTES: readonly DialectRoute[] = [MESSAGES_ROUTE, COUNT_TOKENS_ROUTE];
+/** Every route that is translated. */
+export const DIALECT_ROUTES: readonly DialectRoute[] = [RESPONSES_ROUTE, MESSAGES_ROUTE, COUNT_TOKENS_ROUTE];
 
 /** How errors of a route are said; undefined for OpenAI's own. */
 function errorsOf(url: string | undefined): DialectErrors | undefined {

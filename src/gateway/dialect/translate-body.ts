@@ -1,6 +1,11 @@
 import { CortexError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
-import type { AnswerTranslator, DialectRoute, TranslatedRequest } from "./contract/dialect.ts";
+import type {
+  AnswerIdentity,
+  AnswerTranslator,
+  DialectRoute,
+  TranslatedRequest,
+} from "./contract/dialect.ts";
 
 export interface OpenAiRequest {
   readonly facts: Pick<TranslatedRequest, "model" | "stream" | "maxOutputTokens"> & {
@@ -21,7 +26,7 @@ const BEGINNING = '{"model":';
 export function translateBody(
   route: DialectRoute,
   body: Buffer,
-  { depth, newId }: { readonly depth: number; readonly newId: () => string },
+  { depth, identity }: { readonly depth: number; readonly identity: AnswerIdentity },
 ): OpenAiRequest {
   if (depth > DEEPEST_NESTING) {
     throw new CortexError(
@@ -31,7 +36,7 @@ export function translateBody(
   }
   const parsed = parseJson(body.toString("utf8"));
   if (parsed === undefined) throw new CortexError("malformed_json", "the request body is not JSON");
-  const { model, stream, maxOutputTokens, body: rest, answer } = route.translate(parsed, newId);
+  const { model, stream, maxOutputTokens, body: rest, answer } = route.translate(parsed, identity);
   const name = JSON.stringify(model);
   const others = JSON.stringify(rest).slice(1);
   const start = BEGINNING.length;

@@ -238,7 +238,10 @@ interface AskedRequest {
 }
 
 /** The one reading of the body. */
-async function readAsked(request: FastifyRequest, { path, dialect }: InferenceRoute): Promise<AskedRequest> {
+async function readAsked(
+  request: FastifyRequest,
+  { path, dialect, deps }: InferenceRoute,
+): Promise<AskedRequest> {
   const body = textOfBody(request.body);
   requireJsonType(request.headers["content-type"]);
   if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
@@ -247,7 +250,8 @@ async function readAsked(request: FastifyRequest, { path, dialect }: InferenceRo
     return { path, facts: readRequestFacts(body, fields), body, sinkTo: (client) => client };
   }
   const { depth } = fields;
-  const { answer, ...translated } = translateBody(dialect, body, { depth, newId: newAnswerId });
+  const identity = { newId: newAnswerId, nowSecs: Math.floor(deps.clock.nowMs() / 1000) };
+  const { answer, ...translated } = translateBody(dialect, body, { depth, identity });
   const { errors, upstreamPath } = dialect;
   const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors });
   return { path: upstreamPath, ...translated, sinkTo };

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MESSAGES_ROUTE } from "../../../src/gateway/dialect/anthropic/messages-route.ts";
 
+const IDENTITY = { newId: () => "1", nowSecs: 0 };
+
 /** A piece of an answer as OpenAI's chunks carry it. */
 type Piece =
   | { readonly kind: "thinking" | "text"; readonly text: string }
@@ -72,9 +74,9 @@ interface Event {
 function eventsOf(told: Answer): Event[] {
   const { answer: translator } = MESSAGES_ROUTE.translate(
     { model: "m", messages: [], stream: true },
-    () => "1",
+    IDENTITY,
   );
-  const stream = translator.stream(7);
+  const stream = translator.stream(() => 7);
   const text =
     chunksOf(told)
       .map((one) => stream.chunk(one))
@@ -189,8 +191,8 @@ describe("a stream of messages", () => {
   });
 
   test("a stop string is named", () => {
-    const { answer: translator } = MESSAGES_ROUTE.translate({ model: "m", messages: [] }, () => "1");
-    const stream = translator.stream(null);
+    const { answer: translator } = MESSAGES_ROUTE.translate({ model: "m", messages: [] }, IDENTITY);
+    const stream = translator.stream(() => null);
     stream.chunk({ choices: [{ delta: {}, finish_reason: "stop", stop_reason: "END" }] });
     expect(stream.done()).toContain('"delta":{"stop_reason":"stop_sequence","stop_sequence":"END"}');
   });

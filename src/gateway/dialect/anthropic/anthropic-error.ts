@@ -1,6 +1,5 @@
 import type { ErrorEnvelope } from "../../../protocol/error-envelope.ts";
 import type { DialectErrors } from "../contract/dialect.ts";
-import { eventText } from "./event-text.ts";
 
 const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
@@ -18,7 +17,7 @@ const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
 };
 
 /** `code` and what belongs to it ride along: clients of the dialect do not look at them, people do. */
-function errorBody({ error }: ErrorEnvelope, status: number) {
+export function anthropicError({ error }: ErrorEnvelope, status: number) {
   const { message, code, next, type: _type, param: _param, ...details } = error;
   return {
     type: "error",
@@ -40,7 +39,4 @@ function tooLong(message: string, details: Readonly<Record<string, unknown>>): s
     : `prompt is too long: ${message}`;
 }
 
-export const anthropicErrors: DialectErrors = {
-  body: errorBody,
-  event: (envelope, status) => eventText("error", errorBody(envelope, status)),
-};
+export const anthropicErrors: DialectErrors = { body: anthropicError };

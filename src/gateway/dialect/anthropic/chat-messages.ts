@@ -1,18 +1,6 @@
 import { CortexError } from "../../../core/errors.ts";
+import { plainWherePossible, type ChatMessage, type ContentPart } from "../contract/chat-message.ts";
 import type { AnthropicMessage, ContentBlock, MessagesRequest } from "./messages-shape.ts";
-
-/** A message as OpenAI writes it. */
-export interface ChatMessage {
-  readonly role: "system" | "user" | "assistant" | "tool";
-  readonly content: string | readonly ContentPart[] | null;
-  readonly reasoning_content?: string;
-  readonly tool_calls?: readonly unknown[];
-  readonly tool_call_id?: string;
-}
-
-type ContentPart =
-  | { readonly type: "text"; readonly text: string }
-  | { readonly type: "image_url"; readonly image_url: { readonly url: string } };
 
 /**
  * The conversation in the order in which it was sent. One message of a user may hold results of tools and text:
@@ -132,10 +120,4 @@ function documentText(block: ContentBlock, at: string): string {
     param: `${at}.source`,
     next: "send the document's text",
   });
-}
-
-/** Text alone is a string, which every template takes. */
-function plainWherePossible(parts: readonly ContentPart[]): string | readonly ContentPart[] {
-  const texts = parts.flatMap((part) => (part.type === "text" ? [part.text] : []));
-  return texts.length === parts.length ? texts.join("\n") : parts;
 }

@@ -1,6 +1,8 @@
+import type { ErrorEnvelope } from "../../../protocol/error-envelope.ts";
 import type { StreamTranslator } from "../contract/dialect.ts";
+import { eventText } from "../contract/event-text.ts";
 import { chunkSchema, type CallDelta, type ReadChunk, type ReadUsage } from "../contract/openai-answer.ts";
-import { eventText } from "./event-text.ts";
+import { anthropicError } from "./anthropic-error.ts";
 import { messageUsage, SIGNATURE, stopOf, type MessageIdentity, type Stop } from "./message.ts";
 
 type Block =
@@ -14,16 +16,24 @@ type Block =
  */
 export class MessageStream implements StreamTranslator {
   readonly #identity: MessageIdentity;
-  readonly #promptTokens: number | null;
+  readonly #promptTokens: () => number | null;
   #started = false;
   #open: Block | null = null;
   #index = -1;
   #stop: Stop = stopOf(null, null);
   #usage: ReadUsage | null = null;
 
-  constructor(identity: MessageIdentity, promptTokens: number | null) {
+  constructor(identity: MessageIdentity, promptTokens: () => number | null) {
     this.#identity = identity;
     this.#promptTokens = promptTokens;
+  }
+
+  keepAlive(): string {
+    return PING;
+  }
+
+  error(envelope: ErrorEnvelope, status: number): string {
+    return eventText("error", anthropicError(envelope, status));
   }
 
   chunk(chunk: unknown): string {
@@ -34,7 +44,7 @@ export class MessageStream implements StreamTranslator {
   }
 
   done(): string {
-    const usage = this.#usage ?? { prompt_tokens: this.#promptTokens ?? 0, completion_tokens: 0 };
+    const usage = this.#usage ?? { prompt_tokens: this.#promptTokens() ?? 0, completion_tokens: 0 };
     return [
       this.#start(),
       this.#close(),
@@ -47,7 +57,7 @@ export class MessageStream implements StreamTranslator {
     if (this.#started) return "";
     this.#started = true;
     const { id, model } = this.#identity;
-    const usage = messageUsage({ prompt_tokens: this.#promptTokens ?? 0, completion_tokens: 0 });
+    const usage = messageUsage({ prompt_tokens: this.#promptTokens() ?? 0, completion_tokens: 0 });
     const stop = { stop_reason: null, stop_sequence: null };
     const message = { id, type: "message", role: "assistant", model, content: [], ...stop, usage };
     return eventText("message_start", { type: "message_start", message });
@@ -117,6 +127,8 @@ export class MessageStream implements StreamTranslator {
     return last + eventText("content_block_stop", { type: "content_block_stop", index: this.#index });
   }
 }
+
+const PING = eventText("ping", { type: "ping" });
 
 const EMPTY = {
   thinking: { type: "thinking", thinking: "", signature: "" },

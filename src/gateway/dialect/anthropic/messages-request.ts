@@ -1,19 +1,10 @@
 import { CortexError } from "../../../core/errors.ts";
+import { given, readRequest } from "../contract/read-request.ts";
 import { toChatMessages } from "./chat-messages.ts";
 import { messagesRequestSchema, type MessagesRequest } from "./messages-shape.ts";
 
-/** Reads a request; all that is wrong with it is one error that names the first field. */
-export function readMessagesRequest(body: unknown): MessagesRequest {
-  const parsed = messagesRequestSchema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const param = issue?.path.join(".") ?? "";
-  if (param === "model") {
-    throw new CortexError("missing_model_field", "the request names no model", { param });
-  }
-  const message = `${param === "" ? "the request" : `\`${param}\``}: ${issue?.message ?? "is not understood"}`;
-  throw new CortexError("invalid_request_body", message, { param });
-}
+export const readMessagesRequest = (body: unknown): MessagesRequest =>
+  readRequest(messagesRequestSchema, body);
 
 /** What a conversation is, for an answer and for a count alike. */
 export const conversationOf = (request: MessagesRequest): Readonly<Record<string, unknown>> => {
@@ -41,9 +32,6 @@ export function toChatRequest(request: MessagesRequest): Readonly<Record<string,
     ...(request.stream === true ? { stream: true, stream_options: { include_usage: true } } : {}),
   };
 }
-
-const given = (name: string, value: unknown): Readonly<Record<string, unknown>> =>
-  value == null ? {} : { [name]: value };
 
 /** Tools that Anthropic hosts or defines itself have no schema: no model here can use them, so none is offered them. */
 const offeredTools = ({ tools }: MessagesRequest) =>

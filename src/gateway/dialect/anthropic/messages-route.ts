@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { DialectRoute } from "../contract/dialect.ts";
 import { anthropicErrors } from "./anthropic-error.ts";
-import { PING } from "./event-text.ts";
 import { toMessage } from "./message.ts";
 import { MessageStream } from "./message-stream.ts";
 import { conversationOf, readMessagesRequest, toChatRequest } from "./messages-request.ts";
@@ -11,7 +10,7 @@ export const MESSAGES_ROUTE: DialectRoute = {
   path: "/v1/messages",
   upstreamPath: "/v1/chat/completions",
   errors: anthropicErrors,
-  translate(body, newId) {
+  translate(body, { newId }) {
     const request = readMessagesRequest(body);
     const identity = { id: `msg_${newId()}`, model: request.model };
     return {
@@ -22,7 +21,6 @@ export const MESSAGES_ROUTE: DialectRoute = {
       answer: {
         whole: (answer) => toMessage(answer, identity),
         stream: (promptTokens) => new MessageStream(identity, promptTokens),
-        keepAlive: PING,
       },
     };
   },
@@ -47,7 +45,6 @@ export const COUNT_TOKENS_ROUTE: DialectRoute = {
         stream: () => {
           throw new Error("a count is never streamed");
         },
-        keepAlive: "",
       },
     };
   },

@@ -7,8 +7,15 @@ export interface DialectRoute {
   /** What a model is asked instead. */
   readonly upstreamPath: string;
   /** Throws `invalid_request_body`, `missing_model_field` or `unsupported_parameter`, with the dialect's own field as `param`. */
-  translate(body: unknown, newId: () => string): TranslatedRequest;
+  translate(body: unknown, identity: AnswerIdentity): TranslatedRequest;
   readonly errors: DialectErrors;
+}
+
+export interface AnswerIdentity {
+  /** Another one each time. */
+  readonly newId: () => string;
+  /** When the request came, since the epoch. */
+  readonly nowSecs: number;
 }
 
 export interface TranslatedRequest {
@@ -24,21 +31,22 @@ export interface TranslatedRequest {
 export interface AnswerTranslator {
   /** The dialect's answer out of OpenAI's; throws on what is no answer. */
   whole(answer: unknown): unknown;
-  stream(promptTokens: number | null): StreamTranslator;
-  /** What keeps a client of the dialect waiting while nothing can be said yet. */
-  readonly keepAlive: string;
+  /** The prompt's tokens are known as soon as a model begins to answer, if it tells them at all. */
+  stream(promptTokens: () => number | null): StreamTranslator;
 }
 
-/** Events of the dialect, as text, out of OpenAI's chunks. Methods are called in order, `done` once and last. */
+/** Events of the dialect, as text, out of OpenAI's chunks: called in their order; after `done` or `error` never again. */
 export interface StreamTranslator {
+  /** Keeps a client of the dialect waiting: before the first chunk, and between chunks. */
+  keepAlive(): string;
   chunk(chunk: unknown): string;
   /** `[DONE]` has come. */
   done(): string;
+  /** Tells that no more will come; the connection is broken after it. */
+  error(envelope: ErrorEnvelope, status: number): string;
 }
 
 export interface DialectErrors {
   /** The body of an error answer. */
   body(envelope: ErrorEnvelope, status: number): unknown;
-  /** The event that ends a stream. */
-  event(envelope: ErrorEnvelope, status: number): string;
 }

@@ -33,6 +33,8 @@ export const completionSchema = z.looseObject({
   usage: usageSchema.nullish(),
 });
 
+export type Completion = z.infer<typeof completionSchema>;
+
 const callDeltaSchema = z.looseObject({
   index: z.number(),
   id: z.string().nullish(),

@@ -61,7 +61,9 @@ export class TranslatedResponse implements AnswerSink {
 
   /** Whatever OpenAI's clients are told meanwhile is theirs. */
   keepAlive(): void {
-    this.#to.keepAlive(this.#answer.keepAlive);
+    // What is not written must not be counted as said either.
+    if (this.#failed || this.#isDone || this.#to.isBehind) return;
+    this.#to.keepAlive(this.#translator().keepAlive());
   }
 
   drop(): void {
@@ -146,12 +148,16 @@ export class TranslatedResponse implements AnswerSink {
   #event(data: string): void {
     if (this.#failed || this.#isDone) return;
     try {
-      this.#stream ??= this.#answer.stream(this.#promptTokens);
+      const stream = this.#translator();
       this.#isDone = data === "[DONE]";
-      this.#translated += this.#isDone ? this.#stream.done() : this.#stream.chunk(JSON.parse(data));
+      this.#translated += this.#isDone ? stream.done() : stream.chunk(JSON.parse(data));
     } catch (thrown) {
       this.fail(unreadable(thrown));
     }
+  }
+
+  #translator(): StreamTranslator {
+    return (this.#stream ??= this.#answer.stream(() => this.#promptTokens));
   }
 
   #sendError(envelope: ErrorEnvelope, status: number, headers: SinkHeaders): void {
@@ -164,7 +170,9 @@ export class TranslatedResponse implements AnswerSink {
     }
     const before = this.#translated;
     this.#translated = "";
-    if (this.#to.isEventStream) this.#to.write(Buffer.from(before + this.#errors.event(envelope, status)));
+    if (this.#to.isEventStream) {
+      this.#to.write(Buffer.from(before + this.#translator().error(envelope, status)));
+    }
     this.#to.cut();
   }
 }

@@ -1,0 +1,27 @@
+import type { DialectRoute } from "../contract/dialect.ts";
+import { ToolSet } from "./offered-tools.ts";
+import { toResponse } from "./response-object.ts";
+import { ResponseStream } from "./response-stream.ts";
+import { readResponsesRequest, toChatRequest } from "./responses-request.ts";
+
+/** `POST /v1/responses`. Its errors are OpenAI's, as they are. */
+export const RESPONSES_ROUTE: DialectRoute = {
+  path: "/v1/responses",
+  upstreamPath: "/v1/chat/completions",
+  errors: { body: (envelope) => envelope },
+  translate(body, identity) {
+    const request = readResponsesRequest(body);
+    const tools = new ToolSet(request.tools);
+    const asked = { id: `resp_${identity.newId()}`, request, tools, identity };
+    return {
+      model: request.model,
+      stream: request.stream === true,
+      maxOutputTokens: request.max_output_tokens ?? null,
+      body: toChatRequest(request, tools),
+      answer: {
+        whole: (answer) => toResponse(answer, asked),
+        stream: () => new ResponseStream(asked),
+      },
+    };
+  },
+};
