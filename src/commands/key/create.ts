@@ -16,7 +16,7 @@ export default class KeyCreateCommand extends FleetCommand {
   static override summary =
     "make a key for one client: its secret is shown once, only its hash goes into the fleet files";
   static override description =
-    "Writes a [[keys]] block into keys.toml of the fleet (or into the fleet's one file). Commit it: a gateway serves the key from its next start or reload on. Once one key is declared, nobody is served without one.";
+    "Writes a [[keys]] block into keys.toml of the fleet (or into the fleet's one file). Commit it: a running gateway takes it by itself. Once one key is declared, nobody is served without one.";
   static override examples = [
     "<%= config.bin %> key create ci --config fleet/",
     "<%= config.bin %> key create laptop --model 'Qwen/*' --hard-cap 5000000 --window-secs 86400",
@@ -93,4 +93,4 @@ export default class KeyCreateCommand extends FleetCommand {
 const words = ({ id, secret, file, block }: CreatedKey): string =>
   file === null
     ? `${block}\n# the secret of ${id}, shown this once:\n# ${secret}`
-    : `${secret}\n\nThis is the secret of ${id}, shown this once. Its hash is in ${file}: commit that file,\nand restart or reload the gateway.`;
+    : `${secret}\n\nThis is the secret of ${id}, shown this once. Its hash is in ${file}: commit that file.\nA running cortex serve takes it by itself.`;

@@ -7,7 +7,7 @@ import { nearest } from "../../core/nearest.ts";
 export default class KeyRevokeCommand extends FleetCommand {
   static override summary = "take a key out of the fleet files";
   static override description =
-    "Removes the key's [[keys]] block. Commit the change: gateways refuse the key from their next start or reload on. What it has used stays in the ledger.";
+    "Removes the key's [[keys]] block. Commit the change: a running gateway refuses the key by itself. What it has used stays in the ledger.";
   static override examples = ["<%= config.bin %> key revoke ci --config fleet/"];
   static override args = { id: Args.string({ required: true, description: "the key's id" }) };
   static override flags = { config: configFlag };
@@ -32,7 +32,7 @@ export default class KeyRevokeCommand extends FleetCommand {
     const last =
       ids.length === 1 ? "\nIt was the last one: without keys the gateway serves whoever reaches it." : "";
     this.show(
-      `The key ${args.id} is out of ${file}: commit that file, and restart or reload the gateway.${last}`,
+      `The key ${args.id} is out of ${file}: commit that file. A running cortex serve refuses it from now on.${last}`,
     );
     return { id: args.id, file };
   }
