@@ -11,6 +11,7 @@ export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
     sha256: block.sha256,
     context: block.context,
     parallel: block.parallel,
+    threads: block.threads,
     min_devices: block.min_devices,
     vram_mb: block.vram_mb,
     endpoint: block.endpoint,

@@ -75,6 +75,8 @@ export const modelSpecSchema = z.object({
   context: z.int().positive().optional(),
   /** Requests decoded side by side. */
   parallel: z.int().positive().default(1),
+  /** CPU threads that compute it; absent means the worker chooses. */
+  threads: z.int().positive().max(1024).optional(),
   min_devices: z.int().positive().default(1),
   /** Declared footprint; a reservation until the load is measured. */
   vram_mb: z.int().positive().optional(),
@@ -182,6 +184,19 @@ export const modelLimitSchema = z.object({
 export const modelStatusSchema = z.enum(["loading", "loaded", "unloading", "unknown"]);
 export type ModelStatus = z.infer<typeof modelStatusSchema>;
 
+/**
+ * CPU threads that compute a model's steps. `declared`: as `threads` says. `remembered`: as an earlier load of the same
+ * file on this machine chose. `measured`: chosen by trying in this load.
+ */
+export const threadsInUseSchema = z.object({
+  source: z.enum(["declared", "remembered", "measured", "unknown"]).catch("unknown"),
+  /** Null until it is chosen: by trying, on prompts long enough, while the machine is quiet. */
+  prompts: z.int().positive().nullable(),
+  /** From so many answers side by side upwards; what is not listed is not chosen yet. */
+  answers: z.array(z.object({ streams: z.int().positive(), threads: z.int().positive() })),
+});
+export type ThreadsInUse = z.infer<typeof threadsInUseSchema>;
+
 /** One element of `GET /models`. */
 export const residentModelSchema = z.object({
   id: z.string(),
@@ -207,6 +222,8 @@ export const residentModelSchema = z.object({
   last_used_ms: z.number().nullable(),
   loaded_at_ms: z.number().nullable(),
   load_duration_ms: z.number().nullable(),
+  /** Null before the model is loaded; absent from neurons that do not say. */
+  threads: threadsInUseSchema.nullable().optional().catch(undefined),
   /** Process id of the worker, while there is one. */
   pid: z.int().nullable(),
 });

@@ -15,6 +15,8 @@ export function specHash(spec: ModelSpec): string {
     spec.context ?? null,
     spec.parallel,
     spec.min_devices,
+    // Only where they are declared: the hash of every other spec stays what it was.
+    ...(spec.threads === undefined ? [] : [{ threads: spec.threads }]),
     // Only where there is an external engine: the hash of every other spec stays what it was.
     ...(spec.endpoint === undefined ? [] : [spec.endpoint, spec.served_as ?? null]),
   ];

@@ -1,3 +1,5 @@
+import type { ThreadsInUse } from "./neuron-api.ts";
+
 /** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
 export interface StatusReport {
   readonly fleet: string;
@@ -36,6 +38,8 @@ export interface StatusNeuron {
     /** Why it cannot serve; null when it can. */
     readonly unservable: string | null;
     readonly last_used_ms: number | null;
+    /** CPU threads that compute it, as `GET /models` of the neuron says; null where it is not known. */
+    readonly threads: ThreadsInUse | null;
     /** The fleet that had it loaded; null where nobody says: by hand, or by an older cortex. */
     readonly fleet: string | null;
     /** The revision that it was loaded from; null for what a request or a person had loaded. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
+import { threadsInUseSchema } from "./neuron-api.ts";
 
 /**
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
@@ -14,6 +15,22 @@ export const QUEUED_PER_SLOT = 8;
 
 /** A worker that hibernates begins to write no state later than this after it was told to stop. */
 export const HIBERNATE_WITHIN_MS = 3000;
+
+const settledThreadsSchema = z.object({
+  threads: z.int().positive(),
+  /** Of a step of that many answers, or of a token of a prompt: much slower steps mean that the machine is another. */
+  cost_ms: z.number().nonnegative(),
+});
+
+/** How many threads compute which kind of step, found by trying; remembered by the neuron for the next load. */
+export const calibrationSchema = z.object({
+  /** Model, engine and machine that it was tried on; only the worker can tell. */
+  key: z.string(),
+  prompts: settledThreadsSchema.nullable(),
+  /** From so many answers side by side upwards. */
+  answers: z.array(settledThreadsSchema.extend({ streams: z.int().positive() })),
+});
+export type Calibration = z.infer<typeof calibrationSchema>;
 
 /** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
@@ -35,8 +52,10 @@ const workerStartSchema = z.object({
   spec_hash: z.string().optional(),
   /** How long it lives on without a neuron once it is loaded; absent means not at all. */
   orphan_grace_ms: z.int().nonnegative().optional(),
-  /** Decode threads; absent means the worker chooses. */
+  /** Threads of prompts and answers; absent means the worker chooses. */
   threads: z.int().positive().optional(),
+  /** What earlier workers chose for files of this size; the worker takes the one with its own key. */
+  calibrations: z.array(calibrationSchema).optional(),
   /** Where the states of conversations outlive the worker; absent where they do not. */
   hibernation: z
     .object({
@@ -73,6 +92,8 @@ const workerFactsSchema = z.object({
   parallel: z.int().positive(),
   architecture: z.string(),
   parameter_count: z.int().nonnegative().nullable(),
+  /** Absent from workers of before, and from models that write nothing. */
+  threads: threadsInUseSchema.optional().catch(undefined),
 });
 export type WorkerFacts = z.infer<typeof workerFactsSchema>;
 
@@ -111,6 +132,13 @@ const loadProgressedSchema = z.object({
 /** The model is loaded and the socket takes requests. */
 const modelLoadedSchema = z.object({ kind: z.literal("model-loaded"), facts: workerFactsSchema });
 
+/** Threads were tried on real steps and chosen; said again when another kind of step is. */
+const calibratedSchema = z.object({
+  kind: z.literal("calibrated"),
+  threads: threadsInUseSchema,
+  calibration: calibrationSchema,
+});
+
 /** The load failed; the worker exits with 1 after it. */
 const loadFailedSchema = z.object({
   kind: z.literal("load-failed"),
@@ -123,6 +151,7 @@ const loadFailedSchema = z.object({
 export const workerMessageSchema = z.discriminatedUnion("kind", [
   loadProgressedSchema,
   modelLoadedSchema,
+  calibratedSchema,
   loadFailedSchema,
 ]);
 export type WorkerMessage = z.infer<typeof workerMessageSchema>;

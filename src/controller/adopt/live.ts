@@ -93,6 +93,7 @@ const settingsOf = (spec: ModelSpec): Omit<WrittenModel, "id"> => ({
   vram_mb: spec.vram_mb,
   context: spec.context,
   parallel: spec.parallel,
+  threads: spec.threads,
 });
 
 /** What the plan may count on before the next measurement. */

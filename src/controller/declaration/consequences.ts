@@ -178,6 +178,7 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
     `may displace models of class ${field.to ?? DEFAULT_CLASS} and lower (before: ${field.from ?? DEFAULT_CLASS})`,
   "models.context": RELOADED,
   "models.parallel": RELOADED,
+  "models.threads": RELOADED,
   "models.limit.context": RETOLD,
   "models.limit.input": RETOLD,
   "models.limit.output": RETOLD,

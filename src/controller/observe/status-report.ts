@@ -60,6 +60,7 @@ function statusNeuron(neuron: ObservedNeuron, own: readonly string[]): StatusNeu
         ? null
         : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
       last_used_ms: model.last_used_ms,
+      threads: model.threads ?? null,
       fleet: model.origin.fleet ?? null,
       revision: model.origin.kind === "revision" ? (model.origin.ref ?? null) : null,
       uncommitted: model.origin.uncommitted ?? false,

@@ -83,6 +83,7 @@ function verifyParkingEnd(found: Findings, plan: PlanDocument, change: PlanChang
 export function settingsHash(spec: ModelSpec): string {
   const facts = [spec.model_id, spec.harness, spec.source ?? null, spec.sha256 ?? null, spec.context ?? null];
   const engine = spec.endpoint === undefined ? [] : [spec.endpoint, spec.served_as ?? null];
-  const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...engine]);
+  const threads = spec.threads === undefined ? [] : [{ threads: spec.threads }];
+  const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...threads, ...engine]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

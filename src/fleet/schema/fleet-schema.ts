@@ -229,6 +229,11 @@ export const modelBlockSchema = z
       .max(256, "must be at most 256")
       .default(4)
       .describe("slots: requests decoded side by side"),
+    threads: positiveInteger
+      .max(1024, "must be at most 1024")
+      .optional()
+      .describe("CPU threads that compute it; absent: the worker tries on real steps, and the neuron remembers")
+      .meta({ examples: [8] }),
     limit: modelLimitTableSchema.optional().meta({ examples: [{ context: 32_768 }] }),
     cost: modelCostTableSchema.optional().meta({ examples: [{ input: 0.5, output: 1.5 }] }),
     capabilities: z

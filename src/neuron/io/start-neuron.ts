@@ -230,6 +230,7 @@ function assemble(
     logger,
     modelFiles,
     estimator,
+    book,
     modelStore,
     usedMib: () => probe.usedMib(),
     epochs,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ModelFact } from "../../protocol/neuron-api.ts";
+import { calibrationSchema, type Calibration } from "../../protocol/worker-messages.ts";
 
 /** What a load taught: how much memory a file takes in certain settings, and how long it takes to come. */
 const loadFactSchema = z.object({
@@ -17,7 +18,23 @@ export type LoadFact = z.infer<typeof loadFactSchema>;
 /** Oldest first. */
 export type LoadFacts = readonly LoadFact[];
 
-const keptSchema = z.object({ version: z.literal(1), facts: z.array(loadFactSchema) });
+/** Which threads a worker chose; only workers can tell by the key whether it is about the file that they load. */
+const threadFactSchema = z.object({ file_bytes: z.int().nonnegative(), calibration: calibrationSchema });
+type ThreadFact = z.infer<typeof threadFactSchema>;
+
+/** All that loads taught. */
+export interface Learnt {
+  readonly facts: LoadFacts;
+  /** Oldest first. */
+  readonly threads: readonly ThreadFact[];
+}
+
+const keptSchema = z.object({
+  version: z.literal(1),
+  facts: z.array(loadFactSchema),
+  // Files of before hold none; those that cannot be read are chosen again.
+  threads: z.array(threadFactSchema).catch([]).default([]),
+});
 
 const KEPT_FACTS = 500;
 /** Smaller files say nothing about the disk. */
@@ -33,6 +50,14 @@ const isAbout = (fact: LoadFact, asked: Loadable): boolean =>
 /** The latest load of a file in these settings counts: engine and driver change, and figures with them. */
 export const rememberLoad = (facts: LoadFacts, fact: LoadFact): LoadFacts =>
   [...facts.filter((old) => !isAbout(old, fact)), fact].slice(-KEPT_FACTS);
+
+/** The latest choice for a key counts. */
+export const rememberThreads = (threads: readonly ThreadFact[], fact: ThreadFact): readonly ThreadFact[] =>
+  [...threads.filter(({ calibration }) => calibration.key !== fact.calibration.key), fact].slice(-KEPT_FACTS);
+
+/** What may be about a file: another of the same size has another key. */
+export const threadsFor = (threads: readonly ThreadFact[], fileBytes: number): readonly Calibration[] =>
+  threads.filter((fact) => fact.file_bytes === fileBytes).map(({ calibration }) => calibration);
 
 export const factAbout = (facts: LoadFacts, asked: Loadable): LoadFact | undefined =>
   facts.findLast((fact) => isAbout(fact, asked));
@@ -70,13 +95,15 @@ export const describeFacts = (facts: LoadFacts): ModelFact[] =>
     load_secs_source: "measured",
   }));
 
-export const writeFacts = (facts: LoadFacts): string => `${JSON.stringify({ version: 1, facts })}\n`;
+export const writeLearnt = ({ facts, threads }: Learnt): string =>
+  `${JSON.stringify({ version: 1, facts, threads })}\n`;
 
-/** Empty for a text that holds none: facts are learnt again. */
-export function readFacts(text: string): LoadFacts {
+/** Empty for a text that holds nothing: it is learnt again. */
+export function readLearnt(text: string): Learnt {
   try {
-    return keptSchema.parse(JSON.parse(text)).facts;
+    const { facts, threads } = keptSchema.parse(JSON.parse(text));
+    return { facts, threads };
   } catch {
-    return [];
+    return { facts: [], threads: [] };
   }
 }

@@ -63,6 +63,15 @@ export function onLoadProgressed(state: Residency, event: EventOf<"load-progress
   return unchanged({ ...state, jobs: advanceJob(state.jobs, event.instance, { progress }) });
 }
 
+/** No change that a planner sees: the generation stays. */
+export function onThreadsChosen(state: Residency, event: EventOf<"threads-chosen">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident === undefined || resident.facts === null) return unchanged(state);
+  return unchanged(
+    withResident(state, { ...resident, facts: { ...resident.facts, threads: event.threads } }),
+  );
+}
+
 export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">): ResidencyStep {
   const resident = findInstance(state, event.instance);
   if (resident?.phase.name !== "loading") return unchanged(state);

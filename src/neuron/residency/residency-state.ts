@@ -1,6 +1,12 @@
 import { assertNever } from "../../core/assert-never.ts";
 import type { CortexError } from "../../core/errors.ts";
-import type { LoadOrigin, LoadRequest, ModelSpec, ModelStatus } from "../../protocol/neuron-api.ts";
+import type {
+  LoadOrigin,
+  LoadRequest,
+  ModelSpec,
+  ModelStatus,
+  ThreadsInUse,
+} from "../../protocol/neuron-api.ts";
 import type { DeviceLedger, DeviceShare, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { LoadFailures } from "./load-failures.ts";
@@ -201,6 +207,8 @@ export type ResidencyEvent =
       readonly facts: WorkerFacts;
       readonly atMs: number;
     }
+  /** A worker has tried and chosen threads for a kind of step. */
+  | { readonly kind: "threads-chosen"; readonly instance: string; readonly threads: ThreadsInUse }
   /** The worker could not load the model; its process is still there. */
   | {
       readonly kind: "load-failed";

@@ -10,6 +10,7 @@ import {
   onLoadFailed,
   onLoadProgressed,
   onModelLoaded,
+  onThreadsChosen,
 } from "./residency-loading.ts";
 import {
   findInstance,
@@ -83,6 +84,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onLoadProgressed(state, event);
     case "model-loaded":
       return onModelLoaded(state, event);
+    case "threads-chosen":
+      return onThreadsChosen(state, event);
     case "load-failed":
       return onLoadFailed(state, event);
     case "worker-exited":

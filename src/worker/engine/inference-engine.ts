@@ -8,6 +8,7 @@ import type { FileSampling, SamplingOptions } from "./sampling-options.ts";
  * means and what an answer looks like is decided outside of it.
  */
 export interface InferenceEngine {
+  /** Those of threads change while they are chosen. */
   readonly facts: WorkerFacts;
   readonly renderer: ChatPromptRenderer;
   readonly fileSampling: FileSampling;

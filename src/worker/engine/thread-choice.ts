@@ -16,11 +16,20 @@ export interface ThreadChoice {
   /** The trial that goes on, or what was chosen. */
   readonly at: number;
   readonly decided: boolean;
+  /** It was decided by what steps cost, and not because the machine was busy. */
+  readonly telling: boolean;
   /** Steps since it was decided, and after how many it is tried again. */
   readonly steps: number;
   readonly patience: number;
   /** Steps in a row that were far slower than what the choice was made for. */
   readonly slowSteps: number;
+}
+
+/** What a choice came to, as far as another process on the same machine can go on with it. */
+export interface SettledThreads {
+  readonly threads: number;
+  /** Milliseconds per unit of work, on the machine as it was when it was quiet. */
+  readonly costMs: number;
 }
 
 const STEPS_PER_TRIAL = 3;
@@ -34,6 +43,8 @@ const HOPELESS = 2;
 const FAR_SLOWER = 3;
 const SLOW_STEPS = 2;
 const FIRST_PATIENCE = 256;
+/** A choice that an earlier process made is tried again after this many steps, not at once. */
+const RESUMED_PATIENCE = 4096;
 const LONGEST_PATIENCE = 65_536;
 
 /** Candidates are tried in the given order; the fewest threads come first. */
@@ -41,10 +52,38 @@ export const startChoice = (candidates: readonly number[]): ThreadChoice => ({
   trials: candidates.map((threads) => ({ threads, costsMs: [] })),
   at: 0,
   decided: candidates.length === 1,
+  telling: false,
   steps: 0,
   patience: FIRST_PATIENCE,
   slowSteps: 0,
 });
+
+/** Goes on with what an earlier process has chosen. What it cost then tells when the machine is another now. */
+export function resumeChoice(
+  candidates: readonly number[],
+  { threads, costMs }: SettledThreads,
+): ThreadChoice {
+  const at = candidates.indexOf(threads);
+  const fresh = startChoice(candidates);
+  if (at < 0 || fresh.decided) return fresh;
+  return {
+    ...fresh,
+    trials: fresh.trials.map((trial, index) => (index === at ? { ...trial, costsMs: [costMs] } : trial)),
+    at,
+    decided: true,
+    patience: RESUMED_PATIENCE,
+  };
+}
+
+/**
+ * What is worth remembering of a choice: one for which every number was tried, or whose steps are too short for a
+ * trial. What was decided because the machine was busy says nothing of the model.
+ */
+export function settledThreads(choice: ThreadChoice): SettledThreads | undefined {
+  const trial = choice.trials[choice.at];
+  if (trial === undefined || !choice.decided || !choice.telling) return undefined;
+  return { threads: trial.threads, costMs: typicalMs(trial) };
+}
 
 export const chosenThreads = (choice: ThreadChoice): number => choice.trials[choice.at]?.threads ?? 1;
 
@@ -71,8 +110,10 @@ function learnTrial(choice: ThreadChoice, { costMs, stepMs, quiet }: ComputedSte
   const done = (trial?.costsMs.length ?? 0) >= STEPS_PER_TRIAL || costMs > best * HOPELESS;
   if (!done) return { ...choice, trials };
   const worthATrial = quiet && stepMs >= LEAST_STEP_MS;
-  if (worthATrial && choice.at + 1 < trials.length) return { ...choice, trials, at: choice.at + 1 };
-  return { ...choice, trials, at: bestTrial(trials), decided: true, steps: 0, slowSteps: 0 };
+  const allTried = choice.at + 1 >= trials.length;
+  if (worthATrial && !allTried) return { ...choice, trials, at: choice.at + 1 };
+  const telling = allTried || stepMs < LEAST_STEP_MS;
+  return { ...choice, trials, at: bestTrial(trials), decided: true, telling, steps: 0, slowSteps: 0 };
 }
 
 function watch(choice: ThreadChoice, costMs: number): ThreadChoice {

@@ -50,12 +50,15 @@ async function start(message: WorkerStart): Promise<void> {
       gpu: message.gpu,
       flashAttention: message.flash_attention,
       threads: message.threads,
+      calibrations: message.calibrations,
       hibernation: message.hibernation,
       onProgress: (fraction) =>
         void send({ kind: "load-progressed", fraction: Math.min(1, Math.max(0, fraction)) }),
+      onCalibrated: (calibrated) => void send({ kind: "calibrated", ...calibrated }),
       logger,
       clock: systemClock,
     });
+    const loaded = engine;
     const graceMs = message.orphan_grace_ms ?? 0;
     const guardians = new Guardians({
       clock: systemClock,
@@ -63,12 +66,12 @@ async function start(message: WorkerStart): Promise<void> {
       onAbandoned: () => void abandoned(graceMs),
     });
     server = await startWorkerServer({
-      engine,
+      engine: loaded,
       modelId: message.model_id,
       socketPath: message.socket_path,
       clock: systemClock,
       logger,
-      supervision: { identity: identityOf(message, engine.facts), guardians, stop: () => void stop() },
+      supervision: { identity: () => identityOf(message, loaded.facts), guardians, stop: () => void stop() },
     });
     if (graceMs > 0 && process.connected) releaseParent = guardians.add();
     await send({ kind: "model-loaded", facts: engine.facts });

@@ -65,7 +65,7 @@ export interface WorkerServerOptions {
 
 /** What a later neuron needs to take the worker over. */
 export interface WorkerSupervision {
-  readonly identity: WorkerIdentity;
+  readonly identity: () => WorkerIdentity;
   readonly guardians: Guardians;
   readonly stop: () => void;
 }
@@ -123,7 +123,7 @@ function addSupervisionRoutes(
   { identity, guardians, stop }: WorkerSupervision,
   holds: Set<ServerResponse>,
 ): void {
-  server.get(WORKER_ROUTES.identity, () => identity);
+  server.get(WORKER_ROUTES.identity, () => identity());
   server.get(WORKER_ROUTES.hold, { exposeHeadRoute: false }, (_request, reply) => {
     reply.hijack();
     const release = guardians.add();

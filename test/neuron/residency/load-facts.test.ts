@@ -3,9 +3,11 @@ import {
   describeFacts,
   factAbout,
   predictLoad,
-  readFacts,
+  readLearnt,
   rememberLoad,
-  writeFacts,
+  rememberThreads,
+  threadsFor,
+  writeLearnt,
   type LoadFact,
 } from "../../../src/neuron/residency/load-facts.ts";
 
@@ -30,6 +32,23 @@ test("the latest load of a file in its settings counts, on one kind of device", 
   expect(factAbout(facts, fact({ device_kind: "cpu" }))?.vram_mb).toBe(2400);
   expect(factAbout(facts, fact({ file_bytes: 5 }))).toBeUndefined();
   expect(factAbout(facts, fact({ spec_hash: "b" }))).toBeUndefined();
+});
+
+const calibration = (key: string, threads: number) => ({
+  key,
+  prompts: { threads, cost_ms: 3 },
+  answers: [{ streams: 1, threads, cost_ms: 20 }],
+});
+
+test("the latest choice of threads for a key counts, and only files of that size are told of it", () => {
+  const threads = [
+    { file_bytes: 5, calibration: calibration("a", 1) },
+    { file_bytes: 5, calibration: calibration("b", 1) },
+    { file_bytes: 6, calibration: calibration("c", 1) },
+    { file_bytes: 5, calibration: calibration("a", 2) },
+  ].reduce(rememberThreads, []);
+  expect(threadsFor(threads, 5)).toEqual([calibration("b", 1), calibration("a", 2)]);
+  expect(threadsFor(threads, 7)).toEqual([]);
 });
 
 test("only so many are kept, the latest", () => {
@@ -69,8 +88,12 @@ describe("a load is expected to take", () => {
 
 test("they survive a file, and a file that holds none is no trouble", () => {
   const facts = [fact(), fact({ spec_hash: "b" })];
-  expect(readFacts(writeFacts(facts))).toEqual(facts);
+  const threads = [{ file_bytes: 5, calibration: calibration("k", 2) }];
+  expect(readLearnt(writeLearnt({ facts, threads }))).toEqual({ facts, threads });
+  // As versions of before have written it, and with choices that cannot be read.
+  for (const more of ["", ',"threads":[{}]'])
+    expect(readLearnt(`{"version":1,"facts":[]${more}}`)).toEqual({ facts: [], threads: [] });
   for (const text of ["", "{", "[]", '{"version":2,"facts":[]}', '{"version":1,"facts":[{}]}'])
-    expect(readFacts(text)).toEqual([]);
+    expect(readLearnt(text)).toEqual({ facts: [], threads: [] });
   expect(describeFacts(facts)[0]).toMatchObject({ source: "measured", vram_mb: 1200, load_secs: 4 });
 });

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { workerEntryFile } from "../../../src/platform/package-paths.ts";
@@ -62,6 +62,45 @@ test("says what a model takes before a load, and what it took after one, also af
   await using again = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
   await writeFile(join(again.store, "tiny.gguf"), writeTinyGguf());
   expect(await estimate(again, spec)).toMatchObject({ source: "measured", vram_mb: measured.vram_mb });
+  await rm(stateDirectory, { recursive: true });
+});
+
+const threadsOf = async (neuron: TestNeuron) => (await neuron.models()).models[0]?.threads;
+
+test("threads that a worker chose are shown, and the next load begins with them, also after a restart", async () => {
+  const stateDirectory = await mkdtemp(join(tmpdir(), "cortex-test-state-"));
+  const spec = { model_id: "tiny", context: 512 };
+  const oneCore = availableParallelism() === 1;
+  const chosen = { prompts: oneCore ? 1 : null, answers: [{ streams: 1, threads: 1 }] };
+  {
+    await using neuron = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
+    await writeFile(join(neuron.store, "tiny.gguf"), writeTinyGguf());
+    await neuron.load(spec);
+    const generation = (await neuron.models()).generation;
+    const answer = await neuron.chat({
+      model: "tiny",
+      messages: [{ role: "user", content: "hello" }],
+      max_tokens: 20,
+    });
+    expect(answer.status).toBe(200);
+    await answer.text();
+    await eventually(async () => {
+      expect(await threadsOf(neuron)).toEqual({ source: "measured", ...chosen });
+    });
+    // Nobody's plan is out of date for it.
+    expect((await neuron.models()).generation).toBe(generation);
+  }
+  await using again = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
+  await writeFile(join(again.store, "tiny.gguf"), writeTinyGguf());
+  await again.load(spec);
+  expect(await threadsOf(again)).toEqual({ source: oneCore ? "measured" : "remembered", ...chosen });
+  await again.unload({ model_id: "tiny" });
+  await again.load({ ...spec, threads: 2 });
+  expect(await threadsOf(again)).toEqual({
+    source: "declared",
+    prompts: 2,
+    answers: [{ streams: 1, threads: 2 }],
+  });
   await rm(stateDirectory, { recursive: true });
 });
 

@@ -11,6 +11,8 @@ function bench({ slots = 4, batchTokens = 512 } = {}) {
     slots,
     onGpu: false,
     threads: [1],
+    calibration: { key: "k", prompts: null, answers: [] },
+    onCalibrated: () => undefined,
     quiet: () => true,
     clock: new ManualClock(),
   });

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import {
   chosenThreads,
   learnStep,
+  resumeChoice,
+  settledThreads,
   startChoice,
   type ThreadChoice,
 } from "../../../src/worker/engine/thread-choice.ts";
@@ -72,5 +74,40 @@ describe("the choice of threads", () => {
   test("of one is no choice", () => {
     expect(learnStep(startChoice([3]), step(10))).toEqual(startChoice([3]));
     expect(chosenThreads(startChoice([3]))).toBe(3);
+  });
+});
+
+describe("what is remembered of a choice", () => {
+  test("is what was chosen, and what it cost", () => {
+    const { choice } = compute(startChoice([1, 2]), { steps: 10 }, quiet);
+    expect(settledThreads(choice)).toEqual({ threads: 2, costMs: 30 });
+    const tiny = compute(startChoice([1, 2]), { steps: 10 }, () => 2).choice;
+    expect(settledThreads(tiny)).toEqual({ threads: 1, costMs: 2 });
+  });
+
+  test("is nothing while it is tried, and nothing when the machine was busy", () => {
+    expect(settledThreads(startChoice([1, 2]))).toBeUndefined();
+    expect(settledThreads(compute(startChoice([1, 2]), { steps: 4 }, quiet).choice)).toBeUndefined();
+    const busy = compute(startChoice([1, 2]), { steps: 10, quiet: false }, quiet);
+    expect(settledThreads(busy.choice)).toBeUndefined();
+    expect(settledThreads(startChoice([4]))).toBeUndefined();
+  });
+
+  test("is gone on with: no number is tried for thousands of steps, then they are", () => {
+    const resumed = resumeChoice([1, 2], { threads: 2, costMs: 30 });
+    const { choice, used } = compute(resumed, { steps: 4096 }, quiet);
+    expect(new Set(used)).toEqual(new Set([2]));
+    expect(compute(choice, { steps: 1 }, quiet).used).toEqual([1]);
+  });
+
+  test("is dropped when steps are far slower than it says: the machine is busy, or another", () => {
+    const resumed = resumeChoice([1, 2], { threads: 2, costMs: 30 });
+    const { used } = compute(resumed, { steps: 5, quiet: false }, (threads) => (threads === 2 ? 600 : 60));
+    expect(used).toEqual([2, 2, 1, 1, 1]);
+  });
+
+  test("does not count where that number is no choice any more", () => {
+    expect(resumeChoice([1, 4], { threads: 2, costMs: 30 })).toEqual(startChoice([1, 4]));
+    expect(resumeChoice([2], { threads: 2, costMs: 30 })).toEqual(startChoice([2]));
   });
 });

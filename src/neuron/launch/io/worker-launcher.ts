@@ -48,6 +48,8 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
         model_id: spec.model_id,
         ...(contextTokens === null ? {} : { context: contextTokens }),
         parallel: spec.parallel,
+        ...(spec.threads === undefined ? {} : { threads: spec.threads }),
+        calibrations: [...launch.calibrations],
         instance: launch.instance,
         spec_hash: specHash(spec),
         orphan_grace_ms: options.orphanGraceMs,

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
-import type { WorkerMessage } from "../../../protocol/worker-messages.ts";
+import type { Calibration, WorkerMessage } from "../../../protocol/worker-messages.ts";
 import type { LoadableFile } from "../residency-state.ts";
 import type { WorkerExit } from "../worker-exit.ts";
 
@@ -31,5 +31,7 @@ export interface WorkerLaunch {
   readonly file: LoadableFile;
   /** Indices of the devices it may use. */
   readonly devices: readonly number[];
+  /** Choices of threads that may be about the file. */
+  readonly calibrations: readonly Calibration[];
   readonly onMessage: (message: WorkerMessage) => void;
 }

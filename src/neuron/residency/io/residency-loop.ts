@@ -24,6 +24,7 @@ import type { ModelFiles } from "../../model/io/model-files.ts";
 import type { ModelStore } from "../../store/io/model-store.ts";
 import type { EpochFile } from "./epoch-file.ts";
 import type { Estimator } from "./estimator.ts";
+import type { FactBook } from "./fact-book.ts";
 import { fetchSource } from "./fetch-source.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "./model-worker.ts";
 
@@ -35,6 +36,7 @@ export interface ResidencyLoopDeps {
   readonly usedMib: () => Promise<ReadonlyMap<number, number>>;
   readonly epochs: EpochFile;
   readonly estimator: Estimator;
+  readonly book: Pick<FactBook, "calibrations" | "rememberThreads">;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
   readonly report: (effect: ReportEffect) => void;
@@ -317,6 +319,7 @@ export class ResidencyLoop {
       spec,
       file,
       devices,
+      calibrations: this.#deps.book.calibrations(file.fileBytes),
       onMessage: (message) => {
         switch (message.kind) {
           case "load-progressed":
@@ -329,6 +332,10 @@ export class ResidencyLoop {
               ms: this.#deps.clock.monotonicMs() - startedMs,
             });
             this.dispatch({ kind: "model-loaded", instance, facts: message.facts, atMs: this.#nowMs() });
+            return;
+          case "calibrated":
+            this.#deps.book.rememberThreads(file.fileBytes, message.calibration);
+            this.dispatch({ kind: "threads-chosen", instance, threads: message.threads });
             return;
           case "load-failed": {
             const next = message.next === undefined ? {} : { next: message.next };

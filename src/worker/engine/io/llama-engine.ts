@@ -13,7 +13,7 @@ import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import { carefulThreads, isQuiet, threadCandidates } from "../compute-plan.ts";
+import { carefulThreads, isQuiet } from "../compute-plan.ts";
 import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
@@ -24,6 +24,7 @@ import {
   type WorkerFacts,
   type WorkerStart,
 } from "../../../protocol/worker-messages.ts";
+import { openCalibration, type CalibrationOptions, type ThreadCalibration } from "./llama-calibration.ts";
 import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
 import { estimateFromHeader } from "./llama-estimates.ts";
@@ -46,9 +47,11 @@ export interface LoadOptions {
   readonly gpu: boolean;
   readonly flashAttention: boolean | undefined;
   readonly threads: number | undefined;
+  readonly calibrations?: WorkerStart["calibrations"];
   readonly hibernation?: WorkerStart["hibernation"];
   /** Called with 0..1. */
   readonly onProgress: (fraction: number) => void;
+  readonly onCalibrated?: CalibrationOptions["onCalibrated"];
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -79,17 +82,28 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
     fullyOffloaded: model.gpuLayers >= model.fileInsights.totalLayers,
   };
   const threads = carefulThreads(choice);
+  const { modelPath, calibrations = [], onCalibrated = () => undefined } = options;
+  const calibration = await openCalibration({
+    llama,
+    model,
+    modelPath,
+    threads: choice,
+    calibrations,
+    onCalibrated,
+  });
   const steps = createSteps({
     slots: options.parallel,
     onGpu: model.gpuLayers > 0,
-    threads: threadCandidates(choice),
+    threads: calibration.candidates,
+    calibration: calibration.known,
+    onCalibrated: calibration.record,
     quiet: () => isQuiet(loadavg()[0] ?? 0, llama.cpuMathCores),
     clock: options.clock,
   });
   const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
   const hibernation = await startHibernation({ llama, model, context, options });
   options.onProgress(1);
-  return buildEngine({ llama, model, context, steps, hibernation, threads, options });
+  return buildEngine({ llama, model, context, steps, hibernation, threads, calibration, options });
 }
 
 function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
@@ -235,6 +249,7 @@ interface LoadedParts {
   readonly steps: Steps;
   readonly hibernation: Hibernation | undefined;
   readonly threads: number;
+  readonly calibration: ThreadCalibration;
   readonly options: LoadOptions;
 }
 
@@ -263,7 +278,9 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const tokenTexts = createTokenTexts(model, vocabulary);
   const shared = { llama, model, slots, steps, hibernation, grammars, tokenTexts, clock: options.clock };
   return {
-    facts,
+    get facts() {
+      return context === undefined ? facts : { ...facts, threads: parts.calibration.inUse };
+    },
     renderer,
     fileSampling: readFileSampling((metadata.general as Readonly<Record<string, unknown>>)["sampling"]),
     vocabularySize: vocabulary.length,

@@ -7,7 +7,9 @@ import type {
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
 import { bySlot, nextPieces, promptBudget, type WaitingPrompt } from "../step-plan.ts";
-import { chosenThreads, learnStep, startChoice, type ThreadChoice } from "../thread-choice.ts";
+import type { Calibration } from "../../../protocol/worker-messages.ts";
+import { kindOfAnswers, openChoice, PROMPTS, recordChoice } from "../calibration.ts";
+import { chosenThreads, learnStep, type ThreadChoice } from "../thread-choice.ts";
 import { aroundSteps } from "./llama-native-context.ts";
 
 /**
@@ -42,6 +44,10 @@ export interface StepsOptions {
   readonly onGpu: boolean;
   /** Numbers of threads to choose from. */
   readonly threads: readonly number[];
+  /** What an earlier process chose, or with nothing in it; with its key. */
+  readonly calibration: Calibration;
+  /** A kind of step has its threads. */
+  readonly onCalibrated: (calibration: Calibration) => void;
   /** Nothing else wants the cores, as far as is known. */
   readonly quiet: () => boolean;
   readonly clock: Clock;
@@ -56,7 +62,6 @@ const MOST_PATIENCE = 64;
 const LAST_STEP_WEIGHT = 0.3;
 /** Steps with fewer tokens of prompts say little of what one costs. */
 const LEAST_MEASURED_TOKENS = 16;
-const PROMPTS = -1;
 
 interface Waiter {
   prompt: WaitingPrompt;
@@ -82,6 +87,7 @@ class LockstepSteps implements Steps {
   readonly #granted = new Map<number, number>();
   /** By kind of step. */
   readonly #threads = new Map<number, ThreadChoice>();
+  #calibration: Calibration;
   #waiting: Waiter[] = [];
   #asked = 0;
   #computing: readonly number[] | undefined;
@@ -93,6 +99,7 @@ class LockstepSteps implements Steps {
 
   constructor(options: StepsOptions) {
     this.#options = options;
+    this.#calibration = options.calibration;
   }
 
   priorityOf(slot: number): EvaluationPriority {
@@ -157,7 +164,8 @@ class LockstepSteps implements Steps {
   /** Runs a step and learns from the time it took. */
   async #step(compute: () => Promise<void>, setThreads: (threads: number) => void): Promise<void> {
     const kind = this.#kindOfStep();
-    const choice = this.#threads.get(kind) ?? startChoice(this.#options.threads);
+    const { threads, calibration } = this.#options;
+    const choice = this.#threads.get(kind) ?? openChoice(kind, threads, calibration);
     setThreads(chosenThreads(choice));
     this.computed += 1;
     const startedMs = this.#options.clock.monotonicMs();
@@ -168,7 +176,9 @@ class LockstepSteps implements Steps {
       if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
       if (measured || kind !== PROMPTS) {
         const costMs = measured ? stepMs / this.#promptTokens : stepMs;
-        this.#threads.set(kind, learnStep(choice, { costMs, stepMs, quiet: this.#options.quiet() }));
+        const learnt = learnStep(choice, { costMs, stepMs, quiet: this.#options.quiet() });
+        this.#threads.set(kind, learnt);
+        if (learnt.decided && !choice.decided) this.#record(kind, learnt);
       }
     } finally {
       this.#computing = undefined;
@@ -176,10 +186,14 @@ class LockstepSteps implements Steps {
     }
   }
 
-  /** Steps of one kind cost alike: those with prompts by the token, those of answers by how many there are. */
   #kindOfStep(): number {
-    if (this.#promptTokens > 0) return PROMPTS;
-    return Math.floor(Math.log2(Math.max(1, this.#computing?.length ?? 1)));
+    return this.#promptTokens > 0 ? PROMPTS : kindOfAnswers(this.#computing?.length ?? 1);
+  }
+
+  #record(kind: number, choice: ThreadChoice): void {
+    const before = this.#calibration;
+    this.#calibration = recordChoice(before, kind, choice);
+    if (this.#calibration !== before) this.#options.onCalibrated(this.#calibration);
   }
 
   #learnPromptToken(tokenMs: number): void {
