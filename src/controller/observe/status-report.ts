@@ -1,6 +1,6 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
-import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import type { LoadOrigin, ModelLoad, ResidentModel } from "../../protocol/neuron-api.ts";
 import { foreignFleet, ownFleets } from "./foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet, type ObservedNeuron } from "./observed-fleet.ts";
 
@@ -49,25 +49,33 @@ function statusNeuron(neuron: ObservedNeuron, own: readonly string[]): StatusNeu
       vram_total_mb,
       vram_used_mb: readings.get(index) ?? null,
     })),
-    models: models.map((model) => ({
-      id: model.id,
-      status: model.status,
-      devices: model.devices,
-      vram_used_mb: model.vram_used_mb,
-      in_flight: loads.get(model.id)?.in_flight ?? 0,
-      queue_depth: loads.get(model.id)?.queue_depth ?? 0,
-      unservable: model.servable.ok
-        ? null
-        : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
-      last_used_ms: model.last_used_ms,
-      threads: model.threads ?? null,
-      fleet: model.origin.fleet ?? null,
-      revision: model.origin.kind === "revision" ? (model.origin.ref ?? null) : null,
-      uncommitted: model.origin.uncommitted ?? false,
-      foreign: foreignFleet(model.origin, own) !== undefined,
-    })),
+    models: models.map((model) => copyStatus(model, loads.get(model.id), own)),
   };
 }
+
+const copyStatus = (
+  model: ResidentModel,
+  load: ModelLoad | undefined,
+  own: readonly string[],
+): StatusNeuron["models"][number] => ({
+  id: model.id,
+  status: model.status,
+  devices: model.devices,
+  vram_used_mb: model.vram_used_mb,
+  in_flight: load?.in_flight ?? 0,
+  queue_depth: load?.queue_depth ?? 0,
+  unservable: model.servable.ok ? null : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
+  last_used_ms: model.last_used_ms,
+  threads: model.threads ?? null,
+  ...whoLoaded(model.origin, own),
+});
+
+const whoLoaded = (origin: LoadOrigin, own: readonly string[]) => ({
+  fleet: origin.fleet ?? null,
+  revision: origin.kind === "revision" ? (origin.ref ?? null) : null,
+  uncommitted: origin.uncommitted ?? false,
+  foreign: foreignFleet(origin, own) !== undefined,
+});
 
 function statusModels(fleet: Fleet, observed: ObservedFleet): StatusModel[] {
   const declared = new Map(fleet.models.map((block) => [block.id, block.replicas]));

@@ -96,7 +96,7 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
     onGpu: model.gpuLayers > 0,
     threads: calibration.candidates,
     calibration: calibration.known,
-    onCalibrated: calibration.record,
+    onCalibrated: (chosen) => calibration.record(chosen),
     quiet: () => isQuiet(loadavg()[0] ?? 0, llama.cpuMathCores),
     clock: options.clock,
   });
