@@ -16,7 +16,7 @@ export const QUEUED_PER_SLOT = 8;
 /** A worker that hibernates begins to write no state later than this after it was told to stop. */
 export const HIBERNATE_WITHIN_MS = 3000;
 
-const settledThreadsSchema = z.object({
+const keptThreadsSchema = z.object({
   threads: z.int().positive(),
   /** Of a step of that many answers, or of a token of a prompt: much slower steps mean that the machine is another. */
   cost_ms: z.number().nonnegative(),
@@ -26,9 +26,9 @@ const settledThreadsSchema = z.object({
 export const calibrationSchema = z.object({
   /** Model, engine and machine that it was tried on; only the worker can tell. */
   key: z.string(),
-  prompts: settledThreadsSchema.nullable(),
+  prompts: keptThreadsSchema.nullable(),
   /** From so many answers side by side upwards. */
-  answers: z.array(settledThreadsSchema.extend({ streams: z.int().positive() })),
+  answers: z.array(keptThreadsSchema.extend({ streams: z.int().positive() })),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 

@@ -1,6 +1,6 @@
 import type { ThreadsInUse } from "../../protocol/neuron-api.ts";
 import type { Calibration } from "../../protocol/worker-messages.ts";
-import { resumeChoice, settledThreads, startChoice, type ThreadChoice } from "./thread-choice.ts";
+import { resumeChoice, keptThreads, startChoice, type ThreadChoice } from "./thread-choice.ts";
 
 /**
  * Steps of one kind cost alike: those with prompts by the token, those of answers by how many there are, in powers of
@@ -25,9 +25,9 @@ export function openChoice(
 
 /** With what a choice came to, where that is worth remembering. */
 export function recordChoice(calibration: Calibration, kind: number, choice: ThreadChoice): Calibration {
-  const settled = settledThreads(choice);
-  if (settled === undefined) return calibration;
-  const entry = { threads: settled.threads, cost_ms: settled.costMs };
+  const kept = keptThreads(choice);
+  if (kept === undefined) return calibration;
+  const entry = { threads: kept.threads, cost_ms: kept.costMs };
   if (kind === PROMPTS) {
     // A short prompt is a short step, whatever the model: only a trial of all numbers tells.
     const tried = choice.trials.every(({ costsMs }) => costsMs.length > 0);

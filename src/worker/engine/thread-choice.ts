@@ -26,7 +26,7 @@ export interface ThreadChoice {
 }
 
 /** What a choice came to, as far as another process on the same machine can go on with it. */
-export interface SettledThreads {
+export interface KeptThreads {
   readonly threads: number;
   /** Milliseconds per unit of work, on the machine as it was when it was quiet. */
   readonly costMs: number;
@@ -59,10 +59,7 @@ export const startChoice = (candidates: readonly number[]): ThreadChoice => ({
 });
 
 /** Goes on with what an earlier process has chosen. What it cost then tells when the machine is another now. */
-export function resumeChoice(
-  candidates: readonly number[],
-  { threads, costMs }: SettledThreads,
-): ThreadChoice {
+export function resumeChoice(candidates: readonly number[], { threads, costMs }: KeptThreads): ThreadChoice {
   const at = candidates.indexOf(threads);
   const fresh = startChoice(candidates);
   if (at < 0 || fresh.decided) return fresh;
@@ -79,7 +76,7 @@ export function resumeChoice(
  * What is worth remembering of a choice: one for which every number was tried, or whose steps are too short for a
  * trial. What was decided because the machine was busy says nothing of the model.
  */
-export function settledThreads(choice: ThreadChoice): SettledThreads | undefined {
+export function keptThreads(choice: ThreadChoice): KeptThreads | undefined {
   const trial = choice.trials[choice.at];
   if (trial === undefined || !choice.decided || !choice.telling) return undefined;
   return { threads: trial.threads, costMs: typicalMs(trial) };

@@ -63,6 +63,7 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "models.residency_priority": ["controller/intent/desired-models.ts", "residency_priority"],
   "models.context": ["protocol/model-spec.ts", "context"],
   "models.parallel": ["protocol/model-spec.ts", "parallel"],
+  "models.threads": ["protocol/model-spec.ts", "threads"],
   "models.limit.context": ["gateway/model-list.ts", "limit"],
   "models.limit.input": ["gateway/model-list.ts", "limit"],
   "models.limit.output": ["gateway/model-list.ts", "limit"],

@@ -3,7 +3,7 @@ import {
   chosenThreads,
   learnStep,
   resumeChoice,
-  settledThreads,
+  keptThreads,
   startChoice,
   type ThreadChoice,
 } from "../../../src/worker/engine/thread-choice.ts";
@@ -80,17 +80,17 @@ describe("the choice of threads", () => {
 describe("what is remembered of a choice", () => {
   test("is what was chosen, and what it cost", () => {
     const { choice } = compute(startChoice([1, 2]), { steps: 10 }, quiet);
-    expect(settledThreads(choice)).toEqual({ threads: 2, costMs: 30 });
+    expect(keptThreads(choice)).toEqual({ threads: 2, costMs: 30 });
     const tiny = compute(startChoice([1, 2]), { steps: 10 }, () => 2).choice;
-    expect(settledThreads(tiny)).toEqual({ threads: 1, costMs: 2 });
+    expect(keptThreads(tiny)).toEqual({ threads: 1, costMs: 2 });
   });
 
   test("is nothing while it is tried, and nothing when the machine was busy", () => {
-    expect(settledThreads(startChoice([1, 2]))).toBeUndefined();
-    expect(settledThreads(compute(startChoice([1, 2]), { steps: 4 }, quiet).choice)).toBeUndefined();
+    expect(keptThreads(startChoice([1, 2]))).toBeUndefined();
+    expect(keptThreads(compute(startChoice([1, 2]), { steps: 4 }, quiet).choice)).toBeUndefined();
     const busy = compute(startChoice([1, 2]), { steps: 10, quiet: false }, quiet);
-    expect(settledThreads(busy.choice)).toBeUndefined();
-    expect(settledThreads(startChoice([4]))).toBeUndefined();
+    expect(keptThreads(busy.choice)).toBeUndefined();
+    expect(keptThreads(startChoice([4]))).toBeUndefined();
   });
 
   test("is gone on with: no number is tried for thousands of steps, then they are", () => {
