@@ -60,7 +60,7 @@ const ROOMS = {
     keys: [],
     dialect: ["relay"],
   },
-  "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"] },
+  "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

@@ -56,6 +56,7 @@ export const ERROR_TABLE = {
   model_not_found:           kind(404, EXIT.failed, INVALID, "GET /v1/models lists what this endpoint serves"),
   route_not_found:           kind(404, EXIT.usage, INVALID, "check the path; the API lives under /v1"),
   method_not_allowed:        kind(405, EXIT.usage, INVALID, "use the method that the Allow header names"),
+  managed_by_fleet_files:    kind(501, EXIT.failed, INVALID, "change the fleet files, then cortex apply"),
   unsupported_media_type:    kind(415, EXIT.failed, INVALID, "send content-type: application/json"),
   body_too_large:            kind(413, EXIT.failed, INVALID, "send a smaller body, or raise `body_mb` in [gateway.limits]"),
   malformed_request:         kind(400, EXIT.failed, INVALID, "send HTTP/1.1 with a Host header, an escaped path and an intact body"),

@@ -14,7 +14,16 @@ export interface OpenAiRequest {
     readonly modelSpans: readonly { readonly start: number; readonly end: number }[];
   };
   readonly body: Buffer;
+  readonly path: string;
   readonly answer: AnswerTranslator;
+}
+
+export interface TranslationContext {
+  /** How deep the body is nested. */
+  readonly depth: number;
+  readonly identity: AnswerIdentity;
+  /** Whether something in the fleet goes by a name. */
+  readonly isKnown: (model: string) => boolean;
 }
 
 /** Deeper than any schema of a tool; what is deeper takes a parser longer than it is worth. */
@@ -26,7 +35,7 @@ const BEGINNING = '{"model":';
 export function translateBody(
   route: DialectRoute,
   body: Buffer,
-  { depth, identity }: { readonly depth: number; readonly identity: AnswerIdentity },
+  { depth, identity, isKnown }: TranslationContext,
 ): OpenAiRequest {
   if (depth > DEEPEST_NESTING) {
     throw new CortexError(
@@ -36,7 +45,10 @@ export function translateBody(
   }
   const parsed = parseJson(body.toString("utf8"));
   if (parsed === undefined) throw new CortexError("malformed_json", "the request body is not JSON");
-  const { model, stream, maxOutputTokens, body: rest, answer } = route.translate(parsed, identity);
+  const { body: rest, answer, ...asked } = route.translate(parsed, identity);
+  const { stream, maxOutputTokens, otherName, upstreamPath } = asked;
+  const model =
+    otherName !== undefined && !isKnown(asked.model) && isKnown(otherName) ? otherName : asked.model;
   const name = JSON.stringify(model);
   const others = JSON.stringify(rest).slice(1);
   const start = BEGINNING.length;
@@ -49,6 +61,7 @@ export function translateBody(
       modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
     },
     body: Buffer.from(`${BEGINNING}${name}${others === "}" ? "" : ","}${others}`),
+    path: upstreamPath ?? route.upstreamPath,
     answer,
   };
 }

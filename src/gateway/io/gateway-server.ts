@@ -20,6 +20,7 @@ import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts"
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
 import type { Look } from "./ticker.ts";
+import { registerOllamaReads } from "./ollama-reads.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
 import { serveMetered } from "./metered-inference.ts";
@@ -109,6 +110,7 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
       offered.map((candidate) => candidate.id),
     );
   });
+  registerOllamaReads(server, { edge: deps, version: deps.version, entriesFor, unknownModel });
 }
 
 const speaksAnthropic = ({ headers }: FastifyRequest): boolean => headers["anthropic-version"] !== undefined;
@@ -250,9 +252,16 @@ async function readAsked(
     return { path, facts: readRequestFacts(body, fields), body, sinkTo: (client) => client };
   }
   const { depth } = fields;
-  const identity = { newId: newAnswerId, nowSecs: Math.floor(deps.clock.nowMs() / 1000) };
-  const { answer, ...translated } = translateBody(dialect, body, { depth, identity });
-  const { errors, upstreamPath } = dialect;
-  const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors });
-  return { path: upstreamPath, ...translated, sinkTo };
+  const { clock, fleet, poller } = deps;
+  const cameAtMs = clock.monotonicMs();
+  const identity = {
+    newId: newAnswerId,
+    nowSecs: Math.floor(clock.nowMs() / 1000),
+    elapsedMs: () => clock.monotonicMs() - cameAtMs,
+  };
+  const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
+  const { answer, ...translated } = translateBody(dialect, body, { depth, identity, isKnown });
+  const { errors, streamType } = dialect;
+  const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
+  return { ...translated, sinkTo };
 }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MESSAGES_ROUTE } from "../../../src/gateway/dialect/anthropic/messages-route.ts";
 
-const IDENTITY = { newId: () => "1", nowSecs: 0 };
+const IDENTITY = { newId: () => "1", nowSecs: 0, elapsedMs: () => 0 };
 
 /** A piece of an answer as OpenAI's chunks carry it. */
 type Piece =

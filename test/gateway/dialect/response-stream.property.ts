@@ -79,7 +79,7 @@ function translator() {
   };
   const { answer } = RESPONSES_ROUTE.translate(
     { model: "m", input: "hi", instructions: "i", tools: TOOLS, stream: true },
-    { newId, nowSecs: 7 },
+    { newId, nowSecs: 7, elapsedMs: () => 0 },
   );
   return answer.stream(() => null);
 }

@@ -5,7 +5,7 @@ import { sealedThought } from "../../../src/gateway/dialect/responses/reasoning-
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const IDENTITY = { newId: () => "1", nowSecs: 0 };
+const IDENTITY = { newId: () => "1", nowSecs: 0, elapsedMs: () => 0 };
 
 const translated = (fields: Fields) =>
   RESPONSES_ROUTE.translate({ model: "m", input: [], ...fields }, IDENTITY).body;

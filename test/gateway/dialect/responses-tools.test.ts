@@ -4,7 +4,7 @@ import { sealedThought } from "../../../src/gateway/dialect/responses/reasoning-
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const IDENTITY = { newId: () => "1", nowSecs: 0 };
+const IDENTITY = { newId: () => "1", nowSecs: 0, elapsedMs: () => 0 };
 
 const translated = (fields: Fields) =>
   RESPONSES_ROUTE.translate({ model: "m", input: [], ...fields }, IDENTITY).body;
@@ -151,7 +151,7 @@ test("a whole answer says all that was asked and answered", () => {
       include: ["reasoning.encrypted_content"],
       metadata: { a: "b" },
     },
-    { newId: () => "1", nowSecs: 7 },
+    { newId: () => "1", nowSecs: 7, elapsedMs: () => 0 },
   );
   const whole = answer.whole({
     choices: [{ message: { content: "a", reasoning_content: "t" }, finish_reason: "length" }],

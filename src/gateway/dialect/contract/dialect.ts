@@ -6,6 +6,8 @@ export interface DialectRoute {
   readonly path: string;
   /** What a model is asked instead. */
   readonly upstreamPath: string;
+  /** What a stream of the dialect is called; server-sent events where it is not said. */
+  readonly streamType?: string;
   /** Throws `invalid_request_body`, `missing_model_field` or `unsupported_parameter`, with the dialect's own field as `param`. */
   translate(body: unknown, identity: AnswerIdentity): TranslatedRequest;
   readonly errors: DialectErrors;
@@ -16,10 +18,16 @@ export interface AnswerIdentity {
   readonly newId: () => string;
   /** When the request came, since the epoch. */
   readonly nowSecs: number;
+  /** Since then. */
+  readonly elapsedMs: () => number;
 }
 
 export interface TranslatedRequest {
   readonly model: string;
+  /** What is meant where nothing goes by the name of `model`. */
+  readonly otherName?: string;
+  /** Where this request is asked, if not where the others of its route are. */
+  readonly upstreamPath?: string;
   readonly stream: boolean;
   /** The request's own limit of its answer in tokens, null when it has none. */
   readonly maxOutputTokens: number | null;

@@ -35,6 +35,11 @@ export const completionSchema = z.looseObject({
 
 export type Completion = z.infer<typeof completionSchema>;
 
+/** How long the parts of an answer took, where an engine tells it. */
+export const timingsSchema = z
+  .looseObject({ prompt_ms: z.number().default(0), predicted_ms: z.number().default(0) })
+  .nullish();
+
 const callDeltaSchema = z.looseObject({
   index: z.number(),
   id: z.string().nullish(),

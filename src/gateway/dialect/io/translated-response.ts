@@ -18,6 +18,9 @@ export class TranslatedResponse implements AnswerSink {
   readonly #to: AnswerSink;
   readonly #answer: AnswerTranslator;
   readonly #errors: DialectErrors;
+  readonly #streamHeaders: SinkHeaders;
+  /** The head of a stream is out. */
+  #isStream = false;
   /** Of an answer that is whole: its head and what has come of it. */
   #whole: { readonly status: number; readonly headers: SinkHeaders; readonly pieces: Buffer[] } | null = null;
   #wholeBytes = 0;
@@ -31,20 +34,24 @@ export class TranslatedResponse implements AnswerSink {
 
   constructor(
     to: AnswerSink,
-    translation: { readonly answer: AnswerTranslator; readonly errors: DialectErrors },
+    translation: {
+      readonly answer: AnswerTranslator;
+      readonly errors: DialectErrors;
+      readonly streamType?: string | undefined;
+    },
   ) {
     this.#to = to;
     this.#answer = translation.answer;
     this.#errors = translation.errors;
+    this.#streamHeaders = {
+      ...EVENT_STREAM_HEADERS,
+      ...(translation.streamType === undefined ? {} : { "content-type": translation.streamType }),
+    };
     this.#parser = createParser({ onEvent: ({ data }) => this.#event(data) });
   }
 
   get headersSent(): boolean {
     return this.#to.headersSent;
-  }
-
-  get isEventStream(): boolean {
-    return this.#to.isEventStream;
   }
 
   get status(): number | null {
@@ -63,6 +70,7 @@ export class TranslatedResponse implements AnswerSink {
   keepAlive(): void {
     // What is not written must not be counted as said either.
     if (this.#failed || this.#isDone || this.#to.isBehind) return;
+    this.#beginStream(200, {});
     this.#to.keepAlive(this.#translator().keepAlive());
   }
 
@@ -77,9 +85,8 @@ export class TranslatedResponse implements AnswerSink {
 
   writeHead(status: number, headers: SinkHeaders): void {
     const type = String(headers["content-type"] ?? "");
-    if (type.startsWith("text/event-stream")) {
-      if (!this.#to.headersSent) this.#to.writeHead(status, { ...headers, ...EVENT_STREAM_HEADERS });
-    } else this.#whole = { status, headers, pieces: [] };
+    if (type.startsWith("text/event-stream")) this.#beginStream(status, headers);
+    else this.#whole = { status, headers, pieces: [] };
   }
 
   write(bytes: Buffer): boolean {
@@ -138,6 +145,11 @@ export class TranslatedResponse implements AnswerSink {
     this.#to.cut();
   }
 
+  #beginStream(status: number, headers: SinkHeaders): void {
+    this.#isStream = true;
+    if (!this.#to.headersSent) this.#to.writeHead(status, { ...headers, ...this.#streamHeaders });
+  }
+
   #keep(pieces: Buffer[], bytes: Buffer): boolean {
     pieces.push(bytes);
     this.#wholeBytes += bytes.length;
@@ -170,7 +182,7 @@ export class TranslatedResponse implements AnswerSink {
     }
     const before = this.#translated;
     this.#translated = "";
-    if (this.#to.isEventStream) {
+    if (this.#isStream) {
       this.#to.write(Buffer.from(before + this.#translator().error(envelope, status)));
     }
     this.#to.cut();

@@ -14,8 +14,6 @@ export type SinkHeaders = Readonly<Record<string, string | string[] | undefined>
 /** Where an answer goes: to a client as it comes, or through a translation first. */
 export interface AnswerSink {
   readonly headersSent: boolean;
-  /** The head of an event stream is out, by keep-alive or by relay. */
-  readonly isEventStream: boolean;
   /** The HTTP status that was sent, null before that. */
   readonly status: number | null;
   /** Something waits for the client to read. */
@@ -65,10 +63,6 @@ export class ClientResponse implements AnswerSink {
 
   get headersSent(): boolean {
     return this.#raw.headersSent;
-  }
-
-  get isEventStream(): boolean {
-    return this.#eventStream;
   }
 
   get status(): number | null {
