@@ -1,6 +1,7 @@
 import { Board, newcomersOn } from "../board/board.ts";
 import { holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
+import { orderMatters } from "./order-of-loads.ts";
 import { replayedBoard } from "../search/replay.ts";
 import { moveCost, noCost, TIER, tierOffsets, tiersOf } from "../board/tiers.ts";
 import { present } from "../../../core/present.ts";
@@ -30,7 +31,8 @@ import {
  *
  * The cost of a partial placement is counted in the tiers of `costOf` and never falls, so a branch that already costs
  * as much as the best known placement is cut. Devices that are alike are tried once. The search ends after a number
- * of nodes; its answer is then still good, but proves nothing.
+ * of nodes; its answer is then still good, but proves nothing. Nor does it where the order of the loads may decide who
+ * fits, for one order is all it tries.
  */
 
 /** More than any model can be wide. */
@@ -95,7 +97,8 @@ class ExactSearch {
 
   run(): ExactResult {
     this.#descend(0);
-    return { board: this.#best, isProved: this.#nodesLeft > 0 && this.#isFaithful };
+    const isComplete = this.#nodesLeft > 0 && this.#isFaithful && !orderMatters(this.#problem);
+    return { board: this.#best, isProved: isComplete };
   }
 
   #questionsOf(applicant: ApplicantNo): Question[] {
