@@ -2,6 +2,7 @@ import { Template } from "@huggingface/jinja";
 import { CortexError } from "../../core/errors.ts";
 import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai/chat.ts";
 import type { ControlTexts } from "./control-texts.ts";
+import { unhideMappingMethods } from "./mapping-methods.ts";
 import { templateControls } from "./prompt-pieces.ts";
 import { createRequestMarks, type MarkReach, type RestoredText } from "./request-marks.ts";
 
@@ -135,7 +136,9 @@ function sameControls(left: RestoredText, right: RestoredText, controls: Control
 
 function parseTemplate(source: string): Template | undefined {
   try {
-    return new Template(source);
+    const template = new Template(source);
+    unhideMappingMethods(template.parsed);
+    return template;
   } catch {
     return undefined;
   }

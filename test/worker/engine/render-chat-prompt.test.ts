@@ -49,6 +49,18 @@ describe("chat prompts", () => {
     );
   });
 
+  test("a tool's arguments may be called as a mapping's methods are", () => {
+    const walker = rendererOf(
+      "{% for tool in tools %}{{ tool.function.name }}:{% for name, schema in tool.function.parameters.properties.items() %}{{ name }}:{{ schema.keys() | join('+') }};{% endfor %}{% endfor %}",
+    );
+    const properties = { items: { type: "array", values: [] }, keys: { type: "string" }, city: {} };
+    const tool: Tool = { type: "function", function: { name: "t", parameters: { properties } } };
+    const messages: readonly ChatMessage[] = [{ role: "user", content: "a" }];
+    expect(walker.render({ messages, tools: [tool, weather], variables: {} }).text).toBe(
+      "t:items:type+values;keys:type;city:;get_weather:city:type;",
+    );
+  });
+
   test("tools, calls and results are rendered; arguments reach the template as an object", () => {
     const text = render(
       [
