@@ -129,6 +129,12 @@ describe("POST /v1/responses", () => {
       status: 400,
       error: { type: "invalid_request_error", code: "missing_model_field", param: "model" },
     },
+    {
+      what: "a field of the wrong kind, which agents would repeat as a 422",
+      send: bodyOf({ input: 5 }),
+      status: 400,
+      error: { code: "invalid_request_body", param: "input" },
+    },
     { what: "no JSON", send: "{", status: 400, error: { code: "malformed_json" } },
     {
       what: "an unknown model",
@@ -149,15 +155,18 @@ describe("POST /v1/responses", () => {
     expect(await jsonOf(response)).toMatchObject({ error });
   });
 
-  test("a neuron's refusal comes in its own words", async () => {
-    const said = "This model's maximum context length is 100 tokens";
-    const body = envelope("context_length_exceeded", said);
-    const { gateway } = await benchWith({ kind: "status", status: 400, body });
+  test.each([
+    {
+      code: "context_length_exceeded",
+      status: 400,
+      said: "This model's maximum context length is 100 tokens",
+    },
+    { code: "template_render_failed", status: 422, said: "the model's chat template failed" },
+  ])("a neuron's refusal comes in its own words: $code", async ({ code, status, said }) => {
+    const { gateway } = await benchWith({ kind: "status", status, body: envelope(code, said) });
     const response = await post(gateway, "/v1/responses", bodyOf({ stream: true }));
     expect(response.status).toBe(400);
-    expect(await jsonOf(response)).toMatchObject({
-      error: { code: "context_length_exceeded", message: said },
-    });
+    expect(await jsonOf(response)).toMatchObject({ error: { code, message: said } });
   });
 
   test("a cold load: events that clients take for a sign of life, in one sequence with the answer", async () => {
@@ -189,6 +198,6 @@ describe("POST /v1/responses", () => {
     const answer = await reading;
     expect(answer.complete).toBe(false);
     expect(namesOf(answer.text).slice(-2)).toEqual(["error", "response.failed"]);
-    expect(answer.text).toContain("not a GGUF");
+    expect(answer.text).toContain('"code":"model_file_invalid"');
   });
 });

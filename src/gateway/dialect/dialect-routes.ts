@@ -26,5 +26,7 @@ function errorsOf(url: string | undefined): DialectErrors | undefined {
 export function dialectErrorResponse(error: CortexError, url?: string) {
   const response = toErrorResponse(error);
   const errors = errorsOf(url);
-  return errors === undefined ? response : { ...response, body: errors.body(response.body, response.status) };
+  if (errors === undefined) return response;
+  const { body, status } = response;
+  return { ...response, body: errors.body(body, status), status: errors.status(status) };
 }

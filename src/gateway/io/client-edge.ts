@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Clock } from "../../core/clock.ts";
-import { CortexError, errorKind } from "../../core/errors.ts";
+import { CortexError } from "../../core/errors.ts";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { createHttpServer, type Refusal } from "../../platform/http-server.ts";
@@ -70,7 +70,7 @@ function refusalNow(request: FastifyRequest, deps: EdgeDeps): CortexError | null
 
 /** One line and one count for each, whatever it was refused for; a client's fault is no defect of ours. */
 function reportRefusal({ error, requestId, method, path }: Refusal, deps: EdgeDeps): void {
-  const status = errorKind(error.code).httpStatus;
+  const { status } = dialectErrorResponse(error, path);
   const labels = { model: UNKNOWN_MODEL, node: "" };
   deps.metrics.requests.inc({ ...labels, status: String(status) });
   deps.metrics.requestErrors.inc({ ...labels, code: error.code });

@@ -39,4 +39,4 @@ function tooLong(message: string, details: Readonly<Record<string, unknown>>): s
     : `prompt is too long: ${message}`;
 }
 
-export const anthropicErrors: DialectErrors = { body: anthropicError };
+export const anthropicErrors: DialectErrors = { body: anthropicError, status: (status) => status };

@@ -57,4 +57,6 @@ export interface StreamTranslator {
 export interface DialectErrors {
   /** The body of an error answer. */
   body(envelope: ErrorEnvelope, status: number): unknown;
+  /** The status by which its clients know the same error. */
+  status(status: number): number;
 }

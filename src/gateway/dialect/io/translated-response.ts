@@ -177,7 +177,7 @@ export class TranslatedResponse implements AnswerSink {
     this.#failed = true;
     if (!this.#to.headersSent) {
       const bytes = Buffer.from(JSON.stringify(this.#errors.body(envelope, status)));
-      this.#to.sendWhole(status, { ...headers, ...JSON_HEADERS }, bytes);
+      this.#to.sendWhole(this.#errors.status(status), { ...headers, ...JSON_HEADERS }, bytes);
       return;
     }
     const before = this.#translated;

@@ -13,4 +13,4 @@ export function errorBody({ error }: ErrorEnvelope): Readonly<Record<string, unk
   };
 }
 
-export const ollamaErrors: DialectErrors = { body: errorBody };
+export const ollamaErrors: DialectErrors = { body: errorBody, status: (status) => status };

@@ -8,7 +8,8 @@ import { readResponsesRequest, toChatRequest } from "./responses-request.ts";
 export const RESPONSES_ROUTE: DialectRoute = {
   path: "/v1/responses",
   upstreamPath: "/v1/chat/completions",
-  errors: { body: (envelope) => envelope },
+  // Agents repeat a 422 five times: OpenAI says 400 to every request that is wrong.
+  errors: { body: (envelope) => envelope, status: (status) => (status === 422 ? 400 : status) },
   translate(body, identity) {
     const request = readResponsesRequest(body);
     const tools = new ToolSet(request.tools);
