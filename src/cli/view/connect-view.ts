@@ -15,6 +15,15 @@ export const connectView = (
   usage: string,
 ): View<unknown> => ({ json: { base_url: `${baseUrl}/v1`, model }, human: () => usage });
 
+/** The settings of one client; the text alone, so that it can be piped, but for the place where it belongs. */
+export const clientSettingsView = (
+  { baseUrl, model }: { readonly baseUrl: string; readonly model: string },
+  settings: { readonly file: string | null; readonly text: string },
+): View<unknown> => ({
+  json: { base_url: baseUrl, model, ...settings },
+  human: () => (settings.file === null ? settings.text : `In ${settings.file}:\n\n${settings.text}`),
+});
+
 /** What happened when it was used. */
 export const endpointView = (
   baseUrl: string,
