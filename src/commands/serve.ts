@@ -39,7 +39,7 @@ export default class ServeCommand extends FleetCommand {
         import("../platform/package-paths.ts"),
       ]);
     const { fleet, overridden } = await this.loadFleet({ path: flags.config });
-    const logger = createLogger({ name: "gateway", level: flags["log-level"] });
+    const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
     const neuronToken = await this.readToken(flags["neuron-token-file"]);
     await serveUntilSignal(async () => {
       const gateway = await startGateway(

@@ -91,8 +91,11 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   });
   server.removeAllContentTypeParsers();
   // A body that was refused is a value at first: thrown here, it would have the connection closed under its sender.
-  server.addContentTypeParser("*", (_request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, limits(), clock).catch(toCortexError),
+  // The type that nearly every body has is found without taking its name apart.
+  server.addContentTypeParser(
+    ["application/json", "*"],
+    (_request: FastifyRequest, payload: IncomingMessage) =>
+      readBody(payload, limits(), clock).catch(toCortexError),
   );
   server.addHook("preValidation", (request, reply, done) => {
     const { body } = request;

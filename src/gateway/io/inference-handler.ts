@@ -137,7 +137,9 @@ class CourseRun {
     const trust = (neuron: string, modelId: string) => standings.trustIn(neuron, modelId);
     const routed = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
-    logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
+    if (logger.isLevelEnabled("debug")) {
+      logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
+    }
     return decision;
   }
 

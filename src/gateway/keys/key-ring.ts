@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash as digestOf, timingSafeEqual } from "node:crypto";
 import { CortexError } from "../../core/errors.ts";
 import { matchesPattern } from "../../fleet/schema/model-pattern.ts";
 import type { KeyBlock } from "../../fleet/schema/fleet-schema.ts";
@@ -95,7 +95,7 @@ export class KeyRing {
   }
 
   #find(secret: string): Principal | null {
-    const hash = createHash("sha256").update(secret, "utf8").digest();
+    const hash = digestOf("sha256", secret, "buffer");
     let found: Principal | null = null;
     for (const known of this.#known.get(hash.readUInt16BE()) ?? []) {
       if (timingSafeEqual(known.hash, hash)) found = known.principal;
@@ -105,8 +105,7 @@ export class KeyRing {
 }
 
 /** What is written into a key's block for this secret. */
-export const hashOfSecret = (secret: string): string =>
-  `sha256:${createHash("sha256").update(secret, "utf8").digest("hex")}`;
+export const hashOfSecret = (secret: string): string => `sha256:${digestOf("sha256", secret, "hex")}`;
 
 /** In the order in which they are tried: clients of Anthropic's API send `x-api-key`, some send both. */
 function presentedSecrets(headers: HeaderBag): string[] {

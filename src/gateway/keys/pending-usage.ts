@@ -1,12 +1,6 @@
 import { HOUR_MS, type CountedRequest, type UsageRow } from "./usage-ledger.ts";
 
-/** Usage that was counted and is not written yet, added up as it will be kept. */
-export interface PendingUsage {
-  readonly isEmpty: boolean;
-  readonly usage: ReadonlyMap<string, UsageRow>;
-  readonly spent: ReadonlyMap<string, SpentSlice>;
-  add(used: CountedRequest): void;
-}
+type Mutable<Row> = { -readonly [Field in keyof Row]: Row[Field] };
 
 export interface SpentSlice {
   readonly keyId: string;
@@ -15,48 +9,92 @@ export interface SpentSlice {
   readonly tokens: number;
 }
 
-export function pendingUsage(sliceLengthMs: number): PendingUsage {
-  const usage = new Map<string, UsageRow>();
-  const spent = new Map<string, SpentSlice>();
-  return {
-    usage,
-    spent,
-    get isEmpty() {
-      return usage.size === 0;
-    },
-    add(used) {
-      const added = rowOf(used);
-      const name = JSON.stringify([added.hourMs, added.keyId, added.modelId]);
-      const before = usage.get(name);
-      usage.set(name, before === undefined ? added : sumOfRows(before, added));
-      const tokens = added.promptTokens + added.completionTokens;
-      if (tokens === 0) return;
-      const sliceMs = Math.floor(used.nowMs / sliceLengthMs) * sliceLengthMs;
-      const slice = JSON.stringify([used.keyId, sliceMs]);
-      const already = spent.get(slice)?.tokens ?? 0;
-      spent.set(slice, { keyId: used.keyId, sliceMs, tokens: already + tokens });
-    },
-  };
+/** What one key used of one model, or spent, within the hour or slice that is being counted. */
+interface Counted {
+  readonly byModel: Map<string, Mutable<UsageRow>>;
+  spent: Mutable<SpentSlice> | null;
 }
 
-const rowOf = ({ keyId, modelId, nowMs, outcome, usage }: CountedRequest): UsageRow => ({
-  keyId,
-  modelId,
-  hourMs: Math.floor(nowMs / HOUR_MS) * HOUR_MS,
-  requests: 1,
-  cut: outcome === "cut" ? 1 : 0,
-  failed: outcome === "failed" ? 1 : 0,
-  ...usage,
-});
+/**
+ * Usage that was counted and is not written yet, added up as it will be kept. Rows are added to in place, and found
+ * without a name made of their parts: this runs for each request.
+ */
+export class PendingUsage {
+  readonly #sliceMs: number;
+  readonly #usage: Mutable<UsageRow>[] = [];
+  readonly #spent: Mutable<SpentSlice>[] = [];
+  /** The rows of the hour that was counted last, by key: those of another hour are whole. */
+  readonly #byKey = new Map<string, Counted>();
+  #hourMs = Number.NaN;
 
-/** Two rows as one; key, model and hour are the first one's. */
-export const sumOfRows = (one: UsageRow, other: UsageRow): UsageRow => ({
-  ...one,
-  requests: one.requests + other.requests,
-  cut: one.cut + other.cut,
-  failed: one.failed + other.failed,
-  promptTokens: one.promptTokens + other.promptTokens,
-  completionTokens: one.completionTokens + other.completionTokens,
-  cachedTokens: one.cachedTokens + other.cachedTokens,
-  reasoningTokens: one.reasoningTokens + other.reasoningTokens,
-});
+  constructor(sliceMs: number) {
+    this.#sliceMs = sliceMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.#usage.length === 0;
+  }
+
+  get usage(): readonly UsageRow[] {
+    return this.#usage;
+  }
+
+  get spent(): readonly SpentSlice[] {
+    return this.#spent;
+  }
+
+  add({ keyId, modelId, nowMs, outcome, usage }: CountedRequest): void {
+    const hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS;
+    if (hourMs !== this.#hourMs) {
+      this.#byKey.clear();
+      this.#hourMs = hourMs;
+    }
+    const counted = this.#countedOf(keyId);
+    const row = this.#rowOf(counted, { keyId, modelId, hourMs });
+    row.requests += 1;
+    if (outcome === "cut") row.cut += 1;
+    if (outcome === "failed") row.failed += 1;
+    row.promptTokens += usage.promptTokens;
+    row.completionTokens += usage.completionTokens;
+    row.cachedTokens += usage.cachedTokens;
+    row.reasoningTokens += usage.reasoningTokens;
+    const tokens = usage.promptTokens + usage.completionTokens;
+    if (tokens > 0) this.#sliceOf(counted, { keyId, nowMs }).tokens += tokens;
+  }
+
+  #countedOf(keyId: string): Counted {
+    const known = this.#byKey.get(keyId);
+    if (known !== undefined) return known;
+    const counted: Counted = { byModel: new Map(), spent: null };
+    this.#byKey.set(keyId, counted);
+    return counted;
+  }
+
+  #rowOf({ byModel }: Counted, of: Pick<UsageRow, "keyId" | "modelId" | "hourMs">): Mutable<UsageRow> {
+    const known = byModel.get(of.modelId);
+    if (known !== undefined) return known;
+    const row = { ...of, ...NOTHING_YET };
+    byModel.set(of.modelId, row);
+    this.#usage.push(row);
+    return row;
+  }
+
+  #sliceOf(counted: Counted, { keyId, nowMs }: Pick<CountedRequest, "keyId" | "nowMs">): Mutable<SpentSlice> {
+    const sliceMs = Math.floor(nowMs / this.#sliceMs) * this.#sliceMs;
+    if (counted.spent?.sliceMs === sliceMs) return counted.spent;
+    const slice = { keyId, sliceMs, tokens: 0 };
+    counted.spent = slice;
+    this.#spent.push(slice);
+    return slice;
+  }
+}
+
+const NOTHING_YET = {
+  requests: 0,
+  cut: 0,
+  failed: 0,
+  promptTokens: 0,
+  completionTokens: 0,
+  cachedTokens: 0,
+  reasoningTokens: 0,
+};

@@ -33,9 +33,21 @@ export const formatUsage = (usage: TokenUsage): string =>
     .map(([name, field]) => `${name}=${usage[field]}`)
     .join(", ");
 
+/** As `formatUsage` writes it: read once for each request, so without a list of its parts. */
+const OWN_SPELLING = /^prompt=(\d{1,15}), completion=(\d{1,15}), cached=(\d{1,15}), reasoning=(\d{1,15})$/;
+
 /** Undefined for what is no usage; names that are not known are left out. */
 export function parseUsage(text: unknown): TokenUsage | undefined {
   if (typeof text !== "string") return undefined;
+  const own = OWN_SPELLING.exec(text);
+  if (own !== null) {
+    return {
+      promptTokens: Number(own[1]),
+      completionTokens: Number(own[2]),
+      cachedTokens: Number(own[3]),
+      reasoningTokens: Number(own[4]),
+    };
+  }
   const counts = new Map<string, number>();
   for (const [, name = "", count = ""] of text.matchAll(/(?:^|, ?)(\w+)=(\d{1,15})(?=,|$)/g)) {
     counts.set(name, Number(count));

@@ -7,7 +7,7 @@ import type { Logger } from "../../../platform/logger.ts";
 import type { KeyBlock } from "../../../fleet/schema/fleet-schema.ts";
 import { KeyAccounts, stepOf, type Spent } from "../key-accounts.ts";
 import type { KeyLimits } from "../key-ring.ts";
-import { pendingUsage, type PendingUsage } from "../pending-usage.ts";
+import { PendingUsage } from "../pending-usage.ts";
 import {
   HOUR_MS,
   type CountedRequest,
@@ -70,7 +70,7 @@ export class SqliteLedger implements UsageLedger {
   #longestWindowMs = 0;
   /** The window by which each key's spending is counted now. */
   readonly #windows = new Map<string, string>();
-  #pending: PendingUsage = pendingUsage(SLICE_MS);
+  #pending = new PendingUsage(SLICE_MS);
   #cancelWrite: (() => void) | null = null;
 
   constructor(options: SqliteLedgerOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
@@ -137,7 +137,7 @@ export class SqliteLedger implements UsageLedger {
     if (this.#pending.isEmpty || !this.#database.isOpen) return;
     try {
       this.#write();
-      this.#pending = pendingUsage(SLICE_MS);
+      this.#pending = new PendingUsage(SLICE_MS);
     } catch (thrown) {
       this.#deps.logger.error({ err: thrown }, "usage could not be written; it is kept in memory");
     }
@@ -146,12 +146,12 @@ export class SqliteLedger implements UsageLedger {
   #write(): void {
     this.#database.exec("begin immediate");
     try {
-      for (const row of this.#pending.usage.values()) {
+      for (const row of this.#pending.usage) {
         const { hourMs, keyId, modelId, requests, cut, failed } = row;
         const tokens = [row.promptTokens, row.completionTokens, row.cachedTokens, row.reasoningTokens];
         this.#addUsage.run(hourMs, keyId, modelId, requests, cut, failed, ...tokens);
       }
-      for (const { keyId, sliceMs, tokens } of this.#pending.spent.values()) {
+      for (const { keyId, sliceMs, tokens } of this.#pending.spent) {
         this.#addSpent.run(keyId, sliceMs, tokens);
       }
       const left = this.#deps.clock.nowMs() - this.#longestWindowMs - 2 * SLICE_MS;

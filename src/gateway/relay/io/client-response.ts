@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { CortexError } from "../../../core/errors.ts";
 import { toErrorResponse, type ErrorEnvelope } from "../../../protocol/error-envelope.ts";
+import { frameChunk, LAST_CHUNK } from "../chunk-frame.ts";
 import { errorEvent } from "../sse-framing.ts";
 
 export const EVENT_STREAM_HEADERS = {
@@ -50,6 +51,8 @@ export class ClientResponse implements AnswerSink {
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
   #lengthKnown = false;
+  /** The answer is sent in chunks, which are framed here: Node would hand each to the system in three pieces. */
+  #inChunks = false;
   #drains = 0;
   #status: number | null = null;
 
@@ -72,7 +75,7 @@ export class ClientResponse implements AnswerSink {
   keepAlive(event: string): void {
     if (!this.#raw.headersSent) this.writeHead(200, EVENT_STREAM_HEADERS);
     // A client that does not read gets no more of them.
-    if (!this.#raw.writableNeedDrain) this.#raw.write(event);
+    if (!this.#raw.writableNeedDrain) this.#writeText(event);
   }
 
   get isBehind(): boolean {
@@ -95,11 +98,21 @@ export class ClientResponse implements AnswerSink {
     this.#status = status;
     this.#eventStream = String(headers["content-type"] ?? "").startsWith("text/event-stream");
     this.#lengthKnown = headers["content-length"] !== undefined;
-    this.#raw.writeHead(status, { ...headers, ...this.#ownHeaders });
+    const raw = this.#raw;
+    raw.writeHead(status, { ...headers, ...this.#ownHeaders });
+    // From here on it only says whether Node frames what is written; the head has been made, and has announced chunks.
+    this.#inChunks = raw.chunkedEncoding;
+    raw.chunkedEncoding = false;
   }
 
   write(bytes: Buffer): boolean {
-    return this.#raw.write(bytes);
+    // A chunk without bytes would be the last one.
+    if (!this.#inChunks || bytes.length === 0) return this.#raw.write(bytes);
+    return this.#raw.write(frameChunk(bytes));
+  }
+
+  #writeText(text: string): void {
+    this.write(Buffer.from(text));
   }
 
   onDrain(listener: () => void): void {
@@ -107,7 +120,8 @@ export class ClientResponse implements AnswerSink {
   }
 
   end(): void {
-    this.#raw.end();
+    if (this.#inChunks) this.#raw.end(LAST_CHUNK);
+    else this.#raw.end();
   }
 
   fail(error: CortexError): void {
@@ -117,7 +131,7 @@ export class ClientResponse implements AnswerSink {
       this.sendWhole(status, { ...headers, "content-type": "application/json; charset=utf-8" }, bytes);
       return;
     }
-    if (this.#eventStream) this.#raw.write(errorEvent(body));
+    if (this.#eventStream) this.#writeText(errorEvent(body));
     this.cut();
   }
 
@@ -127,7 +141,7 @@ export class ClientResponse implements AnswerSink {
   }
 
   endWithEvent(envelope: ErrorEnvelope): void {
-    this.#raw.write(errorEvent(envelope));
+    this.#writeText(errorEvent(envelope));
     this.cut();
   }
 
@@ -139,7 +153,7 @@ export class ClientResponse implements AnswerSink {
     const raw = this.#raw;
     const { socket } = raw;
     if (socket === null) raw.destroy();
-    else if (raw.chunkedEncoding || this.#lengthKnown) socket.destroySoon();
+    else if (this.#inChunks || this.#lengthKnown) socket.destroySoon();
     else raw.write("\n", () => socket.resetAndDestroy());
   }
 }
