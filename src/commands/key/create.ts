@@ -45,7 +45,7 @@ export default class KeyCreateCommand extends FleetCommand {
       summary: "requests within any minute",
     }),
     "parallel-requests": Flags.integer({ min: 1, helpValue: "COUNT", summary: "requests at one time" }),
-    admin: Flags.boolean({ summary: "may also read /fleet and /usage" }),
+    admin: Flags.boolean({ summary: "may also read /fleet, /fleet/requests and /usage" }),
     print: Flags.boolean({ summary: "write nothing; print the block" }),
   };
 

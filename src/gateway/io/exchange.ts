@@ -5,6 +5,7 @@ import type { RequestFacts } from "../front/request-facts.ts";
 import { ANONYMOUS_ID, type Principal } from "../keys/key-ring.ts";
 import type { AnswerCost } from "../relay/relay-answer.ts";
 import type { AnswerSink } from "../relay/io/client-response.ts";
+import type { RequestRecord } from "../request-record.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
 /** Logged and counted for a client that left before its answer was complete; never sent. */
@@ -31,16 +32,9 @@ export interface Exchange {
 
 export const CLIENT_LEFT = new Error("the client left");
 
-/** Filled in as the request goes its way. */
-export interface ExchangeTrace {
-  readonly startedAtMs: number;
-  modelId: string | undefined;
-  neuron: string;
+/** Filled in as the request goes its way: what is remembered of it, and what is of use until its end only. */
+export interface ExchangeTrace extends RequestRecord {
   phase: Phase;
-  errorCode: string | undefined;
-  firstContentMs: number | undefined;
-  retries: number;
-  coldStart: boolean;
   cut: boolean;
   /** The whole answer has been written: whoever leaves now has it. */
   completed: boolean;
@@ -48,10 +42,13 @@ export interface ExchangeTrace {
   cost: AnswerCost | undefined;
 }
 
-export const newTrace = (startedAtMs: number): ExchangeTrace => ({
-  startedAtMs,
+export const newTrace = (
+  begun: Pick<RequestRecord, "requestId" | "route" | "key" | "stream" | "startedAtMs" | "startedAtEpochMs">,
+): ExchangeTrace => ({
+  ...begun,
   modelId: undefined,
   neuron: "",
+  steps: [],
   phase: "routing",
   errorCode: undefined,
   firstContentMs: undefined,
@@ -60,6 +57,9 @@ export const newTrace = (startedAtMs: number): ExchangeTrace => ({
   cut: false,
   completed: false,
   cost: undefined,
+  usage: undefined,
+  durationMs: undefined,
+  status: undefined,
 });
 
 /** An error that came after the head of a good answer counts as what it would have been before it. */
@@ -88,6 +88,8 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   const durationMs = deps.clock.monotonicMs() - trace.startedAtMs;
   const left = signal.aborted && signal.reason === CLIENT_LEFT && !trace.completed;
   const status = left ? STATUS_CLIENT_LEFT : trueStatus(client.status, trace.errorCode);
+  trace.durationMs = durationMs;
+  trace.status = status;
   const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
   metrics.requests.inc({ ...labels, status: String(status) });
   metrics.requestDuration.observe(labels, durationMs / 1000);

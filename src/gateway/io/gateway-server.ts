@@ -25,10 +25,13 @@ import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
 import { serveMetered } from "./metered-inference.ts";
 import type { MeteringDeps } from "./metering.ts";
+import type { RequestMemory } from "../request-record.ts";
+import { explainedRequest, latestRequests } from "../request-answers.ts";
 import { usageReport } from "./usage-report.ts";
 
 export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
   readonly keys: KeyRing;
+  readonly requests: RequestMemory;
   readonly version: GatewayVersion;
   readonly metrics: InferenceDeps["metrics"];
   /** True once close() was called: new requests are refused while old ones end. */
@@ -87,6 +90,14 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
   read("/fleet", (request) => {
     requireAdmin(principalOf(request));
     return fleetState(statusSources(deps));
+  });
+  read("/fleet/requests", (request) => {
+    requireAdmin(principalOf(request));
+    return latestRequests(request.query, deps.requests);
+  });
+  read("/fleet/requests/*", (request) => {
+    requireAdmin(principalOf(request));
+    return explainedRequest(wildcardOf(request), deps.requests);
   });
   read("/usage", (request) => {
     requireAdmin(principalOf(request));
@@ -160,21 +171,7 @@ async function handleInference(
   const { raw } = reply;
   // A broken pipe shows as "close"; nobody else would listen for it.
   raw.on("error", () => undefined);
-  const exchange: Exchange = {
-    requestId: request.id,
-    ...asked,
-    route: route.path,
-    headers: request.headers,
-    principal: principalOf(request),
-    client: asked.sinkTo(
-      new ClientResponse(raw, {
-        "x-request-id": request.id,
-        ...corsHeaders(request.headers.origin, deps.fleet.gateway),
-      }),
-    ),
-    signal: stop.signal,
-    trace: newTrace(startedAtMs),
-  };
+  const exchange = newExchange(request, { asked, raw, signal: stop.signal, startedAtMs, route });
   const active = {
     stop: (error: CortexError) => {
       stop.abort(error);
@@ -188,6 +185,7 @@ async function handleInference(
     deps.metrics.requestsInFlight.dec({ model });
     if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
   };
+  deps.requests.add(exchange.trace);
   deps.active.add(active);
   deps.metrics.requestsInFlight.inc({ model });
   const { socket } = request.raw;
@@ -204,6 +202,28 @@ async function handleInference(
     failExchange(exchange, toCortexError(thrown));
   }
   reportExchange(exchange, deps);
+}
+
+function newExchange(
+  request: FastifyRequest,
+  begun: {
+    readonly asked: AskedRequest;
+    readonly raw: FastifyReply["raw"];
+    readonly signal: AbortSignal;
+    readonly startedAtMs: number;
+    readonly route: InferenceRoute;
+  },
+): Exchange {
+  const { asked, raw, signal, startedAtMs } = begun;
+  const { path: route, deps } = begun.route;
+  const { id: requestId, headers } = request;
+  const principal = principalOf(request);
+  const cors = corsHeaders(headers.origin, deps.fleet.gateway);
+  const client = asked.sinkTo(new ClientResponse(raw, { "x-request-id": requestId, ...cors }));
+  const { stream } = asked.facts;
+  const startedAtEpochMs = deps.clock.nowMs();
+  const trace = newTrace({ requestId, route, key: principal.id, stream, startedAtMs, startedAtEpochMs });
+  return { requestId, ...asked, route, headers, principal, client, signal, trace };
 }
 
 const newAnswerId = (): string => randomBytes(12).toString("hex");

@@ -26,6 +26,7 @@ import {
 import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
+import { beginAttempt, beginWait, endAttempt, endWait, noteStanding, routedStep } from "../request-steps.ts";
 import { replicaOutcome } from "../replica-outcome.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import type { CrashMemory } from "./crash-memory.ts";
@@ -92,7 +93,9 @@ class CourseRun {
 
   #note(note: CourseNote): void {
     if (note.kind === "count-retry") {
-      this.#exchange.trace.retries += 1;
+      const { trace } = this.#exchange;
+      trace.retries += 1;
+      trace.steps.push({ kind: "retried", atMs: this.#deps.clock.monotonicMs(), reason: note.reason });
       this.#deps.metrics.retries.inc({ model: note.modelId, reason: note.reason });
     } else void this.#deps.poller.refresh(note.neuron);
   }
@@ -137,6 +140,7 @@ class CourseRun {
     const trust = (neuron: string, modelId: string) => standings.trustIn(neuron, modelId);
     const routed = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
+    this.#exchange.trace.steps.push(routedStep(decision, this.#deps.clock.monotonicMs()));
     if (logger.isLevelEnabled("debug")) {
       logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
     }
@@ -158,16 +162,22 @@ class CourseRun {
 
   async #wait({ modelId, excluded }: Deed<"wait">): Promise<WaitOutcome> {
     const { trace, facts, principal, signal } = this.#exchange;
-    const { scheduling, timings } = this.#deps;
+    const { scheduling, timings, clock } = this.#deps;
     trace.phase = "loading";
+    const step = beginWait(clock.monotonicMs());
+    trace.steps.push(step);
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
     const patienceMs = facts.stream ? timings.streamingLoadWaitMs : timings.loadWaitMs;
     const request = { modelId, principal: principal.id, excluded, patienceMs, signal };
     try {
       const outcome = await scheduling.wait(request, (standing) => {
+        noteStanding(step, standing());
+        step.loads = scheduling.loadsSince(modelId, step.atMs);
         if (facts.stream) void this.#keepAliveUntil(waited.signal, { modelId, standing });
       });
+      endWait(step, outcome, clock.monotonicMs());
+      step.loads = scheduling.loadsSince(modelId, step.atMs);
       if (outcome.kind === "granted") {
         this.#place = outcome.place;
         trace.neuron = outcome.place.neuron;
@@ -227,8 +237,11 @@ class CourseRun {
     };
     const onCost = (cost: AnswerCost) => {
       trace.cost = cost;
+      trace.usage = cost.usage;
     };
     standings.noteSending(neuron, modelId);
+    const step = beginAttempt(neuron, clock.monotonicMs());
+    trace.steps.push(step);
     const result = await relayRequest({
       neuron: replica,
       call,
@@ -243,6 +256,7 @@ class CourseRun {
       isNeuronHung: () => poller.view().neurons.get(neuron)?.health === "unhealthy",
       watch,
     });
+    endAttempt(step, result, clock.monotonicMs());
     this.#leave();
     crashes.note(modelId, this.#exchange, result);
     standings.noteOutcome(neuron, modelId, replicaOutcome(result));

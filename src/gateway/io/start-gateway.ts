@@ -15,6 +15,7 @@ import { ActiveRequests } from "./active-requests.ts";
 import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io/scheduler-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
+import { RequestMemory } from "../request-record.ts";
 import { ReplicaStandings } from "./replica-standings.ts";
 import { Ticker } from "./ticker.ts";
 import { createGatewayServer } from "./gateway-server.ts";
@@ -46,6 +47,9 @@ export type DeclaredFiles = Pick<GatewayConfig, "fleet" | "overridden">;
 
 /** After the grace period: how long the last error events may take to leave before connections are cut. */
 const LAST_WORDS_MS = 1000;
+
+/** Whose way can be explained afterwards: a kilobyte or two each. */
+const REQUESTS_KEPT = 1000;
 
 /** Starts the gateway; resolves when both servers listen. Rejects with `address_in_use` and the like. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
@@ -132,7 +136,8 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const standings = new ReplicaStandings(clock);
   const { watch } = ticker;
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
-  const shared = { ...common, crashes, keys, ledger, standings, watch };
+  const requests = new RequestMemory(REQUESTS_KEPT);
+  const shared = { ...common, requests, crashes, keys, ledger, standings, watch };
   const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {

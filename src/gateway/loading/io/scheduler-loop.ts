@@ -13,6 +13,7 @@ import {
   type SchedulerPolicy,
   type WaitOutcome,
 } from "../scheduler-state.ts";
+import { LoadsSeen, type LoadSeen } from "../loads-seen.ts";
 import { followLoad, type LoadTaskDeps, type LoadTaskEffect } from "./load-task.ts";
 
 export interface SchedulingDeps extends Omit<LoadTaskDeps, "drainMs"> {
@@ -72,6 +73,8 @@ export interface Scheduling {
   wait(request: PlaceRequest, onWaiting?: (look: () => Standing | undefined) => void): Promise<PlaceOutcome>;
   outstanding(neuron: string, modelId: string): number;
   outstandingAt(neuron: string): ReadonlyMap<string, number>;
+  /** Loads of the model that were under way at some time since then. */
+  loadsSince(modelId: string, sinceMs: number): readonly LoadSeen[];
   /** Puts what other fleet files say in force. */
   follow(policy: SchedulerPolicy): void;
   /** Begins to follow the view and the time. */
@@ -95,6 +98,7 @@ class SchedulerLoop implements Scheduling {
   /** By attempt. */
   readonly #tasks = new Map<number, AbortController>();
   readonly #calls = new Set<Promise<void>>();
+  readonly #loadsSeen = new LoadsSeen();
   readonly #closed = new AbortController();
   #state: Scheduler;
   #isRunning = false;
@@ -172,6 +176,10 @@ class SchedulerLoop implements Scheduling {
     return counts;
   }
 
+  loadsSince(modelId: string, sinceMs: number): readonly LoadSeen[] {
+    return this.#loadsSeen.since(modelId, sinceMs);
+  }
+
   async close(): Promise<void> {
     await withinGrace(Promise.allSettled(this.#calls), { clock: this.#deps.clock, graceMs: LAST_CALLS_MS });
     for (const task of this.#tasks.values()) task.abort();
@@ -245,6 +253,8 @@ class SchedulerLoop implements Scheduling {
     const controller = new AbortController();
     this.#tasks.set(attempt, controller);
     const startedAtMs = clock.monotonicMs();
+    const { evict, generation } = effect;
+    const seen = this.#loadsSeen.begin({ modelId, neuron, evict, joined: generation === null, startedAtMs });
     const end = await followLoad({
       deps: { ...this.#deps, drainMs: this.#state.policy.drainMs },
       effect,
@@ -255,6 +265,8 @@ class SchedulerLoop implements Scheduling {
     });
     this.#tasks.delete(attempt);
     const outcome = end?.outcome ?? null;
+    seen.endedAtMs = clock.monotonicMs();
+    seen.outcome = outcome?.kind ?? "cancelled";
     for (const evicted of end?.evicted ?? []) {
       this.#deps.onEvicted({ modelId: evicted, neuron, reason: "swap" });
     }
