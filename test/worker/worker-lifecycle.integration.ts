@@ -112,16 +112,26 @@ describe("more requests than slots", () => {
 
   test("every slot answers while a long prompt is computed beside it", async () => {
     const { http } = await started({ parallel: 2 });
-    const long = http.chat({
-      messages: [{ role: "user", content: "word ".repeat(1600) }],
-      max_tokens: 1,
-    });
-    await http.until(busy(1));
-    const short = await http.chat({ messages, max_tokens: 20 });
-    expect(short.usage.completion_tokens).toBe(20);
-    // The short one did not wait for the long prompt.
-    expect((await http.health()).slots_busy).toBe(1);
-    expect((await long).usage.completion_tokens).toBe(1);
+    // Where this process gets no core for a while the long prompt may be done before it is looked at: then once more.
+    const overtook: boolean[] = [];
+    while (overtook.length < 10 && !overtook.includes(true)) {
+      let isDone = false;
+      const long = http.chat({
+        messages: [{ role: "user", content: `${overtook.length} ${"word ".repeat(1600)}` }],
+        max_tokens: 1,
+      });
+      void long.finally(() => {
+        isDone = true;
+      });
+      await http.until((health) => isDone || health.slots_busy === 1);
+      const wasBeside = !isDone;
+      const short = await http.chat({ messages, max_tokens: 20 });
+      expect(short.usage.completion_tokens).toBe(20);
+      // The short one did not wait for the long prompt.
+      overtook.push(wasBeside && (await http.health()).slots_busy === 1);
+      expect((await long).usage.completion_tokens).toBe(1);
+    }
+    expect(overtook).toContain(true);
   });
 });
 

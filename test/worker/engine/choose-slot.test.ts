@@ -34,4 +34,15 @@ describe("the slot for a prompt", () => {
   ] as const)("%s", (...[, free, prompt, expected]) => {
     expect(chooseSlot(free, prompt)).toEqual(expected);
   });
+
+  test.each([
+    ["the neighbour of a busy one, of those that hold nothing", [slot(0, [], 0), slot(2, [], 0)], [3], 2],
+    ["the one that joins two runs", [slot(0, [], 0), slot(2, [], 0)], [1, 3], 2],
+    ["an unused one, however far, before a history beside it", [slot(1, [7], 5), slot(3, [], 0)], [0], 3],
+    ["a neighbour, of the longest unused half", [slot(0, [5], 1), slot(1, [6], 2), slot(3, [7], 3)], [2], 1],
+    ["never the latest history for being a neighbour", [slot(0, [5], 1), slot(2, [6], 9)], [3], 0],
+    ["a history that is shared, however far", [slot(0, [1, 2], 1), slot(2, [], 0)], [3], 0],
+  ] as const)("beside busy slots: %s", (...[, free, busy, id]) => {
+    expect(chooseSlot(free, [1, 2, 3], busy)?.id).toBe(id);
+  });
 });

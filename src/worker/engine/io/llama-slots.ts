@@ -77,7 +77,8 @@ class FifoSlotPool implements SlotPool {
 
   #take(prompt: readonly number[]): Slot | undefined {
     const candidates = [...this.#free];
-    const choice = chooseSlot(candidates, prompt);
+    const busy = this.#options.slots.filter((slot) => !this.#free.has(slot)).map(({ id }) => id);
+    const choice = chooseSlot(candidates, prompt, busy);
     const slot = candidates.find((candidate) => candidate.id === choice?.id);
     if (slot !== undefined) this.#free.delete(slot);
     return slot;
