@@ -96,6 +96,7 @@ export type CourseDeed =
   | {
       readonly kind: "wait";
       readonly modelId: string;
+      readonly avoid: ReadonlySet<string>;
       readonly excluded: ReadonlySet<string>;
     }
   /** Send the request to the replica. */
@@ -193,8 +194,8 @@ function follow(course: RequestCourse, decision: Decision): CourseStep {
       return send(course, decision.neuron, decision.modelId);
     case "wait": {
       const { modelId } = decision;
-      const { excluded } = course;
-      return step(course, { kind: "waiting", modelId }, { kind: "wait", modelId, excluded });
+      const { avoid, excluded } = course;
+      return step(course, { kind: "waiting", modelId }, { kind: "wait", modelId, avoid, excluded });
     }
     default:
       return assertNever(decision);
@@ -274,7 +275,9 @@ function onSought(course: RequestCourse, failed: FailedAttempt, decision: Decisi
   const { neuron } = failed.replica;
   const elsewhere = decision.kind === "serve" ? decision.neuron : replicaWithoutRoom(decision);
   if (elsewhere !== null && elsewhere !== neuron) {
-    return retried(follow(course, decision), failed, [{ kind: "refresh-aside", neuron }]);
+    // Who waits must not be sent back to where only another one helps, whoever has gone meanwhile.
+    const excluded = failed.verdict.onlyElsewhere ? withName(course.excluded, neuron) : course.excluded;
+    return retried(follow({ ...course, excluded }, decision), failed, [{ kind: "refresh-aside", neuron }]);
   }
   if (failed.verdict.onlyElsewhere) return giveUp(course, failed.replica, failed.failure);
   return step(course, { kind: "asking-again", failed }, { kind: "refresh", neuron });

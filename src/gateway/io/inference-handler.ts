@@ -160,7 +160,7 @@ class CourseRun {
       : { kind: "neuron-refreshed", answers };
   }
 
-  async #wait({ modelId, excluded }: Deed<"wait">): Promise<WaitOutcome> {
+  async #wait({ modelId, avoid, excluded }: Deed<"wait">): Promise<WaitOutcome> {
     const { trace, facts, principal, signal } = this.#exchange;
     const { scheduling, timings, clock } = this.#deps;
     trace.phase = "loading";
@@ -169,7 +169,7 @@ class CourseRun {
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
     const patienceMs = facts.stream ? timings.streamingLoadWaitMs : timings.loadWaitMs;
-    const request = { modelId, principal: principal.id, excluded, patienceMs, signal };
+    const request = { modelId, principal: principal.id, avoid, excluded, patienceMs, signal };
     try {
       const outcome = await scheduling.wait(request, (standing) => {
         noteStanding(step, standing());

@@ -41,15 +41,30 @@ function nextGrant(
 ): { readonly waiter: Waiter; readonly neuron: string } | undefined {
   const queue = state.queues.get(modelId);
   if (queue === undefined) return undefined;
-  const withRoom = replicasOf(state, modelId)
+  const replicas = replicasOf(state, modelId);
+  const withRoom = replicas
     .map((replica) => ({ replica, full: fullness(state, replica) }))
     .filter(({ full }) => full < 1)
     .sort((left, right) => left.full - right.full)
     .map(({ replica }) => replica);
   if (withRoom.length === 0) return undefined;
   for (const waiter of inOrder(queue)) {
-    const replica = withRoom.find((candidate: Replica) => !waiter.excluded.has(candidate.neuron.name));
+    const suits = suitableFor(waiter, replicas);
+    const replica = withRoom.find(suits);
     if (replica !== undefined) return { waiter, neuron: replica.neuron.name };
   }
   return undefined;
+}
+
+/**
+ * A copy that has just failed a request has the most room, since it failed all of them: while another one serves,
+ * the request waits for that.
+ */
+function suitableFor(
+  { avoid, excluded }: Waiter,
+  replicas: readonly Replica[],
+): (replica: Replica) => boolean {
+  const isAlive = ({ neuron }: Replica) => !excluded.has(neuron.name);
+  const isTrusted = (replica: Replica) => isAlive(replica) && !avoid.has(replica.neuron.name);
+  return avoid.size > 0 && replicas.some(isTrusted) ? isTrusted : isAlive;
 }

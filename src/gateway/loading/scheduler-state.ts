@@ -21,6 +21,8 @@ export interface Waiter {
   readonly id: string;
   /** On whose behalf: principals share a model evenly, however many requests each has. */
   readonly principal: string;
+  /** Neurons that failed this request: taken only when no other copy serves. */
+  readonly avoid: ReadonlySet<string>;
   /** Neurons found dead by this request. */
   readonly excluded: ReadonlySet<string>;
   readonly arrivedAtMs: number;
@@ -139,6 +141,7 @@ export type SchedulerEvent = { readonly atMs: number } & (
       readonly waiterId: string;
       readonly modelId: string;
       readonly principal: string;
+      readonly avoid: ReadonlySet<string>;
       readonly excluded: ReadonlySet<string>;
       readonly deadlineAtMs: number;
     }

@@ -77,7 +77,12 @@ export class FleetModel {
   /** A request comes; it enters where there is room, as the router would have it, or waits. */
   ask(
     modelId: string,
-    how: { readonly principal?: string; readonly serveMs?: number; readonly patienceMs?: number } = {},
+    how: {
+      readonly principal?: string;
+      readonly serveMs?: number;
+      readonly patienceMs?: number;
+      readonly avoid?: readonly string[];
+    } = {},
   ): Request {
     this.#nextRequest += 1;
     const request: Request = {
@@ -100,6 +105,7 @@ export class FleetModel {
       waiterId: request.id,
       modelId,
       principal: request.principal,
+      avoid: new Set(how.avoid),
       excluded: new Set(),
       deadlineAtMs: request.deadlineAtMs,
       atMs: this.nowMs,

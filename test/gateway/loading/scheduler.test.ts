@@ -222,6 +222,30 @@ describe("who waits", () => {
     expect(new Set(requests.map(({ neuron }) => neuron))).toEqual(new Set(["n", "o"]));
   });
 
+  test("is not sent back to a copy that has just failed it while another one serves, however empty that is", () => {
+    const fleet = new FleetModel({ n: 100, o: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
+    fleet.place("n", "a");
+    fleet.place("o", "a");
+    fleet.see();
+    const others = Array.from({ length: 8 }, () => fleet.ask("a", { serveMs: 1000, avoid: ["n"] }));
+    fleet.pass(1);
+    expect(new Set(others.map(({ neuron }) => neuron))).toEqual(new Set(["o", ""]));
+    const unharmed = fleet.ask("a", { serveMs: 1000 });
+    fleet.pass(1);
+    expect(unharmed.neuron).toBe("n");
+    fleet.pass(10_000);
+    expect(new Set(others.map(({ neuron }) => neuron))).toEqual(new Set(["o"]));
+  });
+
+  test("is sent back to a copy that failed it when there is no other", () => {
+    const fleet = new FleetModel({ n: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
+    fleet.place("n", "a");
+    fleet.see();
+    const again = fleet.ask("a", { avoid: ["n"] });
+    fleet.pass(1);
+    expect(again.neuron).toBe("n");
+  });
+
   test("shares with others evenly, however many requests they have", () => {
     const fleet = new FleetModel({ n: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
     for (let i = 0; i < 40; i += 1) fleet.ask("a", { principal: "many", serveMs: 1000 });

@@ -41,6 +41,8 @@ export interface PlaceRequest {
   readonly modelId: string;
   readonly principal: string;
   /** Neurons found dead by this request. */
+  /** Neurons that failed this request: taken only when no other copy serves. */
+  readonly avoid: ReadonlySet<string>;
   readonly excluded: ReadonlySet<string>;
   /** How long it may wait. */
   readonly patienceMs: number;
@@ -135,7 +137,7 @@ class SchedulerLoop implements Scheduling {
     request: PlaceRequest,
     onWaiting?: (look: () => Standing | undefined) => void,
   ): Promise<PlaceOutcome> {
-    const { modelId, principal, excluded, patienceMs, signal } = request;
+    const { modelId, principal, avoid, excluded, patienceMs, signal } = request;
     if (signal.aborted) return { kind: "cancelled" };
     this.#lastWaiter += 1;
     const waiterId = String(this.#lastWaiter);
@@ -146,7 +148,7 @@ class SchedulerLoop implements Scheduling {
     this.#waiters.set(waiterId, resolve);
     signal.addEventListener("abort", onAbort, { once: true });
     const atMs = this.#nowMs();
-    const waiter = { waiterId, modelId, principal, excluded, deadlineAtMs: atMs + patienceMs };
+    const waiter = { waiterId, modelId, principal, avoid, excluded, deadlineAtMs: atMs + patienceMs };
     this.#dispatch({ kind: "waiter-arrived", ...waiter, atMs });
     onWaiting?.(() => this.#standing(modelId, waiterId));
     try {
