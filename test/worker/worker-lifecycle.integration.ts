@@ -125,8 +125,9 @@ describe("more requests than slots", () => {
       });
       await http.until((health) => isDone || health.slots_busy === 1);
       const wasBeside = !isDone;
-      const short = await http.chat({ messages, max_tokens: 20 });
-      expect(short.usage.completion_tokens).toBe(20);
+      // Few, since each shares its step with a piece of the long prompt.
+      const short = await http.chat({ messages, max_tokens: 4 });
+      expect(short.usage.completion_tokens).toBe(4);
       // The short one did not wait for the long prompt.
       overtook.push(wasBeside && (await http.health()).slots_busy === 1);
       expect((await long).usage.completion_tokens).toBe(1);
