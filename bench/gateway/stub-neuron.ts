@@ -97,7 +97,7 @@ function answer(route: string, body: Buffer, response: ServerResponse): void {
       });
       return;
     case "GET /models":
-      json(response, { generation: 1, models: [residentModel(MODEL)] });
+      json(response, { generation: 1, models: [{ ...residentModel(MODEL), parallel: 4096 }] });
       return;
     case "POST /v1/chat/completions":
       infer(body, response);

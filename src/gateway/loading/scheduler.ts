@@ -29,6 +29,10 @@ import { expireWaiters, queueFull, releaseWaiter } from "./waiting.ts";
  */
 export function reduceScheduler(state: Scheduler, event: SchedulerEvent): SchedulerStep {
   const { state: next, effects } = applyEvent(state, event);
+  // The usual request finds a place and gives it back. While nobody waits nothing follows from that but idleness,
+  // which is looked at as time passes.
+  const isRoutine = event.kind === "request-entered" || event.kind === "place-freed";
+  if (isRoutine && next.queues.size === 0 && next.loads.size === 0) return { state: next, effects };
   return pump(next, event.atMs, effects);
 }
 
