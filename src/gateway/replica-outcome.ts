@@ -1,11 +1,12 @@
 import { assertNever } from "../core/assert-never.ts";
+import type { RequestOutcome } from "./loading/scheduler-state.ts";
 import type { RelayResult } from "./relay/relay-answer.ts";
 
 /** What a replica says when it is well and only cannot take this request now. */
 const BUSY: ReadonlySet<string> = new Set(["queue_full", "draining", "model_loading", "insufficient_vram"]);
 
 /** Whether an attempt speaks for the replica or against it; null: neither. */
-export function replicaOutcome(result: RelayResult): "served" | "failed" | null {
+export function replicaOutcome(result: RelayResult): RequestOutcome | null {
   switch (result.kind) {
     case "completed":
       return "served";

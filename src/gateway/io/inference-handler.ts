@@ -7,7 +7,7 @@ import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
-import type { ModelInLoad, WaitOutcome } from "../loading/scheduler-state.ts";
+import type { ModelInLoad, RequestOutcome, WaitOutcome } from "../loading/scheduler-state.ts";
 import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
 import { replaceModel } from "../relay/alias-rewrite.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
@@ -32,7 +32,6 @@ import type { ActiveRequests } from "./active-requests.ts";
 import type { CrashMemory } from "./crash-memory.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
-import type { ReplicaStandings } from "./replica-standings.ts";
 import type { Look } from "./ticker.ts";
 
 export interface InferenceDeps {
@@ -46,7 +45,6 @@ export interface InferenceDeps {
   readonly crashes: CrashMemory;
   readonly metrics: GatewayMetrics;
   readonly timings: GatewayTimings;
-  readonly standings: ReplicaStandings;
   /** Has something looked at every now and then, until the returned function is called. */
   readonly watch: (look: Look) => () => void;
 }
@@ -134,10 +132,10 @@ class CourseRun {
 
   /** A replica that has no room, or that others wait for, has a queue. */
   #route({ avoid, excluded }: Deed<"route">): Decision {
-    const { scheduling, fleet, poller, logger, standings } = this.#deps;
+    const { scheduling, fleet, poller, logger } = this.#deps;
     const outstanding = (neuron: string, modelId: string) => scheduling.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
-    const trust = (neuron: string, modelId: string) => standings.trustIn(neuron, modelId);
+    const trust = (neuron: string, modelId: string) => scheduling.trustIn(neuron, modelId);
     const routed = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
     this.#exchange.trace.steps.push(routedStep(decision, this.#deps.clock.monotonicMs()));
@@ -217,7 +215,7 @@ class CourseRun {
 
   async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
-    const { neurons, crashes, standings, poller, clock, timings, watch } = this.#deps;
+    const { neurons, crashes, poller, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
@@ -239,7 +237,6 @@ class CourseRun {
       trace.cost = cost;
       trace.usage = cost.usage;
     };
-    standings.noteSending(neuron, modelId);
     const step = beginAttempt(neuron, clock.monotonicMs());
     trace.steps.push(step);
     const result = await relayRequest({
@@ -257,14 +254,13 @@ class CourseRun {
       watch,
     });
     endAttempt(step, result, clock.monotonicMs());
-    this.#leave();
+    this.#leave(replicaOutcome(result));
     crashes.note(modelId, this.#exchange, result);
-    standings.noteOutcome(neuron, modelId, replicaOutcome(result));
     return result;
   }
 
-  #leave(): void {
-    this.#place?.free();
+  #leave(outcome: RequestOutcome | null = null): void {
+    this.#place?.free(outcome);
     this.#place = null;
   }
 

@@ -16,7 +16,6 @@ import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
 import { RequestMemory } from "../request-record.ts";
-import { ReplicaStandings } from "./replica-standings.ts";
 import { Ticker } from "./ticker.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
@@ -133,11 +132,10 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   const ledger = openLedger(config, { clock, logger });
   const ticker = new Ticker(clock, () => timings.tickMs);
-  const standings = new ReplicaStandings(clock);
   const { watch } = ticker;
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const requests = new RequestMemory(REQUESTS_KEPT);
-  const shared = { ...common, requests, crashes, keys, ledger, standings, watch };
+  const shared = { ...common, requests, crashes, keys, ledger, watch };
   const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {

@@ -1,6 +1,13 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
-import { copyKey, type CopyWatch, type Scheduler } from "./scheduler-state.ts";
+import { withOutcome, withSending } from "./copy-standing.ts";
+import {
+  copyKey,
+  type CopyWatch,
+  type PlaceAt,
+  type RequestOutcome,
+  type Scheduler,
+} from "./scheduler-state.ts";
 
 export const inFlightAt = (state: Scheduler, neuron: string, modelId: string): number =>
   state.inFlight.get(copyKey(neuron, modelId)) ?? 0;
@@ -9,10 +16,21 @@ export const inFlightAt = (state: Scheduler, neuron: string, modelId: string): n
 export const workAt = (state: Scheduler, neuron: NeuronView, modelId: string): number =>
   replicaLoad(neuron, modelId, inFlightAt(state, neuron.name, modelId));
 
-/** Counts a request in or out, and notes since when the copy is idle. */
-export function withInFlight(
+/** A request takes a place at a copy. */
+export const withEntered = (state: Scheduler, place: PlaceAt, atMs: number): Scheduler =>
+  withSending(withInFlight(state, place, { by: 1, atMs }), place, atMs);
+
+/** A request gives its place back, and what came of it. */
+export const withLeft = (
   state: Scheduler,
-  place: { readonly neuron: string; readonly modelId: string },
+  place: PlaceAt,
+  end: { readonly outcome: RequestOutcome | null; readonly atMs: number },
+): Scheduler => withOutcome(withInFlight(state, place, { by: -1, atMs: end.atMs }), place, end);
+
+/** Counts a request in or out, and notes since when the copy is idle. */
+function withInFlight(
+  state: Scheduler,
+  place: PlaceAt,
   change: { readonly by: 1 | -1; readonly atMs: number },
 ): Scheduler {
   const key = copyKey(place.neuron, place.modelId);
@@ -89,14 +107,14 @@ export function replicasOf(state: Scheduler, modelId: string): readonly Replica[
  * How full a copy is, 1 and more: it takes no further request. Beside the slots there is a queue as long as they, so
  * that none is idle between two requests; longer it is not, so that who waits goes to whichever copy is free first.
  */
-export function fullness(state: Scheduler, { neuron, model }: Replica): number {
+export function fullness(state: Scheduler, { neuron, model }: Replica, extraWork = 0): number {
   const load = neuron.loads.get(model.id);
   const slots = Math.max(
     1,
     load === undefined || load.max_in_flight === 0 ? model.parallel : load.max_in_flight,
   );
   const queued = Math.min(slots, load?.max_queue_depth ?? slots);
-  return workAt(state, neuron, model.id) / (slots + queued);
+  return (workAt(state, neuron, model.id) + extraWork) / (slots + queued);
 }
 
 /** Whether a request that comes now may take a place at the copy: there is room, and nobody waits for it. */

@@ -1,5 +1,7 @@
-import { fullness, replicasOf, withInFlight, type Replica } from "./copy-watch.ts";
+import { fullness, replicasOf, withEntered, type Replica } from "./copy-watch.ts";
+import { restsAt, trustIn } from "./copy-standing.ts";
 import { inOrder, withGranted } from "./fair-queue.ts";
+import type { Trust } from "../routing/route-request.ts";
 import type { Scheduler, SchedulerEffect, SchedulerStep, Waiter } from "./scheduler-state.ts";
 import { withQueue } from "./waiting.ts";
 
@@ -12,19 +14,12 @@ export function grantPlaces(start: Scheduler, atMs: number): SchedulerStep {
   const effects: SchedulerEffect[] = [];
   for (const modelId of start.queues.keys()) {
     for (;;) {
-      const granted = nextGrant(state, modelId);
+      const granted = nextGrant(state, modelId, atMs);
       if (granted === undefined) break;
       const { waiter, neuron } = granted;
       const queue = state.queues.get(modelId);
       if (queue === undefined) break;
-      state = withInFlight(
-        withQueue(state, modelId, withGranted(queue, waiter)),
-        { neuron, modelId },
-        {
-          by: 1,
-          atMs,
-        },
-      );
+      state = withEntered(withQueue(state, modelId, withGranted(queue, waiter)), { neuron, modelId }, atMs);
       effects.push({
         kind: "release-waiter",
         waiterId: waiter.id,
@@ -38,33 +33,59 @@ export function grantPlaces(start: Scheduler, atMs: number): SchedulerStep {
 function nextGrant(
   state: Scheduler,
   modelId: string,
+  atMs: number,
 ): { readonly waiter: Waiter; readonly neuron: string } | undefined {
   const queue = state.queues.get(modelId);
   if (queue === undefined) return undefined;
-  const replicas = replicasOf(state, modelId);
-  const withRoom = replicas
-    .map((replica) => ({ replica, full: fullness(state, replica) }))
-    .filter(({ full }) => full < 1)
-    .sort((left, right) => left.full - right.full)
-    .map(({ replica }) => replica);
+  const replicas = replicasOf(state, modelId).map((replica) => candidate(state, replica, atMs));
+  const withRoom = replicas.filter(({ hasRoom }) => hasRoom).sort(byPromise);
   if (withRoom.length === 0) return undefined;
   for (const waiter of inOrder(queue)) {
     const suits = suitableFor(waiter, replicas);
-    const replica = withRoom.find(suits);
-    if (replica !== undefined) return { waiter, neuron: replica.neuron.name };
+    const found = withRoom.find(suits);
+    if (found !== undefined) return { waiter, neuron: found.neuron };
   }
   return undefined;
 }
 
+interface Candidate {
+  readonly neuron: string;
+  readonly hasRoom: boolean;
+  /** How full it is, its failures counted as work. */
+  readonly burden: number;
+  readonly trust: Trust | null;
+  readonly rests: boolean;
+}
+
+function candidate(state: Scheduler, replica: Replica, atMs: number): Candidate {
+  const place = { neuron: replica.neuron.name, modelId: replica.model.id };
+  const trust = trustIn(state, place, atMs);
+  return {
+    neuron: place.neuron,
+    hasRoom: fullness(state, replica) < 1,
+    burden: fullness(state, replica, trust?.extraWork),
+    trust,
+    rests: restsAt(state, place, atMs),
+  };
+}
+
+/** The one that is to be tried again first, by one request; then the one with the most room. */
+const byPromise = (left: Candidate, right: Candidate): number =>
+  Number(right.trust?.isProbeDue === true) - Number(left.trust?.isProbeDue === true) ||
+  left.burden - right.burden;
+
 /**
- * A copy that has just failed a request has the most room, since it failed all of them: while another one serves,
- * the request waits for that.
+ * A copy that has just failed a request, or that fails of late, has the most room, since it failed all of them: while
+ * another one serves, the request waits for that. Where none does, it waits for the end of a rest, which is bounded.
  */
 function suitableFor(
   { avoid, excluded }: Waiter,
-  replicas: readonly Replica[],
-): (replica: Replica) => boolean {
-  const isAlive = ({ neuron }: Replica) => !excluded.has(neuron.name);
-  const isTrusted = (replica: Replica) => isAlive(replica) && !avoid.has(replica.neuron.name);
-  return avoid.size > 0 && replicas.some(isTrusted) ? isTrusted : isAlive;
+  replicas: readonly Candidate[],
+): (replica: Candidate) => boolean {
+  const isAlive = ({ neuron }: Candidate) => !excluded.has(neuron);
+  const isFresh = (replica: Candidate) => isAlive(replica) && !avoid.has(replica.neuron);
+  const isTrusted = (replica: Candidate) => isFresh(replica) && replica.trust?.isLeftOut !== true;
+  if (replicas.some(isTrusted)) return isTrusted;
+  const isNext = (replica: Candidate) => isFresh(replica) && !replica.rests;
+  return replicas.some(isNext) ? isNext : (replica) => isAlive(replica) && !replica.rests;
 }

@@ -1,5 +1,6 @@
 import type { CortexError } from "../../core/errors.ts";
 import type { JobState } from "../../protocol/neuron-api.ts";
+import type { ReplicaStanding } from "../routing/replica-standing.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { FleetView } from "../view/fleet-view.ts";
 
@@ -89,6 +90,8 @@ export interface Scheduler {
   /** By copy (`copyKey`), like all the maps below: requests that this gateway has there. */
   readonly inFlight: ReadonlyMap<string, number>;
   readonly copies: ReadonlyMap<string, CopyWatch>;
+  /** How copies have done of late; a good standing is not kept. */
+  readonly standings: ReadonlyMap<string, ReplicaStanding>;
   readonly failures: ReadonlyMap<string, FailedPlace>;
   /** Until when an idle copy is not asked again to leave. */
   readonly unloads: ReadonlyMap<string, number>;
@@ -105,6 +108,14 @@ export interface Demand {
 
 /** Neither name has blanks. */
 export const copyKey = (neuron: string, modelId: string): string => `${neuron} ${modelId}`;
+
+export interface PlaceAt {
+  readonly neuron: string;
+  readonly modelId: string;
+}
+
+/** What a request says about the copy that had it. */
+export type RequestOutcome = "served" | "failed";
 
 /** What a waiter is told when it is released. */
 export type WaitOutcome =
@@ -154,6 +165,8 @@ export type SchedulerEvent = { readonly atMs: number } & (
       readonly kind: "place-freed";
       readonly modelId: string;
       readonly neuron: string;
+      /** Null: it says nothing about the copy. */
+      readonly outcome: RequestOutcome | null;
     }
   | /** A neuron told of a change, or of none. */ { readonly kind: "view-changed"; readonly view: FleetView }
   | /** The neuron has taken the load on as a job; from now on it can be cancelled. */ {
@@ -227,6 +240,7 @@ export const initialScheduler = (policy: SchedulerPolicy, fleet: FleetIndex, vie
   nextAttempt: 1,
   inFlight: new Map(),
   copies: new Map(),
+  standings: new Map(),
   failures: new Map(),
   unloads: new Map(),
   neededMib: new Map(),

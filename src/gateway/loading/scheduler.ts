@@ -1,5 +1,5 @@
 import { assertNever } from "../../core/assert-never.ts";
-import { observeView, withInFlight } from "./copy-watch.ts";
+import { observeView, withEntered, withLeft } from "./copy-watch.ts";
 import { EMPTY_QUEUE, enqueue } from "./fair-queue.ts";
 import { grantPlaces } from "./grant-places.ts";
 import { keepFor, onLoadAccepted, onLoadEnded, onLoadProgressed } from "./load-news.ts";
@@ -20,6 +20,7 @@ import { expireWaiters, queueFull, releaseWaiter } from "./waiting.ts";
  *
  * - Every request is granted, refused, sent back to the router or cancelled, exactly once.
  * - A place that is granted is counted until it is freed; no copy gets more than its slots and a queue as long.
+ * - A copy that fails of late gets nobody who waits while one stands that does not, and none before its rest is over.
  * - One load per model. A model that was declared, protected, or loaded by hand or apply never gives way, and work in
  *   flight is never cut: a neuron is asked to let a copy finish, not to stop it.
  * - Who waits is served within a bound, however others arrive: principals take turns, and so do models.
@@ -40,14 +41,14 @@ function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
   switch (event.kind) {
     case "request-entered": {
       const { modelId, atMs } = event;
-      return quiet(withDemand(withInFlight(state, event, { by: 1, atMs }), modelId, atMs));
+      return quiet(withDemand(withEntered(state, event, atMs), modelId, atMs));
     }
     case "waiter-arrived":
       return onArrival(state, event);
     case "waiter-left":
       return onLeave(state, event);
     case "place-freed":
-      return quiet(withInFlight(state, event, { by: -1, atMs: event.atMs }));
+      return quiet(withLeft(state, event, event));
     case "view-changed":
       return quiet(observeView(state, event.view, event.atMs));
     case "load-accepted":

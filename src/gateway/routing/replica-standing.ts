@@ -63,6 +63,10 @@ export const afterNoOutcome = (before: ReplicaStanding): ReplicaStanding =>
 export const isLeftOut = (standing: ReplicaStanding, nowMs: number): boolean =>
   standing.shutUntilMs !== null && !isProbeDue(standing, nowMs);
 
+/** Not to be asked yet, whoever waits. */
+export const isResting = ({ shutUntilMs }: ReplicaStanding, nowMs: number): boolean =>
+  shutUntilMs !== null && nowMs < shutUntilMs;
+
 /** It has rested, and nobody has tried it since. */
 export const isProbeDue = ({ shutUntilMs, isProbed }: ReplicaStanding, nowMs: number): boolean =>
   shutUntilMs !== null && nowMs >= shutUntilMs && !isProbed;

@@ -13,21 +13,17 @@ import { initialFleetView, type FleetView } from "../../../src/gateway/view/flee
 import { indexOf } from "../view-builder.ts";
 import type { Request } from "./simulated-request.ts";
 import {
+  endAt,
+  FAST_FAILURE_MS,
   freeMib,
+  POLICY,
+  surelyRests,
   viewOf,
   newCopy,
   type Job,
   type ModelSketch,
   type SimulatedNeuron,
 } from "./simulated-neuron.ts";
-
-export const POLICY: SchedulerPolicy = {
-  strategy: "lru",
-  minResidencyMs: null,
-  drainMs: 30_000,
-  lingerMs: 60_000,
-  maxWaitersPerModel: 64,
-};
 
 /** Neurons as they are, and the scheduler that sees them with delay; time moves only when told. */
 export class FleetModel {
@@ -129,11 +125,8 @@ export class FleetModel {
     this.#open.delete(request.id);
     const { neuron, modelId } = request;
     const copy = this.#neuron(neuron).copies.get(modelId);
-    if (copy !== undefined && copy.inFlight > 0) {
-      copy.inFlight -= 1;
-      copy.lastUsedMs = this.nowMs;
-    }
-    this.#dispatch({ kind: "place-freed", neuron, modelId, atMs: this.nowMs });
+    const outcome = copy === undefined ? "served" : endAt(copy, this.nowMs);
+    this.#dispatch({ kind: "place-freed", neuron, modelId, outcome, atMs: this.nowMs });
   }
 
   /** Requests that are not over. */
@@ -148,7 +141,7 @@ export class FleetModel {
       this.nowMs = Math.min(untilMs, this.nowMs + 100);
       let changed = false;
       for (const request of this.open("any")) {
-        if (request.state === "in-flight" && this.nowMs - request.grantedAtMs >= request.serveMs) {
+        if (request.state === "in-flight" && this.nowMs - request.grantedAtMs >= this.#serveMs(request)) {
           this.finish(request);
           changed = true;
         }
@@ -157,6 +150,16 @@ export class FleetModel {
       if (changed) this.see();
       this.#dispatch({ kind: "time-passed", atMs: this.nowMs });
     }
+  }
+
+  #serveMs({ neuron, modelId, serveMs }: Request): number {
+    return this.#neuron(neuron).copies.get(modelId)?.failsRequests === true ? FAST_FAILURE_MS : serveMs;
+  }
+
+  /** From now on the copy fails every request, or none. */
+  turn(neuronName: string, modelId: string, failsRequests: boolean): void {
+    const copy = this.#neuron(neuronName).copies.get(modelId);
+    if (copy !== undefined) copy.failsRequests = failsRequests;
   }
 
   /** Somebody else loads a model, without asking this gateway. */
@@ -253,6 +256,8 @@ export class FleetModel {
     request.neuron = outcome.neuron;
     request.grantedAtMs = this.nowMs;
     const copy = this.#neuron(outcome.neuron).copies.get(request.modelId);
+    const rests = copy !== undefined && surelyRests(copy, this.nowMs);
+    this.demand(!rests, `${request.id} was sent to a copy that has just failed three times`);
     if (copy?.status === "loaded") copy.inFlight += 1;
   }
 

@@ -6,7 +6,7 @@ import { observeView } from "../../../src/gateway/loading/copy-watch.ts";
 import type { ResidentModel } from "../../../src/protocol/neuron-api.ts";
 import { residentModel } from "../../support/neuron/fake-neuron.ts";
 import { indexOf, viewOf, type NeuronSketch } from "../view-builder.ts";
-import { POLICY } from "./fleet-model.ts";
+import { POLICY } from "./simulated-neuron.ts";
 
 const MODEL = { id: "org/m" };
 const THREE = { a: {}, b: {}, c: {} };

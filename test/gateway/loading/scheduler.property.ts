@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FleetModel, POLICY } from "./fleet-model.ts";
+import { FleetModel } from "./fleet-model.ts";
+import { POLICY } from "./simulated-neuron.ts";
 import type { Request } from "./simulated-request.ts";
 
 const MODELS = [
@@ -40,6 +41,10 @@ const command = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("take away" as const), modelId, neuron }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("break" as const), modelId, neuron }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("mend" as const), neuron }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("turn" as const), modelId, neuron, fails: fc.boolean() }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("see" as const) }) },
 );
 type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
@@ -66,6 +71,7 @@ function play(fleet: FleetModel, step: Command): void {
     case "take away":
     case "break":
     case "mend":
+    case "turn":
       playOthers(fleet, step);
   }
 }
@@ -80,7 +86,7 @@ function endOne(fleet: FleetModel, step: Extract<Command, { readonly do: "finish
 /** What others do shows when the neuron tells of it, with `see` or the next change. */
 function playOthers(
   fleet: FleetModel,
-  step: Extract<Command, { readonly do: "place" | "take away" | "break" | "mend" }>,
+  step: Extract<Command, { readonly do: "place" | "take away" | "break" | "mend" | "turn" }>,
 ): void {
   switch (step.do) {
     case "place":
@@ -94,6 +100,9 @@ function playOthers(
       return;
     case "mend":
       fleet.mend(step.neuron);
+      return;
+    case "turn":
+      fleet.turn(step.neuron, step.modelId, step.fails);
   }
 }
 

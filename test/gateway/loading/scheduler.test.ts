@@ -246,6 +246,44 @@ describe("who waits", () => {
     expect(again.neuron).toBe("n");
   });
 
+  test("keeps away from a copy that fails of late while another one stands, and one of them tries it again", () => {
+    const fleet = new FleetModel({ n: 100, o: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
+    fleet.place("n", "a");
+    fleet.place("o", "a");
+    fleet.see();
+    fleet.turn("n", "a", true);
+    const requests = Array.from({ length: 40 }, () => fleet.ask("a", { serveMs: 400 }));
+    const atN = () => requests.filter(({ neuron }) => neuron === "n").length;
+    fleet.pass(900);
+    // Two places, taken twice before it was known.
+    expect(atN()).toBe(4);
+    fleet.turn("n", "a", false);
+    fleet.pass(1000);
+    expect(atN()).toBe(4);
+    fleet.pass(600);
+    expect(atN()).toBe(5);
+    fleet.pass(10_000);
+    expect(requests.every(({ outcome }) => outcome === "granted")).toBe(true);
+    expect(atN()).toBeGreaterThan(10);
+    expect(fleet.breaches).toEqual([]);
+  });
+
+  test("goes to the only copy after its rest, though that fails of late", () => {
+    const fleet = new FleetModel({ n: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
+    fleet.place("n", "a");
+    fleet.see();
+    fleet.turn("n", "a", true);
+    for (let i = 0; i < 4; i += 1) fleet.ask("a");
+    fleet.pass(200);
+    const patient = fleet.ask("a");
+    fleet.turn("n", "a", false);
+    fleet.pass(500);
+    expect(patient.state).toBe("waiting");
+    fleet.pass(2000);
+    expect([patient.outcome, patient.neuron]).toEqual(["granted", "n"]);
+    expect(fleet.breaches).toEqual([]);
+  });
+
   test("shares with others evenly, however many requests they have", () => {
     const fleet = new FleetModel({ n: 100 }, [{ id: "a", mib: 80, loadMs: 1000, parallel: 1 }]);
     for (let i = 0; i < 40; i += 1) fleet.ask("a", { principal: "many", serveMs: 1000 });

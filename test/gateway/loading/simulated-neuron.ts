@@ -1,8 +1,16 @@
 import { inFlightAt } from "../../../src/gateway/loading/copy-watch.ts";
-import type { Scheduler } from "../../../src/gateway/loading/scheduler-state.ts";
+import type { Scheduler, SchedulerPolicy } from "../../../src/gateway/loading/scheduler-state.ts";
 import type { NeuronView } from "../../../src/gateway/view/fleet-view.ts";
 import { residentModel } from "../../support/neuron/fake-neuron.ts";
 import { devicesOf, discoveryOf } from "../view-builder.ts";
+
+export const POLICY: SchedulerPolicy = {
+  strategy: "lru",
+  minResidencyMs: null,
+  drainMs: 30_000,
+  lingerMs: 60_000,
+  maxWaitersPerModel: 64,
+};
 
 export interface ModelSketch {
   readonly id: string;
@@ -21,13 +29,37 @@ export interface Copy {
   readonly loadedAtMs: number;
   lastUsedMs: number | null;
   inFlight: number;
+  failsRequests: boolean;
+  /** In a row. */
+  failedAtMs: readonly number[];
 }
 
-export const newCopy = (copy: Omit<Copy, "lastUsedMs" | "inFlight">): Copy => ({
+export const newCopy = (
+  copy: Omit<Copy, "lastUsedMs" | "inFlight" | "failsRequests" | "failedAtMs">,
+): Copy => ({
   ...copy,
   lastUsedMs: null,
   inFlight: 0,
+  failsRequests: false,
+  failedAtMs: [],
 });
+
+/** A copy that fails what it gets is fast at it. */
+export const FAST_FAILURE_MS = 10;
+
+/** A request ends there. */
+export function endAt(copy: Copy, nowMs: number): "served" | "failed" {
+  copy.failedAtMs = copy.failsRequests ? [...copy.failedAtMs, nowMs] : [];
+  if (copy.inFlight > 0) {
+    copy.inFlight -= 1;
+    copy.lastUsedMs = nowMs;
+  }
+  return copy.failsRequests ? "failed" : "served";
+}
+
+/** By what the copy did, not by what the scheduler makes of it. */
+export const surelyRests = ({ failedAtMs }: Copy, nowMs: number): boolean =>
+  failedAtMs.length >= 3 && nowMs - (failedAtMs.at(-1) ?? 0) < 1000;
 
 export interface Job {
   readonly id: string;

@@ -1,12 +1,15 @@
 import type { Logger } from "../../../platform/logger.ts";
 import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
 import { toCortexError } from "../../../core/errors.ts";
+import type { Trust } from "../../routing/route-request.ts";
+import { trustIn } from "../copy-standing.ts";
 import { hasRoom, inFlightAt } from "../copy-watch.ts";
 import { inOrder } from "../fair-queue.ts";
 import { reduceScheduler } from "../scheduler.ts";
 import {
   initialScheduler,
   type LoadOutcome,
+  type RequestOutcome,
   type Scheduler,
   type SchedulerEffect,
   type SchedulerEvent,
@@ -50,10 +53,13 @@ export interface PlaceRequest {
   readonly signal: AbortSignal;
 }
 
-/** A request's place at a copy: `free` must be called when the request is over; again is no harm. */
+/**
+ * A request's place at a copy: `free` must be called when the request is over, with what it says about the copy if it
+ * says anything; again is no harm.
+ */
 export interface Place {
   readonly neuron: string;
-  free(): void;
+  free(outcome?: RequestOutcome | null): void;
 }
 
 export type PlaceOutcome =
@@ -75,6 +81,8 @@ export interface Scheduling {
   wait(request: PlaceRequest, onWaiting?: (look: () => Standing | undefined) => void): Promise<PlaceOutcome>;
   outstanding(neuron: string, modelId: string): number;
   outstandingAt(neuron: string): ReadonlyMap<string, number>;
+  /** What is known of a copy's failures; null: nothing. */
+  trustIn(neuron: string, modelId: string): Trust | null;
   /** Loads of the model that were under way at some time since then. */
   loadsSince(modelId: string, sinceMs: number): readonly LoadSeen[];
   /** Puts what other fleet files say in force. */
@@ -169,6 +177,10 @@ class SchedulerLoop implements Scheduling {
     return inFlightAt(this.#state, neuron, modelId);
   }
 
+  trustIn(neuron: string, modelId: string): Trust | null {
+    return trustIn(this.#state, { neuron, modelId }, this.#nowMs());
+  }
+
   outstandingAt(neuron: string): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
     const prefix = `${neuron} `;
@@ -192,10 +204,10 @@ class SchedulerLoop implements Scheduling {
     let isFree = false;
     return {
       neuron,
-      free: () => {
+      free: (outcome = null) => {
         if (isFree) return;
         isFree = true;
-        this.#dispatch({ kind: "place-freed", modelId, neuron, atMs: this.#nowMs() });
+        this.#dispatch({ kind: "place-freed", modelId, neuron, outcome, atMs: this.#nowMs() });
       },
     };
   }
