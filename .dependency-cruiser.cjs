@@ -61,6 +61,7 @@ const ROOMS = {
     dialect: ["relay"],
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
+  client: { grammar: [], conform: ["grammar"] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 

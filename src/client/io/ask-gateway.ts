@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { withDeadline } from "../../core/deadline.ts";
 import { CortexError } from "../../core/errors.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
-import { bearer } from "../bearer.ts";
+import { bearer } from "../../protocol/headers/bearer.ts";
 
 const TIMEOUT_MS = 10_000;
 

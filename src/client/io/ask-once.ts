@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import type { ChatAnswer } from "../../protocol/demo-events.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
-import { bearer } from "../bearer.ts";
+import { bearer } from "../../protocol/headers/bearer.ts";
 
 /** The part of a streamed chunk that is shown. */
 const shownChunkSchema = z.object({

@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { sampleChatRequest, sampleToolRequest } from "../sample-questions.ts";
 import { fromErrorResponse } from "../../protocol/error-envelope.ts";
-import { bearer } from "../bearer.ts";
+import { bearer } from "../../protocol/headers/bearer.ts";
 import { askOnce } from "./ask-once.ts";
 
 const modelListSchema = z.object({

@@ -8,9 +8,12 @@ export const toAnthropicModels = (entries: readonly ModelEntry[]) => ({
   last_id: entries.at(-1)?.id ?? null,
 });
 
-export const toAnthropicModel = ({ id, created }: ModelEntry) => ({
+export const toAnthropicModel = ({ id, created, limit }: ModelEntry) => ({
   type: "model",
   id,
   display_name: id,
   created_at: new Date(created * 1000).toISOString(),
+  // What agents shorten their conversations by; null where no copy has told it yet.
+  max_input_tokens: limit?.input ?? limit?.context ?? null,
+  max_tokens: limit?.output ?? null,
 });
