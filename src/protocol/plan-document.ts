@@ -84,7 +84,9 @@ export const liveRequestsSchema = z.object({
 
 /** One row. `actions` are carried out in order: a replace is unload then load. */
 export const planChangeSchema = z.object({
-  id: z.string().describe("unique: `load Qwen/Qwen3-8B@beast`"),
+  id: z
+    .string()
+    .describe("unique: `load Qwen/Qwen3-8B@beast`; a second time: `load Qwen/Qwen3-8B@beast again`"),
   model_id: z.string().describe("which model"),
   neuron: z.string().describe("where"),
   kind: z.enum(["load", "unload", "replace"]).describe("`replace`: other settings on the same devices"),

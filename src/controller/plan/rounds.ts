@@ -17,7 +17,7 @@ import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
 import { judgeCopies, type JudgedCopy } from "../intent/present-copies.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
-import type { FreeMemory, ScheduledStep, TransitionSchedule } from "../schedule/draft.ts";
+import { again, type FreeMemory, type ScheduledStep, type TransitionSchedule } from "../schedule/draft.ts";
 import { scheduleTransition } from "../schedule/schedule.ts";
 
 /*
@@ -166,19 +166,31 @@ const whyKept = (why: WhyHere): WhyHere => ({
 
 const keyOf = ({ modelId, neuron }: Assignment): string => copyKey(modelId, neuron);
 
-/** Later steps of a neuron, or of a model, count on all earlier ones; a step that would come twice ends the game. */
+/**
+ * Later steps of a neuron, or of a model, count on all earlier ones. A spread copy may have to be loaded twice: others
+ * found room beside the shares that it had at first, and it leaves them for one that finds room beside its second ones.
+ * A step that would come a third time ends the game.
+ */
 function following(
   earlier: readonly ScheduledStep[],
   later: readonly ScheduledStep[],
 ): readonly ScheduledStep[] {
   const known = new Set(earlier.map(({ draft }) => draft.change.id));
-  if (later.some(({ draft }) => known.has(draft.change.id))) return [];
-  return later.map((step) => {
-    const { neuron, modelId } = step.draft.change;
+  const names = new Map(
+    later.map(({ draft: { change } }) => [change.id, known.has(change.id) ? again(change.id) : change.id]),
+  );
+  if ([...names.values()].some((id) => known.has(id))) return [];
+  const nameOf = (id: string): string => present(names.get(id), "the step", id);
+  return later.map(({ draft, dependsOn, ...step }) => {
+    const { id, neuron, modelId } = draft.change;
     const before = earlier
       .filter(({ draft: { change } }) => change.neuron === neuron || change.modelId === modelId)
-      .map(({ draft }) => draft.change.id);
-    return { ...step, dependsOn: [...new Set([...before, ...step.dependsOn])].toSorted() };
+      .map((other) => other.draft.change.id);
+    return {
+      ...step,
+      draft: { ...draft, change: { ...draft.change, id: nameOf(id) } },
+      dependsOn: [...new Set([...before, ...dependsOn.map(nameOf)])].toSorted(),
+    };
   });
 }
 

@@ -31,7 +31,7 @@ export type ChangeReason =
 
 /** What is done to one copy, before it is known when it happens and what it costs. */
 export interface Change {
-  /** Unique in a plan: `load Qwen/Qwen3-8B@beast`. */
+  /** Unique in a plan: `load Qwen/Qwen3-8B@beast`, and `load Qwen/Qwen3-8B@beast again`. */
   readonly id: string;
   readonly modelId: string;
   readonly neuron: string;
@@ -160,6 +160,9 @@ export function identify(of: { readonly role: Role; readonly modelId: string; re
   const { modelId, neuron } = of;
   return { id: `${kind} ${copyKey(modelId, neuron)}`, modelId, neuron, kind };
 }
+
+/** The name of a change that comes a second time in a plan. */
+export const again = (id: string): string => `${id} again`;
 
 /** A model cannot be loaded twice on a neuron: its new copy waits for the old one even if both would fit. */
 export const takesDown = (unload: Draft, load: Draft): boolean =>

@@ -46,10 +46,8 @@ function verifyRow(found: Findings, change: PlanChange, neuron: PlanNeuron | und
   const expect = (holds: boolean, message: string): void => {
     found.expect(holds, "structure", { where, message });
   };
-  expect(
-    where === `${change.kind} ${change.model_id}@${change.neuron}`,
-    "has an id that says something else",
-  );
+  const id = `${change.kind} ${change.model_id}@${change.neuron}`;
+  expect(where === id || where === `${id} again`, "has an id that says something else");
   expect(
     change.actions.join(",") === ACTIONS[change.kind],
     `acts ${change.actions.join(", ")} as a ${change.kind}`,

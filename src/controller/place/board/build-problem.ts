@@ -68,6 +68,7 @@ class ProblemBuilder {
       .filter(({ block, need }) => block.replicas === 0 && need.mib !== undefined)
       .map((desired) => this.#outline(desired));
     const fixed = this.#fixedTenants();
+    const guests = this.#guests();
     return {
       input: this.#input,
       neurons: this.#neurons,
@@ -79,7 +80,8 @@ class ProblemBuilder {
       ),
       models: byNo(models),
       applicants: byNo(this.#applicants),
-      guests: byNo(this.#guests()),
+      guests: byNo(guests),
+      classes: ranksOfClasses([...models, ...guests]),
       fixed,
       onDemand,
       copiesOf: this.#copies,
@@ -237,6 +239,13 @@ class ProblemBuilder {
       });
     });
   }
+}
+
+function ranksOfClasses(members: readonly { readonly priority: number }[]): PlacementProblem["classes"] {
+  const classes = new Set(members.map(({ priority }) => priority));
+  return new Map(
+    [...classes].sort((left, right) => right - left).map((priority, rank) => [priority, rank] as const),
+  );
 }
 
 function numberedNeurons(input: PlacementInput): PlacementProblem["neurons"] {

@@ -115,6 +115,8 @@ export interface PlacementProblem {
   readonly models: ByNo<ModelNo, ProblemModel>;
   readonly applicants: ByNo<ApplicantNo, Applicant>;
   readonly guests: ByNo<GuestNo, Guest>;
+  /** The rank of each class that is declared or loaded; 0: the highest. */
+  readonly classes: ReadonlyMap<number, number>;
   readonly fixed: readonly FixedTenant[];
   /** Models on demand: room should be left for them. */
   readonly onDemand: readonly ProblemModel[];

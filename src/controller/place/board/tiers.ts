@@ -27,17 +27,11 @@ export const TIER = {
 
 export const TIERS_PER_CLASS = Object.keys(TIER).length;
 
-/** Classes that are declared or loaded, highest first. */
-export function classesOf(problem: PlacementProblem): number[] {
-  const classes = [...problem.models, ...problem.guests].map(({ priority }) => priority);
-  return [...new Set(classes)].sort((left, right) => right - left);
-}
-
 /** Where the tiers of each class begin in a list of costs. */
-export function tierOffsets(problem: PlacementProblem): (priority: number) => number {
-  const offsets = new Map(classesOf(problem).map((priority, rank) => [priority, rank * TIERS_PER_CLASS]));
-  return (priority) => present(offsets.get(priority), "the tiers of class", priority);
-}
+export const tierOffsets =
+  ({ classes }: PlacementProblem): ((priority: number) => number) =>
+  (priority) =>
+    present(classes.get(priority), "the tiers of class", priority) * TIERS_PER_CLASS;
 
 /** All tiers of all classes, then the models on demand that fit nowhere any more. */
 export function costOf(board: Board): number[] {
@@ -46,7 +40,7 @@ export function costOf(board: Board): number[] {
 
 /** A cost of 0 in every tier of every class. */
 export const noCost = (problem: PlacementProblem): number[] =>
-  Array.from({ length: classesOf(problem).length * TIERS_PER_CLASS }, () => 0);
+  Array.from({ length: problem.classes.size * TIERS_PER_CLASS }, () => 0);
 
 export function tiersOf(board: Board): number[] {
   const { problem } = board;

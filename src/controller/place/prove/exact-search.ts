@@ -1,7 +1,8 @@
 import { Board, newcomersOn } from "../board/board.ts";
 import { holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
-import { orderMatters } from "./order-of-loads.ts";
+import { FreeSplits } from "./free-splits.ts";
+import type { Effort } from "../search/load-order.ts";
 import { replayedBoard } from "../search/replay.ts";
 import { moveCost, noCost, TIER, tierOffsets, tiersOf } from "../board/tiers.ts";
 import { present } from "../../../core/present.ts";
@@ -15,7 +16,6 @@ import {
 } from "../board/numbers.ts";
 import {
   combinations,
-  devicesOf,
   type Home,
   type Place,
   type PlacementProblem,
@@ -25,14 +25,17 @@ import {
 /*
  * Branch and bound over every way to place every copy, for fleets small enough. Copies that may stay as they are
  * come onto the board first, so that leaving them there is the first thing tried. Copies on one device come before
- * wide ones, whose split follows from what is free by then; and it is known which wide copies stay before any wide one
- * is loaded. Within that the highest class is first. Guests have no choice of their own: a guest stays where it still
- * fits.
+ * wide ones, and it is known which wide copies stay before any wide one is loaded. Within that the highest class is
+ * first. Guests have no choice of their own: a guest stays where it still fits.
  *
  * The cost of a partial placement is counted in the tiers of `costOf` and never falls, so a branch that already costs
  * as much as the best known placement is cut. Devices that are alike are tried once. The search ends after a number
- * of nodes; its answer is then still good, but proves nothing. Nor does it where the order of the loads may decide who
- * fits, for one order is all it tries.
+ * of nodes; its answer is then still good, but proves nothing.
+ *
+ * How a wide copy is split follows from the order of the loads, so it may take any share of its devices until everybody
+ * has a place; then each neuron needs a real order (`free-splits.ts`). A placement that would be better and has none
+ * is not made, and leaves the result without its proof: what is called the best is the best however models are split,
+ * so that no later plan, which finds other splits loaded, can beat it.
  */
 
 /** More than any model can be wide. */
@@ -74,9 +77,12 @@ class ExactSearch {
   readonly #special: Uint8Array;
   /** Sets of devices by neuron and width. */
   readonly #sets = new Map<number, readonly (readonly DeviceNo[])[]>();
+  readonly #splits: FreeSplits;
+  /** For the orders of loads. */
+  readonly #effort: Effort;
   #nodesLeft: number;
-  /** False once a placement turned out to be worse in the order of its loads than on the board. */
-  #isFaithful = true;
+  /** The least cost of a placement for which no order of the loads was found. */
+  #unreached: readonly number[] | undefined;
   #bestCost: readonly number[];
   #best: Board;
 
@@ -84,6 +90,8 @@ class ExactSearch {
     this.#problem = problem;
     this.#board = emptyBoard(problem);
     this.#nodesLeft = nodes;
+    this.#effort = { left: nodes };
+    this.#splits = new FreeSplits(this.#board, this.#effort);
     this.#offsetOf = tierOffsets(problem);
     this.#cost = noCost(problem);
     this.#best = incumbent ?? new Board(problem);
@@ -97,8 +105,8 @@ class ExactSearch {
 
   run(): ExactResult {
     this.#descend(0);
-    const isComplete = this.#nodesLeft > 0 && this.#isFaithful && !orderMatters(this.#problem);
-    return { board: this.#best, isProved: isComplete };
+    const isBeaten = this.#unreached !== undefined && compareCosts(this.#unreached, this.#bestCost) < 0;
+    return { board: this.#best, isProved: this.#nodesLeft > 0 && !isBeaten };
   }
 
   #questionsOf(applicant: ApplicantNo): Question[] {
@@ -191,7 +199,7 @@ class ExactSearch {
     const outdated = home.current ? 0 : 1;
     this.#add(tier, outdated);
     this.#board.stay(applicant, place);
-    this.#descend(depth + 1);
+    if (this.#splits.fitOn(place.neuron)) this.#descend(depth + 1);
     this.#board.lift(applicant);
     this.#add(tier, -outdated);
   }
@@ -202,7 +210,7 @@ class ExactSearch {
     const tier = this.#tier(applicant) + TIER.moved;
     this.#add(tier, moved);
     this.#board.put(applicant, place);
-    this.#descend(depth + 1);
+    if (this.#splits.fitOn(place.neuron)) this.#descend(depth + 1);
     this.#board.lift(applicant);
     this.#add(tier, -moved);
   }
@@ -240,7 +248,7 @@ class ExactSearch {
       if (at(model.open, neuron) === 0 || this.#board.hosts(model, neuron)) continue;
       for (const devices of this.#deviceSets(model.width, neuron)) {
         if (holds(this.#board, model, devices))
-          places.push({ neuron, devices, mib: this.#board.split(model, devices) });
+          places.push({ neuron, devices, mib: this.#splits.sharesOf(model, devices) });
       }
     }
     const isHome = (place: Place): number => (place.neuron === home?.neuron ? 0 : 1);
@@ -253,9 +261,10 @@ class ExactSearch {
   #deviceSets(width: number, neuron: NeuronNo): readonly (readonly DeviceNo[])[] {
     const sets = this.#setsOf(neuron, width);
     if (sets.length < 2) return sets;
+    const looks = new Map(this.#splits.devicesOf(neuron).map((device) => [device, this.#likeness(device)]));
     const seen = new Set<string>();
     return sets.filter((devices) => {
-      const key = devices.map((device) => this.#likeness(device)).join(" ");
+      const key = devices.map((device) => looks.get(device)).join(" ");
       if (seen.has(key)) return false;
       seen.add(key);
       return true;
@@ -266,7 +275,7 @@ class ExactSearch {
     const key = neuron * WIDTHS + width;
     const known = this.#sets.get(key);
     if (known !== undefined) return known;
-    const sets = combinations(devicesOf(this.#problem, neuron), width);
+    const sets = combinations(this.#splits.devicesOf(neuron), width);
     this.#sets.set(key, sets);
     return sets;
   }
@@ -274,7 +283,8 @@ class ExactSearch {
   /** Devices that nothing tells apart look the same; a device that somebody would miss is like no other. */
   #likeness(device: DeviceNo): string {
     if (at(this.#special, device) === 1) return `device ${device}`;
-    return `${at(this.#board.free, device)}/${itemAt(this.#problem.devices, device).totalMib}`;
+    const { totalMib } = itemAt(this.#problem.devices, device);
+    return `${at(this.#board.free, device)}/${totalMib}/${this.#splits.guestsOf(device)}`;
   }
 
   /** All copies are decided: guests stay where they still fit. */
@@ -295,9 +305,12 @@ class ExactSearch {
   #keepIfBetter(): boolean {
     const cost = tiersOf(this.#board);
     if (compareCosts(cost, this.#bestCost) >= 0) return false;
-    const replayed = replayedBoard(withBeneficiaries(this.#board));
+    if (!this.#splits.canBeLoaded()) {
+      if (this.#unreached === undefined || compareCosts(cost, this.#unreached) < 0) this.#unreached = cost;
+      return false;
+    }
+    const replayed = replayedBoard(withBeneficiaries(this.#board), this.#effort);
     const replayedCost = tiersOf(replayed);
-    if (compareCosts(replayedCost, cost) > 0) this.#isFaithful = false;
     if (compareCosts(replayedCost, this.#bestCost) >= 0) return false;
     this.#bestCost = replayedCost;
     this.#best = replayed;
@@ -315,7 +328,8 @@ class ExactSearch {
 
   #mayStay(guest: GuestNo): boolean {
     const { place } = itemAt(this.#problem.guests, guest);
-    return this.#board.hasFree(place) || newcomersOn(this.#board, place).length === 0;
+    if (newcomersOn(this.#board, place).length === 0) return true;
+    return this.#board.hasFree(place) && this.#splits.fitBeside(place);
   }
 }
 

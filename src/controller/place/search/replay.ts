@@ -3,8 +3,9 @@ import { bestChoice, holds } from "../board/choice.ts";
 import { compareCosts } from "../board/compare-costs.ts";
 import { tiersOf } from "../board/tiers.ts";
 import { present } from "../../../core/present.ts";
-import { at, itemAt, type ApplicantNo } from "../board/numbers.ts";
-import type { Place } from "../board/problem.ts";
+import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
+import { devicesOf, type Place } from "../board/problem.ts";
+import { orderOfLoads, type Effort, type Load } from "./load-order.ts";
 
 /*
  * A model on several devices is split by what is free on them when it is loaded, so its shares depend on who is there
@@ -16,32 +17,101 @@ import type { Place } from "../board/problem.ts";
  * A copy that is renewed where it stands holds its memory until its turn comes, and a spread one then takes room that
  * was meant for another. Where that costs somebody a place the game is played again, and such copies leave early: they
  * are down from the beginning, the other one is loaded, and then the new settings.
+ *
+ * Where somebody still misses its place, all orders of the loads of a neuron are tried (`load-order.ts`).
  */
-export function replayedBoard(found: Board): Board {
+export function replayedBoard(found: Board, effort: Effort = { left: LOADS_TRIED }): Board {
+  const game = gameOf(found);
+  const { wanted, arrivals } = game;
+  const isUnchanged = wanted.every(({ applicant, place }) => found.places[applicant] === place);
+  if (isUnchanged && !arrivals.some((arrival) => isSpread(found, arrival) === 1)) return found;
+  const wish = tiersOf(found);
+  let best = play(found, { ...game, early: new Map(), onNoRoom: () => undefined });
+  for (const tryOther of [playWithWay, playInOrder]) {
+    if (compareCosts(tiersOf(best), wish) <= 0) return best;
+    const other = tryOther(found, game, effort);
+    if (other !== undefined && compareCosts(tiersOf(other), tiersOf(best)) < 0) best = other;
+  }
+  return best;
+}
+
+/** For all neurons together. */
+const LOADS_TRIED = 5000;
+
+function gameOf(found: Board): Pick<Game, "wanted" | "arrivals"> {
   const wanted = wantedPlaces(found);
   const arrivals = wanted
     .flatMap(({ applicant, place, rank }) =>
       place === undefined || stays(found, applicant, place) ? [] : [{ applicant, place, rank }],
     )
     .sort((left, right) => isSpread(found, left) - isSpread(found, right) || left.rank - right.rank);
-  const isUnchanged = wanted.every(({ applicant, place }) => found.places[applicant] === place);
-  if (isUnchanged && !arrivals.some(({ applicant }) => found.modelOf(applicant).width > 1)) return found;
-  const game = { wanted, arrivals };
-  const inTurn = play(found, { ...game, early: new Map(), onNoRoom: () => undefined });
-  const renewals = new Set(
-    arrivals.filter((arrival) => isRenewal(found, arrival)).map(({ applicant }) => applicant),
-  );
-  if (renewals.size === 0 || compareCosts(tiersOf(inTurn), tiersOf(found)) <= 0) return inTurn;
-  const withWay = playWithWay(found, game, renewals);
-  return compareCosts(tiersOf(withWay), tiersOf(inTurn)) < 0 ? withWay : inTurn;
+  return { wanted, arrivals };
 }
 
-/** Begins anew whenever somebody turns out to be in the way: who leaves early is gone before anybody is loaded. */
-function playWithWay(
+/** In another order of the loads, where one is found in which those of a neuron fit; undefined where there is none. */
+function playInOrder(
   found: Board,
   game: Pick<Game, "wanted" | "arrivals">,
-  renewals: ReadonlySet<ApplicantNo>,
-): Board {
+  effort: Effort,
+): Board | undefined {
+  const start = openedBoard(found, { wanted: game.wanted, early: new Map() });
+  const early = new Map<ApplicantNo, ApplicantNo>();
+  const arrivals = [...Map.groupBy(game.arrivals, ({ place }) => place.neuron)].flatMap(([neuron, mine]) => {
+    const order = isOrderOpen(found, mine)
+      ? loadOrderOn(start, { neuron, arrivals: mine }, effort)
+      : undefined;
+    for (const [applicant, inFavourOf] of order?.early ?? []) early.set(applicant, inFavourOf);
+    return order?.arrivals ?? mine;
+  });
+  const isSame = early.size === 0 && arrivals.every((arrival, rank) => game.arrivals[rank] === arrival);
+  return isSame ? undefined : play(found, { ...game, arrivals, early, onNoRoom: () => undefined });
+}
+
+/** Whether it can matter who is loaded first. */
+const isOrderOpen = (board: Board, arrivals: readonly Arriving[]): boolean =>
+  arrivals.length > 1 && arrivals.some((arrival) => isSpread(board, arrival) === 1);
+
+interface OrderedArrivals {
+  readonly arrivals: readonly Arriving[];
+  /** Copies that leave before they are renewed, and for whom. */
+  readonly early: readonly (readonly [ApplicantNo, ApplicantNo])[];
+}
+
+/** `start`: nobody has arrived, and whoever leaves has left. */
+function loadOrderOn(
+  start: Board,
+  { neuron, arrivals }: { readonly neuron: NeuronNo; readonly arrivals: readonly Arriving[] },
+  effort: Effort,
+): OrderedArrivals | undefined {
+  const devices = devicesOf(start.problem, neuron);
+  const loads = arrivals.map(({ applicant, place }): Load => {
+    const model = start.modelOf(applicant);
+    const old = start.places[applicant];
+    const renews = old === undefined ? undefined : devices.map((device) => shareOn(old, device));
+    const positions = place.devices.map((device) => devices.indexOf(device));
+    return { devices: positions, mib: model.mib, sizeKnown: model.sizeKnown, renews };
+  });
+  const free = devices.map((device) => at(start.free, device));
+  const found = orderOfLoads(free, loads, effort);
+  if (found === undefined) return undefined;
+  const inOrder = found.order.map((position) => present(arrivals[position], "load", position));
+  const early = found.early.map((position) => {
+    const { applicant, place } = present(arrivals[position], "load", position);
+    return [applicant, firstOn(inOrder, place) ?? applicant] as const;
+  });
+  return { arrivals: inOrder, early };
+}
+
+/** Who is loaded first on some of these devices. */
+const firstOn = (inOrder: readonly Arriving[], { devices }: Place): ApplicantNo | undefined =>
+  inOrder.find(({ place }) => place.devices.some((device) => devices.includes(device)))?.applicant;
+
+/** Begins anew whenever somebody turns out to be in the way: who leaves early is gone before anybody is loaded. */
+function playWithWay(found: Board, game: Pick<Game, "wanted" | "arrivals">): Board | undefined {
+  const renewals = new Set(
+    game.arrivals.filter((arrival) => isRenewal(found, arrival)).map(({ applicant }) => applicant),
+  );
+  if (renewals.size === 0) return undefined;
   const early = new Map<ApplicantNo, ApplicantNo>();
   for (;;) {
     const known = early.size;
@@ -65,12 +135,7 @@ interface Game {
 }
 
 function play(found: Board, { wanted, arrivals, early, onNoRoom }: Game): Board {
-  const board = new Board(found.problem);
-  for (const guest of board.problem.guests.keys())
-    if (at(found.evicted, guest) === 1) board.evict(guest, found.guestLeftFor(guest));
-  for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
-  board.adoptBeneficiaries(found);
-  for (const [applicant, inFavourOf] of early) board.liftEarly(applicant, inFavourOf);
+  const board = openedBoard(found, { wanted, early });
   const mayArrive = (arrival: Arriving): boolean => {
     const isThere = arrives(board, arrival);
     if (!isThere) onNoRoom(board, arrival);
@@ -82,6 +147,17 @@ function play(found: Board, { wanted, arrivals, early, onNoRoom }: Game): Board 
     if (still.length === waiting.length && first !== undefined) arriveElsewhere(board, first.applicant);
     waiting = still.length === waiting.length ? still.slice(1) : still;
   }
+  return board;
+}
+
+/** Nobody has arrived, and whoever leaves has left. */
+function openedBoard(found: Board, { wanted, early }: Pick<Game, "wanted" | "early">): Board {
+  const board = new Board(found.problem);
+  for (const guest of board.problem.guests.keys())
+    if (at(found.evicted, guest) === 1) board.evict(guest, found.guestLeftFor(guest));
+  for (const { applicant, place } of wanted) if (leavesFirst(found, applicant, place)) board.lift(applicant);
+  board.adoptBeneficiaries(found);
+  for (const [applicant, inFavourOf] of early) board.liftEarly(applicant, inFavourOf);
   return board;
 }
 
