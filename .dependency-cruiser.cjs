@@ -61,7 +61,7 @@ const ROOMS = {
     dialect: ["relay"],
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
-  client: { grammar: [], conform: ["grammar"] },
+  client: { grammar: [], conform: ["grammar"], settings: [] },
   cli: { flags: [], print: [], view: ["print"] },
 };
 
@@ -90,7 +90,7 @@ const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
 
 // `cli` and `commands` are the edge of the process: they print and they are told the time.
 const PURE = { path: "^src/(?!platform/|cli/|commands/)", pathNot: "/io/" };
-const PURE_PACKAGES = "zod|smol-toml|@huggingface/jinja";
+const PURE_PACKAGES = "zod|smol-toml|yaml|jsonc-parser|@huggingface/jinja";
 const CONTROLLER = "^src/controller/";
 const VERIFIED_DOCUMENTS =
   "^src/protocol/(plan-document|declaration/plan-declaration|plan-unplaced|fleet-snapshot|neuron-api)\\.ts$";

@@ -1,10 +1,10 @@
-import { createInterface } from "node:readline/promises";
 import { CortexError, EXIT } from "../core/errors.ts";
 import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { isSeen, isSettled } from "../protocol/plan-settled.ts";
 import { listenForShutdown } from "../platform/shutdown.ts";
 import { ApplyTally } from "./apply-tally.ts";
+import { askConsent } from "./ask-consent.ts";
 import { ApplyLines, printApplyResult } from "./print/print-apply-progress.ts";
 import { planSummary } from "./print/plan-words.ts";
 import { printPlan } from "./print/print-plan.ts";
@@ -92,11 +92,7 @@ export class ApplyOutput {
         details: { plan: planSummary(plan) },
       });
     }
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    // Ctrl-C and Ctrl-D are answers too.
-    const answer = await terminal.question("\nApply these changes? Only `yes` does: ").catch(() => "");
-    terminal.close();
-    return answer.trim() === "yes";
+    return await askConsent("Apply these changes?");
   }
 
   /** Says what the first Ctrl-C does; rejects at the second. */

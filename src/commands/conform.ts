@@ -56,6 +56,7 @@ export default class ConformCommand extends BaseCommand {
       model: flags.model,
       cold: flags.cold,
       contextTokens: flags.context,
+      scope: "all",
       apiKey: await this.readToken(flags["api-key-file"]),
       clock: systemClock,
       timeoutMs: flags.timeout ?? TIMEOUT_MS,

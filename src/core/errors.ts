@@ -116,6 +116,7 @@ export const ERROR_TABLE = {
   apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
   step_timeout:              kind(504, EXIT.failed, "api_error", "the neuron's log tells what it waits for; `cortex apply` goes on from here"),
   confirmation_required:     kind(400, EXIT.usage, INVALID, "run with --yes, or answer in a terminal"),
+  settings_unreadable:       kind(400, EXIT.failed, INVALID, "mend the file, or run the same without --write and put the lines in by hand"),
   address_in_use:            kind(500, EXIT.unavailable, "api_error", "stop what listens there, or choose another port"),
   bind_needs_token:          kind(400, EXIT.failed, INVALID, "make a token: (umask 077; openssl rand -hex 32 > neuron.token), then start with --token-file neuron.token"),
   token_file_unsafe:         kind(400, EXIT.failed, INVALID, "chmod 600 the token file"),

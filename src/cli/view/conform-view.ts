@@ -41,11 +41,19 @@ export function conformStepText(
   return [line, ...breaches.map((found) => `           ${found.rule}: ${found.detail}`)].join("\n");
 }
 
-/** What is left to say when all steps have been shown. */
-export const conformView = (report: Report): View<unknown> => ({
+/** What is left to say when all steps have been shown; in short what was not looked for is not missed. */
+export const conformView = (
+  report: Report,
+  { short = false }: { readonly short?: boolean } = {},
+): View<unknown> => ({
   json: report,
-  human: ({ colour }) => summary(report, colour),
+  human: ({ colour }) => (short ? verdictLine(report, colour) : summary(report, colour)),
 });
+
+function verdictLine({ conforms, url, dialect, model }: Report, colour: boolean): string {
+  const verdict = conforms ? paint("works", "green", colour) : paint("does not work", "red", colour);
+  return `${url} ${verdict} for clients that speak ${dialect}, with ${model}`;
+}
 
 function summary({ dialect, url, model, conforms, rules, coldLoad }: Report, colour: boolean): string {
   const of = (outcome: Rule["outcome"]) => rules.filter((one) => one.outcome === outcome);

@@ -15,13 +15,46 @@ export const connectView = (
   usage: string,
 ): View<unknown> => ({ json: { base_url: `${baseUrl}/v1`, model }, human: () => usage });
 
-/** The settings of one client; the text alone, so that it can be piped, but for the place where it belongs. */
+interface Settings {
+  readonly dialect: string;
+  readonly file: { readonly path: string } | null;
+  readonly text: string | null;
+  readonly shell: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** The settings of one client, with the place where they belong; what is said beside them is a comment of a shell. */
 export const clientSettingsView = (
   { baseUrl, model }: { readonly baseUrl: string; readonly model: string },
-  settings: { readonly file: string | null; readonly text: string },
-): View<unknown> => ({
-  json: { base_url: baseUrl, model, ...settings },
-  human: () => (settings.file === null ? settings.text : `In ${settings.file}:\n\n${settings.text}`),
+  { dialect, file, text, shell, notes }: Settings,
+) => ({
+  json: {
+    base_url: baseUrl,
+    model,
+    dialect,
+    file: file === null ? null : `~/${file.path}`,
+    text,
+    shell,
+    notes,
+  },
+  human: () =>
+    [
+      ...(file === null || text === null ? [] : [`In ~/${file.path}:`, "", text, "", "Then:", ""]),
+      ...shell,
+      ...notes.map((note) => `# ${note}`),
+    ].join("\n"),
+});
+
+/** Where settings are now, and where those before them are. */
+export const writtenView = (
+  { path, isSame }: { readonly path: string; readonly isSame: boolean },
+  backup: string | null,
+) => ({
+  json: { path, changed: !isSame, backup },
+  human: () => {
+    if (isSame) return `${path} says so already`;
+    return backup === null ? `wrote ${path}` : `wrote ${path}; what it was: ${backup}`;
+  },
 });
 
 /** What happened when it was used. */

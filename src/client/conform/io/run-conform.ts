@@ -22,6 +22,8 @@ export interface RunConformOptions extends Omit<ServerUnderTest, "dialect"> {
   readonly cold: string | undefined;
   /** What the model can hold, where its list does not say so. */
   readonly contextTokens: number | undefined;
+  /** `client`: only what shows that a client of the dialect will work: it lists, streams, calls a tool, is refused. */
+  readonly scope: "all" | "client";
   readonly onStep: (step: ConformStep) => void;
 }
 
@@ -32,11 +34,15 @@ export async function runConform(options: RunConformOptions): Promise<ConformRep
   const run = new ConformRun({ baseUrl, apiKey, clock, timeoutMs, signal, dialect }, options);
   const model = await run.listing();
   const cold = options.cold === undefined ? null : await run.cold(options.cold);
-  await run.answers(model.id);
-  await run.tools(model.id);
-  await run.errors(model.id);
-  await run.overflow(model);
-  await run.cancelling(model.id);
+  if (options.scope === "client") {
+    await run.clientSession(model.id);
+  } else {
+    await run.answers(model.id);
+    await run.tools(model.id);
+    await run.errors(model.id);
+    await run.overflow(model);
+    await run.cancelling(model.id);
+  }
   const { steps } = run;
   const rules = tally(steps, foreignRules(dialect));
   return {
@@ -97,6 +103,16 @@ class ConformRun {
       return looked;
     });
     return report;
+  }
+
+  /** A session of an agent in short. */
+  async clientSession(model: string): Promise<void> {
+    await this.#ask("streamed", model, { ...QUESTIONS.plain, stream: true });
+    const told = await this.#ask("tool-streamed", model, { ...QUESTIONS.tool, stream: true });
+    const [call] = told?.calls ?? [];
+    if (call === undefined) this.#skip("tool-result", "the model has called no tool");
+    else await this.#result("tool-result", model, { call, stream: true });
+    await this.errors(model);
   }
 
   async answers(model: string): Promise<void> {
