@@ -22,7 +22,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [], headers: [], declaration: [] },
+  protocol: { openai: [], headers: [], declaration: [], refs: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],
@@ -34,6 +34,7 @@ const ROOMS = {
     declaration: [],
     plan: ["place", "schedule", "intent", "observe", "declaration"],
     apply: ["plan", "verify", "observe"],
+    lock: [],
   },
   "controller/place": {
     board: [],

@@ -13,6 +13,12 @@ export abstract class FleetCommand extends BaseCommand {
     return fleetGit(this.environment).load(location);
   }
 
+  /** Where the lock and the history of the fleet are kept: files that cannot be read must not keep anybody from a lock. */
+  async lockLocation(path: string): Promise<{ readonly path: string; readonly repo: string | undefined }> {
+    const loaded = await this.loadFleet({ path }).catch(() => undefined);
+    return { path, repo: loaded?.fleet.gitops.repo };
+  }
+
   /** Whoever sits at a terminal is told when the fleet takes longer than a moment to answer. */
   async whileAsking<Value>(answer: Promise<Value>): Promise<Value> {
     if (!process.stderr.isTTY) return answer;

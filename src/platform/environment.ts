@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homedir, hostname, userInfo } from "node:os";
 import envPaths from "env-paths";
 
 /** Where `hf:` sources come from. */
@@ -22,6 +22,8 @@ export interface Environment {
   readonly colour: boolean;
   /** The same for stderr, which goes its own way when either is redirected. */
   readonly stderrColour: boolean;
+  /** Who runs this process, for the lock and the history of a fleet. */
+  readonly operator: ProcessOperator;
   /** What a child process inherits. */
   readonly inherited: Readonly<Record<string, string | undefined>>;
 }
@@ -42,8 +44,39 @@ export function readEnvironment(): Environment {
     logLevel: variables["CORTEX_LOG_LEVEL"],
     colour: mayColour && process.stdout.isTTY,
     stderrColour: mayColour && process.stderr.isTTY,
+    operator: operatorOf(variables),
     inherited: variables,
   };
+}
+
+interface ProcessOperator {
+  readonly user: string;
+  readonly host: string;
+  readonly pid: number;
+  /** The page of the CI job; null outside of one. */
+  readonly run_url: string | null;
+}
+
+/** In CI whoever set off the job: the account of a runner says nothing. */
+function operatorOf(variables: Readonly<Record<string, string | undefined>>): ProcessOperator {
+  const { GITHUB_ACTOR, GITLAB_USER_LOGIN, USER, CI_JOB_URL } = variables;
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository, GITHUB_RUN_ID: run } = variables;
+  const isAction = server !== undefined && repository !== undefined && run !== undefined;
+  return {
+    user: GITHUB_ACTOR ?? GITLAB_USER_LOGIN ?? USER ?? accountName(),
+    host: hostname(),
+    pid: process.pid,
+    run_url: isAction ? `${server}/${repository}/actions/runs/${run}` : (CI_JOB_URL ?? null),
+  };
+}
+
+/** A user id without an account, as in some containers, has no name. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return "unknown";
+  }
 }
 
 /** Where cortex keeps what it makes for the user of these variables. */

@@ -20,6 +20,12 @@ export const saysSilent = (words: string): boolean => /block timeout reached/i.t
 /** Another process holds one of git's own locks. */
 export const saysLocked = (words: string): boolean => /cannot lock ref|File exists/.test(words);
 
+/** Whoever asks may not write. */
+export const saysDenied = (words: string): boolean =>
+  /denied|not allowed|read[- ]only|forbidden|\b40[13]\b|hook declined|not authorized|service not enabled/i.test(
+    words,
+  );
+
 /** The one line of a failed fetch that tells most, without git's own prefix. */
 export function tellingLine(words: string): string {
   const telling =

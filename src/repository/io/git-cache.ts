@@ -7,7 +7,7 @@ import { maskSecrets } from "../../fleet/text/mask-secrets.ts";
 import type { FleetPlace } from "../fleet-place.ts";
 import { saysLocked, saysNoRemoteHead, tellingLine } from "../git-complaints.ts";
 import { isCommitId } from "../parse-revision.ts";
-import { fetchingGit, type GitEnvironment } from "./git-process.ts";
+import { fetchingGit, type GitEnvironment, type Remote } from "./git-process.ts";
 import { resolveCommit } from "./git.ts";
 
 export type RemotePlace = Extract<FleetPlace, { readonly kind: "git" }>;
@@ -26,11 +26,8 @@ export async function fetchRepository(
   place: RemotePlace,
   options: { readonly cacheDirectory: string; readonly environment: GitEnvironment },
 ): Promise<SimpleGit> {
-  const name = createHash("sha256").update(place.url).digest("hex").slice(0, 24);
-  const directory = join(options.cacheDirectory, `${name}.git`);
   try {
-    await makeOnce(directory, options.environment, place);
-    const git = fetchingGit(directory, { environment: options.environment, remote: place });
+    const git = await openCache(place, options);
     await fetchRefs(git, place, LOCK_ATTEMPTS);
     return git;
   } catch (thrown) {
@@ -38,8 +35,19 @@ export async function fetchRepository(
   }
 }
 
+/** The bare copy as it is, made if it is not there yet; the remote is not asked. */
+export async function openCache(
+  remote: Remote,
+  options: { readonly cacheDirectory: string; readonly environment: GitEnvironment },
+): Promise<SimpleGit> {
+  const name = createHash("sha256").update(remote.url).digest("hex").slice(0, 24);
+  const directory = join(options.cacheDirectory, `${name}.git`);
+  await makeOnce(directory, options.environment, remote);
+  return fetchingGit(directory, { environment: options.environment, remote });
+}
+
 /** Makes the bare repository beside its place and moves it there: nobody ever meets half of one. */
-async function makeOnce(directory: string, environment: GitEnvironment, remote: RemotePlace): Promise<void> {
+async function makeOnce(directory: string, environment: GitEnvironment, remote: Remote): Promise<void> {
   if (await isDirectory(directory)) return;
   await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
   const fresh = await mkdtemp(`${directory}.new-`);
@@ -122,7 +130,7 @@ async function fetchCommit(git: SimpleGit, place: RemotePlace, commit: string): 
   return resolveCommit(git, commit);
 }
 
-function unreachable(place: RemotePlace, thrown: unknown): CortexError {
+export function unreachable(place: Pick<Remote, "url">, thrown: unknown): CortexError {
   const words = thrown instanceof Error ? thrown.message : String(thrown);
   const said = maskSecrets(tellingLine(words));
   return new CortexError("fleet_unreachable", `git cannot fetch ${place.url}: ${said}`, {

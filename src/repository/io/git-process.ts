@@ -8,6 +8,13 @@ export interface GitEnvironment {
   readonly silenceMs?: number | undefined;
 }
 
+/** Where a repository is fetched from and pushed to. */
+export interface Remote {
+  readonly url: string;
+  /** `user:password` of an https URL; for the connection only. */
+  readonly credentials: string | undefined;
+}
+
 /** Variables that git needs to run and to find its user's settings. Everything named GIT_* stays outside. */
 const PASSED_ON = ["PATH", "HOME", "USERPROFILE", "SystemRoot", "XDG_CONFIG_HOME", "TMPDIR", "TEMP"];
 /** What a connection needs besides: the user's SSH agent and command, and the way out through a proxy. */
@@ -58,7 +65,7 @@ export function fetchingGit(
   directory: string,
   options: {
     readonly environment: GitEnvironment;
-    readonly remote: { readonly url: string; readonly credentials: string | undefined };
+    readonly remote: Remote;
   },
 ): SimpleGit {
   const { url, credentials } = options.remote;

@@ -141,6 +141,26 @@ export async function readBranches(directory: string, environment: GitEnvironmen
   };
 }
 
+/** The remote that the checked-out branch follows, else `origin`; undefined where there is none. */
+export async function trackedRemote(
+  git: SimpleGit,
+): Promise<{ readonly name: string; readonly url: string } | undefined> {
+  const answer = (question: readonly string[]) =>
+    git.raw([...question]).then(
+      (text) => text.trim(),
+      () => "",
+    );
+  const branch = await answer(["symbolic-ref", "--short", "--quiet", "HEAD"]);
+  const followed = branch === "" ? "" : await answer(["config", "--get", `branch.${branch}.remote`]);
+  for (const name of [followed, "origin"]) {
+    // "." is the repository itself: a branch may follow another one of the same clone.
+    if (name === "" || name === ".") continue;
+    const url = await answer(["remote", "get-url", "--push", name]);
+    if (url !== "") return { name, url };
+  }
+  return undefined;
+}
+
 /** URL of the remote `origin`; empty where there is none. */
 export const originUrl = (directory: string, environment: GitEnvironment): Promise<string> =>
   answerOf(directory, ["remote", "get-url", "origin"], environment);

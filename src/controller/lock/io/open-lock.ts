@@ -1,0 +1,64 @@
+import { CortexError } from "../../../core/errors.ts";
+import type { LockRecord, Operator } from "../../../protocol/refs/lock-record.ts";
+import { openSharedRefs, type SharedRefs } from "../../../repository/io/shared-refs.ts";
+import type { GitEnvironment } from "../../../repository/io/git-process.ts";
+import { LOCK_REFS } from "../lock-refs.ts";
+import { operatorName, parseLockMessage } from "../lock-text.ts";
+import { createGitLock } from "./git-lock.ts";
+
+export interface LockLocation {
+  /** Where the fleet files are. */
+  readonly path: string;
+  /** `repo` of `[gitops]`. */
+  readonly repo?: string | undefined;
+}
+
+/** A lock that somebody holds. */
+export interface ListedLock {
+  readonly fleet: string;
+  /** Null where this version cannot read it. */
+  readonly record: LockRecord | null;
+}
+
+/** Every lock of the fleet repository's remote, by fleet. Throws `fleet_unreachable`. */
+export async function listLocks(
+  location: LockLocation,
+  environment: GitEnvironment,
+): Promise<{ readonly place: string; readonly locks: readonly ListedLock[] }> {
+  const refs = await remoteRefs(location, environment);
+  const tips = await refs.read([`${LOCK_REFS}*`]);
+  const locks = [...tips].map(([ref, { message }]) => ({
+    fleet: ref.slice(LOCK_REFS.length),
+    record: parseLockMessage(message) ?? null,
+  }));
+  return { place: refs.shown, locks };
+}
+
+/** Takes a lock away from whoever holds it. Its epoch stays used up, so that its holder cannot act any more. */
+export async function releaseLock(
+  location: LockLocation & { readonly id: string },
+  { environment, operator }: { readonly environment: GitEnvironment; readonly operator: Operator },
+): Promise<LockRecord> {
+  const { locks, place } = await listLocks(location, environment);
+  const record = locks.find((lock) => lock.record?.id === location.id)?.record ?? undefined;
+  if (record === undefined)
+    throw new CortexError("lock_not_found", `nobody holds a lock ${location.id} at ${place}`);
+  const refs = await remoteRefs(location, environment);
+  const store = createGitLock(refs, { fleet: record.fleet, operator });
+  const seen = await store.read();
+  const message = `lock ${record.id} of ${operatorName(record.holder)} released by ${operatorName(operator)}`;
+  const files = {};
+  const isSame = seen.token !== undefined && seen.record?.id === record.id;
+  if (isSame && (await store.drop(seen.token, { message, files, epoch: record.epoch }))) return record;
+  throw new CortexError("lock_not_found", `the lock ${record.id} moved while it was released`, {
+    next: "its holder is alive: cortex lock ls",
+  });
+}
+
+async function remoteRefs(location: LockLocation, environment: GitEnvironment): Promise<SharedRefs> {
+  const refs = await openSharedRefs(location, environment);
+  if (refs !== undefined) return refs;
+  throw new CortexError("lock_not_found", `${location.path} has no git remote, so no lock is kept there`, {
+    next: "name the fleet repository with --config: a clone of it, or git+<url>",
+  });
+}
