@@ -125,6 +125,7 @@ export const ERROR_TABLE = {
   bind_needs_token:          kind(400, EXIT.failed, INVALID, "make a token: (umask 077; openssl rand -hex 32 > neuron.token), then start with --token-file neuron.token"),
   token_file_unsafe:         kind(400, EXIT.failed, INVALID, "chmod 600 the token file"),
   ledger_unusable:           kind(500, EXIT.failed, "api_error", "give the user that runs the gateway a directory it can write to, with CORTEX_DATA_DIR"),
+  ledger_unavailable:        kind(503, EXIT.unavailable, "api_error", "try again in a moment; whoever runs the gateway looks after the Redis of `[ledger] url`", 2),
   bind_needs_keys:           kind(400, EXIT.failed, INVALID, "make a key: cortex key create NAME; or say that everybody may use it: `allow_anonymous = true` in [gateway], or --insecure for this start"),
   interrupted:               kind(503, EXIT.interrupted, "api_error", "run the command again; what is done stays done"),
 } as const satisfies Record<string, ErrorKind>;

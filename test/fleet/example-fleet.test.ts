@@ -59,7 +59,6 @@ test("what it shows in comments is valid too: keys, an external engine, a ledger
     "CTX126 defrag_after_cycles",
     "CTX126 labels",
     "CTX126 harness",
-    "CTX126 url",
     "CTX126 repo",
     "CTX126 branch",
     "CTX126 interval_secs",

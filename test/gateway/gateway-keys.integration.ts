@@ -3,6 +3,7 @@ import { fleetSchema, type Fleet } from "../../src/fleet/schema/fleet-schema.ts"
 import { hashOfSecret } from "../../src/gateway/keys/key-ring.ts";
 import type { TokenUsage } from "../../src/protocol/headers/usage-header.ts";
 import { usageReportSchema } from "../../src/protocol/gateway-api.ts";
+import { freePort } from "../support/cortex-process.ts";
 import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
 
@@ -208,4 +209,25 @@ describe("beyond this machine", () => {
       code: "bind_needs_keys",
     });
   });
+});
+
+test("where the shared ledger is away, limited keys are refused and told why, and everybody else is served", async () => {
+  const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
+  const fleet = withKeys(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), [
+    { id: "ci", hard_cap: 1000 },
+    { id: "ops", role: "admin" },
+  ]);
+  const lines: string[] = [];
+  // Nobody listens there; the password comes from the environment of the gateway's machine.
+  const ledger = { url: `redis://:swordfish@127.0.0.1:${await freePort()}/0` };
+  const gateway = await gatewayFor({ ...fleet, ledger }, { onLog: (line) => lines.push(line) });
+  const refused = await ask(gateway, MODEL, as("ci"));
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "2"]);
+  const said = JSON.stringify(await jsonOf(refused));
+  expect(said).toContain('"code":"ledger_unavailable"');
+  expect((await ask(gateway, MODEL, as("ops"))).status).toBe(200);
+  const shown = await (await fetch(`${gateway.address}/fleet`, as("ops"))).text();
+  expect(shown).toContain("redis://:*********@127.0.0.1");
+  expect(said + shown + lines.join("")).not.toContain("swordfish");
+  expect(said).not.toContain("127.0.0.1");
 });

@@ -38,10 +38,6 @@ export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
     help: "leave it out",
     asItIs: [0],
   },
-  "ledger.url": {
-    message: "usage is counted in the gateway's own file, not in Redis yet",
-    help: "leave it out, and run one gateway where keys are limited",
-  },
   "gitops.repo": { message: `${NO_LOOP}: nothing is fetched from there`, help: RUN_APPLY },
   "gitops.branch": { message: `${NO_LOOP}: no branch is applied by itself`, help: RUN_APPLY },
   "gitops.interval_secs": { message: `${NO_LOOP}: nobody looks at the repository`, help: RUN_APPLY },

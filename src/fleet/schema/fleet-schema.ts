@@ -347,7 +347,10 @@ export const ledgerTableSchema = z
       .optional()
       .describe(
         "Redis that several gateways share; absent: a file in the gateway's data directory. No password here: " +
-          "CORTEX_LEDGER__URL on the gateway's machine overrides it. Accepted; gateways of this version keep the file only",
+          "CORTEX_LEDGER__URL on the gateway's machine overrides it. Where it does not answer, requests of limited keys " +
+          "are refused with 503 and all others served; what was counted meanwhile is sent when it is back. Redis 6.2 " +
+          "or newer or Valkey, one server and no cluster; their clocks and the gateways' agree within a second or so. " +
+          "Changes with a restart only",
       ),
   })
   .describe(

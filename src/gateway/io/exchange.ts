@@ -40,6 +40,8 @@ export interface ExchangeTrace extends RequestRecord {
   completed: boolean;
   /** Of the last attempt; undefined before one was over. */
   cost: AnswerCost | undefined;
+  /** Of the attempt under way, or the last one. */
+  costSoFar: (() => AnswerCost) | undefined;
 }
 
 export const newTrace = (
@@ -57,6 +59,7 @@ export const newTrace = (
   cut: false,
   completed: false,
   cost: undefined,
+  costSoFar: undefined,
   usage: undefined,
   durationMs: undefined,
   status: undefined,

@@ -233,6 +233,9 @@ class CourseRun {
     const onFirstContent = () => {
       this.#noteFirstContent({ model: modelId, node: neuron });
     };
+    const onBegin = (costSoFar: () => AnswerCost) => {
+      trace.costSoFar = costSoFar;
+    };
     const onCost = (cost: AnswerCost) => {
       trace.cost = cost;
       trace.usage = cost.usage;
@@ -246,6 +249,7 @@ class CourseRun {
       clock,
       signal,
       onFirstContent,
+      onBegin,
       onCost,
       limits: timings,
       isStreamed: facts.stream,

@@ -5,7 +5,7 @@ import { knownModelId } from "../routing/route-request.ts";
 import { resolveAlias } from "../view/fleet-index.ts";
 import { CLIENT_LEFT, type Exchange } from "./exchange.ts";
 import { serveInference, type InferenceDeps } from "./inference-handler.ts";
-import { reserve, charge, type MeteringDeps } from "./metering.ts";
+import { charge, reserve, usageOf, type MeteringDeps } from "./metering.ts";
 
 /**
  * Serves one request on its key's account: reserved before it is sent, counted when it has ended, whichever way.
@@ -22,13 +22,18 @@ export async function serveMetered(exchange: Exchange, deps: InferenceDeps & Met
   }
   const bodyBytes = exchange.body.length;
   const modelOutputTokens = deps.fleet.modelsById.get(modelId)?.limit?.output ?? null;
-  const reservation = await reserve(deps, { principal, facts, bodyBytes, modelOutputTokens });
+  const meterId = deps.underWay.nextId();
+  const reservation = await reserve(deps, { meterId, principal, facts, bodyBytes, modelOutputTokens });
   let outcome: RequestOutcome = "failed";
+  const usageSoFar = () => usageOf({ cost: trace.costSoFar?.(), bodyBytes });
+  const ended = deps.underWay.begin({ meterId, keyId: principal.id, trace, usageSoFar });
   try {
     await serveInference(exchange, deps);
     outcome = outcomeOf(exchange);
   } finally {
-    charge(deps, { principal, reservation, modelId: trace.modelId, bodyBytes, outcome, cost: trace.cost });
+    ended();
+    const { modelId, cost } = trace;
+    charge(deps, { meterId, principal, reservation, modelId, bodyBytes, outcome, cost });
   }
 }
 

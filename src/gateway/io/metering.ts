@@ -8,14 +8,17 @@ import type { RequestOutcome, Reservation, UsageLedger, Verdict } from "../keys/
 import type { RequestFacts } from "../front/request-facts.ts";
 import type { AnswerCost } from "../relay/relay-answer.ts";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
+import type { UnderWayRequests } from "./under-way-requests.ts";
 
 export interface MeteringDeps {
   readonly clock: Clock;
   readonly ledger: UsageLedger;
+  readonly underWay: UnderWayRequests;
   readonly metrics: Pick<GatewayMetrics, "keyRefusals" | "keyTokens">;
 }
 
 export interface MeteredRequest {
+  readonly meterId: string;
   readonly principal: Principal;
   readonly facts: RequestFacts;
   readonly bodyBytes: number;
@@ -30,10 +33,10 @@ export interface MeteredRequest {
 export async function reserve(deps: MeteringDeps, request: MeteredRequest): Promise<Reservation | null> {
   const { id, limits } = request.principal;
   if (limits === null) return null;
-  const { facts, bodyBytes, modelOutputTokens } = request;
+  const { meterId, facts, bodyBytes, modelOutputTokens } = request;
   const { maxOutputTokens, answers } = facts;
   const tokens = reservationTokens({ bodyBytes, maxOutputTokens, answers, modelOutputTokens });
-  const verdict = await deps.ledger.open({ keyId: id, limits, tokens, nowMs: deps.clock.nowMs() });
+  const verdict = await deps.ledger.open({ meterId, keyId: id, limits, tokens, nowMs: deps.clock.nowMs() });
   if (verdict.kind === "granted") return verdict.reservation;
   deps.metrics.keyRefusals.inc({ key: id, limit: verdict.limit });
   throw refusalOf(request.principal, verdict, tokens);
@@ -70,6 +73,7 @@ function words(
 }
 
 export interface EndedRequest {
+  readonly meterId: string;
   readonly principal: Principal;
   readonly reservation: Reservation | null;
   /** Undefined for a model that nobody declared. */
@@ -82,11 +86,12 @@ export interface EndedRequest {
 
 /** Counts a request that has ended, whichever way. */
 export function charge(deps: MeteringDeps, ended: EndedRequest): void {
-  const { principal, reservation, modelId, outcome } = ended;
+  const { meterId, principal, reservation, modelId, outcome } = ended;
   const usage = usageOf(ended);
   if (modelId === undefined && reservation === null) return;
   const nowMs = deps.clock.nowMs();
   deps.ledger.charge(reservation, {
+    meterId,
     keyId: principal.id,
     modelId: modelId ?? "",
     usage,
@@ -102,7 +107,7 @@ export function charge(deps: MeteringDeps, ended: EndedRequest): void {
  * An answer that broke off, or whose neuron did not tell, is charged for what came of it: the prompt and the answer by
  * their length, a stream by its events.
  */
-function usageOf({ cost, bodyBytes }: EndedRequest): TokenUsage {
+export function usageOf({ cost, bodyBytes }: Pick<EndedRequest, "cost" | "bodyBytes">): TokenUsage {
   if (cost === undefined) return NO_USAGE;
   if (cost.usage !== undefined) return cost.usage;
   const completionTokens = cost.eventsPassed + tokensOfText(cost.bytesPassed);

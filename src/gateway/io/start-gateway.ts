@@ -8,6 +8,7 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
+import { declaredFleet } from "../../protocol/declaration/declared-fleet.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { indexFleet, LiveFleet, type FleetIndex } from "../view/fleet-index.ts";
 import { policyOf, timingsOf, type GatewayConfig, type GatewayTimings } from "../gateway-config.ts";
@@ -17,12 +18,13 @@ import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from 
 import { CrashMemory } from "./crash-memory.ts";
 import { RequestMemory } from "../request-record.ts";
 import { Ticker } from "./ticker.ts";
+import { UnderWayRequests } from "./under-way-requests.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
 import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
 import { KeyRing } from "../keys/key-ring.ts";
-import { IN_MEMORY, SqliteLedger } from "../keys/io/sqlite-ledger.ts";
+import { openLedger } from "../keys/io/open-ledger.ts";
 import type { UsageLedger } from "../keys/usage-ledger.ts";
 import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.ts";
 
@@ -53,7 +55,8 @@ const REQUESTS_KEPT = 1000;
 /** Starts the gateway; resolves when both servers listen. Rejects with `address_in_use` and the like. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   requireKeysBeyondLoopback(config);
-  const parts = assembleGateway(config, deps);
+  const ledger = await openLedger({ fleet: config.fleet, path: config.ledgerPath }, deps);
+  const parts = assembleGateway(config, ledger, deps);
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
   const polls = parts.poller.start();
@@ -86,7 +89,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 type GatewayParts = ReturnType<typeof assembleGateway>;
 
 /** Makes every part and joins them; nothing polls or listens yet. */
-function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) {
+function assembleGateway(config: GatewayConfig, ledger: UsageLedger, { clock, logger }: GatewayDeps) {
   const timings = timingsOf(config);
   const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden));
   const registry = new Registry();
@@ -130,12 +133,12 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   let closing = false;
   const crashes = new CrashMemory(clock);
   const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
-  const ledger = openLedger(config, { clock, logger });
   const ticker = new Ticker(clock, () => timings.tickMs);
   const { watch } = ticker;
+  const underWay = new UnderWayRequests(ledger, watch);
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const requests = new RequestMemory(REQUESTS_KEPT);
-  const shared = { ...common, requests, crashes, keys, ledger, watch };
+  const shared = { ...common, requests, crashes, keys, ledger, underWay, watch };
   const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {
@@ -145,9 +148,6 @@ function assembleGateway(config: GatewayConfig, { clock, logger }: GatewayDeps) 
   return { ...live, active, scheduling, ticker, api, metricsServer, ledger, refuseNewWork };
 }
 
-const openLedger = (config: GatewayConfig, deps: GatewayDeps): UsageLedger =>
-  new SqliteLedger({ path: config.ledgerPath ?? IN_MEMORY, keys: config.fleet.keys }, deps);
-
 const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion => ({
   package_version: build.packageVersion,
   git_sha: build.gitSha,
@@ -155,11 +155,13 @@ const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion =
 });
 
 /** Until a restart the gateway listens where it did, whatever the files say by now: `GET /fleet` must not say otherwise. */
-function servingOn({ listen, metrics_listen, limits }: Fleet["gateway"], index: FleetIndex): FleetIndex {
+function servingOn(first: Fleet, index: FleetIndex): FleetIndex {
+  const { listen, metrics_listen, limits } = first.gateway;
   const { gateway } = index.served;
   const next = isRecord(gateway["limits"]) ? gateway["limits"] : {};
   const kept = { listen, metrics_listen, limits: { ...next, head_secs: limits.head_secs } };
-  return { ...index, served: { ...index.served, gateway: { ...gateway, ...kept } } };
+  const served = { ...index.served, gateway: { ...gateway, ...kept }, ledger: declaredFleet(first).ledger };
+  return { ...index, served };
 }
 
 interface Reloading {
@@ -173,7 +175,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   requireKeysBeyondLoopback(config);
   const { fleet, keys, neurons, poller, scheduling, timings } = parts;
   const former = fleet.neuronsByName;
-  fleet.replace(servingOn(before.fleet.gateway, indexFleet(config.fleet, config.overridden)));
+  fleet.replace(servingOn(before.fleet, indexFleet(config.fleet, config.overridden)));
   Object.assign(timings, timingsOf(config));
   parts.ledger.declare(config.fleet.keys);
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
@@ -191,10 +193,11 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   const { listen, metrics_listen: metricsListen, limits } = config.fleet.gateway;
   const first = before.fleet.gateway;
   const isMoved = listen !== first.listen || metricsListen !== first.metrics_listen;
-  if (isMoved || limits.head_secs !== first.limits.head_secs) {
+  const countsElsewhere = config.fleet.ledger.url !== before.fleet.ledger.url;
+  if (isMoved || countsElsewhere || limits.head_secs !== first.limits.head_secs) {
     deps.logger.warn(
       { listen, metrics_listen: metricsListen },
-      "addresses and head_secs change with a restart only",
+      "addresses, head_secs and the ledger change with a restart only",
     );
   }
 }

@@ -1,3 +1,4 @@
+import type { KeyBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { KeyLimits } from "./key-ring.ts";
 import type { CountedRequest, LimitKind, Opening, Reservation, Standing, Verdict } from "./usage-ledger.ts";
 
@@ -11,7 +12,6 @@ import type { CountedRequest, LimitKind, Opening, Reservation, Standing, Verdict
 export class KeyAccounts {
   readonly #accounts = new Map<string, Account>();
   readonly #open = new Map<string, Reservation>();
-  #lastId = 0;
 
   /** Spent before, in place of what is known: of a rolling window in pieces, else one piece. What is open stays open. */
   restore(keyId: string, spent: readonly Spent[]): void {
@@ -21,14 +21,13 @@ export class KeyAccounts {
     account.spentInAll = spent.reduce((sum, { tokens }) => sum + tokens, 0);
   }
 
-  open({ keyId, limits, tokens, nowMs }: Opening): Verdict {
+  open({ meterId, keyId, limits, tokens, nowMs }: Opening): Verdict {
     const account = this.#account(keyId);
     forget(account, limits, nowMs);
     const refused = refusal(account, limits, { tokens, nowMs });
     if (refused !== null) return { kind: "refused", ...refused, standing: standingOf(account) };
-    this.#lastId += 1;
-    const reservation = { id: String(this.#lastId), keyId, tokens };
-    this.#open.set(reservation.id, reservation);
+    const reservation = { meterId, keyId, tokens };
+    this.#open.set(meterId, reservation);
     account.reserved += tokens;
     account.parallel += 1;
     if (limits.requestsPerMinute !== null) account.startedAtMs.push(nowMs);
@@ -37,7 +36,7 @@ export class KeyAccounts {
 
   charge(reservation: Reservation | null, { keyId, usage, nowMs }: CountedRequest): void {
     const account = this.#account(keyId);
-    if (reservation !== null && this.#open.delete(reservation.id)) {
+    if (reservation !== null && this.#open.delete(reservation.meterId)) {
       account.reserved -= reservation.tokens;
       account.parallel -= 1;
     }
@@ -71,6 +70,31 @@ export class KeyAccounts {
   }
 }
 
+/** What is known of a key where its account is kept elsewhere. */
+export interface AccountSeen {
+  /** Oldest first. */
+  readonly spent: readonly Spent[];
+  readonly reserved: number;
+  readonly parallel: number;
+  /** Of the requests of the last minute, oldest first. */
+  readonly startedAtMs: readonly number[];
+}
+
+/** The verdict of that account; null: nothing stands in the way. */
+export function refusalBy(
+  seen: AccountSeen,
+  { limits, tokens, nowMs }: Omit<Opening, "meterId">,
+): Refusal | null {
+  const account: Account = {
+    ...seen,
+    spent: seen.spent.map((piece) => ({ ...piece })),
+    startedAtMs: [...seen.startedAtMs],
+    spentInAll: seen.spent.reduce((sum, piece) => sum + piece.tokens, 0),
+    stepMs: Infinity,
+  };
+  return refusal(account, limits, { tokens, nowMs });
+}
+
 export interface Spent {
   readonly atMs: number;
   readonly tokens: number;
@@ -92,6 +116,12 @@ const STEPS_PER_WINDOW = 256;
 
 /** A window of an hour is kept in pieces of 14 s: exact enough, and small however busy the key is. */
 export const stepOf = (windowMs: number): number => Math.max(1000, Math.ceil(windowMs / STEPS_PER_WINDOW));
+
+/** With the step that spending leaves it late by. */
+export const longestWindowMs = (keys: readonly Pick<KeyBlock, "window">[]): number =>
+  Math.max(0, ...keys.map(({ window }) => (window.kind === "rolling" ? withStep(window.seconds * 1000) : 0)));
+
+const withStep = (windowMs: number): number => windowMs + stepOf(windowMs);
 
 /** Drops what has left the windows. */
 function forget(account: Account, limits: KeyLimits, nowMs: number): void {
@@ -117,7 +147,7 @@ const standingOf = (account: Account): Standing => ({
   parallelRequests: account.parallel,
 });
 
-interface Refusal {
+export interface Refusal {
   readonly limit: LimitKind;
   readonly retryAfterMs: number | null;
 }

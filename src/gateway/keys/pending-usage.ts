@@ -6,6 +6,7 @@ export interface SpentSlice {
   readonly keyId: string;
   /** Beginning of the slice. */
   readonly sliceMs: number;
+  readonly widthMs: number;
   readonly tokens: number;
 }
 
@@ -20,15 +21,16 @@ interface Counted {
  * without a name made of their parts: this runs for each request.
  */
 export class PendingUsage {
-  readonly #sliceMs: number;
+  readonly #sliceMsOf: (keyId: string) => number;
   readonly #usage: Mutable<UsageRow>[] = [];
   readonly #spent: Mutable<SpentSlice>[] = [];
   /** The rows of the hour that was counted last, by key: those of another hour are whole. */
   readonly #byKey = new Map<string, Counted>();
   #hourMs = Number.NaN;
 
-  constructor(sliceMs: number) {
-    this.#sliceMs = sliceMs;
+  /** How long the slices of a key are. */
+  constructor(sliceMsOf: (keyId: string) => number) {
+    this.#sliceMsOf = sliceMsOf;
   }
 
   get isEmpty(): boolean {
@@ -80,9 +82,10 @@ export class PendingUsage {
   }
 
   #sliceOf(counted: Counted, { keyId, nowMs }: Pick<CountedRequest, "keyId" | "nowMs">): Mutable<SpentSlice> {
-    const sliceMs = Math.floor(nowMs / this.#sliceMs) * this.#sliceMs;
-    if (counted.spent?.sliceMs === sliceMs) return counted.spent;
-    const slice = { keyId, sliceMs, tokens: 0 };
+    const widthMs = this.#sliceMsOf(keyId);
+    const sliceMs = Math.floor(nowMs / widthMs) * widthMs;
+    if (counted.spent?.sliceMs === sliceMs && counted.spent.widthMs === widthMs) return counted.spent;
+    const slice = { keyId, sliceMs, widthMs, tokens: 0 };
     counted.spent = slice;
     this.#spent.push(slice);
     return slice;

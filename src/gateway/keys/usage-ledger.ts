@@ -14,6 +14,11 @@ export interface UsageLedger {
   open(opening: Opening): Verdict | Promise<Verdict>;
   /** Ends a reservation and counts what was used; `null` for a request that reserved nothing. Never twice for one. */
   charge(reservation: Reservation | null, used: CountedRequest): void;
+  /**
+   * What the requests under way have cost so far, told every second. Should this process die, they are charged by what
+   * was told last: by the next process, or by another one that shares the ledger.
+   */
+  noteUnderWay(requests: readonly UnderWay[]): void;
   /** Usage by key, model and hour, of the hours that begin in the span. */
   usage(span: { readonly fromMs: number; readonly toMs: number }): Promise<readonly UsageRow[]>;
   /** What a key has left now. */
@@ -24,6 +29,8 @@ export interface UsageLedger {
 }
 
 export interface Opening {
+  /** Of the gateway's own making, and no other request's in any gateway: clients repeat theirs. */
+  readonly meterId: string;
   readonly keyId: string;
   readonly limits: KeyLimits;
   /** The most that the request may cost, as far as can be told before. */
@@ -32,7 +39,7 @@ export interface Opening {
 }
 
 export interface Reservation {
-  readonly id: string;
+  readonly meterId: string;
   readonly keyId: string;
   readonly tokens: number;
 }
@@ -60,12 +67,16 @@ export interface Standing {
 export type RequestOutcome = "answered" | "cut" | "failed";
 
 export interface CountedRequest {
+  readonly meterId: string;
   readonly keyId: string;
   readonly modelId: string;
   readonly usage: TokenUsage;
   readonly outcome: RequestOutcome;
   readonly nowMs: number;
 }
+
+/** A request that has not ended. */
+export type UnderWay = Pick<CountedRequest, "meterId" | "keyId" | "modelId" | "usage">;
 
 export interface UsageRow extends TokenUsage {
   readonly keyId: string;

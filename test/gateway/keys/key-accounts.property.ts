@@ -5,6 +5,12 @@ import { KeyAccounts, stepOf } from "../../../src/gateway/keys/key-accounts.ts";
 import type { KeyLimits } from "../../../src/gateway/keys/key-ring.ts";
 import type { Reservation } from "../../../src/gateway/keys/usage-ledger.ts";
 
+let meters = 0;
+const newMeterId = (): string => {
+  meters += 1;
+  return String(meters);
+};
+
 const WINDOW_MS = 60_000;
 const MINUTE_MS = 60_000;
 const CAP = 1000;
@@ -48,7 +54,7 @@ function broken(moves: readonly Move[], windowMs: number | null): string[] {
     if (!holds) laws.push(name);
   };
   const open = (tokens: number) => {
-    const verdict = accounts.open({ keyId: "ci", limits, tokens, nowMs });
+    const verdict = accounts.open({ meterId: newMeterId(), keyId: "ci", limits, tokens, nowMs });
     const windowBegan = windowMs === null ? -1 : nowMs - windowMs;
     if (verdict.kind === "granted") {
       underWay.push(verdict.reservation);
@@ -84,6 +90,7 @@ function broken(moves: readonly Move[], windowMs: number | null): string[] {
 
 const answered = (completionTokens: number, nowMs: number) =>
   ({
+    meterId: "",
     keyId: "ci",
     modelId: "m",
     usage: { ...NO_USAGE, completionTokens },
@@ -112,11 +119,11 @@ test("with nothing under way, a request that waits as long as it was told is ser
       let nowMs = 0;
       const verdicts = requests.map(({ tokens, waitMs }) => {
         nowMs += waitMs;
-        let verdict = accounts.open({ keyId: "ci", limits, tokens, nowMs });
+        let verdict = accounts.open({ meterId: newMeterId(), keyId: "ci", limits, tokens, nowMs });
         // Two limits may stand in the way, one behind the other.
         for (let round = 0; verdict.kind === "refused" && round < 2; round += 1) {
           nowMs += verdict.retryAfterMs ?? 0;
-          verdict = accounts.open({ keyId: "ci", limits, tokens, nowMs });
+          verdict = accounts.open({ meterId: newMeterId(), keyId: "ci", limits, tokens, nowMs });
         }
         if (verdict.kind === "granted") accounts.charge(verdict.reservation, answered(tokens, nowMs));
         return verdict.kind;
@@ -129,9 +136,10 @@ test("with nothing under way, a request that waits as long as it was told is ser
 test("a reservation is charged once, and what it did not use is free again", () => {
   const accounts = new KeyAccounts();
   const limits = limitsOf(null);
-  const verdict = accounts.open({ keyId: "ci", limits, tokens: 900, nowMs: 0 });
+  const verdict = accounts.open({ meterId: newMeterId(), keyId: "ci", limits, tokens: 900, nowMs: 0 });
   if (verdict.kind !== "granted") throw new Error("refused");
   const charged = {
+    meterId: "",
     keyId: "ci",
     modelId: "m",
     usage: { ...NO_USAGE, promptTokens: 40 },

@@ -5,15 +5,17 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { KeyBlock } from "../../../fleet/schema/fleet-schema.ts";
-import { KeyAccounts, stepOf, type Spent } from "../key-accounts.ts";
+import { KeyAccounts, longestWindowMs, type Spent } from "../key-accounts.ts";
 import type { KeyLimits } from "../key-ring.ts";
 import { PendingUsage } from "../pending-usage.ts";
+import { UnderWayTable, type Orphan, type OwningProcess } from "./under-way-table.ts";
 import {
   HOUR_MS,
   type CountedRequest,
   type Opening,
   type Reservation,
   type Standing,
+  type UnderWay,
   type UsageLedger,
   type UsageRow,
   type Verdict,
@@ -24,6 +26,8 @@ export interface SqliteLedgerOptions {
   readonly path: string;
   /** Whose spending is taken over. */
   readonly keys: readonly KeyBlock[];
+  /** Another process than this one, in tests. */
+  readonly owner?: OwningProcess;
 }
 
 /** How long usage may be in memory alone: what a crash of the gateway costs at most. */
@@ -70,7 +74,10 @@ export class SqliteLedger implements UsageLedger {
   #longestWindowMs = 0;
   /** The window by which each key's spending is counted now. */
   readonly #windows = new Map<string, string>();
-  #pending = new PendingUsage(SLICE_MS);
+  #pending = new PendingUsage(() => SLICE_MS);
+  /** Ended since the last write. */
+  #ended: string[] = [];
+  readonly #underWay: UnderWayTable;
   #cancelWrite: (() => void) | null = null;
 
   constructor(options: SqliteLedgerOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
@@ -78,11 +85,13 @@ export class SqliteLedger implements UsageLedger {
     this.#database = openDatabase(options.path);
     this.#addUsage = this.#database.prepare(ADD_USAGE);
     this.#addSpent = this.#database.prepare(ADD_SPENT);
+    this.#underWay = new UnderWayTable(this.#database, options.owner);
+    this.#chargeOrphans();
     this.declare(options.keys);
   }
 
   declare(keys: readonly KeyBlock[]): void {
-    this.#longestWindowMs = Math.max(0, ...keys.map(windowMsOf));
+    this.#longestWindowMs = longestWindowMs(keys);
     const changed = keys.filter((key) => this.#windows.get(key.id) !== JSON.stringify(key.window));
     if (changed.length === 0) return;
     this.#writeOrReport();
@@ -99,10 +108,18 @@ export class SqliteLedger implements UsageLedger {
   charge(reservation: Reservation | null, used: CountedRequest): void {
     this.#accounts.charge(reservation, used);
     this.#pending.add(used);
+    this.#ended.push(used.meterId);
     this.#cancelWrite ??= this.#deps.clock.alarm(WRITE_AFTER_MS, () => {
       this.#cancelWrite = null;
       this.#writeOrReport();
     });
+  }
+
+  noteUnderWay(requests: readonly UnderWay[]): void {
+    this.#try("what is under way could not be written", () => {
+      if (requests.length > 0) this.#underWay.note(requests, this.#deps.clock.nowMs());
+    });
+    for (const orphan of this.#chargeOrphans()) this.#accounts.charge(null, orphan);
   }
 
   standing(keyId: string, limits: KeyLimits, nowMs: number): Standing {
@@ -127,39 +144,87 @@ export class SqliteLedger implements UsageLedger {
       this.#cancelWrite?.();
       this.#cancelWrite = null;
       this.#writeOrReport();
+      this.#try("the ledger could not be left in good order", () => {
+        this.#underWay.leave();
+      });
       this.#database.close();
     }
     return Promise.resolve();
   }
 
-  /** A disk that refuses costs no answer: what could not be written is kept and tried again with the next request. */
+  /** What could not be written is kept and tried again with the next request. */
   #writeOrReport(): void {
-    if (this.#pending.isEmpty || !this.#database.isOpen) return;
-    try {
-      this.#write();
-      this.#pending = new PendingUsage(SLICE_MS);
-    } catch (thrown) {
-      this.#deps.logger.error({ err: thrown }, "usage could not be written; it is kept in memory");
-    }
-  }
-
-  #write(): void {
-    this.#database.exec("begin immediate");
-    try {
-      for (const row of this.#pending.usage) {
-        const { hourMs, keyId, modelId, requests, cut, failed } = row;
-        const tokens = [row.promptTokens, row.completionTokens, row.cachedTokens, row.reasoningTokens];
-        this.#addUsage.run(hourMs, keyId, modelId, requests, cut, failed, ...tokens);
-      }
-      for (const { keyId, sliceMs, tokens } of this.#pending.spent) {
-        this.#addSpent.run(keyId, sliceMs, tokens);
-      }
+    if (this.#pending.isEmpty) return;
+    this.#try("usage could not be written; it is kept in memory", () => {
+      for (const meterId of this.#ended) this.#giveBack(this.#underWay.end(meterId));
+      this.#write(this.#pending);
       const left = this.#deps.clock.nowMs() - this.#longestWindowMs - 2 * SLICE_MS;
       this.#database.prepare("delete from spent where slice_ms < ?").run(left);
+      return () => {
+        this.#underWay.forget(this.#ended);
+        this.#pending = new PendingUsage(() => SLICE_MS);
+        this.#ended = [];
+      };
+    });
+  }
+
+  #write({ usage, spent }: Pick<PendingUsage, "usage" | "spent">): void {
+    for (const row of usage) {
+      const { hourMs, keyId, modelId, requests, cut, failed } = row;
+      const tokens = [row.promptTokens, row.completionTokens, row.cachedTokens, row.reasoningTokens];
+      this.#addUsage.run(hourMs, keyId, modelId, requests, cut, failed, ...tokens);
+    }
+    for (const { keyId, sliceMs, tokens } of spent) this.#addSpent.run(keyId, sliceMs, tokens);
+  }
+
+  /** Charges what processes that are gone have left under way, as the cut answers that they are. */
+  #chargeOrphans(): readonly CountedRequest[] {
+    let charged: readonly CountedRequest[] = [];
+    this.#try("requests of a gateway that is gone could not be charged", () => {
+      const nowMs = this.#deps.clock.nowMs();
+      const counted = this.#underWay
+        .takeOrphans(nowMs)
+        .map((orphan): CountedRequest => ({ ...orphan, outcome: "cut", nowMs }));
+      this.#write(pendingOf(counted));
+      return () => {
+        charged = counted;
+        if (counted.length === 0) return;
+        this.#deps.logger.warn(
+          { requests: counted.length },
+          "charged what a gateway that is gone had under way",
+        );
+      };
+    });
+    return charged;
+  }
+
+  /** What this process seemed to be gone for: it ends its request itself after all. */
+  #giveBack(orphan: Orphan | null): void {
+    if (orphan?.chargedMs == null) return;
+    const { usage, spent } = pendingOf([{ ...orphan, outcome: "cut", nowMs: orphan.chargedMs }]);
+    this.#write({
+      usage: usage.map((row) => ({
+        ...row,
+        requests: -row.requests,
+        cut: -row.cut,
+        promptTokens: -row.promptTokens,
+        completionTokens: -row.completionTokens,
+      })),
+      spent: spent.map((slice) => ({ ...slice, tokens: -slice.tokens })),
+    });
+  }
+
+  /** A disk that refuses costs no answer. All of `work` or nothing of it is done, and what it returns only with it. */
+  #try(failure: string, work: () => (() => void) | void): void {
+    if (!this.#database.isOpen) return;
+    try {
+      this.#database.exec("begin immediate");
+      const done = work();
       this.#database.exec("commit");
+      done?.();
     } catch (thrown) {
       if (this.#database.isTransaction) this.#database.exec("rollback");
-      throw thrown;
+      this.#deps.logger.error({ err: thrown }, failure);
     }
   }
 
@@ -181,9 +246,11 @@ export class SqliteLedger implements UsageLedger {
   }
 }
 
-/** With the step that spending leaves it late by. */
-const windowMsOf = ({ window }: KeyBlock): number =>
-  window.kind === "rolling" ? window.seconds * 1000 + stepOf(window.seconds * 1000) : 0;
+function pendingOf(requests: readonly CountedRequest[]): PendingUsage {
+  const pending = new PendingUsage(() => SLICE_MS);
+  for (const request of requests) pending.add(request);
+  return pending;
+}
 
 /** A ledger without a file. */
 export const IN_MEMORY = ":memory:";

@@ -20,6 +20,8 @@ export interface RelayOptions {
   /** Aborts when the client leaves or the gateway stops; the neuron's slot is freed at once. */
   readonly signal: AbortSignal;
   readonly onFirstContent: () => void;
+  /** Gets what tells the cost so far, before anything of an answer comes. */
+  readonly onBegin: (costSoFar: () => AnswerCost) => void;
   /** Told once, when the attempt is over. */
   readonly onCost: (cost: AnswerCost) => void;
   readonly limits: AnswerLimits;
@@ -69,6 +71,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
       return;
     }
     signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#options.onBegin(() => this.#answer.cost);
     this.#stopWatching = this.#options.watch(this.#look);
     try {
       neuron.dispatch(call, this);
