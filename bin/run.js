@@ -1,4 +1,8 @@
 #!/usr/bin/env node
+import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
   process.stderr.write(
@@ -7,5 +11,9 @@ if (major < 24) {
   );
   process.exit(64);
 }
+// Compiling what is imported is a third of a start. In the user's own directory: whoever can write there could put
+// code into this process, so not where Node keeps it by itself, which is below the temporary directory of all users.
+const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(caches, "cortex", "compiled"));
 const { execute } = await import("@oclif/core");
 await execute({ dir: import.meta.url });

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import { toCortexError } from "../../core/errors.ts";
 import { readEnvironment } from "../../platform/environment.ts";
@@ -76,6 +77,8 @@ async function start(message: WorkerStart): Promise<void> {
     if (graceMs > 0 && process.connected) releaseParent = guardians.add();
     await send({ kind: "model-loaded", facts: engine.facts });
     logger.info({ model: message.model_id, facts: engine.facts }, "model loaded");
+    // Node does it at the end of a process, and a worker that is killed has none.
+    flushCompileCache();
   } catch (thrown) {
     const error = toCortexError(thrown);
     const code = error.code === "internal_error" ? "load_failed" : error.code;

@@ -31,6 +31,8 @@ import { estimateFromHeader } from "./llama-estimates.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { openHibernation, type Hibernation } from "./hibernation.ts";
 import { modelIdentity } from "./model-identity.ts";
+import { startOnCpu } from "./llama-binary.ts";
+import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
@@ -38,6 +40,7 @@ import { createSlotPool, type SlotPool } from "./llama-slots.ts";
 import { createSteps, type Steps } from "./llama-steps.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
+import { vocabularyOf } from "./llama-vocabulary.ts";
 
 export interface LoadOptions {
   readonly modelPath: string;
@@ -73,6 +76,7 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   await checkModelFile(options.modelPath);
   checkContextSize(options);
   if (!options.gpu) estimateFromHeader();
+  await stepOverVocabularies();
   const engineWords: string[] = [];
   const llama = await startLlama(options, engineWords);
   const model = await loadModel(llama, options, engineWords);
@@ -123,19 +127,23 @@ const generates = (model: LlamaModel): boolean =>
 
 async function startLlama(options: LoadOptions, engineWords: string[]): Promise<Llama> {
   try {
-    const llama = await getLlama({
-      build: "never",
-      skipDownload: true,
-      progressLogs: false,
-      gpu: options.gpu ? "auto" : false,
+    const told = {
       logLevel: LlamaLogLevel.warn,
-      logger: (level, message) => {
+      logger: (level: LlamaLogLevel, message: string): void => {
         const line = message.trim();
         if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) engineWords.push(line);
         options.logger[level === LlamaLogLevel.warn ? "warn" : "error"]({ engine: "llama.cpp" }, line);
       },
+    };
+    if (!options.gpu) return await startOnCpu(told);
+    const llama = await getLlama({
+      ...told,
+      build: "never",
+      skipDownload: true,
+      progressLogs: false,
+      gpu: "auto",
     });
-    if (!options.gpu || llama.gpu !== false) return llama;
+    if (llama.gpu !== false) return llama;
   } catch (thrown) {
     throw new CortexError("load_failed", "no llama.cpp binary for this machine could be started", {
       cause: thrown,
@@ -256,8 +264,8 @@ interface LoadedParts {
 function buildEngine(parts: LoadedParts): InferenceEngine {
   const { llama, model, context, steps, hibernation, options } = parts;
   const metadata = model.fileInfo.metadata;
-  const vocabulary = metadata.tokenizer?.ggml?.tokens ?? [];
-  const controls = readControlTexts(model, vocabulary);
+  const vocabulary = vocabularyOf(model);
+  const controls = readControlTexts(vocabulary);
   const tokenizer = createTokenizer({ model, vocabulary, controls });
   const renderer = createChatPromptRenderer({
     controls,
@@ -283,7 +291,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     },
     renderer,
     fileSampling: readFileSampling((metadata.general as Readonly<Record<string, unknown>>)["sampling"]),
-    vocabularySize: vocabulary.length,
+    vocabularySize: vocabulary.size,
     get occupancy() {
       return slots.occupancy;
     },

@@ -1,5 +1,6 @@
 import type { LlamaModel, Token } from "node-llama-cpp";
 import { vocabularyBytes } from "../vocabulary-bytes.ts";
+import type { Vocabulary } from "./llama-vocabulary.ts";
 
 /** How answers turn tokens into text; shared by all answers of a model. */
 export interface TokenTexts {
@@ -17,7 +18,7 @@ interface TokenName {
 /** Marks that answers are parsed by. Some models have them as special tokens, whose text is not shown otherwise. */
 const VISIBLE_MARKS = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
 
-export function createTokenTexts(model: LlamaModel, vocabulary: readonly string[]): TokenTexts {
+export function createTokenTexts(model: LlamaModel, vocabulary: Vocabulary): TokenTexts {
   const marks = new Map<Token, string>();
   for (const mark of VISIBLE_MARKS) {
     const [token, ...others] = model.tokenize(mark, true);
@@ -36,7 +37,7 @@ export function createTokenTexts(model: LlamaModel, vocabulary: readonly string[
   };
   const describe = (token: Token): TokenName => {
     const text = decode([token]);
-    const name = vocabulary[token] ?? "";
+    const name = vocabulary.textOf(token);
     if (text === "") return { text: name, bytes: utf8(name) };
     if (!text.includes(BROKEN)) return { text, bytes: utf8(text) };
     const bytes = vocabularyBytes(name);

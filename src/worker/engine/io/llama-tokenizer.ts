@@ -3,19 +3,20 @@ import type { ControlTexts } from "../control-texts.ts";
 import type { PromptTokenizer } from "../inference-engine.ts";
 import { cutLongRuns } from "../long-runs.ts";
 import { fencedPieces, promptPieces, type PromptPiece } from "../prompt-pieces.ts";
+import type { Vocabulary } from "./llama-vocabulary.ts";
 
 /** Vocabularies in which every character of a text is in some token, so that a length in bytes bounds the tokens. */
 const KEEPS_EVERY_BYTE: ReadonlySet<string> = new Set([LlamaVocabularyType.bpe, LlamaVocabularyType.spm]);
 
 export interface TokenizerOptions {
   readonly model: LlamaModel;
-  readonly vocabulary: readonly string[];
+  readonly vocabulary: Vocabulary;
   readonly controls: ControlTexts;
 }
 
 export function createTokenizer({ model, vocabulary, controls }: TokenizerOptions): PromptTokenizer {
   const cutsRuns = model.vocabularyType === LlamaVocabularyType.bpe;
-  const longestToken = KEEPS_EVERY_BYTE.has(model.vocabularyType) ? longestOf(vocabulary) : undefined;
+  const longestToken = KEEPS_EVERY_BYTE.has(model.vocabularyType) ? vocabulary.longestBytes : undefined;
   const { bos, shouldPrependBosToken } = model.tokens;
   const startToken = shouldPrependBosToken && bos !== null ? bos : undefined;
 
@@ -42,6 +43,3 @@ export function createTokenizer({ model, vocabulary, controls }: TokenizerOption
       longestToken === undefined ? 0 : Math.ceil(Buffer.byteLength(text, "utf8") / longestToken),
   };
 }
-
-const longestOf = (vocabulary: readonly string[]): number =>
-  vocabulary.reduce((longest, text) => Math.max(longest, Buffer.byteLength(text, "utf8")), 1);
