@@ -1,8 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { basename, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { comparedServers, loadModel, type ComparedOptions } from "../support/compared-servers.ts";
+import {
+  comparedServers,
+  loadModel,
+  unloadModel,
+  type ComparedOptions,
+} from "../support/compared-servers.ts";
 import { machineLine, median } from "../support/report.ts";
 import { healthy, stop, usedBy } from "../support/served-process.ts";
 import { complete } from "../support/streamed-completion.ts";
@@ -10,7 +16,8 @@ import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
 
 /*
  * From the start of a process to the first token: a neuron that loads a model at once, llama.cpp's own server, and
- * the bare binding (start of node, load, context), all with the same file and the same slots.
+ * the bare binding (start of node, load, context), all with the same file and the same slots. Once more for a neuron that
+ * runs already: from the request to load.
  */
 
 const { values } = parseArgs({
@@ -31,6 +38,9 @@ const options: ComparedOptions = {
   defaultThreads: values["default-threads"],
   threads: 1,
 };
+
+/** A neuron that runs has got its next process ready by then. */
+const IDLE_MS = 3000;
 
 interface Row {
   readonly name: string;
@@ -58,12 +68,23 @@ async function coldServers(): Promise<readonly Row[]> {
   for (const compared of comparedServers(options)) {
     const startedMs = performance.now();
     const server = await compared.start();
+    const measured = (name: string, sinceMs: number, cpuMsBefore: number): void => {
+      const { cpuMs, rssMib } = usedBy(server.child.pid ?? 0);
+      rows.push({ name, tookMs: performance.now() - sinceMs, cpuMs: cpuMs - cpuMsBefore, rssMib });
+    };
     try {
       await healthy(server);
       if (compared.isCortex) await loadModel(server, options);
       await complete(server, "Hello there", 1);
-      const tookMs = performance.now() - startedMs;
-      rows.push({ name: compared.name, tookMs, ...usedBy(server.child.pid ?? 0) });
+      measured(compared.name, startedMs, 0);
+      if (!compared.isCortex) continue;
+      await unloadModel(server);
+      await delay(IDLE_MS);
+      const { cpuMs } = usedBy(server.child.pid ?? 0);
+      const askedMs = performance.now();
+      await loadModel(server, options);
+      await complete(server, "Hello there", 1);
+      measured("cortex that runs, from the request", askedMs, cpuMs);
     } finally {
       await stop(server);
     }
@@ -75,11 +96,11 @@ const rows: Row[] = [];
 for (let round = 0; round < Number(values.rounds); round++)
   rows.push(bareBinding(), ...(await coldServers()));
 console.log(`${basename(options.model)}, ${values.slots} slots; ${machineLine()}`);
-console.log("                                  first token ms   CPU ms  RSS MiB");
+console.log("                                    first token ms   CPU ms  RSS MiB");
 for (const name of new Set(rows.map((row) => row.name))) {
   const of = (field: Exclude<keyof Row, "name">): string =>
     median(rows.filter((row) => row.name === name).map((row) => row[field])).toFixed(0);
   console.log(
-    `${name.padEnd(33)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("rssMib").padStart(8)}`,
+    `${name.padEnd(35)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("rssMib").padStart(8)}`,
   );
 }

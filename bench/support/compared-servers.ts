@@ -60,6 +60,15 @@ export async function loadModel({ base }: Served, options: ComparedOptions): Pro
   if (!answer.ok) throw new Error(`the model was not loaded: ${await answer.text()}`);
 }
 
+export async function unloadModel({ base }: Served): Promise<void> {
+  const answer = await fetch(`${base}/models/unload?wait=1`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model_id: MODEL }),
+  });
+  if (!answer.ok) throw new Error(`the model was not unloaded: ${await answer.text()}`);
+}
+
 async function startCortex({ model }: ComparedOptions): Promise<Served> {
   const port = await freePort();
   const command = [process.execPath, CORTEX, "neuron", "--port", String(port), "--log-level", "warn"];

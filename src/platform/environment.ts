@@ -83,6 +83,11 @@ function accountName(): string {
 export const dataDirectoryOf = (variables: Readonly<Record<string, string | undefined>>): string =>
   variables["CORTEX_DATA_DIR"] ?? envPaths("cortex", { suffix: "" }).data;
 
+/** For native code of this process that is loaded afterwards: a driver reads its variables when it starts. */
+export function setVariables(variables: Readonly<Record<string, string>>): void {
+  Object.assign(process.env, variables);
+}
+
 const DEFAULT_HUB = "https://huggingface.co";
 
 function modelHubOf(variables: Readonly<Record<string, string | undefined>>): ModelHubAddress {

@@ -23,7 +23,7 @@ async function neuronWithTiny(): Promise<TestNeuron> {
 const body = (content: string) => ({
   model: "tiny",
   messages: [{ role: "user", content }],
-  max_tokens: 300,
+  max_tokens: 900,
   stream: true,
 });
 

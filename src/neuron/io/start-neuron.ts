@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { isLoopback } from "../../core/addresses.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
+import { MIB_BYTES } from "../../core/quantities.ts";
 import { readEnvironment, type ModelHubAddress } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -32,7 +33,7 @@ import {
   type HibernationShelf,
 } from "../launch/io/hibernation-shelf.ts";
 import { HIBERNATION_GRACE_MS } from "../launch/io/worker-process.ts";
-import { createWorkerLauncher } from "../launch/io/worker-launcher.ts";
+import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
 import { ModelStore } from "../store/io/model-store.ts";
@@ -95,6 +96,8 @@ const DEFAULT_SHUTDOWN_DRAIN_MS = 2_000;
 /** Beyond the drain: what a worker that ignores every request to go may cost. */
 const WORKER_STOP_BOUND_MS = 4_500;
 const LAST_BYTES_MS = 500;
+/** A spare worker takes some 90 MiB, which is nothing from here on. */
+const SPARE_FROM_BYTES = 8 * 1024 * MIB_BYTES;
 /** Unix socket paths end at 108 bytes on Linux and 104 elsewhere. */
 const MAX_SOCKET_DIRECTORY_LENGTH = 80;
 
@@ -107,10 +110,8 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const { clock, logger } = deps;
   const kept = await openKept(config, deps);
   const socketDirectory = await makeSocketDirectory();
-  const { loop, probe, metrics, store, estimator, takeDevices } = assemble(config, deps, {
-    socketDirectory,
-    ...kept,
-  });
+  const assembled = assemble(config, deps, { socketDirectory, ...kept });
+  const { loop, probe, metrics, estimator, takeDevices } = assembled;
   const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
@@ -133,6 +134,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   try {
     port = await listen(server, config);
   } catch (thrown) {
+    assembled.launcher.close();
     await rm(socketDirectory, { recursive: true, force: true });
     throw thrown;
   }
@@ -144,7 +146,8 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   await restoration.loadOthers();
   assignment.follow(loop);
   let closing: Promise<void> | null = null;
-  const parts = { loop, feed, book: kept.book, assignment, server, store, clock, logger, socketDirectory };
+  const kit = { feed, book: kept.book, assignment, server, clock, logger, socketDirectory };
+  const parts = { ...assembled, ...kit };
   return {
     address: { host: config.host, port },
     discovery,
@@ -214,10 +217,11 @@ function assemble(
     cpuPacking,
     deviceKind: () => devices[0]?.kind ?? "cpu",
   });
-  const launch = createWorkerLauncher({
+  const launcher = createWorkerLauncher({
     clock,
     logger,
     entry: deps.workerEntry ?? workerEntryFile(),
+    keepsSpare: simulation === undefined && totalmem() >= SPARE_FROM_BYTES,
     socketDirectory,
     orphanGraceMs:
       config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),
@@ -234,7 +238,8 @@ function assemble(
     modelStore,
     usedMib: () => probe.usedMib(),
     epochs,
-    launchWorker: simulation === undefined ? launch : simulateLoads(launch, simulation, clock),
+    launchWorker:
+      simulation === undefined ? launcher.launch : simulateLoads(launcher.launch, simulation, clock),
     report: (effect) => {
       report(effect, { loop, metrics, logger });
     },
@@ -244,7 +249,7 @@ function assemble(
     devices = found;
     loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
-  return { loop, probe, metrics, store, estimator, takeDevices };
+  return { loop, probe, metrics, store, estimator, launcher, takeDevices };
 }
 
 function requireToken({ host, token }: NeuronConfig): void {
@@ -290,6 +295,7 @@ function report(
 
 interface NeuronParts {
   readonly loop: ResidencyLoop;
+  readonly launcher: WorkerLauncher;
   readonly feed: EventFeed;
   readonly book: FactBook;
   readonly assignment: AssignmentFile;
@@ -301,6 +307,7 @@ interface NeuronParts {
 }
 
 async function handOverNeuron(neuron: NeuronParts): Promise<void> {
+  neuron.launcher.close();
   await neuron.assignment.leave();
   neuron.loop.handOver();
   await closeParts(neuron);
@@ -309,7 +316,8 @@ async function handOverNeuron(neuron: NeuronParts): Promise<void> {
 async function closeNeuron(
   neuron: NeuronParts & { readonly drainTimeoutMs: number; readonly workerStopMs: number },
 ): Promise<void> {
-  const { loop, clock, logger } = neuron;
+  const { loop, launcher, clock, logger } = neuron;
+  launcher.close();
   const bound = new AbortController();
   const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + neuron.workerStopMs });
   await loop.shutDown(neuron.drainTimeoutMs, bound.signal).catch(() => {

@@ -1,7 +1,7 @@
 import { flushCompileCache } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
 import { toCortexError } from "../../core/errors.ts";
-import { readEnvironment } from "../../platform/environment.ts";
+import { readEnvironment, setVariables } from "../../platform/environment.ts";
 import { createLogger } from "../../platform/logger.ts";
 import { systemClock } from "../../platform/system-clock.ts";
 import {
@@ -43,6 +43,7 @@ function send(message: WorkerMessage): Promise<void> {
 async function start(message: WorkerStart): Promise<void> {
   if (started) return;
   started = true;
+  setVariables(message.device_environment ?? {});
   try {
     engine = await loadLlamaEngine({
       modelPath: message.model_path,

@@ -62,7 +62,7 @@ test("says what a model takes before a load, and what it took after one, also af
   await using again = await startTestNeuron({ stateDirectory }, { workerEntry: workerEntryFile() });
   await writeFile(join(again.store, "tiny.gguf"), writeTinyGguf());
   expect(await estimate(again, spec)).toMatchObject({ source: "measured", vram_mb: measured.vram_mb });
-  await rm(stateDirectory, { recursive: true });
+  await rm(stateDirectory, { recursive: true, maxRetries: 5 });
 });
 
 const threadsOf = async (neuron: TestNeuron) => (await neuron.models()).models[0]?.threads;
@@ -101,7 +101,7 @@ test("threads that a worker chose are shown, and the next load begins with them,
     prompts: 2,
     answers: [{ streams: 1, threads: 2 }],
   });
-  await rm(stateDirectory, { recursive: true });
+  await rm(stateDirectory, { recursive: true, maxRetries: 5 });
 });
 
 test("a load that was measured before says when it will be there", async () => {

@@ -13,6 +13,7 @@ interface Start {
   readonly context?: number;
   readonly parallel: number;
   readonly gpu: boolean;
+  readonly device_environment?: Readonly<Record<string, string>>;
 }
 
 const sayReady = (start: Start, script: FakeScript): void => {
@@ -53,6 +54,7 @@ const gateOpens = (path: string): Promise<void> =>
   });
 
 async function load(start: Start): Promise<void> {
+  Object.assign(process.env, start.device_environment);
   const script = JSON.parse(readFileSync(start.model_path).subarray(4).toString("utf8")) as FakeScript;
   record(
     script,

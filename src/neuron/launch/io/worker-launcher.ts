@@ -1,19 +1,25 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
+import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
+import type { WorkerStart } from "../../../protocol/worker-messages.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
+import { SpareProcess } from "./spare-process.ts";
 import { watchWorker } from "./watchdog.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
+
+const NEXT_SPARE_MS = 2_000;
 
 export interface WorkerLauncherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly entry: string;
+  /** A process of the worker's program is kept ready for the next load. */
+  readonly keepsSpare: boolean;
   /** Private directory for sockets and logs. */
   readonly socketDirectory: string;
   /** How long workers live on without a neuron; 0: not at all. */
@@ -25,48 +31,47 @@ export interface WorkerLauncherOptions {
   readonly hibernation: HibernationShelf | undefined;
 }
 
-export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: WorkerLaunch) => ModelWorker {
-  let launched = 0;
-  return (launch) => {
-    launched += 1;
-    const socketPath = join(options.socketDirectory, `${launched}.sock`);
-    const logPath = join(options.socketDirectory, `${launched}.log`);
-    const devices = options.devices().filter((device) => launch.devices.includes(device.index));
-    const { spec } = launch;
-    const { contextTokens } = launch.file;
+export interface WorkerLauncher {
+  readonly launch: (launch: WorkerLaunch) => ModelWorker;
+  /** Ends what was kept ready; workers are none of it. */
+  close(): void;
+}
+
+export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLauncher {
+  const processes = new SpareProcess({
+    entry: options.entry,
+    directory: options.socketDirectory,
+    environment: options.environment,
+    keepsOne: options.keepsSpare,
+  });
+  processes.prepare();
+  const closed = new AbortController();
+  // Not at once, so that it takes no time from a load and the requests that wait for it.
+  const prepareNext = async (): Promise<void> => {
+    if (await sleptThrough(options.clock, NEXT_SPARE_MS, closed.signal)) processes.prepare();
+  };
+  const start = (launch: WorkerLaunch): ModelWorker => {
+    const blank = processes.take();
+    const { socketPath, logPath } = blank;
     const { clock } = options;
-    const logger = options.logger.child({ model: spec.model_id });
+    const logger = options.logger.child({ model: launch.spec.model_id });
     const ended = new AbortController();
     const worker = startWorkerProcess({
       clock,
       logger,
-      entry: options.entry,
-      start: {
-        kind: "start-worker",
-        socket_path: socketPath,
-        model_path: launch.file.path,
-        model_id: spec.model_id,
-        ...(contextTokens === null ? {} : { context: contextTokens }),
-        parallel: spec.parallel,
-        ...(spec.threads === undefined ? {} : { threads: spec.threads }),
-        calibrations: [...launch.calibrations],
-        instance: launch.instance,
-        spec_hash: specHash(spec),
-        orphan_grace_ms: options.orphanGraceMs,
-        gpu: devices.some(({ kind }) => kind !== "cpu" && kind !== "simulated"),
-        ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
-      },
-      environment: { ...options.environment, ...visibleDevices(devices) },
-      logPath,
+      blank,
+      start: startMessage(launch, { socketPath, options }),
       onMessage: (message) => {
+        if (message.kind === "model-loaded") void prepareNext();
         if (message.kind === "model-loaded") void watchWorker(model, { clock, logger, ended: ended.signal });
         launch.onMessage(message);
       },
     });
     const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
-    void cleanUpAfter(worker, { http, ended, address: { socketPath, logPath } }).then(() =>
-      options.hibernation?.collect(),
-    );
+    void cleanUpAfter(worker, { http, ended, address: { socketPath, logPath } }).then(() => {
+      void prepareNext();
+      return options.hibernation?.collect();
+    });
     const model: ModelWorker = {
       pid: worker.pid,
       exited: worker.exited,
@@ -83,6 +88,37 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): (launch: W
       },
     };
     return model;
+  };
+  const close = (): void => {
+    closed.abort();
+    processes.close();
+  };
+  return { launch: start, close };
+}
+
+/** All that the worker is told. */
+function startMessage(
+  launch: WorkerLaunch,
+  { socketPath, options }: { readonly socketPath: string; readonly options: WorkerLauncherOptions },
+): WorkerStart {
+  const devices = options.devices().filter((device) => launch.devices.includes(device.index));
+  const { spec } = launch;
+  const { contextTokens } = launch.file;
+  return {
+    kind: "start-worker",
+    socket_path: socketPath,
+    model_path: launch.file.path,
+    model_id: spec.model_id,
+    ...(contextTokens === null ? {} : { context: contextTokens }),
+    parallel: spec.parallel,
+    ...(spec.threads === undefined ? {} : { threads: spec.threads }),
+    calibrations: [...launch.calibrations],
+    instance: launch.instance,
+    spec_hash: specHash(spec),
+    orphan_grace_ms: options.orphanGraceMs,
+    device_environment: visibleDevices(devices),
+    gpu: devices.some(({ kind }) => kind !== "cpu" && kind !== "simulated"),
+    ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
   };
 }
 

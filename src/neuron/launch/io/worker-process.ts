@@ -1,7 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
+import type { ChildProcess } from "node:child_process";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { WorkerExit } from "../../residency/worker-exit.ts";
@@ -13,6 +10,7 @@ import {
   type WorkerStart,
 } from "../../../protocol/worker-messages.ts";
 import { insistOnEnd, signalGroup } from "./insist.ts";
+import type { BlankWorker } from "./spare-process.ts";
 import { lastLinesOf } from "./worker-log.ts";
 
 /** One model worker as a child process. */
@@ -32,47 +30,19 @@ export interface WorkerProcess {
 export interface WorkerProcessOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Path of the worker's entry file. */
-  readonly entry: string;
+  readonly blank: BlankWorker;
   readonly start: WorkerStart;
-  /** A file and not a pipe, which would break under a worker that outlives its neuron. */
-  readonly logPath: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly onMessage: (message: WorkerMessage) => void;
 }
 
 /** More for one that keeps conversations: what it has begun to write it may end. */
 export const HIBERNATION_GRACE_MS = HIBERNATE_WITHIN_MS + 3_000;
-const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
 
-/**
- * Starts a worker in a process group of its own, so that a terminal's interrupt reaches only the supervisor,
- * which then ends its workers in order. The worker inherits no credentials: it runs native code on model files.
- */
+/** Tells a process what to load, and follows it from there on. */
 export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
-  const log = openSync(options.logPath, "a", 0o600);
-  try {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", options.entry], {
-      stdio: ["ignore", log, log, "ipc"],
-      detached: true,
-      env: { ...withoutCredentials(options.environment), ...compileCache() },
-    });
-    const worker = new SupervisedWorker(child, options);
-    worker.begin();
-    return worker;
-  } finally {
-    closeSync(log);
-  }
-}
-
-const withoutCredentials = (environment: Readonly<Record<string, string | undefined>>) =>
-  Object.fromEntries(Object.entries(environment).filter(([name]) => !CREDENTIAL_NAME.test(name)));
-
-/** Where this process keeps compiled code, if it does: most of what a worker imports is the same each time. */
-function compileCache(): Readonly<Record<string, string>> {
-  const directory = getCompileCacheDir();
-  // Node names a folder in it after its own version.
-  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) };
+  const worker = new SupervisedWorker(options.blank.child, options);
+  worker.begin();
+  return worker;
 }
 
 class SupervisedWorker implements WorkerProcess {
@@ -154,6 +124,6 @@ class SupervisedWorker implements WorkerProcess {
   async #end(exit: Pick<WorkerExit, "code" | "signal">): Promise<void> {
     signalGroup(this.#child.pid, "SIGKILL");
     this.#gone.abort();
-    this.#exit.resolve({ ...exit, lastLogLines: await lastLinesOf(this.#options.logPath) });
+    this.#exit.resolve({ ...exit, lastLogLines: await lastLinesOf(this.#options.blank.logPath) });
   }
 }

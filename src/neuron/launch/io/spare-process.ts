@@ -1,0 +1,115 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { getCompileCacheDir } from "node:module";
+import { dirname, join } from "node:path";
+import { signalGroup } from "./insist.ts";
+
+/** A process that runs the worker's program and was not told what to load yet. */
+export interface BlankWorker {
+  readonly child: ChildProcess;
+  readonly socketPath: string;
+  /** A file and not a pipe, which would break under a worker that outlives its neuron. */
+  readonly logPath: string;
+}
+
+export interface SpareProcessOptions {
+  /** Path of the worker's entry file. */
+  readonly entry: string;
+  /** Private directory for sockets and logs. */
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** False: every worker is started when it is wanted. */
+  readonly keepsOne: boolean;
+}
+
+const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
+
+/**
+ * One process of the worker's program is kept ready: reading that program takes longer than loading a small model. It
+ * ends with the neuron, whose channel it listens to.
+ */
+export class SpareProcess {
+  readonly #options: SpareProcessOptions;
+  #spare: BlankWorker | null = null;
+  #started = 0;
+  #closed = false;
+
+  constructor(options: SpareProcessOptions) {
+    this.#options = options;
+  }
+
+  /** Starts one, unless there is one. */
+  prepare(): void {
+    if (!this.#options.keepsOne || this.#closed || isUsable(this.#spare)) return;
+    this.#dropSpare();
+    const blank = this.#start();
+    // Nobody waits for it: the neuron may end as if it were not there.
+    blank.child.unref();
+    blank.child.channel?.unref();
+    // One that cannot start is found out by the launch that wants it.
+    blank.child.on("error", () => undefined);
+    this.#spare = blank;
+  }
+
+  /** The one that is ready, else a new one. */
+  take(): BlankWorker {
+    const spare = this.#spare;
+    if (spare === null || !isUsable(spare)) {
+      this.#dropSpare();
+      return this.#start();
+    }
+    this.#spare = null;
+    spare.child.ref();
+    spare.child.channel?.ref();
+    return spare;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#dropSpare();
+  }
+
+  #dropSpare(): void {
+    if (this.#spare === null) return;
+    const { child, logPath } = this.#spare;
+    this.#spare = null;
+    if (child.exitCode === null && child.signalCode === null) signalGroup(child.pid, "SIGKILL");
+    void rm(logPath, { force: true });
+  }
+
+  /**
+   * In a process group of its own, so that a terminal's interrupt reaches only the supervisor, which then ends its
+   * workers in order. It inherits no credentials: it runs native code on model files.
+   */
+  #start(): BlankWorker {
+    const { directory, entry, environment } = this.#options;
+    this.#started += 1;
+    const socketPath = join(directory, `${this.#started}.sock`);
+    const logPath = join(directory, `${this.#started}.log`);
+    const log = openSync(logPath, "a", 0o600);
+    try {
+      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", entry], {
+        stdio: ["ignore", log, log, "ipc"],
+        detached: true,
+        env: { ...withoutCredentials(environment), ...compileCache() },
+      });
+      return { child, socketPath, logPath };
+    } finally {
+      closeSync(log);
+    }
+  }
+}
+
+const isUsable = (blank: BlankWorker | null): boolean =>
+  blank !== null && blank.child.connected && blank.child.exitCode === null && blank.child.signalCode === null;
+
+const withoutCredentials = (environment: Readonly<Record<string, string | undefined>>) =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !CREDENTIAL_NAME.test(name)));
+
+/** Where this process keeps compiled code, if it does: most of what a worker imports is the same each time. */
+function compileCache(): Readonly<Record<string, string>> {
+  const directory = getCompileCacheDir();
+  // Node names a folder in it after its own version.
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: dirname(directory) };
+}
