@@ -142,8 +142,8 @@ export interface CortexErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>;
   /** Replaces the table's next step when the thrower knows a better one. */
   readonly next?: string;
-  /** Replaces the table's `Retry-After` with a measured figure. */
-  readonly retryAfterSecs?: number;
+  /** Replaces the table's `Retry-After` with a measured figure; null: trying again never helps in this case. */
+  readonly retryAfterSecs?: number | null;
   /** The request field at fault, for clients. */
   readonly param?: string;
   readonly cause?: unknown;
@@ -157,6 +157,8 @@ export class CortexError extends Error {
   readonly next: string;
   readonly param: string | undefined;
   readonly retryAfterSecs: number | undefined;
+  /** Trying again does not help here, whatever the table says of the code. */
+  readonly isFinal: boolean;
 
   constructor(code: ErrorCode, message: string, options: CortexErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -164,7 +166,10 @@ export class CortexError extends Error {
     this.details = options.details ?? {};
     this.next = options.next ?? errorKind(code).next;
     this.param = options.param;
-    this.retryAfterSecs = options.retryAfterSecs ?? errorKind(code).retryAfterSecs;
+    this.isFinal = options.retryAfterSecs === null;
+    this.retryAfterSecs = this.isFinal
+      ? undefined
+      : (options.retryAfterSecs ?? errorKind(code).retryAfterSecs);
   }
 }
 

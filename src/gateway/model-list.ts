@@ -106,7 +106,9 @@ function feasibleOn(block: ModelBlock, fleet: FleetIndex, view: FleetView): stri
   return fleet.neurons
     .filter((declared) => {
       const neuron = view.neurons.get(declared.name);
-      return neuron?.health === "healthy" && feasibilityOf(block, declared, neuron).kind === "feasible";
+      return (
+        neuron?.health === "healthy" && feasibilityOf(block, declared, { view: neuron }).kind === "feasible"
+      );
     })
     .map((declared) => declared.name);
 }

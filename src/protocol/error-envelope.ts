@@ -23,13 +23,17 @@ export interface ErrorResponse {
   readonly body: ErrorEnvelope;
 }
 
+/** A header that the SDKs of OpenAI and Anthropic obey: without it they try every 5xx again. */
+export const SHOULD_RETRY = "x-should-retry";
+
 /** What a failure looks like on the wire. Details never carry secrets: they are chosen where the error is built. */
 export function toErrorResponse(error: CortexError): ErrorResponse {
   const kind = errorKind(error.code);
   const headers: Record<string, string> =
-    error.retryAfterSecs !== undefined
-      ? { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSecs))) }
-      : {};
+    error.retryAfterSecs === undefined
+      ? {}
+      : { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSecs))) };
+  if (error.isFinal) headers[SHOULD_RETRY] = "false";
   const body = {
     error: {
       ...error.details,

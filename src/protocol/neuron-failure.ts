@@ -1,5 +1,5 @@
 import { CortexError, isErrorCode, type ErrorCode } from "../core/errors.ts";
-import { errorEnvelopeSchema, fromErrorResponse } from "./error-envelope.ts";
+import { errorEnvelopeSchema, fromErrorResponse, SHOULD_RETRY } from "./error-envelope.ts";
 
 /**
  * What a call to a neuron failed of, as one kind of error for everybody who calls. A neuron that refuses says so in
@@ -27,7 +27,7 @@ interface Trouble {
   readonly problem: string;
   readonly next?: string;
   readonly cause?: unknown;
-  readonly retryAfterSecs?: number;
+  readonly retryAfterSecs?: number | null;
 }
 
 function trouble({ name, endpoint }: CalledNeuron, code: ErrorCode, found: Trouble): CortexError {
@@ -46,7 +46,12 @@ export function neuronRefusal(neuron: CalledNeuron, answer: NeuronAnswer, nowMs:
   const { status, body } = answer;
   const said = fromErrorResponse(status, body, fallbackCode(status));
   const waitSecs = retryAfterSecs(answer.headers["retry-after"], nowMs);
-  const retryAfter = waitSecs === undefined ? {} : { retryAfterSecs: waitSecs };
+  const isFinal = answer.headers[SHOULD_RETRY] === "false";
+  const retryAfter = isFinal
+    ? { retryAfterSecs: null }
+    : waitSecs === undefined
+      ? {}
+      : { retryAfterSecs: waitSecs };
   const spoken = errorEnvelopeSchema.safeParse(body).success;
   if (refusesToken(status, spoken ? said.code : null)) {
     const problem = `refuses the token (${spoken ? said.message : `HTTP ${status}`})`;

@@ -1,3 +1,4 @@
+import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
 import type { Fleet } from "../../src/fleet/schema/fleet-schema.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -99,6 +100,31 @@ describe("loads that fail", () => {
     expect(fleet["failed_loads"]).toMatchObject([
       { model: MODEL, node: "n1", code: "model_file_invalid", message: "not a GGUF", times: 1 },
     ]);
+  });
+
+  test("what can never fit is said once: no time to come back at, and SDKs do not come back", async () => {
+    const neuron = await fakeNeuron({ load: { kind: "wait" } });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
+    const client = new OpenAI({ baseURL: `${gateway.address}/v1`, apiKey: "unused", maxRetries: 3 });
+    const asked = client.chat.completions
+      .create({ model: MODEL, messages: [{ role: "user", content: "hi" }] })
+      .catch((thrown: unknown) => thrown);
+    await neuron.until(loadRequested);
+    neuron.finishLoad(MODEL, {
+      code: "insufficient_vram",
+      message: "needs 98 GiB",
+      required_mb: 100_000,
+      total_mb: 24_576,
+    });
+    const error = await asked;
+    expect(error).toMatchObject({ status: 404, code: "no_feasible_neuron" });
+    expect(String(error)).toContain("it takes 100000 MiB, but its largest device has 24576");
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
+    const again = await ask(gateway, MODEL);
+    expect([again.status, again.headers.get("retry-after")]).toEqual([404, null]);
+    expect(neuron.callsTo("POST", "/models/load")).toHaveLength(1);
+    const requests = await jsonOf(await fetch(`${gateway.address}/fleet/requests`));
+    expect(requests["requests"]).toHaveLength(2);
   });
 
   test("a neuron that cannot load it is passed over for the next", async () => {

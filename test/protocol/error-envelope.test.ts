@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { CortexError } from "../../src/core/errors.ts";
+import { neuronRefusal } from "../../src/protocol/neuron-failure.ts";
 import { fromErrorResponse, toErrorResponse } from "../../src/protocol/error-envelope.ts";
 
 test("an error survives the wire with its facts and next step", () => {
@@ -28,6 +29,15 @@ test("Retry-After is a whole number of seconds, at least one, and absent where r
   expect(toErrorResponse(new CortexError("load_failed", "", { retryAfterSecs: 9 })).headers).toEqual({
     "retry-after": "9",
   });
+});
+
+test("what is final has no Retry-After, and tells the SDKs not to try again, over the wire too", () => {
+  const sent = new CortexError("insufficient_vram", "never fits here", { retryAfterSecs: null });
+  const { status, headers, body } = toErrorResponse(sent);
+  expect(headers).toEqual({ "x-should-retry": "false" });
+  const neuron = { name: "n", endpoint: "http://n" };
+  const received = neuronRefusal(neuron, { status, headers, body: JSON.parse(JSON.stringify(body)) }, 0);
+  expect([received.isFinal, received.retryAfterSecs]).toEqual([true, undefined]);
 });
 
 test.each([

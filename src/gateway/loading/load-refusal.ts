@@ -11,6 +11,7 @@ export function failedError(modelId: string, failed: readonly FailedPlace[], atM
   const places = failed.map(({ neuron, error }) => `${neuron}: ${shortReason(error.code)}`).join("; ");
   const retryAtMs = Math.min(...failed.map((place) => place.retryAtMs));
   const isSilent = failed.every(({ error }) => error.code === "upstream_connection_error");
+  if (failed.every(({ error }) => error.code === "no_feasible_neuron")) return neverError(modelId, failed);
   const code = isSilent ? "feasible_neuron_unhealthy" : "load_failed";
   return new CortexError(code, `${modelId} cannot be loaded now: ${places}`, {
     details: {
@@ -21,6 +22,14 @@ export function failedError(modelId: string, failed: readonly FailedPlace[], atM
     retryAfterSecs: Math.max(1, (retryAtMs - atMs) / 1000),
   });
 }
+
+/** Nobody who waits is helped: a client that tries again would get the same until the fleet files change. */
+const neverError = (modelId: string, failed: readonly FailedPlace[]): CortexError =>
+  new CortexError(
+    "no_feasible_neuron",
+    `no neuron can ever hold ${modelId}: ${failed.map(({ neuron }) => neuron).join(", ")} cannot`,
+    { details: { model_id: modelId, neurons: failed.map(({ neuron }) => neuron) }, retryAfterSecs: null },
+  );
 
 const SHORT_REASONS: Partial<Readonly<Record<ErrorCode, string>>> = {
   source_not_found: "its file is not there",

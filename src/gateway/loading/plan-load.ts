@@ -1,7 +1,7 @@
 import { compareText } from "../../core/order.ts";
 import type { CortexError } from "../../core/errors.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
-import { loadableNeurons } from "../routing/load-prospects.ts";
+import { loadProspects, refuseLoad } from "../routing/load-prospects.ts";
 import { healthyNeurons, type NeuronView } from "../view/fleet-view.ts";
 import { replicasOf } from "./copy-watch.ts";
 import { blockedError, failedError } from "./load-refusal.ts";
@@ -64,8 +64,19 @@ export function planLoad(state: Scheduler, wanted: Wanted, claims: readonly Clai
   if (foreign !== undefined) return foreign;
   const block = state.fleet.modelsById.get(modelId);
   if (block === undefined) return { kind: "decide-again" };
-  const able = loadableNeurons(block, state.fleet, { view: state.view, excluded: deserted });
-  if (able.length === 0) return { kind: "decide-again" };
+  const prospects = loadProspects(block, state.fleet, {
+    view: state.view,
+    excluded: deserted,
+    learntMib: state.neededMib.get(modelId),
+  });
+  const { able, troubled } = prospects;
+  if (able.length === 0) {
+    // What a neuron has found the model to take is known here only: the router would send them back.
+    const isTooLarge = state.neededMib.has(modelId) && troubled.length === 0;
+    return isTooLarge
+      ? { kind: "refuse", error: refuseLoad(prospects, modelId, state.view) }
+      : { kind: "decide-again" };
+  }
   const incoming: Incoming = { ...wanted, block };
   const options = able.map((neuron) => optionOn(state, neuron, { incoming, claims }));
   return choose(options, modelId, atMs);

@@ -58,7 +58,8 @@ function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
     case "load-ended":
       return quiet(onLoadEnded(state, event));
     case "policy-changed":
-      return quiet({ ...state, policy: event.policy });
+      // What failed, and what it was found to take, was as other files had it.
+      return quiet({ ...state, policy: event.policy, failures: new Map(), neededMib: new Map() });
     case "time-passed":
       return quiet(state);
     default:

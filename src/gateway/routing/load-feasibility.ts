@@ -10,7 +10,11 @@ export type Feasibility =
   | { readonly kind: "unknown"; readonly reason: string };
 
 /** Whether a neuron can ever hold a model. Free memory plays no part: that changes by the second. */
-export function feasibilityOf(block: ModelBlock, neuron: NeuronBlock, view: NeuronView): Feasibility {
+export function feasibilityOf(
+  block: ModelBlock,
+  neuron: NeuronBlock,
+  { view, learntMib }: { readonly view: NeuronView; readonly learntMib?: number | undefined },
+): Feasibility {
   if (block.pinned_on.length > 0 && !block.pinned_on.includes(neuron.name)) {
     return impossible(`not in pinned_on = [${block.pinned_on.map((name) => `"${name}"`).join(", ")}]`);
   }
@@ -27,7 +31,7 @@ export function feasibilityOf(block: ModelBlock, neuron: NeuronBlock, view: Neur
   }
   const floorMb = block.min_device_vram_mb ?? 0;
   const largeEnough = devices.filter((device) => device.vram_total_mb >= floorMb);
-  if (largeEnough.length >= block.min_devices) return fitsAltogether(block, largeEnough);
+  if (largeEnough.length >= block.min_devices) return fitsAltogether(block, largeEnough, learntMib);
   const largestMb = Math.max(0, ...devices.map((device) => device.vram_total_mb));
   return impossible(
     `min_device_vram_mb = ${floorMb} on ${block.min_devices} device(s), but only ${largeEnough.length} ` +
@@ -36,13 +40,19 @@ export function feasibilityOf(block: ModelBlock, neuron: NeuronBlock, view: Neur
 }
 
 /** What the model takes against all that its devices have, whoever holds it now. */
-function fitsAltogether(block: ModelBlock, devices: readonly Device[]): Feasibility {
+function fitsAltogether(
+  block: ModelBlock,
+  devices: readonly Device[],
+  learntMib: number | undefined,
+): Feasibility {
   const totalsMb = devices.map((device) => device.vram_total_mb).sort((left, right) => right - left);
   const mostMb = totalsMb.slice(0, block.min_devices).reduce((sum, totalMb) => sum + totalMb, 0);
-  if (block.vram_mb === undefined || block.vram_mb <= mostMb) return { kind: "feasible" };
+  const neededMb = learntMib ?? block.vram_mb;
+  if (neededMb === undefined || neededMb <= mostMb) return { kind: "feasible" };
   const which =
     block.min_devices === 1 ? "its largest device has" : `its ${block.min_devices} largest devices have`;
-  return impossible(`vram_mb = ${block.vram_mb}, but ${which} ${mostMb}`);
+  const takes = learntMib === undefined ? `vram_mb = ${neededMb}` : `it takes ${neededMb} MiB`;
+  return impossible(`${takes}, but ${which} ${mostMb}`);
 }
 
 const impossible = (reason: string): Feasibility => ({ kind: "impossible", reason });

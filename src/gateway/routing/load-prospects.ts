@@ -13,11 +13,18 @@ export interface LoadProspects {
   readonly healthy: number;
 }
 
-/** `excluded`: neurons found dead, whatever the view says. */
+export interface SeenForLoad {
+  readonly view: FleetView;
+  /** Neurons found dead, whatever the view says. */
+  readonly excluded: ReadonlySet<string>;
+  /** What a neuron has found the model to take. */
+  readonly learntMib?: number | undefined;
+}
+
 export function loadProspects(
   block: ModelBlock,
   fleet: FleetIndex,
-  { view, excluded }: { readonly view: FleetView; readonly excluded: ReadonlySet<string> },
+  { view, excluded, learntMib }: SeenForLoad,
 ): LoadProspects {
   const able: NeuronView[] = [];
   const impossible: LoadProspects["impossible"][number][] = [];
@@ -28,7 +35,7 @@ export function loadProspects(
     if (neuron === undefined) continue;
     const answers = neuron.health === "healthy" && !excluded.has(neuron.name);
     healthy += Number(answers);
-    const feasibility = feasibilityOf(block, declared, neuron);
+    const feasibility = feasibilityOf(block, declared, { view: neuron, learntMib });
     if (feasibility.kind === "impossible") {
       impossible.push({ neuron: declared.name, reason: feasibility.reason });
     } else if (!answers || neuron.draining || feasibility.kind === "unknown") {
@@ -40,12 +47,6 @@ export function loadProspects(
   }
   return { able, impossible, troubled, healthy };
 }
-
-export const loadableNeurons = (
-  block: ModelBlock,
-  fleet: FleetIndex,
-  seen: { readonly view: FleetView; readonly excluded: ReadonlySet<string> },
-): readonly NeuronView[] => loadProspects(block, fleet, seen).able;
 
 export function refuseLoad(prospects: LoadProspects, modelId: string, view: FleetView): CortexError {
   if (prospects.healthy === 0) return refuseNoneHealthy(modelId, view);

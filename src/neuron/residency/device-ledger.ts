@@ -247,10 +247,14 @@ function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMi
   });
 }
 
-function nextStep(want: Spread, capacityMib: number): { readonly next?: string } {
+function nextStep(
+  want: Spread,
+  capacityMib: number,
+): { readonly next?: string; readonly retryAfterSecs?: null } {
   if (want.requiredMib > capacityMib) {
     return {
       next: "this never fits here: lower context or parallel, spread it with min_devices, or place it elsewhere",
+      retryAfterSecs: null,
     };
   }
   if (want.reason === "measured") {

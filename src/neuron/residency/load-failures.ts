@@ -56,10 +56,13 @@ export function failureStillFresh(
   const { failure, times } = failed;
   const waitSecs = Math.ceil((failed.retryAtMs - atMs) / 1000);
   const tries = times === 1 ? "the last try failed" : `the last ${times} tries failed`;
-  return new CortexError(failure.code, `${failure.message} (${tries}; the next is due in ${waitSecs} s)`, {
+  const isNever = failure.isFinal || failure.code === "no_feasible_neuron";
+  const when = isNever ? tries : `${tries}; the next is due in ${waitSecs} s`;
+  return new CortexError(failure.code, `${failure.message} (${when})`, {
     details: { ...failure.details, failed_tries: times, retry_at_ms: failed.retryAtMs },
     next: failure.next,
-    retryAfterSecs: waitSecs,
+    // What can never be held is not cured by waiting.
+    retryAfterSecs: isNever ? null : waitSecs,
     ...(failure.param === undefined ? {} : { param: failure.param }),
   });
 }

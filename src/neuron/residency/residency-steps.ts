@@ -75,6 +75,7 @@ export function withRemains({ eviction }: Resident, failure: CortexError): Corte
   return new CortexError(failure.code, `${failure.message}; ${remains}`, {
     details: { ...failure.details, evicted },
     next: failure.next,
+    ...(failure.isFinal ? { retryAfterSecs: null } : {}),
     ...(failure.retryAfterSecs === undefined ? {} : { retryAfterSecs: failure.retryAfterSecs }),
     ...(failure.param === undefined ? {} : { param: failure.param }),
     cause: failure,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { reduceScheduler } from "../../../src/gateway/loading/scheduler.ts";
 import { FleetModel } from "./fleet-model.ts";
 import type { Request } from "./simulated-request.ts";
 
@@ -198,6 +199,26 @@ describe("where it is loaded", () => {
     fleet.pass(2000);
     expect(later.outcome).toBe("granted");
   });
+});
+
+test("what a neuron found a model to take is forgotten with the files that it was found for", () => {
+  const fleet = new FleetModel({ n: 100 }, [{ id: "a", mib: 80, loadMs: 1000 }]);
+  const learnt = { ...fleet.state, neededMib: new Map([["a", 999]]) };
+  const asked = reduceScheduler(learnt, {
+    kind: "waiter-arrived",
+    waiterId: "w",
+    modelId: "a",
+    principal: "p",
+    avoid: new Set(),
+    excluded: new Set(),
+    deadlineAtMs: 1000,
+    atMs: 0,
+  });
+  expect(asked.effects).toMatchObject([
+    { kind: "release-waiter", outcome: { error: { code: "no_feasible_neuron", retryAfterSecs: undefined } } },
+  ]);
+  const { state } = reduceScheduler(learnt, { kind: "policy-changed", policy: learnt.policy, atMs: 0 });
+  expect(state.neededMib.size).toBe(0);
 });
 
 describe("who waits", () => {

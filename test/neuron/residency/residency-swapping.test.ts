@@ -293,6 +293,28 @@ describe("a load that failed", () => {
     });
   });
 
+  test("for ever here is not said to be due again", () => {
+    const neuron = new DrivenResidency(1000);
+    neuron.load("l1", { model_id: "a", min_devices: 2 });
+    neuron.verified("l1", 10);
+    const request = { model_id: "a", min_devices: 2, harness: "llama" as const, parallel: 1 };
+    const again = neuron.on({
+      kind: "load-requested",
+      jobId: "l2",
+      request: { ...request, origin: { kind: "request" } },
+      condition: { ifMatch: null, epoch: null },
+      atMs: 1000,
+    });
+    expect(again).toMatchObject({
+      failure: {
+        code: "no_feasible_neuron",
+        message: "a needs 2 devices and this neuron has 1 (the last try failed)",
+        retryAfterSecs: undefined,
+        isFinal: true,
+      },
+    });
+  });
+
   test("may be tried by a person at once, and is forgotten once it loads", () => {
     const neuron = new DrivenResidency(1000);
     failOnce(neuron, "l1", 0);

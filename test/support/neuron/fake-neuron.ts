@@ -39,6 +39,12 @@ export type LoadScript =
   /** Stays in `loading` until `finishLoad` is called. */
   | { readonly kind: "wait" };
 
+/** With what the failure says beside its words. */
+export interface LoadFailure extends Readonly<Record<string, unknown>> {
+  readonly code: string;
+  readonly message: string;
+}
+
 interface InferenceRequest {
   readonly model: string;
   readonly stream?: boolean;
@@ -168,7 +174,7 @@ export class FakeNeuron {
     }
   }
 
-  finishLoad(modelId: string, failure?: { readonly code: string; readonly message: string }): void {
+  finishLoad(modelId: string, failure?: LoadFailure): void {
     for (const job of this.jobs.values()) {
       if (job.kind === "load" && job.model_id === modelId && job.ended_at_ms === null) {
         this.#endJob(job, failure);
