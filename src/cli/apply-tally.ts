@@ -1,10 +1,10 @@
-import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
+import type { AppliedStep, ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
 /** What is known of an apply while it goes on: the result of one that nobody waits for any longer. */
 export class ApplyTally {
   readonly #plan: PlanDocument;
-  readonly #applied: { step: string; duration_ms: number }[] = [];
+  readonly #applied: AppliedStep[] = [];
   readonly #failed: ApplyResult["failed"][number][] = [];
   readonly #skipped: { step: string; reason: string }[] = [];
   readonly #started = new Set<string>();
@@ -15,11 +15,12 @@ export class ApplyTally {
   }
 
   note(event: ApplyEvent): void {
-    const { step } = event;
-    if (event.type === "step-started") this.#started.add(step);
-    else if (event.type === "step-done") this.#applied.push({ step, duration_ms: event.duration_ms });
-    else if (event.type === "step-failed") this.#failed.push({ step, error: event.error });
-    else if (event.type === "step-skipped") this.#skipped.push({ step, reason: event.reason });
+    if (event.type === "step-started") this.#started.add(event.step);
+    else if (event.type === "step-done") {
+      const { step, duration_ms, actual } = event;
+      this.#applied.push({ step, duration_ms, actual });
+    } else if (event.type === "step-failed") this.#failed.push({ step: event.step, error: event.error });
+    else if (event.type === "step-skipped") this.#skipped.push({ step: event.step, reason: event.reason });
   }
 
   /** Every change of the plan in one of the lists: what was begun and has not ended is still running. */
@@ -34,6 +35,7 @@ export class ApplyTally {
       still_running: open.filter((id) => this.#started.has(id)),
       interrupted: true,
       timed_out: false,
+      superseded: false,
       duration_ms: Math.round(performance.now() - this.#startedMs),
     };
   }

@@ -1,3 +1,4 @@
+import { assertNever } from "../../core/assert-never.ts";
 import { formatBytes, formatDuration, MIB_BYTES } from "../../core/quantities.ts";
 import type { ApplyEvent, ApplyResult } from "../../protocol/apply-events.ts";
 import { paint } from "./paint.ts";
@@ -47,8 +48,10 @@ function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): string | 
       return `  ${paint("failed", "red", colour)} ${event.step}: ${event.error.message}`;
     case "step-skipped":
       return `  ${paint("skipped", "yellow", colour)} ${event.step}: ${event.reason}`;
-    default:
+    case "devices-read":
       return undefined;
+    default:
+      return assertNever(event);
   }
 }
 

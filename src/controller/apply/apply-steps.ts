@@ -28,7 +28,7 @@ export interface ApplyState {
   /** Neurons on which nothing more is done, each with the step that found out. */
   readonly lostNeurons: Readonly<Record<string, string>>;
   /** Why nothing more is started; undefined as long as it goes on. */
-  readonly stopping: "by-request" | "out-of-time" | undefined;
+  readonly stopping: "by-request" | "out-of-time" | "superseded" | undefined;
 }
 
 export type ApplyStepEvent =
@@ -43,10 +43,12 @@ export type ApplyStepEvent =
   /** What runs is finished, and nothing more is started. */
   | { readonly kind: "stop-requested" }
   /** The time that the apply may take in all is over. */
-  | { readonly kind: "time-ended" };
+  | { readonly kind: "time-ended" }
+  /** The right to change the fleet is gone: nothing more may be started. */
+  | { readonly kind: "lease-lost" };
 
-/** `step`: only what depends on it. */
-export type FailureReach = "step" | "neuron";
+/** `step`: only what depends on it. `fleet`: nothing that this apply would still send is taken anywhere. */
+export type FailureReach = "step" | "neuron" | "fleet";
 
 /** Failures that would meet every other change of the neuron as well. */
 const OF_THE_NEURON: ReadonlySet<ErrorCode> = new Set([
@@ -55,7 +57,11 @@ const OF_THE_NEURON: ReadonlySet<ErrorCode> = new Set([
   "unauthorized",
 ]);
 
-export const reachOf = (code: ErrorCode): FailureReach => (OF_THE_NEURON.has(code) ? "neuron" : "step");
+/** Failures that say that somebody else has the fleet now. */
+const OF_THE_FLEET: ReadonlySet<ErrorCode> = new Set(["stale_epoch", "lock_lost"]);
+
+export const reachOf = (code: ErrorCode): FailureReach =>
+  OF_THE_FLEET.has(code) ? "fleet" : OF_THE_NEURON.has(code) ? "neuron" : "step";
 
 export type ApplyEffect =
   /** Carry the change out, and report back. */
@@ -73,6 +79,7 @@ export interface ApplyOptions {
 const STOPPED = {
   "by-request": "the apply was stopped",
   "out-of-time": "the time for the apply was over (--timeout)",
+  superseded: "this apply may not change the fleet any more",
 } as const;
 
 /** Before anything is sent: protected models are set aside, with all that waits for them. */
@@ -126,6 +133,8 @@ function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
       return { ...state, stopping: "by-request" };
     case "time-ended":
       return { ...state, stopping: state.stopping ?? "out-of-time" };
+    case "lease-lost":
+      return { ...state, stopping: "superseded" };
     default:
       return assertNever(event);
   }
@@ -134,6 +143,7 @@ function note(state: ApplyState, event: ApplyStepEvent): ApplyState {
 function noteFailure(state: ApplyState, event: ApplyStepEvent & { kind: "step-failed" }): ApplyState {
   const { step, reach } = event;
   const failed: ApplyState = { ...state, steps: { ...state.steps, [step]: "failed" } };
+  if (reach === "fleet") return { ...failed, stopping: "superseded" };
   const neuron = state.changes.find(({ id }) => id === step)?.neuron;
   if (reach === "step" || neuron === undefined) return failed;
   return { ...failed, lostNeurons: { ...state.lostNeurons, [neuron]: step } };

@@ -4,14 +4,23 @@ import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { Job } from "../../protocol/neuron-api.ts";
 import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 
-/** What the apply tells of a job. */
-export const progressOf = (step: string, { state, progress, download }: Job): ApplyEvent => ({
-  type: "step-progress",
-  step,
-  state,
-  fraction: progress,
-  ...(download === undefined ? {} : { download }),
-});
+/**
+ * What the apply tells of a job that it has followed for so long. The neuron's clock is its own: only the distance between
+ * two of its times is used.
+ */
+// oxlint-disable-next-line max-params -- of which step, what, and since when
+export function progressOf(step: string, job: Job, followedMs: number): ApplyEvent {
+  const { state, progress, download, eta_at_ms: etaMs, created_at_ms: createdMs } = job;
+  const leftMs = etaMs === undefined ? undefined : Math.max(0, etaMs - createdMs - followedMs);
+  return {
+    type: "step-progress",
+    step,
+    state,
+    fraction: progress,
+    ...(download === undefined ? {} : { download }),
+    ...(leftMs === undefined ? {} : { eta_secs: Math.round(leftMs / 1000) }),
+  };
+}
 
 /** Two reports of a job with the same signs: nothing happened between them. */
 export const signOfLife = ({ state, progress, download }: Job): string =>

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { ApplyLines, applySummary, printApplyResult } from "../../../src/cli/print/print-apply-progress.ts";
 import type { ApplyEvent, ApplyResult } from "../../../src/protocol/apply-events.ts";
 
+const actual = { download_bytes: 0, vram_mb: null, was_done: false };
 const plain = { colour: false };
 const error = { code: "load_failed", message: "the file is broken", next: "mend it" } as const;
 
@@ -35,7 +36,10 @@ test.each<[ApplyEvent, string]>([
     },
     "  load m@a: downloading, 1.0 KiB",
   ],
-  [{ type: "step-done", step: "load m@a", duration_ms: 1500, predicted_secs: 2 }, "  done load m@a (1.5 s)"],
+  [
+    { type: "step-done", step: "load m@a", duration_ms: 1500, predicted_secs: 2, actual },
+    "  done load m@a (1.5 s)",
+  ],
   [{ type: "step-failed", step: "load m@a", error, duration_ms: 1 }, "  failed load m@a: the file is broken"],
   [
     { type: "step-skipped", step: "load m@a", reason: "the apply was stopped" },
@@ -68,11 +72,12 @@ test("progress is told once for each state and so many percent, step by step", (
 
 test("failures are told in full, what was not started has its reason, counts come last", () => {
   const result: ApplyResult = {
-    applied: [{ step: "load m@a", duration_ms: 5 }],
+    applied: [{ step: "load m@a", duration_ms: 5, actual }],
     failed: [{ step: "load n@b", error }],
     not_started: [{ step: "load o@b", reason: '"load n@b" failed on the same neuron' }],
     interrupted: true,
     timed_out: false,
+    superseded: false,
     duration_ms: 12_300,
   };
   expect(printApplyResult(result, plain)).toBe(

@@ -17,6 +17,7 @@ export interface RecordedCall {
   readonly method: string;
   readonly path: string;
   readonly ifMatch: string | undefined;
+  readonly epoch: string | undefined;
   readonly authorization: string | undefined;
   readonly body: unknown;
 }
@@ -43,6 +44,10 @@ export class ScriptedNeuron {
   readonly calls: RecordedCall[] = [];
   generation: number;
   models: ResidentModel[];
+  /** Highest epoch of a change that it has obeyed. */
+  epoch = 0;
+  /** Tells no events, as neurons did before there were any. */
+  knowsEvents = true;
   /** Answers nothing while true: connections stay open. */
   silent = false;
   /** Replaces every answer. */
@@ -128,6 +133,7 @@ export class ScriptedNeuron {
       method: request.method ?? "",
       path,
       ifMatch: request.headers["if-match"],
+      epoch: request.headers["cortex-epoch"]?.toString(),
       authorization: request.headers.authorization,
       body: text === "" ? undefined : JSON.parse(text),
     };
@@ -138,7 +144,26 @@ export class ScriptedNeuron {
       response.writeHead(this.answer.status, { "content-type": "text/html" }).end(this.answer.body);
       return;
     }
-    this.#reply(call, response);
+    if (path === "/events" && this.knowsEvents) this.#tellSnapshot(response);
+    else this.#reply(call, response);
+  }
+
+  /** The stream begins with everything, and stays open until its reader has enough. */
+  #tellSnapshot(response: ServerResponse): void {
+    const event = {
+      kind: "snapshot-taken",
+      generation: this.generation,
+      discovery: this.#facts.discovery,
+      health: this.#health(),
+      models: this.models,
+      jobs: [],
+    };
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(`id: life:1\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
+  }
+
+  #health(): unknown {
+    return { ...this.#facts.health, devices: this.#memory.readings(this.models) };
   }
 
   #reply(call: RecordedCall, response: ServerResponse): void {
@@ -162,9 +187,11 @@ export class ScriptedNeuron {
       case "GET /discovery":
         return { status: 200, body: this.#facts.discovery };
       case "GET /health":
-        return { status: 200, body: { ...this.#facts.health, devices: this.#memory.readings(this.models) } };
+        return { status: 200, body: this.#health() };
       case "GET /models":
         return { status: 200, body: { generation: this.generation, models: this.models } };
+      case "GET /events":
+        throw new CortexError("route_not_found", "there are no events");
       case "POST /models/load":
         return this.#load(call, loadRequestSchema.parse(call.body));
       case "POST /models/unload":
@@ -180,7 +207,7 @@ export class ScriptedNeuron {
     this.models = this.models.filter(({ status }) => status !== "unloading");
     const present = this.models.find((model) => model.id === request.model_id);
     if (present?.spec_hash === hash) return { status: 200, body: { status: "loaded", job: null } };
-    this.#checkGeneration(call);
+    this.#checkCondition(call);
     if (present !== undefined)
       throw new CortexError("spec_conflict", `${present.id} is loaded with other settings`);
     const split = this.#memory.split(request, this.models);
@@ -192,7 +219,7 @@ export class ScriptedNeuron {
   }
 
   #unload(call: RecordedCall, modelId: string): { status: number; body: unknown } {
-    this.#checkGeneration(call);
+    this.#checkCondition(call);
     if (!this.models.some((model) => model.id === modelId)) {
       throw new CortexError("model_not_found", `${modelId} is not loaded`);
     }
@@ -201,10 +228,16 @@ export class ScriptedNeuron {
     });
   }
 
-  #checkGeneration(call: RecordedCall): void {
+  #checkCondition(call: RecordedCall): void {
     const meddle = this.#beforeChange;
     this.#beforeChange = undefined;
     meddle?.();
+    const epoch = Number(call.epoch ?? this.epoch);
+    if (epoch < this.epoch) {
+      const message = `the change is of epoch ${epoch}, and this neuron has seen a change of epoch ${this.epoch}`;
+      throw new CortexError("stale_epoch", message);
+    }
+    this.epoch = epoch;
     if (call.ifMatch === undefined || call.ifMatch === `"${this.generation}"`) return;
     throw new CortexError("stale_generation", `generation is ${this.generation}, not ${call.ifMatch}`);
   }

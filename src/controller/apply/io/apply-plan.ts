@@ -1,6 +1,6 @@
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
-import type { ApplyEvent, ApplyResult, StepError } from "../../../protocol/apply-events.ts";
+import type { AppliedStep, ApplyEvent, ApplyResult, StepError } from "../../../protocol/apply-events.ts";
 import type { PlanChange, PlanDocument, PlanNeuron } from "../../../protocol/plan-document.ts";
 import {
   applyIsOver,
@@ -10,6 +10,7 @@ import {
   type ApplyEffect,
   type ApplyState,
 } from "../apply-steps.ts";
+import type { ApplyLease } from "../apply-lease.ts";
 import { checkBeforeApply } from "../check-before-apply.ts";
 import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
@@ -21,6 +22,10 @@ export interface ApplyDeps {
   readonly neuronToken?: string | undefined;
   /** Aborted: what runs is finished, nothing more is started. */
   readonly signal?: AbortSignal | undefined;
+  /** The right to change the fleet; without one nothing is fenced off. */
+  readonly lease?: ApplyLease | undefined;
+  /** Somebody watches: memory of devices is told too while a neuron is changed. */
+  readonly watchDevices?: boolean | undefined;
   /** Most neurons changed at once; 10 by default. */
   readonly parallelism?: number | undefined;
   readonly allowProtected?: boolean | undefined;
@@ -59,7 +64,7 @@ class PlanRun {
   readonly #deps: ApplyDeps;
   readonly #lanes = new Map<string, NeuronLane>();
   readonly #clients: NeuronClient[] = [];
-  readonly #applied: { step: string; duration_ms: number }[] = [];
+  readonly #applied: AppliedStep[] = [];
   readonly #failed: { step: string; error: StepError }[] = [];
   readonly #notStarted: { step: string; reason: string }[] = [];
   readonly #over = Promise.withResolvers<void>();
@@ -75,11 +80,16 @@ class PlanRun {
 
   async run(first: readonly ApplyEffect[]): Promise<ApplyResult> {
     this.#carryOut(first);
+    const { signal, lease } = this.#deps;
     const stop = (): void => this.#dispatch({ kind: "stop-requested" });
-    this.#dispatch({ kind: this.#deps.signal?.aborted === true ? "stop-requested" : "apply-begun" });
-    this.#deps.signal?.addEventListener("abort", stop);
+    const end = (): void => this.#dispatch({ kind: "lease-lost" });
+    if (lease?.lost.aborted === true) end();
+    this.#dispatch({ kind: signal?.aborted === true ? "stop-requested" : "apply-begun" });
+    signal?.addEventListener("abort", stop);
+    lease?.lost.addEventListener("abort", end);
     await this.#over.promise;
-    this.#deps.signal?.removeEventListener("abort", stop);
+    signal?.removeEventListener("abort", stop);
+    lease?.lost.removeEventListener("abort", end);
     await Promise.all(this.#clients.map((client) => client.destroy()));
     return {
       applied: this.#applied,
@@ -87,6 +97,7 @@ class PlanRun {
       not_started: this.#notStarted,
       interrupted: this.#state.stopping === "by-request",
       timed_out: this.#state.stopping === "out-of-time" && this.#applied.length < this.#plan.changes.length,
+      superseded: this.#state.stopping === "superseded",
       duration_ms: this.#elapsedSince(this.#startedMs),
     };
   }
@@ -120,11 +131,10 @@ class PlanRun {
     const startedMs = this.#deps.clock.monotonicMs();
     try {
       this.#deps.onEvent({ type: "step-started", step, change });
-      await this.#lane(change.neuron).carryOut(change);
-      const durationMs = this.#elapsedSince(startedMs);
-      this.#applied.push({ step, duration_ms: durationMs });
-      const predicted_secs = change.duration.secs;
-      this.#deps.onEvent({ type: "step-done", step, duration_ms: durationMs, predicted_secs });
+      const actual = await this.#lane(change.neuron).carryOut(change);
+      const done = { step, duration_ms: this.#elapsedSince(startedMs), actual };
+      this.#applied.push(done);
+      this.#deps.onEvent({ type: "step-done", ...done, predicted_secs: change.duration.secs });
       this.#dispatch({ kind: "step-succeeded", step });
     } catch (thrown) {
       if (thrown instanceof StepWithdrawn) {
@@ -177,6 +187,8 @@ class PlanRun {
       ownFleets: [this.#plan.fleet, ...this.#plan.takes_over],
       clock: this.#deps.clock,
       onEvent: this.#deps.onEvent,
+      lease: this.#deps.lease,
+      watchDevices: this.#deps.watchDevices ?? false,
       signal: this.#deps.signal,
       busyTimeoutMs: this.#deps.busyTimeoutMs,
       drainTimeoutSecs: this.#deps.drainTimeoutSecs,

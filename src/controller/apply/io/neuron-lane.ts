@@ -1,41 +1,37 @@
-import type { Clock } from "../../../core/clock.ts";
 import { CortexError, errorKind } from "../../../core/errors.ts";
-import type { ApplyEvent } from "../../../protocol/apply-events.ts";
-import type { ChangeResponse, Job, LoadOrigin } from "../../../protocol/neuron-api.ts";
-import type { PlanAction, PlanChange, PlanNeuron } from "../../../protocol/plan-document.ts";
+import type { StepActual } from "../../../protocol/apply-events.ts";
+import type { ChangeResponse, LoadOrigin, ResidentModel } from "../../../protocol/neuron-api.ts";
+import type { PlanAction, PlanChange } from "../../../protocol/plan-document.ts";
 import { finishedModels, movedFacts } from "../moved-facts.ts";
-import {
-  endlessJob,
-  halfDone,
-  isTooLarge,
-  jobFailure,
-  outgrown,
-  progressOf,
-  signOfLife,
-} from "../job-reports.ts";
+import { requireHeld, type ApplyLease } from "../apply-lease.ts";
+import { halfDone, isTooLarge, outgrown } from "../job-reports.ts";
 import type { NeuronNow } from "../crowded-rows.ts";
 import { residentShares } from "../../observe/device-memory.ts";
 import { neuronFacts } from "../../observe/neuron-facts.ts";
-import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { lookAtNeuron } from "../../../protocol/io/look-at-neuron.ts";
+import { followJob, type FollowOptions } from "./follow-job.ts";
 
-export interface NeuronLaneOptions {
-  readonly client: NeuronClient;
-  /** The neuron as the plan saw it. */
-  readonly planned: PlanNeuron;
+/** `planned` is the neuron as the plan saw it. */
+export interface NeuronLaneOptions extends FollowOptions {
   /** What the plan does on this neuron. */
   readonly changes: readonly PlanChange[];
   readonly ownFleets: readonly string[];
   readonly origin: LoadOrigin;
-  readonly clock: Clock;
-  readonly onEvent: (event: ApplyEvent) => void;
   readonly signal?: AbortSignal | undefined;
+  /** The right to change the neuron; without one nothing is fenced off. */
+  readonly lease?: ApplyLease | undefined;
   readonly busyTimeoutMs?: number | undefined;
   readonly drainTimeoutSecs?: number | undefined;
-  /** How long a job may go on without a sign of life. */
-  readonly stepTimeoutMs?: number | undefined;
-  /** The time of the whole apply is over. */
-  readonly isOutOfTime: () => boolean;
 }
+
+/** What was seen of the neuron, and when. */
+interface LaneLook {
+  readonly now: NeuronNow;
+  readonly models: readonly ResidentModel[];
+  readonly atMs: number;
+}
+
+const ALREADY_DONE: StepActual = { download_bytes: 0, vram_mb: null, was_done: true };
 
 /** The apply was stopped before the neuron took the step: nothing happened. */
 export class StepWithdrawn extends Error {
@@ -45,14 +41,9 @@ export class StepWithdrawn extends Error {
 const BUSY_TIMEOUT_MS = 120_000;
 const FIRST_BUSY_WAIT_MS = 500;
 const LONGEST_BUSY_WAIT_MS = 10_000;
-const POLL_MS = 250;
-/** Progress within a state is told no more often than this. */
-const TELL_MS = 1000;
-/** A neuron that falls silent in the middle of a job is given this long to come back. */
-const SILENCE_TIMEOUT_MS = 30_000;
 const DRAIN_TIMEOUT_SECS = 30;
-/** Reading a model of hundreds of GiB from a slow disk says nothing for minutes. */
-const STEP_TIMEOUT_MS = 10 * 60_000;
+/** What was seen at the end of a step counts at the beginning of the next, if that follows at once. */
+const FRESH_MS = 1000;
 
 /** The changes of one neuron, one after another, each on condition of the generation that the last one left. */
 export class NeuronLane {
@@ -60,6 +51,8 @@ export class NeuronLane {
   /** What the next change is sent on condition of; undefined when somebody else changed the neuron. */
   #generation: number | undefined;
   #changed = false;
+  /** The last look, as long as nothing was sent since. */
+  #seen: LaneLook | undefined;
   /** Models on which an earlier run of this plan left nothing to do; undefined until the neuron was looked at. */
   #finished: ReadonlySet<string> | undefined;
 
@@ -68,16 +61,34 @@ export class NeuronLane {
   }
 
   /** Resolves when the neuron is as the change wants it; rejects with a CortexError, or StepWithdrawn. */
-  async carryOut(change: PlanChange): Promise<void> {
+  async carryOut(change: PlanChange): Promise<StepActual> {
     await this.#admit();
     // An earlier run of this plan did it: done again, a replace would take down what serves.
-    if (this.#finished?.has(change.model_id) === true) return;
+    if (this.#finished?.has(change.model_id) === true) return ALREADY_DONE;
+    const jobs: number[] = [];
     for (const [position, action] of change.actions.entries()) {
       try {
-        await this.#act(change, action, position > 0);
+        const fetchedBytes = await this.#act(change, action, position > 0);
+        if (fetchedBytes !== undefined) jobs.push(fetchedBytes);
       } catch (thrown) {
         throw position > 0 && thrown instanceof CortexError ? halfDone(change, thrown) : thrown;
       }
+    }
+    if (jobs.length === 0) return ALREADY_DONE;
+    const download_bytes = jobs.reduce((sum, bytes) => sum + bytes, 0);
+    return { download_bytes, vram_mb: await this.#heldBy(change.model_id), was_done: false };
+  }
+
+  /** What the model holds now; null when the neuron does not say. The step is done whatever comes of the question. */
+  async #heldBy(modelId: string): Promise<number | null> {
+    try {
+      this.#seen = await this.#look();
+      const model = this.#seen.models.find(({ id }) => id === modelId);
+      if (model === undefined) return 0;
+      return model.vram_measured ? model.vram_used_mb : null;
+    } catch (thrown) {
+      if (thrown instanceof CortexError) return null;
+      throw thrown;
     }
   }
 
@@ -86,32 +97,33 @@ export class NeuronLane {
    * happened there (a client had a model loaded) is nothing to refuse for. Throws `stale_generation`, naming what moved.
    */
   async #admit(): Promise<void> {
-    const { planned } = this.#options;
-    const now = await this.#look();
+    const { planned, clock } = this.#options;
+    const last = this.#seen;
+    this.#seen = undefined;
+    const isFresh = last !== undefined && clock.monotonicMs() - last.atMs <= FRESH_MS;
+    const { now } = isFresh ? last : await this.#look();
     const facts = movedFacts(planned, now, this.#options);
     if (facts.length > 0) throw this.#staleness(facts);
     this.#generation = now.generation;
     this.#finished ??= finishedModels(planned, now, this.#options);
   }
 
-  async #look(): Promise<NeuronNow> {
-    const { client, planned } = this.#options;
-    const [discovery, health, { generation, models }] = await Promise.all([
-      client.discovery(),
-      client.health(),
-      client.models(),
-    ]);
-    const seen = { discovery, health, generation, models };
+  async #look(): Promise<LaneLook> {
+    const { client, planned, clock } = this.#options;
+    const seen = await lookAtNeuron(client);
     const { name, endpoint } = planned;
-    return { ...neuronFacts(seen), shares: residentShares({ name, endpoint, reachable: true, ...seen }) };
+    const shares = residentShares({ name, endpoint, reachable: true, ...seen });
+    return { now: { ...neuronFacts(seen), shares }, models: seen.models, atMs: clock.monotonicMs() };
   }
 
-  async #act(change: PlanChange, action: PlanAction, secondHalf: boolean): Promise<void> {
+  /** Resolves to the bytes that were fetched; undefined when there was nothing to do. */
+  // oxlint-disable-next-line max-params -- whose, what, and how far
+  async #act(change: PlanChange, action: PlanAction, secondHalf: boolean): Promise<number | undefined> {
     const answer = await this.#ask(change, action, secondHalf);
-    if (answer === "nothing-to-do") return;
+    if (answer === "nothing-to-do") return undefined;
     this.#changed = true;
     this.#generation = undefined;
-    if (answer.job !== null) await this.#follow(change.id, answer.job);
+    return answer.job === null ? undefined : followJob(change.id, answer.job, this.#options);
   }
 
   /**
@@ -156,14 +168,19 @@ export class NeuronLane {
   }
 
   async #send(change: PlanChange, action: PlanAction): Promise<ChangeResponse> {
-    const { client, origin, drainTimeoutSecs = DRAIN_TIMEOUT_SECS } = this.#options;
+    const { client, origin, lease, drainTimeoutSecs = DRAIN_TIMEOUT_SECS } = this.#options;
     // Only the second half of a replace comes here without one; every change begins with a look.
     this.#generation ??= (await client.models()).generation;
+    if (lease !== undefined) requireHeld(lease);
+    const condition = {
+      generation: this.#generation,
+      ...(lease === undefined ? {} : { epoch: lease.epoch }),
+    };
     if (action === "load" && change.spec !== null) {
-      return client.load({ ...change.spec, origin }, { generation: this.#generation });
+      return client.load({ ...change.spec, origin }, condition);
     }
     const body = { model_id: change.model_id, drain_timeout_secs: drainTimeoutSecs, force: false };
-    return client.unload(body, { generation: this.#generation });
+    return client.unload(body, condition);
   }
 
   /** A pause ends early when the apply is stopped and nothing was changed yet; the step then never happened. */
@@ -177,45 +194,6 @@ export class NeuronLane {
     }
     if (isOutOfTime() && !secondHalf)
       throw new StepWithdrawn("the time for the apply was over (--timeout) while the neuron was busy");
-  }
-
-  /** Tells how far the job is until it has ended; one that shows no sign of life for long is given up. */
-  async #follow(step: string, accepted: Job): Promise<void> {
-    const { clock, planned, onEvent, stepTimeoutMs = STEP_TIMEOUT_MS, isOutOfTime } = this.#options;
-    let seen = "";
-    let seenMs = clock.monotonicMs();
-    let told = { state: "", atMs: 0 };
-    for (let job = accepted; job.state !== "done"; job = await this.#nextReport(job.id)) {
-      if (job.state === "failed") throw jobFailure(job);
-      const life = signOfLife(job);
-      const nowMs = clock.monotonicMs();
-      if (life !== seen) {
-        seen = life;
-        seenMs = nowMs;
-        if (told.state !== job.state || nowMs - told.atMs >= TELL_MS) {
-          onEvent(progressOf(step, job));
-          told = { state: job.state, atMs: nowMs };
-        }
-      } else if (nowMs - seenMs >= stepTimeoutMs) {
-        throw endlessJob(job, planned, { silentMs: nowMs - seenMs });
-      }
-      if (isOutOfTime()) throw endlessJob(job, planned, "out-of-time");
-    }
-  }
-
-  /** The job as it is a moment later; a neuron that falls silent is asked again for a while. */
-  async #nextReport(id: string): Promise<Job> {
-    const { client, clock } = this.#options;
-    const deadlineMs = clock.monotonicMs() + SILENCE_TIMEOUT_MS;
-    for (;;) {
-      await clock.sleep(POLL_MS);
-      try {
-        return await client.job(id);
-      } catch (thrown) {
-        const isSilent = thrown instanceof CortexError && errorKind(thrown.code).retryable;
-        if (!isSilent || clock.monotonicMs() > deadlineMs) throw thrown;
-      }
-    }
   }
 
   #staleness(facts: readonly string[]): CortexError {
