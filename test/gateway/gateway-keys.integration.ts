@@ -139,6 +139,19 @@ describe("limits", () => {
     expect(await metricsOf(gateway)).toContain('cortex_key_refusals_total{key="once",limit="tokens"}');
   });
 
+  test("several prompts in one request are reserved for each", async () => {
+    const { gateway, neuron } = await benchWith([{ id: "ci", hard_cap: 100 }]);
+    const complete = (prompt: unknown) =>
+      fetch(`${gateway.address}/v1/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...as("ci").headers },
+        body: JSON.stringify({ model: MODEL, prompt, max_tokens: 30 }),
+      });
+    expect((await complete(["a", "b", "c"])).status).toBe(429);
+    expect(neuron.callsTo("POST", "/v1/")).toHaveLength(0);
+    expect((await complete([1, 2, 3])).status).toBe(200);
+  });
+
   test("twenty at once never pass the cap", async () => {
     const { gateway, neuron } = await benchWith([{ id: "ci", hard_cap: 200 }]);
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask(gateway, MODEL, as("ci"))));
@@ -199,6 +212,25 @@ describe("usage", () => {
     const bad = await fetch(`${gateway.address}/usage?since_ms=yesterday`, as("ops"));
     expect([bad.status, await jsonOf(bad)]).toMatchObject([422, { error: { param: "since_ms" } }]);
   });
+});
+
+test("an answer that the client's dialect cannot say is a failure, and nobody pays for it", async () => {
+  const { gateway, neuron } = await benchWith([{ id: "ci" }, { id: "ops", role: "admin" }]);
+  neuron.answer = { kind: "status", status: 200, body: { choices: "none", usage: { prompt_tokens: 5 } } };
+  const answer = await fetch(`${gateway.address}/v1/messages`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...as("ci").headers },
+    body: JSON.stringify({ model: MODEL, max_tokens: 9, messages: [{ role: "user", content: "hi" }] }),
+  });
+  expect(answer.status).toBe(502);
+  const read = async () =>
+    usageReportSchema.parse(await (await fetch(`${gateway.address}/usage`, as("ops"))).json()).rows;
+  await expect.poll(async () => (await read())[0]?.requests).toBe(1);
+  const expected = { failed: 1, cut: 0, prompt_tokens: 0, completion_tokens: 0 };
+  expect((await read())[0]).toMatchObject(expected);
+  expect(await metricsOf(gateway)).toContain(
+    `cortex_request_errors_total{model="org/a",node="n1",code="upstream_connection_error"} 1`,
+  );
 });
 
 describe("beyond this machine", () => {

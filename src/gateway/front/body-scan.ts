@@ -20,10 +20,12 @@ export interface TopLevelFields {
   readonly max_completion_tokens: Span | null;
   readonly max_tokens: Span | null;
   readonly n: Span | null;
+  /** How many prompts the last value of `prompt` lists; 0 where it is no list of texts or of token lists. */
+  readonly prompts: number;
 }
 
-type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models">;
-type KnownField = "model" | LastField;
+type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models" | "prompts">;
+type KnownField = "model" | "prompt" | LastField;
 
 const LAST_FIELDS: readonly string[] = [
   "stream",
@@ -32,7 +34,7 @@ const LAST_FIELDS: readonly string[] = [
   "n",
 ] satisfies LastField[];
 const isKnownField = (key: unknown): key is KnownField =>
-  key === "model" || (typeof key === "string" && LAST_FIELDS.includes(key));
+  key === "model" || key === "prompt" || (typeof key === "string" && LAST_FIELDS.includes(key));
 
 /** Read in one go: well under a millisecond of work as a rule, two where the bytes were chosen to be slow. */
 export const SLICE_BYTES = 64 * 1024;
@@ -75,6 +77,8 @@ export class BodyScan {
     n: null,
   };
 
+  #prompts = 0;
+
   constructor(body: Buffer) {
     this.#body = body;
   }
@@ -96,7 +100,8 @@ export class BodyScan {
 
   /** What was found; complete once `advance` has said true. */
   get fields(): TopLevelFields {
-    return { isObject: this.#isObject, depth: this.#deepest, models: this.#models, ...this.#last };
+    const isObject = this.#isObject;
+    return { isObject, depth: this.#deepest, models: this.#models, prompts: this.#prompts, ...this.#last };
   }
 
   /** Brackets, commas and colons, until a string or a scalar begins. */
@@ -230,7 +235,9 @@ export class BodyScan {
       this.#endValue(this.#at);
       return;
     }
-    if (this.#depth === 1 && this.#isObject) this.#field = this.#fieldOf(this.#tokenStart, this.#at);
+    if (this.#depth !== 1 || !this.#isObject) return;
+    this.#field = this.#fieldOf(this.#tokenStart, this.#at);
+    if (this.#field === "prompt") this.#prompts = 0;
   }
 
   #fieldOf(start: number, end: number): KnownField | "other" {
@@ -259,11 +266,18 @@ export class BodyScan {
       return;
     }
     this.#expects = "comma-or-closing";
+    if (this.#depth === 2 && this.#field === "prompt" && this.#isPromptBefore(end)) this.#prompts += 1;
     if (this.#depth !== 1 || this.#field === "other") return;
     const span = { start: this.#valueStart, end };
     if (this.#field === "model") this.#models.push(span);
-    else this.#last[this.#field] = span;
+    else if (this.#field !== "prompt") this.#last[this.#field] = span;
     this.#field = "other";
+  }
+
+  /** What ends here is a text or a list in a list: a number is a token of the one prompt that the list is. */
+  #isPromptBefore(end: number): boolean {
+    const last = this.#body[end - 1];
+    return (last === QUOTE || last === CLOSING_BRACKET) && !this.#isInObject();
   }
 
   #malformed(): CortexError {

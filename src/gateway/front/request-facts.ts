@@ -8,7 +8,7 @@ export interface RequestFacts {
   readonly stream: boolean;
   /** The request's own limit of its answer in tokens, null when it has none. */
   readonly maxOutputTokens: number | null;
-  /** How many answers it asks for (`n`). */
+  /** How many answers it asks for: `n` for each prompt. */
   readonly answers: number;
   /** Where the body names the model: replaced when that was an alias. */
   readonly modelSpans: readonly Span[];
@@ -37,7 +37,7 @@ export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestF
     model: modelOf(body, fields),
     stream: isTrue(body, fields.stream),
     maxOutputTokens: countIn(body, fields.max_completion_tokens) ?? countIn(body, fields.max_tokens),
-    answers: countIn(body, fields.n) ?? 1,
+    answers: (countIn(body, fields.n) ?? 1) * Math.max(1, fields.prompts),
     modelSpans: fields.models,
   };
 }

@@ -116,14 +116,14 @@ class CourseRun {
         this.#passOn(next);
         return null;
       case "completed":
-        this.#exchange.trace.completed = true;
+        this.#exchange.trace.completed = !this.#noteMisread();
         return null;
       case "cut":
         this.#exchange.trace.cut = true;
         this.#exchange.trace.errorCode = next.code;
         return null;
       case "stopped":
-        this.#tellStop(this.#exchange.signal.reason);
+        if (!this.#noteMisread()) this.#tellStop(this.#exchange.signal.reason);
         return null;
       default:
         return assertNever(next);
@@ -273,6 +273,20 @@ class CourseRun {
     const { clock, metrics } = this.#deps;
     trace.firstContentMs = clock.monotonicMs() - trace.startedAtMs;
     metrics.timeToFirstToken.observe(labels, trace.firstContentMs / 1000);
+  }
+
+  /**
+   * The neuron's answer could not be said in the client's dialect. Whoever got an error instead of an answer pays
+   * nothing for it; of a stream it pays for what came before.
+   */
+  #noteMisread(): boolean {
+    const { client, trace, facts } = this.#exchange;
+    const { misread } = client;
+    if (misread === null) return false;
+    trace.errorCode = misread.code;
+    if (facts.stream) trace.cut = true;
+    else trace.cost = undefined;
+    return true;
   }
 
   /** A stop by the gateway is told to the client; a client that left is told nothing. */

@@ -8,6 +8,7 @@ interface Found {
   readonly isObject: boolean;
   readonly model: unknown;
   readonly stream: unknown;
+  readonly prompts: number;
 }
 
 /** What the scan finds, in pieces of the given size; null when it refuses. */
@@ -20,11 +21,11 @@ function scanned(body: Buffer, sliceBytes: number): Found | null {
     if (thrown instanceof CortexError && thrown.code === "malformed_json") return null;
     throw thrown;
   }
-  const { isObject, models, stream } = scan.fields;
+  const { isObject, models, stream, prompts } = scan.fields;
   const last = models.at(-1);
   const valueAt = (span: { start: number; end: number } | null | undefined) =>
     span == null ? undefined : parseJson(body.toString("utf8", span.start, span.end));
-  return { isObject, model: valueAt(last), stream: valueAt(stream) };
+  return { isObject, model: valueAt(last), stream: valueAt(stream), prompts };
 }
 
 /** The same by `JSON.parse`; null where it refuses. */
@@ -33,10 +34,13 @@ function parsed(body: Buffer): Found | null {
   if (value === undefined) return null;
   const fields = isRecord(value) ? value : {};
   const own = (key: string) => (Object.hasOwn(fields, key) ? fields[key] : undefined);
-  return { isObject: isRecord(value), model: own("model"), stream: own("stream") };
+  const prompt = own("prompt");
+  const items: unknown[] = Array.isArray(prompt) ? prompt : [];
+  const prompts = items.filter((item) => typeof item === "string" || Array.isArray(item)).length;
+  return { isObject: isRecord(value), model: own("model"), stream: own("stream"), prompts };
 }
 
-const KEYS = ["model", "stream", "mod\\u0065l", "\\u0073tream", "models", "__proto__", ""];
+const KEYS = ["prompt", "model", "stream", "mod\\u0065l", "\\u0073tream", "models", "__proto__", ""];
 const key = fc.oneof(
   fc.constantFrom(...KEYS).map((spelt) => `"${spelt}"`),
   fc.string({ unit: "binary" }).map((text) => JSON.stringify(text)),
@@ -51,6 +55,8 @@ const value = fc.oneof(
     "-0.5e+3",
     "0",
     "12345678901234567890",
+    '["one", "t\\"w]o", [1, 2], 3, {"prompt": ["x"]}, null]',
+    "[1, 2, 3]",
     '"org\\/a"',
     '"\\\\"',
     '"\\\\\\""',

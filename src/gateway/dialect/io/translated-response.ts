@@ -31,6 +31,7 @@ export class TranslatedResponse implements AnswerSink {
   #translated = "";
   #isDone = false;
   #failed = false;
+  #misread: CortexError | null = null;
 
   constructor(
     to: AnswerSink,
@@ -56,6 +57,10 @@ export class TranslatedResponse implements AnswerSink {
 
   get status(): number | null {
     return this.#to.status;
+  }
+
+  get misread(): CortexError | null {
+    return this.#misread;
   }
 
   get isBehind(): boolean {
@@ -129,7 +134,7 @@ export class TranslatedResponse implements AnswerSink {
     try {
       translated = this.#answer.whole(answer);
     } catch (thrown) {
-      this.fail(unreadable(thrown));
+      this.#failReading(thrown);
       return;
     }
     this.#to.sendWhole(status, { ...headers, ...JSON_HEADERS }, Buffer.from(JSON.stringify(translated)));
@@ -153,7 +158,7 @@ export class TranslatedResponse implements AnswerSink {
   #keep(pieces: Buffer[], bytes: Buffer): boolean {
     pieces.push(bytes);
     this.#wholeBytes += bytes.length;
-    if (this.#wholeBytes > LONGEST_WHOLE_BYTES) this.fail(unreadable(new Error("it is far too long")));
+    if (this.#wholeBytes > LONGEST_WHOLE_BYTES) this.#failReading(new Error("it is far too long"));
     return true;
   }
 
@@ -164,8 +169,13 @@ export class TranslatedResponse implements AnswerSink {
       this.#isDone = data === "[DONE]";
       this.#translated += this.#isDone ? stream.done() : stream.chunk(JSON.parse(data));
     } catch (thrown) {
-      this.fail(unreadable(thrown));
+      this.#failReading(thrown);
     }
+  }
+
+  #failReading(cause: unknown): void {
+    this.#misread = unreadable(cause);
+    this.fail(this.#misread);
   }
 
   #translator(): StreamTranslator {

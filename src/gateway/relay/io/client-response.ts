@@ -17,6 +17,8 @@ export interface AnswerSink {
   readonly headersSent: boolean;
   /** The HTTP status that was sent, null before that. */
   readonly status: number | null;
+  /** Why the client was told that the answer failed, though the neuron gave it whole; null: it was not. */
+  readonly misread: CortexError | null;
   /** Something waits for the client to read. */
   readonly isBehind: boolean;
   /** Grows each time that the client has caught up. */
@@ -47,6 +49,7 @@ export interface AnswerSink {
  * bytes of a neuron under way. Its one promise: an answer that failed never looks complete.
  */
 export class ClientResponse implements AnswerSink {
+  readonly misread = null;
   readonly #raw: ServerResponse;
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
