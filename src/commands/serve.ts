@@ -15,10 +15,12 @@ import { watchFiles } from "../platform/watch-files.ts";
 export default class ServeCommand extends FleetCommand {
   static override summary = "run the gateway: the one endpoint that every client talks to";
   static override description =
-    "Routes OpenAI requests to the neurons of the fleet files, loads models on their first request, and serves metrics on a port of its own.";
+    "Routes OpenAI requests to the neurons of the fleet files, loads models on their first request, and serves metrics on a port of its own. " +
+    "With OTEL_EXPORTER_OTLP_ENDPOINT set, requests are traced: those that their client traces, and of all others the part that OTEL_TRACES_SAMPLER says.";
   static override examples = [
     "<%= config.bin %> serve --config fleet/",
     "CORTEX_GATEWAY__LISTEN=0.0.0.0:31313 <%= config.bin %> serve --config fleet/",
+    "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 <%= config.bin %> serve --config fleet/",
   ];
   static override flags = {
     config: configFlag,
@@ -40,6 +42,7 @@ export default class ServeCommand extends FleetCommand {
       ]);
     const { fleet, overridden } = await this.loadFleet({ path: flags.config });
     const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
+    const { tracing } = this.environment;
     const neuronToken = await this.readToken(flags["neuron-token-file"]);
     await serveUntilSignal(async () => {
       const gateway = await startGateway(
@@ -51,6 +54,7 @@ export default class ServeCommand extends FleetCommand {
           ...(neuronToken === undefined ? {} : { neuronToken }),
           ledgerPath: join(this.environment.dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
           insecure: flags.insecure,
+          ...(tracing === undefined ? {} : { tracing }),
           build: { packageVersion: packageVersion(), gitSha: gitSha() },
         },
         { clock: systemClock, logger },

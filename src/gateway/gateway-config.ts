@@ -54,6 +54,8 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly neuronToken?: string;
   /** Requests that may wait for one model; what the fleet files say by default. */
   readonly maxWaitersPerModel?: number;
+  /** Present where requests are traced: those that their client traces, and this part of all others. */
+  readonly tracing?: { readonly sampleRatio: number; readonly url?: string };
   /** What `GET /version` answers. */
   readonly build?: { readonly packageVersion: string; readonly gitSha: string };
 }

@@ -9,6 +9,12 @@ export interface ModelHubAddress {
   readonly token: string | undefined;
 }
 
+/** Traces are sent; where to and how is read by the exporter itself, from the same variables. */
+export interface TracingWish {
+  /** Of the requests that are in no trace yet: OTEL_TRACES_SAMPLER and its ARG. */
+  readonly sampleRatio: number;
+}
+
 /** The process environment as the rest of cortex sees it: read here and nowhere else. */
 export interface Environment {
   /** Every `CORTEX_*` variable, for overrides of fleet values. */
@@ -18,6 +24,8 @@ export interface Environment {
   readonly homeDirectory: string;
   readonly modelHub: ModelHubAddress;
   readonly logLevel: string | undefined;
+  /** Present where OTEL_EXPORTER_OTLP_ENDPOINT (or its TRACES kin) names a collector. */
+  readonly tracing: TracingWish | undefined;
   /** Colours are wanted on stdout: a terminal and no NO_COLOR (https://no-color.org). */
   readonly colour: boolean;
   /** The same for stderr, which goes its own way when either is redirected. */
@@ -42,6 +50,7 @@ export function readEnvironment(): Environment {
     homeDirectory: homedir(),
     modelHub: modelHubOf(variables),
     logLevel: variables["CORTEX_LOG_LEVEL"],
+    tracing: tracingOf(variables),
     colour: mayColour && process.stdout.isTTY,
     stderrColour: mayColour && process.stderr.isTTY,
     operator: operatorOf(variables),
@@ -77,6 +86,17 @@ function accountName(): string {
   } catch {
     return "unknown";
   }
+}
+
+export function tracingOf(variables: Readonly<Record<string, string | undefined>>): TracingWish | undefined {
+  const of = (name: string): string => variables[name]?.trim() ?? "";
+  const endpoint = of("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + of("OTEL_EXPORTER_OTLP_ENDPOINT");
+  const isOff = of("OTEL_SDK_DISABLED") === "true" || of("OTEL_TRACES_EXPORTER") === "none";
+  if (endpoint === "" || isOff) return undefined;
+  const sampler = of("OTEL_TRACES_SAMPLER").replace(/^parentbased_/, "");
+  if (sampler === "always_off") return { sampleRatio: 0 };
+  const ratio = Number(of("OTEL_TRACES_SAMPLER_ARG") || "1");
+  return { sampleRatio: sampler === "traceidratio" && ratio >= 0 && ratio <= 1 ? ratio : 1 };
 }
 
 /** Where cortex keeps what it makes for the user of these variables. */

@@ -6,6 +6,7 @@ import { ANONYMOUS_ID, type Principal } from "../keys/key-ring.ts";
 import type { AnswerCost } from "../relay/relay-answer.ts";
 import type { AnswerSink } from "../relay/io/client-response.ts";
 import type { RequestRecord } from "../request-record.ts";
+import type { TracedRequest } from "./request-tracing.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
 /** Logged and counted for a client that left before its answer was complete; never sent. */
@@ -28,6 +29,8 @@ export interface Exchange {
   /** Aborts when the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
   readonly signal: AbortSignal;
   readonly trace: ExchangeTrace;
+  /** Null where the request is in no trace. */
+  readonly traced: TracedRequest | null;
 }
 
 export const CLIENT_LEFT = new Error("the client left");
@@ -93,6 +96,7 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   const status = left ? STATUS_CLIENT_LEFT : trueStatus(client.status, trace.errorCode);
   trace.durationMs = durationMs;
   trace.status = status;
+  exchange.traced?.ended(trace);
   const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
   metrics.requests.inc({ ...labels, status: String(status) });
   metrics.requestDuration.observe(labels, durationMs / 1000);

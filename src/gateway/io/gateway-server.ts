@@ -25,6 +25,7 @@ import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
 import { serveMetered } from "./metered-inference.ts";
 import type { MeteringDeps } from "./metering.ts";
+import type { RequestTracing } from "./request-tracing.ts";
 import type { RequestMemory } from "../request-record.ts";
 import { explainedRequest, latestRequests } from "../request-answers.ts";
 import { usageReport } from "./usage-report.ts";
@@ -34,15 +35,19 @@ export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
   readonly requests: RequestMemory;
   readonly version: GatewayVersion;
   readonly metrics: InferenceDeps["metrics"];
+  /** Null where no collector of traces is set. */
+  readonly tracing: RequestTracing | null;
   /** True once close() was called: new requests are refused while old ones end. */
   readonly closing: () => boolean;
 }
 
 export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   const server = createClientEdge(deps, (request, reply) => {
+    if (deps.tracing !== null) request.setDecorator(HEAD_AT, deps.clock.monotonicMs());
     identify(request, reply, deps.keys);
   });
   server.decorateRequest(PRINCIPAL, null);
+  server.decorateRequest(HEAD_AT, null);
   registerReadRoutes(server, deps);
   for (const path of INFERENCE_ROUTES) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
@@ -57,6 +62,8 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
 }
 
 const PRINCIPAL = "principal";
+/** When the head of a request had come, where that is of interest. */
+const HEAD_AT = "headAtMs";
 
 /** What a load balancer or a supervisor asks for without a key. */
 const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready"]);
@@ -171,7 +178,8 @@ async function handleInference(
   const { raw } = reply;
   // A broken pipe shows as "close"; nobody else would listen for it.
   raw.on("error", () => undefined);
-  const exchange = newExchange(request, { asked, raw, signal: stop.signal, startedAtMs, route });
+  const headAtMs = request.getDecorator<number | null>(HEAD_AT) ?? startedAtMs;
+  const exchange = newExchange(request, { asked, raw, signal: stop.signal, startedAtMs, headAtMs, route });
   const active = {
     stop: (error: CortexError) => {
       stop.abort(error);
@@ -211,10 +219,11 @@ function newExchange(
     readonly raw: FastifyReply["raw"];
     readonly signal: AbortSignal;
     readonly startedAtMs: number;
+    readonly headAtMs: number;
     readonly route: InferenceRoute;
   },
 ): Exchange {
-  const { asked, raw, signal, startedAtMs } = begun;
+  const { asked, raw, signal, startedAtMs, headAtMs } = begun;
   const { path: route, deps } = begun.route;
   const { id: requestId, headers } = request;
   const principal = principalOf(request);
@@ -223,7 +232,8 @@ function newExchange(
   const { stream } = asked.facts;
   const startedAtEpochMs = deps.clock.nowMs();
   const trace = newTrace({ requestId, route, key: principal.id, stream, startedAtMs, startedAtEpochMs });
-  return { requestId, ...asked, route, headers, principal, client, signal, trace };
+  const traced = deps.tracing?.begin(headers, headAtMs) ?? null;
+  return { requestId, ...asked, route, headers, principal, client, signal, trace, traced };
 }
 
 const newAnswerId = (): string => randomBytes(12).toString("hex");

@@ -226,6 +226,7 @@ class CourseRun {
       path,
       headers: upstreamRequestHeaders(headers, {
         "x-request-id": requestId,
+        ...this.#exchange.traced?.beginAttempt(),
         ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
       }),
       body: facts.model === modelId ? body : replaceModel(body, facts.modelSpans, modelId),

@@ -17,6 +17,7 @@ import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
 import { RequestMemory } from "../request-record.ts";
+import { RequestTracing } from "./request-tracing.ts";
 import { Ticker } from "./ticker.ts";
 import { UnderWayRequests } from "./under-way-requests.ts";
 import { createGatewayServer } from "./gateway-server.ts";
@@ -56,7 +57,8 @@ const REQUESTS_KEPT = 1000;
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   requireKeysBeyondLoopback(config);
   const ledger = await openLedger({ fleet: config.fleet, path: config.ledgerPath }, deps);
-  const parts = assembleGateway(config, ledger, deps);
+  const tracing = await openTracing(config, deps.clock);
+  const parts = assembleGateway(config, { ledger, tracing }, deps);
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
   const polls = parts.poller.start();
@@ -89,7 +91,8 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 type GatewayParts = ReturnType<typeof assembleGateway>;
 
 /** Makes every part and joins them; nothing polls or listens yet. */
-function assembleGateway(config: GatewayConfig, ledger: UsageLedger, { clock, logger }: GatewayDeps) {
+function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger }: GatewayDeps) {
+  const { ledger } = opened;
   const timings = timingsOf(config);
   const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden));
   const registry = new Registry();
@@ -138,14 +141,29 @@ function assembleGateway(config: GatewayConfig, ledger: UsageLedger, { clock, lo
   const underWay = new UnderWayRequests(ledger, watch);
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const requests = new RequestMemory(REQUESTS_KEPT);
-  const shared = { ...common, requests, crashes, keys, ledger, underWay, watch };
+  const shared = { ...common, ...opened, requests, crashes, keys, underWay, watch };
   const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const refuseNewWork = () => {
     closing = true;
   };
   const live = { fleet, keys, neurons, poller, timings };
-  return { ...live, active, scheduling, ticker, api, metricsServer, ledger, refuseNewWork };
+  return { ...live, ...opened, active, scheduling, ticker, api, metricsServer, refuseNewWork };
+}
+
+/** What takes a while to be there. */
+interface Opened {
+  readonly ledger: UsageLedger;
+  readonly tracing: RequestTracing | null;
+}
+
+/** The packages that send spans take 200 ms and 16 MB: they are loaded only where somebody wants them. */
+async function openTracing(config: GatewayConfig, clock: Clock): Promise<RequestTracing | null> {
+  const { tracing, build } = config;
+  if (tracing === undefined) return null;
+  const { createSpanExporter } = await import("./span-exporter.ts");
+  const sink = createSpanExporter({ url: tracing.url, packageVersion: build?.packageVersion ?? "0.0.0" });
+  return new RequestTracing(sink, { ratio: tracing.sampleRatio, clock });
 }
 
 const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion => ({
@@ -224,7 +242,7 @@ async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void
   await scheduling.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);
-  await parts.ledger.close();
+  await Promise.all([parts.ledger.close(), parts.tracing?.close()]);
 }
 
 interface Draining {
