@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { start, type Served } from "./served-process.ts";
 
@@ -16,6 +16,8 @@ export interface ComparedOptions {
   /** The binary of llama.cpp's own server. */
   readonly llamaServer: string | undefined;
   readonly threads: number;
+  /** Another built checkout of cortex to compare with. */
+  readonly before?: string | undefined;
   /** Also with the number of threads that it takes by itself. */
   readonly defaultThreads: boolean;
 }
@@ -29,8 +31,19 @@ export interface Compared {
 /** Cortex as its clients see a neuron, and llama.cpp's own server with the same threads and with its default. */
 export function comparedServers(options: ComparedOptions): readonly Compared[] {
   const { llamaServer, threads } = options;
-  const cortex: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options) };
-  if (llamaServer === undefined) return [cortex];
+  const now: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options, CORTEX) };
+  const before: Compared[] =
+    options.before === undefined
+      ? []
+      : [
+          {
+            name: "cortex, before",
+            isCortex: true,
+            start: () => startCortex(options, resolve(options.before ?? "", "bin/run.js")),
+          },
+        ];
+  const cortex = [now, ...before];
+  if (llamaServer === undefined) return cortex;
   const same = ["-t", String(threads), "-tb", String(threads)];
   const fixed: Compared = {
     name: `llama-server, ${threads} ${threads === 1 ? "thread" : "threads"}`,
@@ -42,7 +55,7 @@ export function comparedServers(options: ComparedOptions): readonly Compared[] {
     isCortex: false,
     start: () => startLlama(options, []),
   };
-  return options.defaultThreads ? [cortex, fixed, free] : [cortex, fixed];
+  return options.defaultThreads ? [...cortex, fixed, free] : [...cortex, fixed];
 }
 
 /** Loads the model and waits until it is ready; cortex only. */
@@ -69,9 +82,9 @@ export async function unloadModel({ base }: Served): Promise<void> {
   if (!answer.ok) throw new Error(`the model was not unloaded: ${await answer.text()}`);
 }
 
-async function startCortex({ model }: ComparedOptions): Promise<Served> {
+async function startCortex({ model }: ComparedOptions, program: string): Promise<Served> {
   const port = await freePort();
-  const command = [process.execPath, CORTEX, "neuron", "--port", String(port), "--log-level", "warn"];
+  const command = [process.execPath, program, "neuron", "--port", String(port), "--log-level", "warn"];
   return start("cortex", [...command, "--model-root", dirname(model)], {
     port,
     env: { CORTEX_DATA_DIR: mkdtempSync(join(tmpdir(), "cortex-bench-")) },

@@ -1,6 +1,8 @@
-import { copyFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { NeuronConfig } from "../../src/neuron/io/start-neuron.ts";
 import { eventually } from "../support/eventually.ts";
 import { writeFakeModel } from "../support/neuron/fake-worker-model.ts";
 import {
@@ -13,8 +15,8 @@ import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
 // Real processes; what kills a worker is a signal, as it would be after a fault of native code.
 
-async function neuronWithTiny(): Promise<TestNeuron> {
-  const neuron = await startTestNeuron({}, { workerEntry: undefined });
+async function neuronWithTiny(config: Partial<NeuronConfig> = {}): Promise<TestNeuron> {
+  const neuron = await startTestNeuron(config, { workerEntry: undefined });
   await copyFile(await tinyModelFile(), join(neuron.store, "tiny.gguf"));
   expect((await neuron.load({ model_id: "tiny", parallel: 4 })).status).toBe(200);
   return neuron;
@@ -94,6 +96,30 @@ describe("native code that dies", () => {
     expect(await refusal(neuron, "deadly")).toMatchObject({ code: "request_ended_worker" });
     expect(await refusal(neuron, "beside")).toEqual({});
     expect(await refusal(neuron, "fresh")).toEqual({});
+  });
+
+  test("is remembered by the neuron that comes next, also when this one had no time to say so", async () => {
+    const stateDirectory = await mkdtemp(join(tmpdir(), "cortex-test-suspects-"));
+    const file = join(stateDirectory, "suspects.json");
+    {
+      await using neuron = await neuronWithTiny({ stateDirectory });
+      const stream = await atWork(neuron, "deadly");
+      await killWorker(neuron, "SIGSEGV");
+      await stream.end;
+      // On disk by itself, long before the end of the neuron.
+      await eventually(async () => {
+        expect(await readFile(file, "utf8")).toContain('"condemned":true');
+      });
+    }
+    expect((await stat(file)).mode % 0o1000).toBe(0o600);
+    expect(await readFile(file, "utf8")).not.toContain("deadly");
+    await using next = await neuronWithTiny({ stateDirectory });
+    expect(await refusal(next, "deadly")).toMatchObject({ code: "request_ended_worker" });
+    expect(await refusal(next, "harmless")).toEqual({});
+    await next.neuron.close();
+    await writeFile(file, "{ damaged");
+    await using last = await neuronWithTiny({ stateDirectory });
+    expect(await refusal(last, "deadly")).toEqual({});
   });
 
   test("by an operator's signal: nobody is held responsible for the first time", async () => {

@@ -6,7 +6,6 @@ import {
   afterAnswer,
   afterDeath,
   CONDEMNED_MS,
-  NO_SUSPECTS,
   refuseCondemned,
   standingOf,
   suspectKey,
@@ -15,6 +14,7 @@ import {
 } from "../../protocol/openai/suspects.ts";
 import { describeExit, diedByItself, exitDetails, type WorkerExit } from "../residency/worker-exit.ts";
 import type { ModelWorker } from "../residency/io/model-worker.ts";
+import type { SuspectFile } from "./suspect-file.ts";
 import { createTurns } from "./turns.ts";
 
 export interface ArrivedRequest {
@@ -46,11 +46,14 @@ export class CrashWatch {
   readonly #logger: Logger;
   readonly #turns = createTurns();
   readonly #inFlight = new Map<ModelWorker, Set<TrackedRequest>>();
-  #suspects: Suspects = NO_SUSPECTS;
+  readonly #file: SuspectFile;
+  #suspects: Suspects;
 
-  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
-    this.#clock = clock;
-    this.#logger = logger;
+  constructor(deps: { readonly clock: Clock; readonly logger: Logger; readonly suspectFile: SuspectFile }) {
+    this.#clock = deps.clock;
+    this.#logger = deps.logger;
+    this.#file = deps.suspectFile;
+    this.#suspects = deps.suspectFile.known;
   }
 
   /** Throws `request_ended_worker`; a suspect waits here until no other of its model is at work. */
@@ -87,7 +90,7 @@ export class CrashWatch {
       explain: (exit) => this.#explain(tracked, exit),
       end: (answered) => {
         at?.delete(tracked);
-        if (answered && this.#suspects.size > 0) this.#suspects = afterAnswer(this.#suspects, tracked.key);
+        if (answered && this.#suspects.size > 0) this.#learn(afterAnswer(this.#suspects, tracked.key));
         release?.();
       },
     };
@@ -110,17 +113,24 @@ export class CrashWatch {
   }
 
   #judge(requests: readonly TrackedRequest[], exit: WorkerExit): void {
-    this.#suspects = afterDeath(this.#suspects, {
+    const death = {
       inFlight: requests.map(({ key, request }) => ({ key, deathsElsewhere: request.deathsElsewhere })),
       ownDoing: diedByItself(exit),
       atMs: this.#clock.monotonicMs(),
-    });
+    };
+    this.#learn(afterDeath(this.#suspects, death));
     for (const tracked of requests) {
       const { kind } = this.#standing(tracked);
       const { modelId: model } = tracked.request;
       const found = { model, fingerprint: tracked.fingerprint, in_flight: requests.length, verdict: kind };
       this.#logger.warn(found, "a request was in flight when its worker died");
     }
+  }
+
+  #learn(suspects: Suspects): void {
+    if (suspects === this.#suspects) return;
+    this.#suspects = suspects;
+    this.#file.keep(suspects);
   }
 
   #explain(tracked: TrackedRequest, exit: WorkerExit): CortexError {

@@ -31,6 +31,7 @@ import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import { CrashWatch } from "./crash-watch.ts";
+import type { SuspectFile } from "./suspect-file.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
 import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
@@ -43,6 +44,7 @@ export interface NeuronServerDeps {
   readonly metrics: NeuronMetrics;
   readonly feed: EventFeed;
   readonly estimator: Estimator;
+  readonly suspectFile: SuspectFile;
   /** What is known of models by past loads. */
   readonly facts: () => ModelFact[];
   readonly startedMs: number;

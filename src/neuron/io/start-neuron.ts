@@ -36,6 +36,7 @@ import { HIBERNATION_GRACE_MS } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
+import { openSuspectFile, type SuspectFile } from "./suspect-file.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
 import type { CpuPacking } from "../model/weight-memory.ts";
@@ -118,6 +119,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const assignment = new AssignmentFile(config.stateDirectory, logger);
   const restoration = new Restoration({ clock, logger, loop, hibernates: config.hibernation !== undefined });
   const { restored } = restoration;
+  const { suspectFile } = kept;
   const told = { clock, loop, probe, startedMs, facts, restored };
   const feed = followResidency({ ...told, discovery: discovered.promise });
   const server = createNeuronServer({
@@ -126,6 +128,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     metrics,
     feed,
     estimator,
+    suspectFile,
     token: config.token,
     version: describeVersion(config.gitSha),
     discovery: discovered.promise,
@@ -146,7 +149,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   await restoration.loadOthers();
   assignment.follow(loop);
   let closing: Promise<void> | null = null;
-  const kit = { feed, book: kept.book, assignment, server, clock, logger, socketDirectory };
+  const kit = { feed, book: kept.book, suspectFile, assignment, server, clock, logger, socketDirectory };
   const parts = { ...assembled, ...kit };
   return {
     address: { host: config.host, port },
@@ -166,6 +169,7 @@ const limitMemory = (devices: readonly Device[], limitMib = Infinity): Device[] 
 interface Kept {
   readonly epochs: EpochFile;
   readonly book: FactBook;
+  readonly suspectFile: SuspectFile;
   readonly cpuPacking: CpuPacking;
   readonly hibernation: HibernationShelf | undefined;
 }
@@ -173,6 +177,7 @@ interface Kept {
 const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> => ({
   epochs: await openEpochFile(config.stateDirectory),
   book: await openFactBook(config.stateDirectory, deps.logger),
+  suspectFile: await openSuspectFile(config.stateDirectory, deps),
   cpuPacking: await readCpuPacking(),
   hibernation:
     config.hibernation === undefined ? undefined : await openHibernationShelf(config.hibernation, deps),
@@ -298,6 +303,7 @@ interface NeuronParts {
   readonly launcher: WorkerLauncher;
   readonly feed: EventFeed;
   readonly book: FactBook;
+  readonly suspectFile: SuspectFile;
   readonly assignment: AssignmentFile;
   readonly server: FastifyInstance;
   readonly store: ModelStore;
@@ -336,6 +342,7 @@ async function closeParts(neuron: NeuronParts): Promise<void> {
   neuron.feed.close();
   await neuron.store.close();
   await neuron.book.flush();
+  await neuron.suspectFile.flush();
   await neuron.assignment.leave();
   const closed = server.close();
   const lastBytes = new AbortController();

@@ -65,6 +65,32 @@ function runsWith(id: number, busy: readonly number[]): number {
   return 1 - [id - 1, id + 1].filter((neighbour) => busy.includes(neighbour)).length;
 }
 
+/** Fewer tokens are computed about as fast as a whole slot is copied. */
+const WORTHWHILE_COPY = 128;
+
+export interface Donor {
+  /** What it holds, or will hold when its prompt is computed. */
+  readonly tokens: readonly number[];
+  /** Rises; 0 when it computes nothing. */
+  readonly began: number;
+}
+
+/**
+ * Whose tokens a slot that holds `heldTokens` of the prompt takes over: the longest beginning, and of equal ones that
+ * which is there soonest. The last token of a prompt is never taken: its output is the first of the answer.
+ */
+export function chooseDonor<Candidate extends Donor>(
+  candidates: readonly Candidate[],
+  prompt: readonly number[],
+  heldTokens: number,
+): (Candidate & { readonly sharedTokens: number }) | undefined {
+  const usable = prompt.slice(0, -1);
+  return candidates
+    .map((candidate) => ({ ...candidate, sharedTokens: sharedPrefixLength(candidate.tokens, usable) }))
+    .filter(({ sharedTokens }) => sharedTokens - heldTokens >= WORTHWHILE_COPY)
+    .toSorted((a, b) => b.sharedTokens - a.sharedTokens || a.began - b.began)[0];
+}
+
 export function sharedPrefixLength(a: readonly number[], b: readonly number[]): number {
   const limit = Math.min(a.length, b.length);
   let length = 0;

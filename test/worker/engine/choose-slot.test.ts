@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { chooseSlot } from "../../../src/worker/engine/choose-slot.ts";
+import { chooseDonor, chooseSlot } from "../../../src/worker/engine/choose-slot.ts";
 
 const slot = (id: number, tokens: readonly number[], lastUsedMs = id) => ({ id, tokens, lastUsedMs });
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
@@ -44,5 +44,34 @@ describe("the slot for a prompt", () => {
     ["a history that is shared, however far", [slot(0, [1, 2], 1), slot(2, [], 0)], [3], 0],
   ] as const)("beside busy slots: %s", (...[, free, busy, id]) => {
     expect(chooseSlot(free, [1, 2, 3], busy)?.id).toBe(id);
+  });
+});
+
+const prompt = range(0, 400);
+const donor = (name: string, tokens: readonly number[], began: number) => ({ name, tokens, began });
+
+describe("the slot that a prompt takes its beginning from", () => {
+  test.each([
+    {
+      name: "is the one that shares most",
+      donors: [donor("a", range(0, 200), 1), donor("b", range(0, 300), 2)],
+      held: 0,
+      chosen: "b",
+    },
+    {
+      name: "is of equal ones that which is there soonest",
+      donors: [donor("a", prompt, 3), donor("b", prompt, 1), donor("c", prompt, 0)],
+      held: 0,
+      chosen: "c",
+    },
+    { name: "is none for what is computed as fast", donors: [donor("a", range(0, 120), 0)], held: 0 },
+    { name: "is none for what the slot holds itself", donors: [donor("a", range(0, 300), 0)], held: 250 },
+    { name: "is none that begins otherwise", donors: [donor("a", [9, ...range(1, 400)], 0)], held: 0 },
+  ])("$name", ({ donors, held, chosen }) => {
+    expect(chooseDonor(donors, prompt, held)?.name).toBe(chosen);
+  });
+
+  test("never gives the last token, whose output is the first of the answer", () => {
+    expect(chooseDonor([donor("a", prompt, 0)], prompt, 0)?.sharedTokens).toBe(prompt.length - 1);
   });
 });

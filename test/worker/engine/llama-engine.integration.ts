@@ -10,10 +10,10 @@ import { resolveSampling } from "../../../src/worker/engine/sampling-options.ts"
 import { systemClock } from "../../../src/platform/system-clock.ts";
 import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 
-const load = async (parallel: number): Promise<InferenceEngine> =>
+const load = async (parallel: number, contextTokens = 256): Promise<InferenceEngine> =>
   await loadLlamaEngine({
     modelPath: await tinyModelFile(),
-    contextTokens: 256,
+    contextTokens,
     parallel,
     gpu: false,
     flashAttention: undefined,
@@ -31,7 +31,7 @@ function run(
     readonly prompt: string;
     readonly maxTokens: number;
     readonly signal?: AbortSignal;
-    readonly onText?: () => TextVerdict | Promise<TextVerdict>;
+    readonly onText?: (text: string) => TextVerdict | Promise<TextVerdict>;
   },
 ): Promise<GenerationResult> {
   const generation = engine.admit({
@@ -88,6 +88,63 @@ describe("answers that are written at the same time", () => {
     expect(written - before).toBeLessThan(40);
     leaving.abort();
     expect(await Promise.all(others)).toEqual(["left", "left"]);
+  });
+});
+
+const lengthOf = (engine: InferenceEngine, text: string): number => engine.tokenizer.text(text).length;
+const told = async (engine: InferenceEngine, prompt: string) => {
+  const words: string[] = [];
+  const onText = (text: string): TextVerdict => {
+    words.push(text);
+    return "continue";
+  };
+  const result = await run(engine, { prompt, maxTokens: 24, onText });
+  return { cached: result.cachedTokens, text: words.join("") };
+};
+
+describe("prompts that begin alike", () => {
+  const system = "These are the rules of the house. ".repeat(20);
+  const prompts = ["one", "two", "six", "nine"].map((name) => `${system}I am the ${name} one`);
+  test("are computed once, when they come together too, and say what they say alone", async () => {
+    const alone = await Promise.all(
+      prompts.map(async (prompt) => told(await load(1, 1024), prompt).then(({ text }) => text)),
+    );
+    const engine = await load(4, 1024);
+    const together = await Promise.all(prompts.map((prompt) => told(engine, prompt)));
+    expect(together.map(({ text }) => text)).toEqual(alone);
+    const common = lengthOf(engine, `${system}I am the `);
+    expect(common).toBeGreaterThan(200);
+    // The first of them computes what they share.
+    expect(together.map(({ cached }) => cached)).toEqual([0, common, common, common]);
+  });
+
+  test("take it from a slot that is done with it, and leave that one as it was", async () => {
+    const engine = await load(3, 1024);
+    const [first = "", second = ""] = prompts;
+    await told(engine, `${first} and I go on for long`);
+    const before = await told(engine, first);
+    const [again, other] = await Promise.all([told(engine, first), told(engine, second)]);
+    expect(again).toEqual(before);
+    expect(other.cached).toBe(lengthOf(engine, `${system}I am the `));
+  });
+
+  test("do not wait for one that was left in the middle of it", async () => {
+    const engine = await load(2, 1024);
+    const leaving = new AbortController();
+    const [first = "", second = ""] = prompts;
+    const left = run(engine, { prompt: first, maxTokens: 5, signal: leaving.signal }).catch(() => "left");
+    const other = told(engine, second);
+    leaving.abort();
+    expect(await left).toBe("left");
+    expect((await other).text).toBe((await told(await load(1, 1024), second)).text);
+    expect(engine.occupancy).toMatchObject({ busy: 0, queued: 0 });
+  });
+
+  test("that share little are computed by themselves", async () => {
+    const engine = await load(2, 1024);
+    const short = ["one", "two"].map((name) => `A short beginning, and ${name}`);
+    const cached = await Promise.all(short.map((prompt) => told(engine, prompt)));
+    expect(cached.map((one) => one.cached)).toEqual([0, 0]);
   });
 });
 

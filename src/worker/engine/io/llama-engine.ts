@@ -36,7 +36,8 @@ import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
-import { createSlotPool, type SlotPool } from "./llama-slots.ts";
+import { createSlotPool, type Slot } from "./llama-slots.ts";
+import { createSharedPrompts, NOT_SHARED } from "./shared-prompts.ts";
 import { createSteps, type Steps } from "./llama-steps.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
@@ -274,7 +275,12 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     eosText: model.tokens.eosString ?? "",
   });
   const facts = describeModel(parts, renderer);
-  const slots = createSlots(context, options);
+  const slotList = createSlotList(context, options);
+  const slots = createSlotPool({
+    slots: slotList,
+    maxQueued: QUEUED_PER_SLOT * options.parallel,
+    clock: options.clock,
+  });
   const inputs: EmbedderOptions = {
     model,
     tokenizer,
@@ -284,7 +290,8 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   };
   const grammars = createGrammarCache(llama);
   const tokenTexts = createTokenTexts(model, vocabulary);
-  const shared = { llama, model, slots, steps, hibernation, grammars, tokenTexts, clock: options.clock };
+  const shared = canCopy(model) ? createSharedPrompts(slotList) : NOT_SHARED;
+  const generating = { llama, model, slots, steps, hibernation, shared, grammars, tokenTexts };
   return {
     get facts() {
       return context === undefined ? facts : { ...facts, threads: parts.calibration.inUse };
@@ -307,7 +314,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
       if (context === undefined) {
         throw new CortexError("wrong_modality", "this model computes embeddings and writes no text");
       }
-      return admitGeneration({ ...shared, context }, job);
+      return admitGeneration({ ...generating, context, clock: options.clock }, job);
     },
     embed: createEmbedder(inputs),
     rank: createReranker(inputs),
@@ -315,19 +322,19 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   };
 }
 
-function createSlots(context: LlamaContext | undefined, options: LoadOptions): SlotPool {
+function createSlotList(context: LlamaContext | undefined, options: LoadOptions): readonly Slot[] {
   const count = context === undefined ? 0 : options.parallel;
-  return createSlotPool({
-    slots: Array.from({ length: count }, (_, id) => ({
-      id,
-      sequence: (context as LlamaContext).getSequence(),
-      tokens: [],
-      lastUsedMs: 0,
-    })),
-    maxQueued: QUEUED_PER_SLOT * options.parallel,
-    clock: options.clock,
-  });
+  return Array.from({ length: count }, (_, id) => ({
+    id,
+    sequence: (context as LlamaContext).getSequence(),
+    tokens: [],
+    lastUsedMs: 0,
+  }));
 }
+
+/** What a recurrent layer holds cannot be cut back to where two prompts part. */
+const canCopy = ({ fileInsights }: LlamaModel): boolean =>
+  !fileInsights.isRecurrent && !fileInsights.isHybrid;
 
 function describeModel({ model, context, options }: LoadedParts, renderer: ChatPromptRenderer): WorkerFacts {
   const contextTokens = context?.contextSize ?? model.trainContextSize;

@@ -23,6 +23,7 @@ import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-lo
 import type { Hibernation } from "./hibernation.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
 import type { Steps } from "./llama-steps.ts";
+import type { SharedPrompts } from "./shared-prompts.ts";
 import type { TokenTexts } from "./llama-token-texts.ts";
 
 export interface GenerationDependencies {
@@ -32,6 +33,7 @@ export interface GenerationDependencies {
   readonly slots: SlotPool;
   readonly steps: Steps;
   readonly hibernation: Hibernation | undefined;
+  readonly shared: SharedPrompts;
   readonly grammars: GrammarCache;
   readonly tokenTexts: TokenTexts;
   readonly clock: Clock;
@@ -61,6 +63,7 @@ export function admitGeneration(
         return await generate(dependencies, { job, slot, onText });
       } finally {
         dependencies.steps.leave(slot.id);
+        dependencies.shared.end(slot);
         slot.tokens = slot.sequence.contextTokens;
         dependencies.slots.release(slot);
       }
@@ -85,6 +88,8 @@ async function generate(
   const room = context.contextSize - prompt.length;
   const limit = Math.min(job.maxTokens ?? room, room);
   await dependencies.hibernation?.wake(slot, prompt, dependencies.steps);
+  dependencies.shared.begin(slot, prompt);
+  await dependencies.shared.copyBeginning({ slot, prompt, steps: dependencies.steps, signal: job.signal });
   // The last prompt token is always computed: its output is the first token.
   await dependencies.steps.betweenSteps(() => slot.sequence.adaptStateToTokens(prompt.slice(0, -1), false));
   const cachedTokens = slot.sequence.nextTokenIndex;
@@ -134,6 +139,7 @@ async function prefill(
     if (tokens.length - at <= pieceTokens) return tokens.slice(at);
     const piece = tokens.slice(at, at + pieceTokens);
     await slot.sequence.evaluateWithoutGeneratingNewTokens(piece, { evaluationPriority });
+    dependencies.shared.progressed(slot);
     at += pieceTokens;
   }
 }
@@ -145,7 +151,7 @@ async function decode(
   { job, slot, onText }: Generation,
   { lastPiece, limit }: { readonly lastPiece: Token[]; readonly limit: number },
 ): Promise<Decoded> {
-  const { clock, model, steps, tokenTexts } = dependencies;
+  const { clock, model, shared, steps, tokenTexts } = dependencies;
   const generated: Token[] = [];
   const text = createIncrementalText<Token>(tokenTexts);
   const grammar = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
@@ -168,6 +174,7 @@ async function decode(
       const next = await nextToken(tokens, job, { grammar, held: steps.holdBack(slot.id) });
       if (next.done === true) break;
       const token = next.value.token;
+      shared.progressed(slot);
       firstTokenAtMs ??= clock.monotonicMs();
       completionTokens += 1;
       if (keepsHistory) generated.push(token);
