@@ -35,6 +35,7 @@ const ROOMS = {
     plan: ["place", "schedule", "intent", "observe", "declaration"],
     apply: ["plan", "verify", "observe"],
     lock: [],
+    history: ["lock", "apply"],
   },
   "controller/place": {
     board: [],

@@ -20,7 +20,7 @@ export interface ApplyCourse {
     readonly onEvent: (event: ApplyEvent) => void;
   }) => Promise<ApplyResult>;
   /** Called when a second Ctrl-C ends the wait. */
-  readonly onEndNow: () => void;
+  readonly onEndNow: (result: ApplyResult) => void;
 }
 
 /** What `cortex apply` says: text for people, with `--json` one event a line, the plan first and the result last. */
@@ -63,7 +63,7 @@ export class ApplyOutput {
         throw thrown;
       } finally {
         shutdown.dispose();
-        if (shutdown.second.aborted) course.onEndNow();
+        if (shutdown.second.aborted) course.onEndNow(tally.endedNow());
       }
     }
     this.#finish(plan);

@@ -12,6 +12,10 @@ import {
   targetFlag,
 } from "../cli/flags/fleet-flags.ts";
 import { CortexError } from "../core/errors.ts";
+import { planSummary } from "../cli/print/plan-words.ts";
+import type { ApplyOnRecord, RecordedApplyOptions } from "../controller/history/io/apply-on-record.ts";
+import type { LockStore } from "../controller/lock/lock-store.ts";
+import type { ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 
 export default class ApplyCommand extends FleetCommand {
@@ -44,6 +48,18 @@ export default class ApplyCommand extends FleetCommand {
       "step-timeout",
       "most time that a load or unload may go on without any progress; default: 10m",
     ),
+    "lock-timeout": durationFlag(
+      "lock-timeout",
+      "how long another apply may hold the lock of the fleet, as 10m; default: not at all",
+    ),
+    "lock-ttl": durationFlag(
+      "lock-ttl",
+      "how long the lock outlives this process when it is killed; default: 60s",
+    ),
+    "no-lock": Flags.boolean({
+      summary: "neither take the lock nor write the history: for a git host that is down",
+      exclusive: ["lock-timeout", "lock-ttl"],
+    }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     gateway: gatewayUrlFlag,
     "api-key-file": apiKeyFileFlag,
@@ -52,30 +68,35 @@ export default class ApplyCommand extends FleetCommand {
   };
 
   protected override readonly writesEvents = true;
-  #endsNow = false;
+  #endedNow: ApplyResult | undefined;
+  #course: ApplyOnRecord | undefined;
 
-  /** Ended by a second Ctrl-C, it leaves steps that are still followed; waiting for them is what was refused. */
+  /**
+   * Ended by a second Ctrl-C, it leaves steps that are still followed; waiting for them is what was refused. Only the lock
+   * is given back, where that takes a moment: the next apply need not wait for its end.
+   */
   override async catch(thrown: Error): Promise<void> {
     await super.catch(thrown);
-    if (this.#endsNow) process.exit();
+    if (this.#endedNow === undefined) return;
+    const { systemClock } = await import("../platform/system-clock.ts");
+    await Promise.race([
+      this.#course?.close(this.#endedNow).catch(() => undefined),
+      systemClock.sleep(FAREWELL_MS),
+    ]);
+    process.exit();
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ApplyCommand);
-    const [{ applyPlan }, { checkBeforeApply }, { systemClock }] = await Promise.all([
-      import("../controller/apply/io/apply-plan.ts"),
-      import("../controller/apply/check-before-apply.ts"),
-      import("../platform/system-clock.ts"),
-    ]);
+    const { checkBeforeApply } = await import("../controller/apply/check-before-apply.ts");
     const plan = args.plan === undefined ? await this.#freshPlan(flags) : await savedPlan(args.plan, flags);
     const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
     await output.accompany(plan, {
       check: () => checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] }),
       asks: !flags.yes,
       apply: async (watched) =>
-        applyPlan(plan, {
+        this.#applyOnRecord(plan, flags, {
           ...watched,
-          clock: systemClock,
           neuronToken: await this.readToken(flags["neuron-token-file"]),
           parallelism: flags.parallelism,
           allowProtected: flags["allow-protected"],
@@ -83,10 +104,55 @@ export default class ApplyCommand extends FleetCommand {
           timeoutMs: flags.timeout,
           stepTimeoutMs: flags["step-timeout"],
         }),
-      onEndNow: () => {
-        this.#endsNow = true;
+      onEndNow: (result) => {
+        this.#endedNow = result;
       },
     });
+  }
+
+  async #applyOnRecord(
+    plan: PlanDocument,
+    flags: LockFlags,
+    apply: RecordedApplyOptions["apply"],
+  ): Promise<ApplyResult> {
+    const [{ ApplyOnRecord }, { systemClock }] = await Promise.all([
+      import("../controller/history/io/apply-on-record.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const { operator } = this.environment;
+    const onRemark = (text: string): void => this.#tell(text);
+    const course = new ApplyOnRecord(plan, {
+      store: flags["no-lock"] ? undefined : await this.#openLock(plan, flags),
+      operation: "apply",
+      operator,
+      clock: systemClock,
+      summary: planSummary(plan),
+      lockWaitMs: flags["lock-timeout"],
+      lockTtlMs: flags["lock-ttl"],
+      onRemark,
+      apply,
+    });
+    this.#course = course;
+    const { result, unrecorded } = await course.run();
+    if (unrecorded !== undefined) onRemark(`The history has no entry of this apply: ${unrecorded}.`);
+    return result;
+  }
+
+  /** Of the fleet that the plan is about: a saved plan may be carried out anywhere. */
+  async #openLock(plan: PlanDocument, flags: LockFlags): Promise<LockStore | undefined> {
+    const [{ openLockStore }, { fleetGit }] = await Promise.all([
+      import("../controller/lock/io/open-lock.ts"),
+      import("../repository/io/fleet-git.ts"),
+    ]);
+    const { environment } = this;
+    const places = [{ path: flags.config, ref: flags.ref }, { path: plan.revision.path }];
+    const deps = { git: fleetGit(environment), environment, operator: environment.operator };
+    return openLockStore(plan.fleet, places, deps);
+  }
+
+  #tell(message: string): void {
+    if (this.jsonEnabled()) this.announce({ type: "remark", message }, message);
+    else this.remark(message);
   }
 
   async #freshPlan(flags: PlanFlags): Promise<PlanDocument> {
@@ -106,6 +172,17 @@ export default class ApplyCommand extends FleetCommand {
     };
     return this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
   }
+}
+
+/** A push takes a second or two; nobody waits longer after a second Ctrl-C. */
+const FAREWELL_MS = 4000;
+
+interface LockFlags {
+  readonly config: string;
+  readonly ref?: string | undefined;
+  readonly "no-lock": boolean;
+  readonly "lock-timeout"?: number | undefined;
+  readonly "lock-ttl"?: number | undefined;
 }
 
 interface PlanFlags {

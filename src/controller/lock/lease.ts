@@ -73,6 +73,10 @@ export function stepLease(state: LeaseState, event: LeaseEvent): LeaseStep {
   }
 }
 
+/** Whether something may be begun under it now. */
+export const isHeld = (state: LeaseState, nowMs: number): boolean =>
+  state.kind === "held" && !isOver(state, nowMs);
+
 const isOver = ({ confirmedMs, ttlMs }: LeaseState, nowMs: number): boolean =>
   nowMs - confirmedMs >= ttlMs * GIVEN_UP_AT;
 

@@ -1,7 +1,14 @@
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import type { LockRecord } from "../../../protocol/refs/lock-record.ts";
-import { beginLease, stepLease, type LeaseEffect, type LeaseEvent, type LeaseState } from "../lease.ts";
+import {
+  beginLease,
+  isHeld,
+  stepLease,
+  type LeaseEffect,
+  type LeaseEvent,
+  type LeaseState,
+} from "../lease.ts";
 import type { ClosingEntry, LockStore } from "../lock-store.ts";
 
 export interface HeldLockOptions {
@@ -41,6 +48,11 @@ export class HeldLock {
   /** Aborts, with `lock_lost` as its reason, when somebody else may hold the lock: nothing new may be begun. */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** By our own clock: false once somebody else may break it. */
+  stillHeld(): boolean {
+    return isHeld(this.#state, this.#options.clock.monotonicMs());
   }
 
   start(): void {

@@ -1,7 +1,10 @@
 import { CortexError } from "../../../core/errors.ts";
 import type { LockRecord, Operator } from "../../../protocol/refs/lock-record.ts";
 import { openSharedRefs, type SharedRefs } from "../../../repository/io/shared-refs.ts";
+import type { FleetGit } from "../../../repository/io/fleet-git.ts";
+import type { FleetLocation } from "../../../repository/io/open-repository.ts";
 import type { GitEnvironment } from "../../../repository/io/git-process.ts";
+import type { LockStore } from "../lock-store.ts";
 import { LOCK_REFS } from "../lock-refs.ts";
 import { operatorName, parseLockMessage } from "../lock-text.ts";
 import { createGitLock } from "./git-lock.ts";
@@ -61,4 +64,28 @@ async function remoteRefs(location: LockLocation, environment: GitEnvironment): 
   throw new CortexError("lock_not_found", `${location.path} has no git remote, so no lock is kept there`, {
     next: "name the fleet repository with --config: a clone of it, or git+<url>",
   });
+}
+
+/**
+ * Where the lock of a fleet is kept, at the first of these places that has the fleet: a saved plan may be carried out in any
+ * directory, and what another fleet keeps there is not touched. Undefined where its repository has no remote.
+ */
+export async function openLockStore(
+  fleet: string,
+  places: readonly FleetLocation[],
+  { git, environment, operator }: LockDeps,
+): Promise<LockStore | undefined> {
+  for (const place of places) {
+    const loaded = await git.load(place).catch(() => undefined);
+    if (loaded?.fleet.fleet.name !== fleet) continue;
+    const refs = await openSharedRefs({ path: place.path, repo: loaded.fleet.gitops.repo }, environment);
+    return refs === undefined ? undefined : createGitLock(refs, { fleet, operator });
+  }
+  return undefined;
+}
+
+export interface LockDeps {
+  readonly git: FleetGit;
+  readonly environment: GitEnvironment;
+  readonly operator: Operator;
 }
