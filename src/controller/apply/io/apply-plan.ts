@@ -12,7 +12,12 @@ import {
 } from "../apply-steps.ts";
 import type { ApplyLease } from "../apply-lease.ts";
 import { checkBeforeApply } from "../check-before-apply.ts";
-import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
+import {
+  createNeuronClient,
+  type NeuronClient,
+  type NeuronClientOptions,
+} from "../../../protocol/io/neuron-client.ts";
+import type { CalledNeuron } from "../../../protocol/neuron-failure.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 
 export interface ApplyDeps {
@@ -36,6 +41,8 @@ export interface ApplyDeps {
   /** How long in-flight requests may take to end before an unload fails; the neuron's own default otherwise. */
   readonly drainTimeoutSecs?: number | undefined;
   readonly callTimeoutMs?: number | undefined;
+  /** How a neuron is called; over HTTP by default. */
+  readonly connect?: ((neuron: CalledNeuron, options: NeuronClientOptions) => NeuronClient) | undefined;
   /** How long all of it may take; for ever by default. */
   readonly timeoutMs?: number | undefined;
   /** How long a step may go on without a sign of life; 10 minutes by default. */
@@ -168,7 +175,7 @@ class PlanRun {
 
   #laneOptions(neuron: PlanNeuron): ConstructorParameters<typeof NeuronLane>[0] {
     const { commit, dirty } = this.#plan.revision;
-    const client = createNeuronClient(neuron, {
+    const client = (this.#deps.connect ?? createNeuronClient)(neuron, {
       clock: this.#deps.clock,
       token: this.#deps.neuronToken,
       callTimeoutMs: this.#deps.callTimeoutMs ?? CALL_TIMEOUT_MS,
