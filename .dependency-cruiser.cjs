@@ -49,10 +49,10 @@ const ROOMS = {
     model: [],
     store: ["model"],
     residency: ["machine", "model", "store"],
-    launch: ["residency"],
+    launch: ["model", "residency"],
     events: ["residency"],
   },
-  worker: { engine: [], answer: ["engine"] },
+  worker: { engine: [], answer: ["engine"], external: [] },
   gateway: {
     front: [],
     view: [],

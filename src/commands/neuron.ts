@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
@@ -15,6 +15,7 @@ export default class NeuronCommand extends BaseCommand {
   static override examples = [
     "<%= config.bin %> neuron",
     "<%= config.bin %> neuron --model-root /srv/models",
+    "<%= config.bin %> neuron --engine /opt/vllm/bin/vllm",
     '<%= config.bin %> neuron --simulate "2x32GiB RTX 5090"',
     "<%= config.bin %> neuron --host 10.0.0.5 --token-file /etc/cortex/neuron.token",
   ];
@@ -45,6 +46,14 @@ export default class NeuronCommand extends BaseCommand {
       helpValue: "MIB",
       summary:
         "keep computed conversations of unloaded models in files, so much at most and for a week: they go on without being computed anew",
+    }),
+    engine: Flags.string({
+      env: "CORTEX_NEURON_ENGINE",
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: "PATH",
+      summary:
+        "program that fleet files may have run here as an external engine (`command` of a model), such as /opt/vllm/bin/vllm; repeatable; none by default",
     }),
     simulate: Flags.string({
       env: "CORTEX_NEURON_SIMULATE",
@@ -105,6 +114,7 @@ export default class NeuronCommand extends BaseCommand {
             modelRoots,
             token,
             stateDirectory,
+            engines: flags.engine?.map((path) => resolve(path)),
             memoryLimitMib,
             hibernation,
             simulation,

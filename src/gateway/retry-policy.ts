@@ -59,6 +59,7 @@ const CONNECTION_FAILURES: ReadonlySet<string> = new Set([
 const ANSWERS_WORTH_A_RETRY: ReadonlyMap<string, RetryReason> = new Map([
   ["worker_crashed", "worker_crashed"],
   ["upstream_connection_error", "worker_crashed"],
+  ["engine_unreachable", "worker_crashed"],
   // The neuron no longer is as the last poll showed it: the model is gone, on its way out, or on its way in.
   ["model_not_found", "stale_view"],
   ["draining", "stale_view"],

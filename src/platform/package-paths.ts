@@ -13,9 +13,14 @@ export const shippedModelsDirectory = (): string => fileURLToPath(new URL("asset
 export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageDirectory));
 
 /** The worker program that a neuron starts; `.ts` from source, `.js` from dist. */
-export function workerEntryFile(): string {
+export const workerEntryFile = (): string => programFile("worker/io/worker-main");
+
+/** The worker program for a model that an external engine holds. */
+export const externalWorkerEntryFile = (): string => programFile("worker/io/external-main");
+
+function programFile(path: string): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fileURLToPath(new URL(`../worker/io/worker-main.${extension}`, import.meta.url));
+  return fileURLToPath(new URL(`../${path}.${extension}`, import.meta.url));
 }
 
 /** Version of this package, from its package.json. */

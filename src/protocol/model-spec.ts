@@ -17,5 +17,8 @@ export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
     endpoint: block.endpoint,
     served_as: block.served_as,
     token_file: block.token_file,
+    command: block.command,
+    health_path: block.health_path,
+    start_timeout_secs: block.start_timeout_secs,
   });
 }

@@ -59,7 +59,7 @@ export type Discovery = z.infer<typeof discoverySchema>;
 /** What a caller wants loaded. Two specs with the same `specHash` are the same model in the same settings. */
 export const modelSpecSchema = z.object({
   model_id: z.string().min(1),
-  /** `openai`: an external engine at `endpoint`; only a neuron that lists it in `harnesses` takes such a spec. */
+  /** `openai`: an external engine at `endpoint`, or started by `command`; only a neuron that lists it in `harnesses` takes such a spec. */
   harness: z.enum(["llama", "openai"]).default("llama"),
   /**
    * `file:<path>`, the name of a file in the neuron's model store, `hf:org/repo[@revision][:tag or file]` or
@@ -88,6 +88,12 @@ export const modelSpecSchema = z.object({
   served_as: z.string().min(1).optional(),
   /** File on the neuron with the external engine's bearer token. */
   token_file: z.string().min(1).optional(),
+  /** Starts the external engine: program and arguments, with `${PORT}` for the port that the neuron chooses. */
+  command: z.array(z.string().max(4096)).min(1).max(256).optional(),
+  /** Path that answers 200 once the external engine is ready. */
+  health_path: z.string().regex(/^\//).optional(),
+  /** How long an external engine may take until it is ready. */
+  start_timeout_secs: z.int().positive().optional(),
 });
 export type ModelSpec = z.infer<typeof modelSpecSchema>;
 

@@ -1,6 +1,15 @@
 import { createHash } from "node:crypto";
 import type { ModelSpec } from "./neuron-api.ts";
 
+/** How long its start may take makes no other engine of it. */
+const externalIdentity = ({ endpoint, command, served_as, token_file, health_path }: ModelSpec) => ({
+  endpoint,
+  command,
+  served_as,
+  token_file,
+  health_path,
+});
+
 /**
  * Identity of a model in its settings: what must be equal for a loaded copy to count as the declared one.
  * Placement (`devices`) and the estimate (`vram_mb`) are left out: moving or re-measuring a model does not
@@ -18,7 +27,7 @@ export function specHash(spec: ModelSpec): string {
     // Only where they are declared: the hash of every other spec stays what it was.
     ...(spec.threads === undefined ? [] : [{ threads: spec.threads }]),
     // Only where there is an external engine: the hash of every other spec stays what it was.
-    ...(spec.endpoint === undefined ? [] : [spec.endpoint, spec.served_as ?? null]),
+    ...(spec.harness === "openai" ? [externalIdentity(spec)] : []),
   ];
   return createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 16);
 }

@@ -32,6 +32,23 @@ export const calibrationSchema = z.object({
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 
+/** A model that an engine holds which is not ours: one that runs already, or one that a command starts. */
+const externalEngineSchema = z.object({
+  /** Base URL, without `/v1`. */
+  endpoint: z.string().min(1).optional(),
+  /** Program and arguments; `${PORT}` in them stands for the port that is chosen. */
+  command: z.array(z.string()).min(1).optional(),
+  /** What the engine calls the model; absent means as clients do. */
+  served_as: z.string().min(1).optional(),
+  token_file: z.string().min(1).optional(),
+  /** Answers 200 once the engine is ready; absent means that the worker finds one. */
+  health_path: z.string().min(1).optional(),
+  start_timeout_ms: z.int().positive().optional(),
+  /** Declared: what counts where nothing can be measured. */
+  vram_bytes: z.int().nonnegative().optional(),
+});
+export type ExternalEngine = z.infer<typeof externalEngineSchema>;
+
 /** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
   kind: z.literal("start-worker"),
@@ -67,6 +84,8 @@ const workerStartSchema = z.object({
       least_recompute_ms: z.number().nonnegative(),
     })
     .optional(),
+  /** Absent for the engine that is built in. */
+  external: externalEngineSchema.optional(),
 });
 export type WorkerStart = z.infer<typeof workerStartSchema>;
 
@@ -91,6 +110,8 @@ const workerFactsSchema = z.object({
   reasoning: z.boolean(),
   /** Model and context together, in bytes; the best figure the engine has. */
   memory_bytes: z.int().nonnegative(),
+  /** Absent means measured. */
+  memory_source: z.enum(["measured", "declared"]).optional().catch(undefined),
   parallel: z.int().positive(),
   architecture: z.string(),
   parameter_count: z.int().nonnegative().nullable(),
@@ -147,6 +168,7 @@ const loadFailedSchema = z.object({
   code: errorCodeSchema,
   message: z.string(),
   next: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
 });
 
 /** Worker to neuron. */

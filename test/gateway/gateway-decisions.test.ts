@@ -4,7 +4,7 @@ import {
   isUsableRequestId,
   upstreamRequestHeaders,
 } from "../../src/gateway/relay/header-policy.ts";
-import { BodyScan } from "../../src/gateway/front/body-scan.ts";
+import { BodyScan } from "../../src/protocol/openai/body-scan.ts";
 import { readRequestFacts } from "../../src/gateway/front/request-facts.ts";
 import { FULL_RETRY_BUDGET, retryVerdict } from "../../src/gateway/retry-policy.ts";
 

@@ -2,7 +2,7 @@ import type { Settings, TableName } from "./declaration.ts";
 
 /** What makes a block the same under another name. */
 const IDENTITY: Partial<Record<TableName, readonly string[]>> = {
-  models: ["source", "revision", "quant", "sha256", "harness", "endpoint", "served_as"],
+  models: ["source", "revision", "quant", "sha256", "harness", "endpoint", "served_as", "command"],
   neurons: ["endpoint"],
   keys: ["fingerprint"],
 };

@@ -82,7 +82,8 @@ function verifyParkingEnd(found: Findings, plan: PlanDocument, change: PlanChang
 /** Identity of a model in its settings: devices and the declared footprint are no part of it. */
 export function settingsHash(spec: ModelSpec): string {
   const facts = [spec.model_id, spec.harness, spec.source ?? null, spec.sha256 ?? null, spec.context ?? null];
-  const engine = spec.endpoint === undefined ? [] : [spec.endpoint, spec.served_as ?? null];
+  const { endpoint, command, served_as, token_file, health_path } = spec;
+  const engine = spec.harness === "openai" ? [{ endpoint, command, served_as, token_file, health_path }] : [];
   const threads = spec.threads === undefined ? [] : [{ threads: spec.threads }];
   const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...threads, ...engine]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);

@@ -138,16 +138,57 @@ function harnessFindings({ block, path }: CheckedModel, merged: MergedFleetDocum
     const message = `\`${key}\` does nothing with harness = "${block.harness}"`;
     return [{ code: "CTX124", at: merged.placeOfKey([...path, key]), message }];
   });
-  if (isExternal && block.endpoint === undefined) {
-    const message = `\`${block.id}\` has harness = "openai" and no \`endpoint\``;
-    const help = 'add endpoint = "http://127.0.0.1:8000", as the engine\'s neuron reaches it';
-    findings.push({ code: "CTX124", at: merged.placeOfValue([...path, "harness"]), message, help });
+  return isExternal ? [...findings, ...externalFindings({ block, path }, merged)] : findings;
+}
+
+/** One engine, that runs or that is started, and of which is known what it takes. */
+function externalFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
+  const { endpoint, command, id } = block;
+  const finding = (key: string, message: string, help: string): Finding[] => [
+    { code: "CTX124", at: merged.placeOfValue([...path, key]), message, help },
+  ];
+  if (endpoint === undefined && command === undefined) {
+    return finding(
+      "harness",
+      `\`${id}\` has harness = "openai", and neither \`endpoint\` nor \`command\``,
+      'add endpoint = "http://127.0.0.1:8000", as the engine\'s neuron reaches it, or the command that starts one',
+    );
   }
-  return findings;
+  if (command === undefined) return [];
+  if (endpoint !== undefined) {
+    return finding(
+      "command",
+      `\`${id}\` has both \`endpoint\` and \`command\``,
+      "the neuron asks a started engine at a port that it chooses itself: leave one of the two out",
+    );
+  }
+  return [
+    ...(command.some((part) => part.includes("${PORT}"))
+      ? []
+      : finding(
+          "command",
+          `nothing in the command of \`${id}\` is \${PORT}`,
+          'tell the engine the port that the neuron chooses, as in "--port", "${PORT}"',
+        )),
+    ...(block.vram_mb === undefined
+      ? finding(
+          "command",
+          `\`${id}\` does not say how much memory its engine takes`,
+          "declare vram_mb: nobody can know it before the first start",
+        )
+      : []),
+  ];
 }
 
 const FILE_SETTINGS = ["source", "sha256", "revision", "quant"] as const;
-const ENDPOINT_SETTINGS = ["endpoint", "served_as", "token_file"] as const;
+const ENDPOINT_SETTINGS = [
+  "endpoint",
+  "served_as",
+  "token_file",
+  "command",
+  "health_path",
+  "start_timeout_secs",
+] as const;
 
 /** Resident copies need a neuron that takes them; a drain that leaves none is seldom meant. */
 function drainFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {

@@ -23,12 +23,6 @@ const RUN_APPLY = "run `cortex apply` from CI or a timer";
  * here with the change that makes it work; test/fleet/check/every-field-acts.test.ts holds the schema to this table.
  */
 export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
-  "models.harness": {
-    message: "neurons of this version do not attach to external engines; the model cannot be placed",
-    help: "leave the block out until they do",
-    each: true,
-    asItIs: ["llama"],
-  },
   "neurons.labels": {
     message: "labels are neither shown nor decide anything yet",
     help: "use `pinned_on` to choose neurons",

@@ -1,32 +1,8 @@
 import { z } from "zod";
+import { externalEngineFields } from "./engine-fields.ts";
 import { gatewayTableSchema } from "./gateway-table.ts";
 import { positiveInteger } from "./number-schemas.ts";
-
-/**
- * What an operator declares. Strict: an unknown key is an error, because a misspelt `pinned_on` that is ignored
- * costs more than one that is refused. Types are inferred from here; the JSON Schema for editors is generated.
- */
-const modelId = z
-  .string()
-  .min(1, "must not be empty")
-  .max(256, "must be at most 256 characters long")
-  .regex(/^\S+$/, "must not contain spaces");
-
-/** A URL as it stands: parsers of URLs drop blanks, tabs and line breaks, so that a slip would pass unseen. */
-function exactUrl(protocol: RegExp, form: { readonly name: string; readonly example: string }) {
-  const error = `must be ${form.name}, such as ${form.example}`;
-  return z
-    .string()
-    .regex(/^\S+$/, error)
-    .meta({ format: "uri", examples: [form.example] })
-    .pipe(z.url({ protocol, error }));
-}
-
-const baseUrl = (example: string) =>
-  exactUrl(/^https?$/, { name: "a base URL", example })
-    .refine((value) => !/[?#]/.test(value), "must be a base URL without `?` and `#`")
-    .refine((value) => !/\/v1\/*$/.test(value), "must be a base URL without /v1")
-    .transform((value) => value.replace(/\/+$/, ""));
+import { baseUrl, exactUrl, modelId } from "./text-schemas.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
 
@@ -174,24 +150,10 @@ export const modelBlockSchema = z
       .enum(["llama", "openai"])
       .default("llama")
       .describe(
-        "engine: llama (built in), or openai: an external engine that speaks the OpenAI API (vLLM, SGLang, llama-server). " +
-          "openai is accepted; neurons of this version do not attach to one yet",
+        "engine: llama (built in), or openai: an external engine that speaks the OpenAI API (vLLM, SGLang, llama-server), " +
+          "at `endpoint` or started by `command`",
       ),
-    endpoint: baseUrl("http://127.0.0.1:8000")
-      .optional()
-      .describe("harness openai: base URL of the engine as its neuron reaches it, without /v1"),
-    served_as: modelId
-      .optional()
-      .describe("harness openai: what the engine calls the model; absent: the id")
-      .meta({ examples: ["qwen3-8b"] }),
-    token_file: z
-      .string()
-      .regex(/^\//, "must be an absolute path")
-      .optional()
-      .describe(
-        "harness openai: file on the neuron with the engine's bearer token; the token itself stays out of git",
-      )
-      .meta({ examples: ["/etc/cortex/engine.token"] }),
+    ...externalEngineFields,
     replicas: z
       .int("must be a whole number")
       .nonnegative("must be 0 or more")
@@ -357,6 +319,10 @@ export const ledgerTableSchema = z
     "where usage is counted",
   );
 
+/**
+ * What an operator declares. Strict: an unknown key is an error, because a misspelt `pinned_on` that is ignored
+ * costs more than one that is refused. Types are inferred from here; the JSON Schema for editors is generated.
+ */
 export const fleetSchema = z.strictObject({
   fleet: fleetTableSchema,
   gateway: gatewayTableSchema.prefault({}),

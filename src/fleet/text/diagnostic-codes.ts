@@ -38,7 +38,7 @@ export const DIAGNOSTIC_CODES = {
   CTX121: error("one secret, two keys", "give each client a secret of its own: usage could not be told apart"),
   CTX122: warning("pattern that matches nothing", "name an id or an alias of this fleet; * stands for any characters"),
   CTX123: error("secret in a fleet file", "take it out and change it: git keeps what it has once held"),
-  CTX124: error("setting of another harness", "harness = \"openai\" needs `endpoint`; the file settings belong to llama, the endpoint settings to openai"),
+  CTX124: error("setting of another harness", "harness = \"openai\" needs `endpoint` or `command`, with `vram_mb`; the file settings belong to llama, the endpoint settings to openai"),
   CTX125: error("pin that the source cannot honour", "`revision` and `quant` name something inside an hf: repository; a file is pinned by `sha256`"),
   CTX126: warning("not used by this version", "keep it for the version that does, and do not rely on it until then"),
   CTX127: warning("nowhere to go", "take `drain` off one of the neurons, or allow another one"),

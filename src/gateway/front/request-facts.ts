@@ -1,6 +1,6 @@
 import { CortexError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
-import type { Span, TopLevelFields } from "./body-scan.ts";
+import type { Span, TopLevelFields } from "../../protocol/openai/body-scan.ts";
 
 /** What routing needs of a request body; the rest belongs to the model. */
 export interface RequestFacts {

@@ -9,7 +9,7 @@ import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
 import type { ModelInLoad, RequestOutcome, WaitOutcome } from "../loading/scheduler-state.ts";
 import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
-import { replaceModel } from "../relay/alias-rewrite.ts";
+import { replaceValues } from "../../protocol/openai/replace-values.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
 import { comment } from "../relay/sse-framing.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
@@ -229,7 +229,7 @@ class CourseRun {
         ...this.#exchange.traced?.beginAttempt(),
         ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
       }),
-      body: facts.model === modelId ? body : replaceModel(body, facts.modelSpans, modelId),
+      body: facts.model === modelId ? body : replaceValues(body, facts.modelSpans, modelId),
     };
     const onFirstContent = () => {
       this.#noteFirstContent({ model: modelId, node: neuron });

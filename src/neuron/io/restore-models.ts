@@ -107,7 +107,10 @@ export class Restoration {
     const { logger, clock, hibernates } = this.#deps;
     const address = { socketPath: worker.socket_path, logPath: worker.log_path };
     const log = logger.child({ model: spec.model_id });
-    const taken = adoptWorker({ pid: worker.pid, address }, { clock, logger: log, hibernates });
+    const taken = adoptWorker(
+      { pid: worker.pid, address, isExternal: spec.harness === "openai" },
+      { clock, logger: log, hibernates },
+    );
     void cleanUpAfter(taken);
     return taken;
   }

@@ -9,7 +9,7 @@ import { MIB_BYTES } from "../../core/quantities.ts";
 import { readEnvironment, type ModelHubAddress } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { workerEntryFile } from "../../platform/package-paths.ts";
+import { externalWorkerEntryFile, workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { followResidency } from "./follow-residency.ts";
@@ -22,8 +22,8 @@ import {
 } from "./simulation.ts";
 import { ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/worker-exit.ts";
-import type { ReportEffect } from "../residency/residency-state.ts";
-import { createGpuProbe } from "../machine/io/gpu-probe.ts";
+import type { Residency, ReportEffect } from "../residency/residency-state.ts";
+import { createGpuProbe, type GpuProbe, type GpuProbeOptions } from "../machine/io/gpu-probe.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { readCpuPacking } from "../model/io/cpu-packing.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
@@ -32,7 +32,8 @@ import {
   type HibernationConfig,
   type HibernationShelf,
 } from "../launch/io/hibernation-shelf.ts";
-import { HIBERNATION_GRACE_MS } from "../launch/io/worker-process.ts";
+import { withExternalEngines } from "../launch/io/external-engines.ts";
+import { extraGraceMs } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
@@ -62,6 +63,8 @@ export interface NeuronConfig {
   readonly hibernation?: HibernationConfig | undefined;
   /** How long models stay loaded without a neuron, for the next one to take over; needs `stateDirectory`. */
   readonly orphanGraceMs?: number | undefined;
+  /** Programs that may be run as external engines, by their paths; none by default. */
+  readonly engines?: readonly string[] | undefined;
   /** Promises at most this much of each device; all of it by default. */
   readonly memoryLimitMib?: number | undefined;
   /** Stands for the machine's own devices. */
@@ -86,7 +89,7 @@ export interface NeuronDeps {
 export interface RunningNeuron {
   readonly address: { readonly host: string; readonly port: number };
   readonly discovery: Discovery;
-  /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s, or 14 s where conversations are kept. */
+  /** Drains briefly, ends every worker, stops listening. Safe to call twice; done within 8 s, or 17 s where engines are ended or conversations kept. */
   close(options?: { readonly drainTimeoutMs?: number }): Promise<void>;
   /** Stops listening and leaves every model to the neuron that comes next, which finds it as it was. */
   handOver(): Promise<void>;
@@ -156,7 +159,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     discovery,
     close: (options) => {
       const drainTimeoutMs = options?.drainTimeoutMs ?? DEFAULT_SHUTDOWN_DRAIN_MS;
-      closing ??= closeNeuron({ ...parts, drainTimeoutMs, workerStopMs: workerStopMs(kept) });
+      closing ??= closeNeuron({ ...parts, drainTimeoutMs, workerStopMs: workerStopMs(kept, loop.state) });
       return closing;
     },
     handOver: () => (closing ??= handOverNeuron(parts)),
@@ -183,8 +186,13 @@ const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> =
     config.hibernation === undefined ? undefined : await openHibernationShelf(config.hibernation, deps),
 });
 
-const workerStopMs = ({ hibernation }: Kept): number =>
-  WORKER_STOP_BOUND_MS + (hibernation === undefined ? 0 : HIBERNATION_GRACE_MS);
+/** As long as the slowest of its workers may take. */
+const workerStopMs = ({ hibernation }: Kept, { models }: Residency): number =>
+  WORKER_STOP_BOUND_MS +
+  extraGraceMs({
+    isExternal: [...models.values()].some(({ spec }) => spec.harness === "openai"),
+    hibernates: hibernation !== undefined,
+  });
 
 const openStore = (config: NeuronConfig, clock: Clock): ModelStore =>
   new ModelStore(
@@ -196,6 +204,14 @@ const openStore = (config: NeuronConfig, clock: Clock): ModelStore =>
     { clock },
   );
 
+const createProbe = (
+  { nvidiaSmi, simulation }: NeuronConfig,
+  deps: Pick<GpuProbeOptions, "clock" | "logger" | "environment">,
+): GpuProbe =>
+  simulation === undefined
+    ? createGpuProbe({ ...deps, ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }) })
+    : createSimulatedProbe(simulation);
+
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
 function assemble(
   config: NeuronConfig,
@@ -204,16 +220,15 @@ function assemble(
 ) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
-  const nvidiaSmi = config.nvidiaSmi === undefined ? {} : { nvidiaSmi: config.nvidiaSmi };
   const { simulation } = config;
-  const probe =
-    simulation === undefined
-      ? createGpuProbe({ clock, logger, environment, ...nvidiaSmi })
-      : createSimulatedProbe(simulation);
+  const probe = createProbe(config, { clock, logger, environment });
   let devices: readonly Device[] = [];
   const store = openStore(config, clock);
   const files = createModelFiles(config.modelRoots);
-  const modelFiles = simulation === undefined ? files : withStandIn(files, simulation);
+  const modelFiles =
+    simulation === undefined
+      ? withExternalEngines(files, { engines: config.engines ?? [] })
+      : withStandIn(files, simulation);
   const modelStore = simulation === undefined ? store : simulatedStore;
   const estimator = new Estimator({
     modelFiles,
@@ -227,6 +242,8 @@ function assemble(
     logger,
     entry: deps.workerEntry ?? workerEntryFile(),
     keepsSpare: simulation === undefined && totalmem() >= SPARE_FROM_BYTES,
+    // What is simulated answers from the processor, whoever would hold it.
+    externalEntry: simulation === undefined ? externalWorkerEntryFile() : undefined,
     socketDirectory,
     orphanGraceMs:
       config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),

@@ -18,6 +18,9 @@ export const describeModels = (state: Residency): ModelsResponse => ({
   models: [...state.models.values()].map((resident) => describeResident(state, resident)),
 });
 
+const isMeasured = (facts: Resident["facts"]): boolean =>
+  facts !== null && facts.memory_source !== "declared";
+
 export function describeResident(state: Residency, resident: Resident): ResidentModel {
   const { spec, facts } = resident;
   return {
@@ -29,7 +32,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     devices: [...resident.devices],
     vram_used_mb: heldByMib(state.ledger, spec.model_id),
     device_vram_mb: resident.devices.map((index) => heldOnDeviceMib(state.ledger, index, spec.model_id)),
-    vram_measured: facts !== null,
+    vram_measured: isMeasured(facts),
     capabilities: facts === null ? [] : [...facts.capabilities],
     limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },
     parallel: facts?.parallel ?? spec.parallel,

@@ -1,11 +1,9 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { chmod, lstat, rm } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
-import { connect } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
-import { createHttpServer, listen, parseJsonBody } from "../../platform/http-server.ts";
+import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { formatUsage, NO_USAGE, USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
@@ -35,8 +33,6 @@ import {
   type AnswerIdentity,
 } from "../answer/chat-completion-chunks.ts";
 import type { InferenceEngine } from "../engine/inference-engine.ts";
-import { WORKER_ROUTES, type WorkerIdentity } from "../../protocol/worker-messages.ts";
-import type { Guardians } from "./guardians.ts";
 import {
   prepareChat,
   prepareCompletion,
@@ -51,6 +47,7 @@ import {
   type CollectedAnswer,
   type RunningAnswer,
 } from "./worker-answers.ts";
+import { addSupervisionRoutes, listenOnSocket, type WorkerSupervision } from "./worker-socket.ts";
 
 export interface WorkerServerOptions {
   readonly engine: InferenceEngine;
@@ -61,13 +58,6 @@ export interface WorkerServerOptions {
   readonly logger: Logger;
   /** Absent where the worker ends with whoever started it. */
   readonly supervision?: WorkerSupervision;
-}
-
-/** What a later neuron needs to take the worker over. */
-export interface WorkerSupervision {
-  readonly identity: () => WorkerIdentity;
-  readonly guardians: Guardians;
-  readonly stop: () => void;
 }
 
 export interface WorkerServer {
@@ -82,15 +72,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
   addRoutes(server, { ...options, inFlight });
   const holds = new Set<ServerResponse>();
   if (options.supervision !== undefined) addSupervisionRoutes(server, options.supervision, holds);
-  await removeStaleSocket(options.socketPath);
-  // The socket must never exist with a wider mode, not even for the moment before a chmod.
-  const previousMask = process.umask(0o177);
-  try {
-    await listen(server, { socketPath: options.socketPath });
-  } finally {
-    process.umask(previousMask);
-  }
-  await chmod(options.socketPath, 0o600);
+  await listenOnSocket(server, options.socketPath);
   return {
     stop: async () => {
       const reason = new CortexError("draining", "the model is being unloaded");
@@ -99,46 +81,6 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       await server.close();
     },
   };
-}
-
-/** A socket that nobody listens on is what a worker that was killed left behind. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found?.isSocket() === true && !(await isListening(path))) await rm(path, { force: true });
-}
-
-const isListening = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", () => resolve(false));
-  });
-
-// oxlint-disable-next-line max-params -- where, what, and what a stop must end
-function addSupervisionRoutes(
-  server: FastifyInstance,
-  { identity, guardians, stop }: WorkerSupervision,
-  holds: Set<ServerResponse>,
-): void {
-  server.get(WORKER_ROUTES.identity, () => identity());
-  server.get(WORKER_ROUTES.hold, { exposeHeadRoute: false }, (_request, reply) => {
-    reply.hijack();
-    const release = guardians.add();
-    holds.add(reply.raw);
-    reply.raw.once("close", () => {
-      holds.delete(reply.raw);
-      release();
-    });
-    reply.raw.writeHead(200, { "content-type": "text/plain" });
-    reply.raw.flushHeaders();
-  });
-  server.post(WORKER_ROUTES.stop, (_request, reply) => {
-    reply.raw.once("finish", stop);
-    return { status: "stopping" };
-  });
 }
 
 interface RouteContext extends WorkerServerOptions {

@@ -4,10 +4,11 @@ import { modelSpecSchema } from "../../../src/protocol/neuron-api.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
 
 const external = { harness: "openai", endpoint: "http://127.0.0.1:8000" };
+const started = { harness: "openai", command: ["vllm", "serve"], vram_mb: 1 };
 
 test("the second opinion tells settings apart as the wire does: threads are settings, devices are not", () => {
-  const specs = [{}, { threads: 1 }, { threads: 2 }, external, { ...external, threads: 2 }].map((settings) =>
-    modelSpecSchema.parse({ model_id: "m", ...settings }),
+  const specs = [{}, { threads: 1 }, { threads: 2 }, external, { ...external, threads: 2 }, started].map(
+    (settings) => modelSpecSchema.parse({ model_id: "m", ...settings }),
   );
   const hashes = specs.map((spec) => specHash(spec));
   expect(new Set(hashes).size).toBe(specs.length);

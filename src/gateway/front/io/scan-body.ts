@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { BodyScan, SLICE_BYTES, type TopLevelFields } from "../body-scan.ts";
+import { BodyScan, SLICE_BYTES, type TopLevelFields } from "../../../protocol/openai/body-scan.ts";
 
 /** The top level of a body. Everybody else has a turn between two slices of a large one. Throws `malformed_json`. */
 export async function scanBody(body: Buffer): Promise<TopLevelFields> {

@@ -12,7 +12,7 @@ import {
 import type { ModelWorker, WorkerAddress } from "../../residency/io/model-worker.ts";
 import type { WorkerExit } from "../../residency/worker-exit.ts";
 import { insistOnEnd, signalGroup } from "./insist.ts";
-import { HIBERNATION_GRACE_MS } from "./worker-process.ts";
+import { extraGraceMs } from "./worker-process.ts";
 import { watchWorker } from "./watchdog.ts";
 import { lastLinesOf } from "./worker-log.ts";
 
@@ -26,6 +26,13 @@ export interface AdoptionDeps {
   readonly logger: Logger;
   /** Conversations of workers are kept: they may take longer to go. */
   readonly hibernates: boolean;
+}
+
+export interface LeftWorker {
+  readonly pid: number;
+  readonly address: WorkerAddress;
+  /** It answers for an external engine. */
+  readonly isExternal: boolean;
 }
 
 /** Who listens on the socket of a worker that an earlier neuron has left; null when nobody does who says so. */
@@ -45,10 +52,7 @@ export async function askIdentity(socketPath: string, clock: Clock): Promise<Wor
 }
 
 /** Takes a worker over that an earlier neuron has started: it is nobody's child, so its end is seen and not told. */
-export function adoptWorker(
-  worker: { readonly pid: number; readonly address: WorkerAddress },
-  deps: AdoptionDeps,
-): ModelWorker {
+export function adoptWorker(worker: LeftWorker, deps: AdoptionDeps): ModelWorker {
   const adopted = new AdoptedWorker(worker, deps);
   void adopted.follow();
   return adopted;
@@ -62,13 +66,12 @@ class AdoptedWorker implements ModelWorker {
   readonly #exit = Promise.withResolvers<WorkerExit>();
   readonly #gone = new AbortController();
   readonly #released = new AbortController();
+  readonly #isExternal: boolean;
   #stopRequested = false;
 
-  constructor(
-    { pid, address }: { readonly pid: number; readonly address: WorkerAddress },
-    deps: AdoptionDeps,
-  ) {
+  constructor({ pid, address, isExternal }: LeftWorker, deps: AdoptionDeps) {
     this.pid = pid;
+    this.#isExternal = isExternal;
     this.address = address;
     this.#deps = deps;
     this.http = new Pool("http://worker", {
@@ -91,7 +94,7 @@ class AdoptedWorker implements ModelWorker {
       this.#stopRequested = true;
       const { clock, logger, hibernates } = this.#deps;
       void insistOnEnd({
-        extraGraceMs: hibernates ? HIBERNATION_GRACE_MS : 0,
+        extraGraceMs: extraGraceMs({ isExternal: this.#isExternal, hibernates }),
         clock,
         logger,
         pid: this.pid,

@@ -43,7 +43,7 @@ export class SpareProcess {
   prepare(): void {
     if (!this.#options.keepsOne || this.#closed || isUsable(this.#spare)) return;
     this.#dropSpare();
-    const blank = this.#start();
+    const blank = this.start();
     // Nobody waits for it: the neuron may end as if it were not there.
     blank.child.unref();
     blank.child.channel?.unref();
@@ -57,7 +57,7 @@ export class SpareProcess {
     const spare = this.#spare;
     if (spare === null || !isUsable(spare)) {
       this.#dropSpare();
-      return this.#start();
+      return this.start();
     }
     this.#spare = null;
     spare.child.ref();
@@ -79,11 +79,11 @@ export class SpareProcess {
   }
 
   /**
-   * In a process group of its own, so that a terminal's interrupt reaches only the supervisor, which then ends its
+   * Starts one, of the program that is kept ready or of another. It runs in a process group of its own, so that a terminal's interrupt reaches only the supervisor, which then ends its
    * workers in order. It inherits no credentials: it runs native code on model files.
    */
-  #start(): BlankWorker {
-    const { directory, entry, environment } = this.#options;
+  start(entry = this.#options.entry): BlankWorker {
+    const { directory, environment } = this.#options;
     this.#started += 1;
     const socketPath = join(directory, `${this.#started}.sock`);
     const logPath = join(directory, `${this.#started}.log`);

@@ -2,10 +2,11 @@ import { rm } from "node:fs/promises";
 import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
+import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
-import type { WorkerStart } from "../../../protocol/worker-messages.ts";
+import type { ExternalEngine, WorkerStart } from "../../../protocol/worker-messages.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { SpareProcess } from "./spare-process.ts";
@@ -18,6 +19,8 @@ export interface WorkerLauncherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly entry: string;
+  /** The worker for models that external engines hold; undefined where all are held by the one that is built in. */
+  readonly externalEntry: string | undefined;
   /** A process of the worker's program is kept ready for the next load. */
   readonly keepsSpare: boolean;
   /** Private directory for sockets and logs. */
@@ -51,7 +54,8 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
     if (await sleptThrough(options.clock, NEXT_SPARE_MS, closed.signal)) processes.prepare();
   };
   const start = (launch: WorkerLaunch): ModelWorker => {
-    const blank = processes.take();
+    const external = options.externalEntry === undefined ? undefined : externalEngineOf(launch);
+    const blank = external === undefined ? processes.take() : processes.start(options.externalEntry);
     const { socketPath, logPath } = blank;
     const { clock } = options;
     const logger = options.logger.child({ model: launch.spec.model_id });
@@ -60,7 +64,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
       clock,
       logger,
       blank,
-      start: startMessage(launch, { socketPath, options }),
+      start: startMessage(launch, { socketPath, options, external }),
       onMessage: (message) => {
         if (message.kind === "model-loaded") void prepareNext();
         if (message.kind === "model-loaded") void watchWorker(model, { clock, logger, ended: ended.signal });
@@ -99,7 +103,15 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
 /** All that the worker is told. */
 function startMessage(
   launch: WorkerLaunch,
-  { socketPath, options }: { readonly socketPath: string; readonly options: WorkerLauncherOptions },
+  {
+    socketPath,
+    options,
+    external,
+  }: {
+    readonly socketPath: string;
+    readonly options: WorkerLauncherOptions;
+    readonly external: ExternalEngine | undefined;
+  },
 ): WorkerStart {
   const devices = options.devices().filter((device) => launch.devices.includes(device.index));
   const { spec } = launch;
@@ -118,7 +130,25 @@ function startMessage(
     orphan_grace_ms: options.orphanGraceMs,
     device_environment: visibleDevices(devices),
     gpu: devices.some(({ kind }) => kind !== "cpu" && kind !== "simulated"),
-    ...(options.hibernation === undefined ? {} : { hibernation: options.hibernation.forWorkers }),
+    ...(external === undefined && options.hibernation !== undefined
+      ? { hibernation: options.hibernation.forWorkers }
+      : {}),
+    ...(external === undefined ? {} : { external }),
+  };
+}
+
+/** What the worker of an external engine is to attach to or to run; the program is the one that was allowed. */
+function externalEngineOf({ spec, file }: WorkerLaunch): ExternalEngine | undefined {
+  if (spec.harness !== "openai") return undefined;
+  const { endpoint, command, served_as, token_file, health_path, start_timeout_secs, vram_mb } = spec;
+  return {
+    endpoint,
+    ...(command === undefined ? {} : { command: [file.path, ...command.slice(1)] }),
+    served_as,
+    token_file,
+    health_path,
+    start_timeout_ms: start_timeout_secs === undefined ? undefined : start_timeout_secs * 1000,
+    vram_bytes: vram_mb === undefined ? undefined : vram_mb * MIB_BYTES,
   };
 }
 

@@ -36,7 +36,15 @@ export interface WorkerProcessOptions {
 }
 
 /** More for one that keeps conversations: what it has begun to write it may end. */
-export const HIBERNATION_GRACE_MS = HIBERNATE_WITHIN_MS + 3_000;
+const HIBERNATION_GRACE_MS = HIBERNATE_WITHIN_MS + 3_000;
+/** An external engine is asked to end in order before it is killed. */
+const EXTERNAL_GRACE_MS = 9_000;
+
+export const extraGraceMs = (worker: {
+  readonly isExternal: boolean;
+  readonly hibernates: boolean;
+}): number =>
+  Math.max(worker.isExternal ? EXTERNAL_GRACE_MS : 0, worker.hibernates ? HIBERNATION_GRACE_MS : 0);
 
 /** Tells a process what to load, and follows it from there on. */
 export function startWorkerProcess(options: WorkerProcessOptions): WorkerProcess {
@@ -82,11 +90,21 @@ class SupervisedWorker implements WorkerProcess {
     if (!this.#stopRequested) {
       this.#stopRequested = true;
       const { clock, logger, start } = this.#options;
-      const extraGraceMs = start.hibernation === undefined ? 0 : HIBERNATION_GRACE_MS;
+      const graceMs = extraGraceMs({
+        isExternal: start.external !== undefined,
+        hibernates: start.hibernation !== undefined,
+      });
       const ask = (): void => {
         this.#send({ kind: "stop-worker" });
       };
-      void insistOnEnd({ clock, logger, pid: this.#child.pid, gone: this.#gone.signal, extraGraceMs, ask });
+      void insistOnEnd({
+        clock,
+        logger,
+        pid: this.#child.pid,
+        gone: this.#gone.signal,
+        extraGraceMs: graceMs,
+        ask,
+      });
     }
     return this.exited;
   }

@@ -17,7 +17,7 @@ export async function describeMachine(
     cpu_cores: availableParallelism(),
     driver_version: discovered.driverVersion,
     devices: [...discovered.devices],
-    harnesses: ["llama"],
+    harnesses: ["llama", "openai"],
     cuda_unavailable_reason: discovered.cudaUnavailableReason,
     disk_free_bytes: await diskFreeBytes(modelRoots[0]),
   };

@@ -2,6 +2,7 @@ import { CortexError } from "../../../core/errors.ts";
 import { bytesToMib } from "../../../core/quantities.ts";
 import type { DeviceKind, ModelEstimate, ModelSpec } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
+import type { WorkerFacts } from "../../../protocol/worker-messages.ts";
 import { contextPerSlot, estimateFootprint, footprintMib } from "../../model/estimate-footprint.ts";
 import type { ModelFileFacts, ModelFiles } from "../../model/io/model-files.ts";
 import type { CpuPacking } from "../../model/weight-memory.ts";
@@ -38,7 +39,7 @@ export class Estimator {
   need(spec: ModelSpec, file: ModelFileFacts): LoadNeed {
     const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
     return {
-      requiredMib: fact?.vram_mb ?? spec.vram_mb ?? footprintMib(footprint),
+      requiredMib: fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint),
       contextTokens,
       predictedMs: predicted?.ms ?? null,
     };
@@ -46,12 +47,18 @@ export class Estimator {
 
   learn(
     spec: ModelSpec,
-    load: { readonly fileBytes: number; readonly memoryBytes: number; readonly ms: number },
+    load: {
+      readonly fileBytes: number;
+      readonly facts: Pick<WorkerFacts, "memory_bytes" | "memory_source">;
+      readonly ms: number;
+    },
   ): void {
+    // What is only declared is no fact, and must not stand in the way of what is declared next.
+    if (load.facts.memory_source === "declared") return;
     this.#deps.book.remember({
       model_id: spec.model_id,
       ...this.#identity(spec, load.fileBytes),
-      vram_mb: bytesToMib(load.memoryBytes),
+      vram_mb: bytesToMib(load.facts.memory_bytes),
       load_ms: Math.round(load.ms),
     });
   }
@@ -60,7 +67,7 @@ export class Estimator {
   async estimate(spec: ModelSpec, ledger: DeviceLedger): Promise<ModelEstimate> {
     const file = await this.#deps.modelFiles.inspect(await this.#localSpec(spec));
     const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
-    const vramMib = fact?.vram_mb ?? spec.vram_mb ?? footprintMib(footprint);
+    const vramMib = fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint);
     // A copy that is here already is counted as gone: it would make room for itself.
     const room = reserve(release(ledger, spec.model_id), {
       holder: spec.model_id,
@@ -133,6 +140,10 @@ export class Estimator {
     return { contextTokens, footprint, fact, predicted: predictLoad(book.facts, identity) };
   }
 }
+
+/** An engine that runs anyway holds its memory whether it is used here or not: the driver counts it as others'. */
+const expectedMib = (spec: ModelSpec, footprint: Parameters<typeof footprintMib>[0]): number =>
+  spec.harness === "openai" ? 0 : footprintMib(footprint);
 
 function sourceOf(
   spec: ModelSpec,

@@ -25,6 +25,7 @@ import type { ModelStore } from "../../store/io/model-store.ts";
 import type { EpochFile } from "./epoch-file.ts";
 import type { Estimator } from "./estimator.ts";
 import type { FactBook } from "./fact-book.ts";
+import { failureOf } from "../worker-failure.ts";
 import { fetchSource } from "./fetch-source.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "./model-worker.ts";
 
@@ -328,7 +329,7 @@ export class ResidencyLoop {
           case "model-loaded":
             this.#deps.estimator.learn(spec, {
               fileBytes: file.fileBytes,
-              memoryBytes: message.facts.memory_bytes,
+              facts: message.facts,
               ms: this.#deps.clock.monotonicMs() - startedMs,
             });
             this.dispatch({ kind: "model-loaded", instance, facts: message.facts, atMs: this.#nowMs() });
@@ -338,8 +339,7 @@ export class ResidencyLoop {
             this.dispatch({ kind: "threads-chosen", instance, threads: message.threads });
             return;
           case "load-failed": {
-            const next = message.next === undefined ? {} : { next: message.next };
-            const failure = new CortexError(message.code, message.message, next);
+            const failure = failureOf(message);
             this.dispatch({ kind: "load-failed", instance, failure, atMs: this.#nowMs() });
             return;
           }

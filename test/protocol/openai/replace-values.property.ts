@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BodyScan } from "../../../src/gateway/front/body-scan.ts";
-import { replaceModel } from "../../../src/gateway/relay/alias-rewrite.ts";
+import { BodyScan } from "../../../src/protocol/openai/body-scan.ts";
+import { replaceValues } from "../../../src/protocol/openai/replace-values.ts";
 
 function rewritten(text: string, modelId: string): string {
   const body = Buffer.from(text);
   const scan = new BodyScan(body);
   scan.advance(body.length);
-  return replaceModel(body, scan.fields.models, modelId).toString("utf8");
+  return replaceValues(body, scan.fields.models, modelId).toString("utf8");
 }
 
 describe("by hand", () => {

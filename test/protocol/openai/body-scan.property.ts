@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { isRecord, parseJson } from "../../../src/core/json.ts";
-import { BodyScan, SLICE_BYTES } from "../../../src/gateway/front/body-scan.ts";
+import { BodyScan, SLICE_BYTES } from "../../../src/protocol/openai/body-scan.ts";
 
 interface Found {
   readonly isObject: boolean;

@@ -6,7 +6,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** What is at the top level of a body, as far as the gateway has to know. */
+/** What is at the top level of a body, as far as has to be known on the way. */
 export interface TopLevelFields {
   /** The body is a JSON object; the rest is empty otherwise. */
   readonly isObject: boolean;
@@ -22,6 +22,7 @@ export interface TopLevelFields {
   readonly n: Span | null;
   /** How many prompts the last value of `prompt` lists; 0 where it is no list of texts or of token lists. */
   readonly prompts: number;
+  readonly stream_options: Span | null;
 }
 
 type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models" | "prompts">;
@@ -32,6 +33,7 @@ const LAST_FIELDS: readonly string[] = [
   "max_completion_tokens",
   "max_tokens",
   "n",
+  "stream_options",
 ] satisfies LastField[];
 const isKnownField = (key: unknown): key is KnownField =>
   key === "model" || key === "prompt" || (typeof key === "string" && LAST_FIELDS.includes(key));
@@ -75,6 +77,7 @@ export class BodyScan {
     max_completion_tokens: null,
     max_tokens: null,
     n: null,
+    stream_options: null,
   };
 
   #prompts = 0;
