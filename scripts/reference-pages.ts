@@ -1,12 +1,14 @@
 import { fleetJsonSchemaText } from "../src/fleet/schema/fleet-json-schema.ts";
 import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
 import { planJsonSchemaText } from "../src/protocol/plan-json-schema.ts";
+import { clientsTriedPage } from "./clients-tried-page.ts";
 import { conformancePage } from "./conformance-page.ts";
 import { planDocumentPage } from "./plan-document-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
 
 /** Files that are generated from the code; test/docs.test.ts fails when one of them differs from what it should be. */
 export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
+  "docs/clients-tried.md": clientsTriedPage,
   "docs/conformance.md": conformancePage,
   "docs/errors.md": errorsPage,
   "docs/diagnostics.md": diagnosticsPage,

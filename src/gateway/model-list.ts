@@ -54,7 +54,7 @@ function modelEntry({ id, fleet, view, replicas, createdSecs }: EntrySource): Mo
   const block = fleet.modelsById.get(id);
   const loaded = replicas.filter(({ model }) => model.status === "loaded");
   const reported = [...new Set(loaded.flatMap(({ model }) => model.capabilities))].sort();
-  const limit = tightestLimit(loaded) ?? block?.limit;
+  const limit = tightestLimit(loaded) ?? declaredLimit(block);
   const cost = block?.cost;
   return {
     id,
@@ -88,6 +88,12 @@ function tightestLimit(loaded: readonly Replica[]): Limit | undefined {
     if (tightest === undefined || model.limit.context < tightest.context) tightest = model.limit;
   }
   return tightest;
+}
+
+/** Of a model that is not loaded yet: clients make their settings of it before they ask for the first time. */
+function declaredLimit(block: ModelBlock | undefined): Limit | undefined {
+  if (block?.limit !== undefined) return block.limit;
+  return block?.context === undefined ? undefined : { context: block.context };
 }
 
 /** vLLM's names for the limit; absent, not 0, when unknown. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { chunkEvent, envelope, residentModel, type Answer } from "../support/neuron/fake-neuron.ts";
+import type { Answer } from "../support/neuron/fake-answer.ts";
+import { chunkEvent, envelope, residentModel } from "../support/neuron/fake-neuron.ts";
 import { RawClient, rawPost } from "../support/raw-http.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
 

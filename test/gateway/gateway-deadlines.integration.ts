@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../support/manual-clock.ts";
-import { residentModel, type Answer } from "../support/neuron/fake-neuron.ts";
+import type { Answer } from "../support/neuron/fake-answer.ts";
+import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { RawClient, rawPost } from "../support/raw-http.ts";
 import {
   ask,

@@ -1,7 +1,8 @@
 import OpenAI from "openai";
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../support/manual-clock.ts";
-import { envelope, residentModel, type Answer } from "../support/neuron/fake-neuron.ts";
+import type { Answer } from "../support/neuron/fake-answer.ts";
+import { envelope, residentModel } from "../support/neuron/fake-neuron.ts";
 import {
   advanceUntil,
   fakeNeuron,

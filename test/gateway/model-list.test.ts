@@ -74,6 +74,17 @@ test("catalogue, residents and aliases in order of id, each by the schema", () =
   expect(stray).not.toHaveProperty("max_model_len");
 });
 
+test("a model that is not loaded has the context that the files declare for it", () => {
+  const fleet = indexOf({ a: {} }, [
+    { id: "org/context", context: 8192 },
+    { id: "org/limit", context: 8192, limit: { context: 4096, output: 512 } },
+  ]);
+  expect(modelEntries(fleet, viewOf({}), CREATED)).toMatchObject([
+    { id: "org/context", limit: { context: 8192 }, max_model_len: 8192 },
+    { id: "org/limit", limit: { context: 4096, output: 512 }, max_model_len: 4096 },
+  ]);
+});
+
 test("an unhealthy neuron's models are not shown", () => {
   const fleet = indexOf({ a: {} }, [{ id: "org/m" }]);
   expect(modelEntries(fleet, viewOf({ a: "unhealthy" }), CREATED)).toMatchObject([

@@ -48,14 +48,9 @@ export const doneStep = (
   { detail, durationMs }: { readonly detail: string; readonly durationMs: number },
 ): ConformStep => {
   const breaches = judgements.flatMap((one) => one.breaches);
-  return {
-    name,
-    outcome: breaches.length === 0 ? "kept" : "broken",
-    detail,
-    durationMs,
-    looked: [...new Set(judgements.flatMap((one) => one.looked))],
-    breaches,
-  };
+  const looked = [...new Set(judgements.flatMap((one) => one.looked))];
+  const seen = looked.length === 0 ? "not-done" : "kept";
+  return { name, outcome: breaches.length > 0 ? "broken" : seen, detail, durationMs, looked, breaches };
 };
 
 /** Rules of other dialects are not this report's. */

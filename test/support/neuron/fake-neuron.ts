@@ -2,35 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { parseJson } from "../../../src/core/json.ts";
 import { formatUsage, USAGE_HEADER, type TokenUsage } from "../../../src/protocol/headers/usage-header.ts";
-import { promptOf, sendJson } from "./fake-answer.ts";
+import { promptOf, resetAfterComment, sendJson, sendPage, sendScripted, type Answer } from "./fake-answer.ts";
 import type { Device, Job, ModelLoad, ResidentModel } from "../../../src/protocol/neuron-api.ts";
-
-/** How the fake answers one inference request. */
-export type Answer =
-  /** A whole answer, or a stream of the tokens with `[DONE]`, as the request asks. */
-  | { readonly kind: "tokens"; readonly tokens: readonly string[]; readonly usage?: TokenUsage }
-  /** Streams the tokens (of a whole answer: sends nothing), then waits until `release()` or until the caller leaves. */
-  | { readonly kind: "hold"; readonly tokens: readonly string[] }
-  /** Streams the tokens, then destroys the connection; `partial` is sent last, as half an event. */
-  | { readonly kind: "cut"; readonly tokens: readonly string[]; readonly partial?: string }
-  /** Streams the tokens and ends in good order, but without `[DONE]`. */
-  | { readonly kind: "unterminated"; readonly tokens: readonly string[] }
-  /** Promises a long body, sends a part of it, destroys the connection. */
-  | { readonly kind: "cut_body" }
-  /** Destroys the connection before any byte. */
-  | { readonly kind: "reset" }
-  /** Sends nothing at all. */
-  | { readonly kind: "hang" }
-  /** Keeps the stream alive with a comment, then destroys the connection. */
-  | { readonly kind: "reset_after_comment" }
-  /** Writes that many events of 64 KiB, as fast as they are taken, then `[DONE]`; `flooded` counts them. */
-  | { readonly kind: "flood"; readonly events: number }
-  | { readonly kind: "raw_stream"; readonly chunks: readonly string[] }
-  | { readonly kind: "status"; readonly status: number; readonly body: unknown }
-  /** Streams the tokens and `[DONE]`, but does not end. */
-  | { readonly kind: "unending"; readonly tokens: readonly string[] }
-  /** What a proxy in front of the neuron says. */
-  | { readonly kind: "page"; readonly status: number; readonly body: string; readonly location?: string };
 
 /** How the fake ends a load job. */
 export type LoadScript =
@@ -48,6 +21,8 @@ export interface LoadFailure extends Readonly<Record<string, unknown>> {
 interface InferenceRequest {
   readonly model: string;
   readonly stream?: boolean;
+  /** All of it, as it came. */
+  readonly text: string;
 }
 
 export interface RecordedCall {
@@ -248,9 +223,9 @@ export class FakeNeuron {
       if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
       sendJson(response, 200, job ?? {});
     } else if (route.startsWith("POST /v1/")) {
-      const asked = parseJson(body) as InferenceRequest | undefined;
+      const asked = parseJson(body) as Omit<InferenceRequest, "text"> | undefined;
       if (asked === undefined) sendJson(response, 400, envelope("malformed_json", "not JSON"));
-      else this.#infer(asked, response);
+      else this.#infer({ ...asked, text: body }, response);
     } else sendJson(response, 404, envelope("route_not_found", route));
   }
 
@@ -320,18 +295,10 @@ export class FakeNeuron {
   #infer(request: InferenceRequest, response: ServerResponse): void {
     const { answer } = this;
     if (answer.kind === "reset") response.destroy();
-    else if (answer.kind === "reset_after_comment") {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(": keep-alive\n\n", () => response.destroy());
-    } else if (answer.kind === "status") sendJson(response, answer.status, answer.body);
-    else if (answer.kind === "page") {
-      const { status, location } = answer;
-      response.writeHead(status, {
-        "content-type": "text/html",
-        ...(location === undefined ? {} : { location }),
-      });
-      response.end(answer.body);
-    } else if (answer.kind === "cut_body") {
+    else if (answer.kind === "reset_after_comment") resetAfterComment(response);
+    else if (answer.kind === "status") sendJson(response, answer.status, answer.body);
+    else if (answer.kind === "page") sendPage(response, answer);
+    else if (answer.kind === "cut_body") {
       response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
       response.write('{"id":"half', () => response.destroy());
     } else if (answer.kind === "flood") void this.#flood(answer.events, response);
@@ -340,6 +307,8 @@ export class FakeNeuron {
       response.end(answer.chunks.join(""));
     } else if (this.models.get(request.model)?.status !== "loaded") {
       sendJson(response, 404, envelope("model_not_found", `${request.model} is not loaded`));
+    } else if (answer.kind === "scripted") {
+      sendScripted(response, answer.reply(request.text), request.stream === true);
     } else if (answer.kind !== "hang") this.#speak(answer, request, response);
   }
 

@@ -17,7 +17,9 @@ const CAPABILITIES: Readonly<Record<string, string>> = {
   reasoning: "thinking",
 };
 
-function capabilitiesOf({ capabilities, tool_call: calls, reasoning }: ModelEntry): string[] {
+function capabilitiesOf({ capabilities, loaded, tool_call: calls, reasoning }: ModelEntry): string[] {
+  // Of a model that was never loaded and says nothing of itself nothing is known; clients offer none that cannot chat.
+  if (capabilities.length === 0 && !loaded) return ["completion"];
   const named = capabilities.flatMap((one) => CAPABILITIES[one] ?? []);
   return [...new Set([...named, ...(calls ? ["tools"] : []), ...(reasoning ? ["thinking"] : [])])];
 }
