@@ -118,6 +118,8 @@ export const factsOf = (model: string, changes: Partial<RoutingFacts> = {}): Rou
   model,
   outstanding: () => 0,
   trust: () => null,
+  speed: () => null,
+  affinity: () => null,
   avoid: new Set(),
   excluded: new Set(),
   ...changes,

@@ -1,5 +1,6 @@
 import { CortexError } from "../../core/errors.ts";
-import { parseJson } from "../../core/json.ts";
+import { isRecord, parseJson } from "../../core/json.ts";
+import { openingOf, type Opening } from "../../protocol/openai/conversation-opening.ts";
 import type {
   AnswerIdentity,
   AnswerTranslator,
@@ -10,6 +11,8 @@ import type {
 export interface OpenAiRequest {
   readonly facts: Pick<TranslatedRequest, "model" | "stream" | "maxOutputTokens"> & {
     readonly answers: number;
+    readonly cacheKey: string | null;
+    readonly opening: Opening | null;
     /** Where the body names the model: replaced when that was an alias. */
     readonly modelSpans: readonly { readonly start: number; readonly end: number }[];
   };
@@ -28,6 +31,10 @@ export interface TranslationContext {
 
 /** Deeper than any schema of a tool; what is deeper takes a parser longer than it is worth. */
 export const DEEPEST_NESTING = 256;
+
+/** A field of OpenAI's, and of no other dialect. */
+const cacheKeyOf = (asked: unknown): string | null =>
+  isRecord(asked) && typeof asked["prompt_cache_key"] === "string" ? asked["prompt_cache_key"] : null;
 
 const BEGINNING = '{"model":';
 
@@ -58,6 +65,8 @@ export function translateBody(
       stream,
       maxOutputTokens,
       answers: 1,
+      cacheKey: cacheKeyOf(parsed),
+      opening: openingOf(isRecord(rest) ? rest["messages"] : undefined),
       modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
     },
     body: Buffer.from(`${BEGINNING}${name}${others === "}" ? "" : ","}${others}`),

@@ -1,6 +1,7 @@
 import { CortexError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { Span, TopLevelFields } from "../../protocol/openai/body-scan.ts";
+import type { Opening } from "../../protocol/openai/conversation-opening.ts";
 
 /** What routing needs of a request body; the rest belongs to the model. */
 export interface RequestFacts {
@@ -10,6 +11,10 @@ export interface RequestFacts {
   readonly maxOutputTokens: number | null;
   /** How many answers it asks for: `n` for each prompt. */
   readonly answers: number;
+  /** The body's `prompt_cache_key`. */
+  readonly cacheKey: string | null;
+  /** How the conversation begins. */
+  readonly opening: Opening | null;
   /** Where the body names the model: replaced when that was an alias. */
   readonly modelSpans: readonly Span[];
 }
@@ -38,8 +43,26 @@ export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestF
     stream: isTrue(body, fields.stream),
     maxOutputTokens: countIn(body, fields.max_completion_tokens) ?? countIn(body, fields.max_tokens),
     answers: (countIn(body, fields.n) ?? 1) * Math.max(1, fields.prompts),
+    cacheKey: cacheKeyIn(body, fields.prompt_cache_key),
+    opening: openingIn(body, fields),
     modelSpans: fields.models,
   };
+}
+
+/** Of a prompt that goes on as it grows, the part that is there from the first turn. */
+const PROMPT_OPENING_BYTES = 256;
+
+function openingIn(bytes: Buffer, { messages, prompt }: TopLevelFields): Opening | null {
+  if (messages.length > 0) return { bytes, messages };
+  if (prompt === null) return null;
+  const { start, end } = prompt;
+  return { bytes, messages: [{ start, end: Math.min(end, start + PROMPT_OPENING_BYTES) }] };
+}
+
+function cacheKeyIn(body: Buffer, span: Span | null): string | null {
+  if (span === null || span.end - span.start > LONGEST_MODEL_BYTES) return null;
+  const key = parseJson(body.toString("utf8", span.start, span.end));
+  return typeof key === "string" ? key : null;
 }
 
 /** What is no count is for the model to refuse. */

@@ -7,7 +7,7 @@ import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
-import type { ModelInLoad, RequestOutcome, WaitOutcome } from "../loading/scheduler-state.ts";
+import type { ModelInLoad, PlaceEnd, WaitOutcome } from "../loading/scheduler-state.ts";
 import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
 import { replaceValues } from "../../protocol/openai/replace-values.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
@@ -23,6 +23,8 @@ import {
   type CourseEvent,
   type CourseNote,
 } from "../request-course.ts";
+import { affinityOf } from "../routing/affinity.ts";
+import { answerSpeed } from "../routing/replica-speed.ts";
 import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
@@ -60,6 +62,8 @@ class CourseRun {
   readonly #exchange: Exchange;
   readonly #deps: InferenceDeps;
   #place: Place | null = null;
+  /** Undefined as long as nobody has asked for it. */
+  #affinity: string | null | undefined;
 
   constructor(exchange: Exchange, deps: InferenceDeps) {
     this.#exchange = exchange;
@@ -136,7 +140,10 @@ class CourseRun {
     const outstanding = (neuron: string, modelId: string) => scheduling.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
     const trust = (neuron: string, modelId: string) => scheduling.trustIn(neuron, modelId);
-    const routed = decide({ model, outstanding, trust, avoid, excluded }, fleet, poller.view());
+    const speed = (neuron: string, modelId: string) => scheduling.speedOf(neuron, modelId);
+    const affinity = () => this.#affinityOf();
+    const facts = { model, outstanding, trust, speed, affinity, avoid, excluded };
+    const routed = decide(facts, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
     this.#exchange.trace.steps.push(routedStep(decision, this.#deps.clock.monotonicMs()));
     if (logger.isLevelEnabled("debug")) {
@@ -167,7 +174,8 @@ class CourseRun {
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
     const patienceMs = facts.stream ? timings.streamingLoadWaitMs : timings.loadWaitMs;
-    const request = { modelId, principal: principal.id, avoid, excluded, patienceMs, signal };
+    const asked = { modelId, principal: principal.id, affinity: this.#affinityOf() };
+    const request = { ...asked, avoid, excluded, patienceMs, signal };
     try {
       const outcome = await scheduling.wait(request, (standing) => {
         noteStanding(step, standing());
@@ -259,13 +267,29 @@ class CourseRun {
       watch,
     });
     endAttempt(step, result, clock.monotonicMs());
-    this.#leave(replicaOutcome(result));
+    this.#leave({ outcome: replicaOutcome(result), tokensPerSec: this.#speedSince(step.atMs) });
     crashes.note(modelId, this.#exchange, result);
     return result;
   }
 
-  #leave(outcome: RequestOutcome | null = null): void {
-    this.#place?.free(outcome);
+  #affinityOf(): string | null {
+    const { headers, facts } = this.#exchange;
+    if (this.#affinity === undefined) this.#affinity = affinityOf({ headers, ...facts });
+    return this.#affinity;
+  }
+
+  /** Of the answer that has just ended, from its first word where that was seen. */
+  #speedSince(sentAtMs: number): number | null {
+    const { trace } = this.#exchange;
+    if (trace.cost?.usage === undefined) return null;
+    const firstAtMs =
+      trace.firstContentMs === undefined ? sentAtMs : trace.startedAtMs + trace.firstContentMs;
+    const tookMs = this.#deps.clock.monotonicMs() - firstAtMs;
+    return answerSpeed({ tokens: trace.cost.usage.completionTokens, tookMs });
+  }
+
+  #leave(end?: PlaceEnd): void {
+    this.#place?.free(end);
     this.#place = null;
   }
 

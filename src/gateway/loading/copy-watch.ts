@@ -1,13 +1,8 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
+import { afterAnswer } from "../routing/replica-speed.ts";
 import { withOutcome, withSending } from "./copy-standing.ts";
-import {
-  copyKey,
-  type CopyWatch,
-  type PlaceAt,
-  type RequestOutcome,
-  type Scheduler,
-} from "./scheduler-state.ts";
+import { copyKey, type CopyWatch, type PlaceAt, type PlaceEnd, type Scheduler } from "./scheduler-state.ts";
 
 export const inFlightAt = (state: Scheduler, neuron: string, modelId: string): number =>
   state.inFlight.get(copyKey(neuron, modelId)) ?? 0;
@@ -24,8 +19,18 @@ export const withEntered = (state: Scheduler, place: PlaceAt, atMs: number): Sch
 export const withLeft = (
   state: Scheduler,
   place: PlaceAt,
-  end: { readonly outcome: RequestOutcome | null; readonly atMs: number },
-): Scheduler => withOutcome(withInFlight(state, place, { by: -1, atMs: end.atMs }), place, end);
+  end: PlaceEnd & { readonly atMs: number },
+): Scheduler => {
+  const left = withOutcome(withInFlight(state, place, { by: -1, atMs: end.atMs }), place, end);
+  if (end.tokensPerSec === null) return left;
+  const key = copyKey(place.neuron, place.modelId);
+  const speed = afterAnswer(left.speeds.get(key), end.tokensPerSec);
+  return { ...left, speeds: new Map(left.speeds).set(key, speed) };
+};
+
+/** Tokens a second of a copy's answers of late; null: not measured. */
+export const speedOf = (state: Scheduler, { neuron, modelId }: PlaceAt): number | null =>
+  state.speeds.get(copyKey(neuron, modelId)) ?? null;
 
 /** Counts a request in or out, and notes since when the copy is idle. */
 function withInFlight(
@@ -107,14 +112,14 @@ export function replicasOf(state: Scheduler, modelId: string): readonly Replica[
  * How full a copy is, 1 and more: it takes no further request. Beside the slots there is a queue as long as they, so
  * that none is idle between two requests; longer it is not, so that who waits goes to whichever copy is free first.
  */
-export function fullness(state: Scheduler, { neuron, model }: Replica, extraWork = 0): number {
+export function fullness(state: Scheduler, { neuron, model }: Replica): number {
   const load = neuron.loads.get(model.id);
   const slots = Math.max(
     1,
     load === undefined || load.max_in_flight === 0 ? model.parallel : load.max_in_flight,
   );
   const queued = Math.min(slots, load?.max_queue_depth ?? slots);
-  return (workAt(state, neuron, model.id) + extraWork) / (slots + queued);
+  return workAt(state, neuron, model.id) / (slots + queued);
 }
 
 /** Whether a request that comes now may take a place at the copy: there is room, and nobody waits for it. */

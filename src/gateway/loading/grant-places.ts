@@ -1,4 +1,6 @@
-import { fullness, replicasOf, withEntered, type Replica } from "./copy-watch.ts";
+import { chooseReplica, type ReplicaOffer } from "../routing/replica-choice.ts";
+import { comparableSpeeds, presumedSpeed } from "../routing/replica-speed.ts";
+import { fullness, replicasOf, speedOf, withEntered, workAt } from "./copy-watch.ts";
 import { restsAt, trustIn } from "./copy-standing.ts";
 import { inOrder, withGranted } from "./fair-queue.ts";
 import type { Trust } from "../routing/route-request.ts";
@@ -6,8 +8,8 @@ import type { Scheduler, SchedulerEffect, SchedulerStep, Waiter } from "./schedu
 import { withQueue } from "./waiting.ts";
 
 /**
- * Lets waiters go as fast as copies take them: in order of the queue, to the copy with the most room, and none to a copy that is
- * full. So nobody who has waited is sent away because all came at once.
+ * Lets waiters go as fast as copies take them: in order of the queue, to the copy where its turn comes first or its
+ * conversation is at home, and none to a copy that is full. So nobody who has waited is sent away because all came at once.
  */
 export function grantPlaces(start: Scheduler, atMs: number): SchedulerStep {
   let state = start;
@@ -37,42 +39,45 @@ function nextGrant(
 ): { readonly waiter: Waiter; readonly neuron: string } | undefined {
   const queue = state.queues.get(modelId);
   if (queue === undefined) return undefined;
-  const replicas = replicasOf(state, modelId).map((replica) => candidate(state, replica, atMs));
-  const withRoom = replicas.filter(({ hasRoom }) => hasRoom).sort(byPromise);
+  const candidates = candidatesFor(state, modelId, atMs);
+  const withRoom = candidates.filter(({ hasRoom }) => hasRoom);
   if (withRoom.length === 0) return undefined;
   for (const waiter of inOrder(queue)) {
-    const suits = suitableFor(waiter, replicas);
-    const found = withRoom.find(suits);
+    const suitable = withRoom.filter(suitableFor(waiter, candidates));
+    const toTry = suitable.find(({ trust }) => trust?.isProbeDue === true);
+    const found = toTry ?? chooseReplica(suitable, waiter.affinity);
     if (found !== undefined) return { waiter, neuron: found.neuron };
   }
   return undefined;
 }
 
-interface Candidate {
-  readonly neuron: string;
+interface Candidate extends ReplicaOffer {
   readonly hasRoom: boolean;
-  /** How full it is, its failures counted as work. */
-  readonly burden: number;
   readonly trust: Trust | null;
   readonly rests: boolean;
 }
 
-function candidate(state: Scheduler, replica: Replica, atMs: number): Candidate {
-  const place = { neuron: replica.neuron.name, modelId: replica.model.id };
-  const trust = trustIn(state, place, atMs);
-  return {
-    neuron: place.neuron,
-    hasRoom: fullness(state, replica) < 1,
-    burden: fullness(state, replica, trust?.extraWork),
-    trust,
-    rests: restsAt(state, place, atMs),
-  };
+function candidatesFor(state: Scheduler, modelId: string, atMs: number): readonly Candidate[] {
+  const replicas = replicasOf(state, modelId);
+  const speeds = comparableSpeeds(
+    replicas.map(({ neuron, model }) => ({
+      measured: speedOf(state, { neuron: neuron.name, modelId }),
+      presumed: presumedSpeed(neuron, model),
+    })),
+  );
+  return replicas.map((replica, at) => {
+    const place = { neuron: replica.neuron.name, modelId };
+    const trust = trustIn(state, place, atMs);
+    return {
+      neuron: place.neuron,
+      hasRoom: fullness(state, replica) < 1,
+      load: workAt(state, replica.neuron, modelId) + (trust?.extraWork ?? 0),
+      speed: speeds[at] ?? 1,
+      trust,
+      rests: restsAt(state, place, atMs),
+    };
+  });
 }
-
-/** The one that is to be tried again first, by one request; then the one with the most room. */
-const byPromise = (left: Candidate, right: Candidate): number =>
-  Number(right.trust?.isProbeDue === true) - Number(left.trust?.isProbeDue === true) ||
-  left.burden - right.burden;
 
 /**
  * A copy that has just failed a request, or that fails of late, has the most room, since it failed all of them: while

@@ -22,6 +22,8 @@ export interface Waiter {
   readonly id: string;
   /** On whose behalf: principals share a model evenly, however many requests each has. */
   readonly principal: string;
+  /** What the requests of its conversation share; null: nothing tells. */
+  readonly affinity: string | null;
   /** Neurons that failed this request: taken only when no other copy serves. */
   readonly avoid: ReadonlySet<string>;
   /** Neurons found dead by this request. */
@@ -93,6 +95,8 @@ export interface Scheduler {
   /** How copies have done of late; a good standing is not kept. */
   readonly standings: ReadonlyMap<string, ReplicaStanding>;
   readonly failures: ReadonlyMap<string, FailedPlace>;
+  /** Tokens a second of a copy's answers of late. */
+  readonly speeds: ReadonlyMap<string, number>;
   /** Until when an idle copy is not asked again to leave. */
   readonly unloads: ReadonlyMap<string, number>;
   /** By model: memory that a neuron said it needs, MiB. */
@@ -116,6 +120,14 @@ export interface PlaceAt {
 
 /** What a request says about the copy that had it. */
 export type RequestOutcome = "served" | "failed";
+
+/** What a request leaves behind with its place. */
+export interface PlaceEnd {
+  /** Null: it says nothing about the copy. */
+  readonly outcome: RequestOutcome | null;
+  /** Of its answer; null: that tells nothing. */
+  readonly tokensPerSec: number | null;
+}
 
 /** What a waiter is told when it is released. */
 export type WaitOutcome =
@@ -152,6 +164,7 @@ export type SchedulerEvent = { readonly atMs: number } & (
       readonly waiterId: string;
       readonly modelId: string;
       readonly principal: string;
+      readonly affinity: string | null;
       readonly avoid: ReadonlySet<string>;
       readonly excluded: ReadonlySet<string>;
       readonly deadlineAtMs: number;
@@ -167,6 +180,8 @@ export type SchedulerEvent = { readonly atMs: number } & (
       readonly neuron: string;
       /** Null: it says nothing about the copy. */
       readonly outcome: RequestOutcome | null;
+      /** Of its answer; null: that tells nothing. */
+      readonly tokensPerSec: number | null;
     }
   | /** A neuron told of a change, or of none. */ { readonly kind: "view-changed"; readonly view: FleetView }
   | /** The neuron has taken the load on as a job; from now on it can be cancelled. */ {
@@ -241,6 +256,7 @@ export const initialScheduler = (policy: SchedulerPolicy, fleet: FleetIndex, vie
   inFlight: new Map(),
   copies: new Map(),
   standings: new Map(),
+  speeds: new Map(),
   failures: new Map(),
   unloads: new Map(),
   neededMib: new Map(),

@@ -82,7 +82,7 @@ function pump(start: Scheduler, atMs: number, before: readonly SchedulerEffect[]
 }
 
 function onArrival(state: Scheduler, event: SchedulerEventOf<"waiter-arrived">): SchedulerStep {
-  const { waiterId, modelId, principal, avoid, excluded, deadlineAtMs, atMs } = event;
+  const { waiterId, modelId, principal, affinity, avoid, excluded, deadlineAtMs, atMs } = event;
   const queue = state.queues.get(modelId) ?? EMPTY_QUEUE;
   if (queue.waiters.length >= state.policy.maxWaitersPerModel) {
     const error = queueFull(state, modelId, atMs);
@@ -91,7 +91,7 @@ function onArrival(state: Scheduler, event: SchedulerEventOf<"waiter-arrived">):
       effects: [{ kind: "release-waiter", waiterId, outcome: { kind: "refused", error } }],
     };
   }
-  const waiter = { id: waiterId, principal, avoid, excluded, arrivedAtMs: atMs, deadlineAtMs };
+  const waiter = { id: waiterId, principal, affinity, avoid, excluded, arrivedAtMs: atMs, deadlineAtMs };
   const queues = new Map(state.queues).set(modelId, enqueue(queue, waiter));
   return quiet(withDemand({ ...state, queues }, modelId, atMs));
 }

@@ -1,10 +1,11 @@
 import { CortexError, isErrorCode } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import { compareText } from "../../core/order.ts";
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { resolveAlias, type FleetIndex } from "../view/fleet-index.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
+import { chooseReplica } from "./replica-choice.ts";
+import { comparableSpeeds, presumedSpeed, type CopySpeed } from "./replica-speed.ts";
 import { loadProspects, refuseLoad, refuseTroubled } from "./load-prospects.ts";
 
 export interface RoutingFacts {
@@ -14,6 +15,10 @@ export interface RoutingFacts {
   readonly outstanding: (neuron: string, modelId: string) => number;
   /** What is known of a replica's failures; null: nothing. */
   readonly trust: (neuron: string, modelId: string) => Trust | null;
+  /** Tokens a second of a replica's answers of late; null: not measured. */
+  readonly speed: (neuron: string, modelId: string) => number | null;
+  /** What the requests of one conversation share, asked for where there is a choice; null: nothing tells. */
+  readonly affinity: () => string | null;
   /** Neurons that just failed this request: taken only when nothing else serves. */
   readonly avoid: ReadonlySet<string>;
   /** Neurons found dead by this request: not taken at all, whatever the view still says. */
@@ -66,7 +71,7 @@ export type Decision =
 export function decide(facts: RoutingFacts, fleet: FleetIndex, view: FleetView): Decision {
   const modelId = resolveAlias(fleet, facts.model);
   const considered: Considered[] = [];
-  const replica = leastLoadedReplica({ modelId, facts, fleet, view, considered });
+  const replica = bestReplica({ modelId, facts, fleet, view, considered });
   if (replica !== undefined) return { kind: "serve", modelId, neuron: replica, considered };
   const block = fleet.modelsById.get(modelId);
   if (block === undefined) {
@@ -84,18 +89,26 @@ interface Routing {
   readonly considered: Considered[];
 }
 
-interface Serving {
-  readonly name: string;
+interface Serving extends CopySpeed {
+  readonly neuron: string;
   readonly rank: number;
   readonly load: number;
 }
 
-const bySuitability = (left: Serving, right: Serving): number =>
-  left.rank - right.rank || left.load - right.load || compareText(left.name, right.name);
+function bestReplica(routing: Routing): string | undefined {
+  const serving = servingReplicas(routing);
+  const rank = Math.min(...serving.map((replica) => replica.rank));
+  const equals = serving.filter((replica) => replica.rank === rank);
+  if (equals.length < 2) return equals[0]?.neuron;
+  const speeds = comparableSpeeds(equals);
+  const offers = equals.map((replica, at) => ({ ...replica, speed: speeds[at] ?? replica.presumed }));
+  // A replica that is tried again is tried by whoever comes.
+  return chooseReplica(offers, rank < 0 ? null : routing.facts.affinity())?.neuron;
+}
 
-function leastLoadedReplica(routing: Routing): string | undefined {
+function servingReplicas(routing: Routing): readonly Serving[] {
   const { modelId, facts, fleet, view, considered } = routing;
-  let best: Serving | undefined;
+  const serving: Serving[] = [];
   for (const neuron of healthyNeurons(view)) {
     const model = neuron.models.get(modelId);
     if (model === undefined) continue;
@@ -110,10 +123,10 @@ function leastLoadedReplica(routing: Routing): string | undefined {
     considered.push({ neuron: neuron.name, verdict: verdictOn(trust), figure: load });
     const isDrained = fleet.neuronsByName.get(neuron.name)?.drain === true;
     const rank = serveRank({ hasFailed: facts.avoid.has(neuron.name), isDrained, trust });
-    const replica = { name: neuron.name, rank, load };
-    if (best === undefined || bySuitability(replica, best) < 0) best = replica;
+    const measured = facts.speed(neuron.name, modelId);
+    serving.push({ neuron: neuron.name, rank, load, measured, presumed: presumedSpeed(neuron, model) });
   }
-  return best?.name;
+  return serving;
 }
 
 const verdictOn = (trust: Trust | null): string => {

@@ -23,10 +23,15 @@ export interface TopLevelFields {
   /** How many prompts the last value of `prompt` lists; 0 where it is no list of texts or of token lists. */
   readonly prompts: number;
   readonly stream_options: Span | null;
+  /** The last values of what tells conversations apart. */
+  readonly prompt: Span | null;
+  readonly prompt_cache_key: Span | null;
+  /** The first elements of the last `messages`. */
+  readonly messages: readonly Span[];
 }
 
-type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models" | "prompts">;
-type KnownField = "model" | "prompt" | LastField;
+type LastField = Exclude<keyof TopLevelFields, "isObject" | "depth" | "models" | "prompts" | "messages">;
+type KnownField = "model" | "messages" | LastField;
 
 const LAST_FIELDS: readonly string[] = [
   "stream",
@@ -34,9 +39,11 @@ const LAST_FIELDS: readonly string[] = [
   "max_tokens",
   "n",
   "stream_options",
+  "prompt",
+  "prompt_cache_key",
 ] satisfies LastField[];
 const isKnownField = (key: unknown): key is KnownField =>
-  key === "model" || key === "prompt" || (typeof key === "string" && LAST_FIELDS.includes(key));
+  key === "model" || key === "messages" || (typeof key === "string" && LAST_FIELDS.includes(key));
 
 /** Read in one go: well under a millisecond of work as a rule, two where the bytes were chosen to be slow. */
 export const SLICE_BYTES = 64 * 1024;
@@ -78,7 +85,12 @@ export class BodyScan {
     max_tokens: null,
     n: null,
     stream_options: null,
+    prompt: null,
+    prompt_cache_key: null,
   };
+  #messages: Span[] = [];
+  /** Of an element of a top-level list. */
+  #itemStart = 0;
 
   #prompts = 0;
 
@@ -103,8 +115,14 @@ export class BodyScan {
 
   /** What was found; complete once `advance` has said true. */
   get fields(): TopLevelFields {
-    const isObject = this.#isObject;
-    return { isObject, depth: this.#deepest, models: this.#models, prompts: this.#prompts, ...this.#last };
+    return {
+      isObject: this.#isObject,
+      depth: this.#deepest,
+      models: this.#models,
+      prompts: this.#prompts,
+      messages: this.#messages,
+      ...this.#last,
+    };
   }
 
   /** Brackets, commas and colons, until a string or a scalar begins. */
@@ -155,6 +173,7 @@ export class BodyScan {
     if (this.#expects !== "value" && this.#expects !== "value-or-closing") throw this.#malformed();
     this.#expects = "comma-or-closing";
     if (this.#depth === 1) this.#valueStart = this.#at;
+    else if (this.#depth === 2) this.#itemStart = this.#at;
   }
 
   #open(isObject: boolean): void {
@@ -241,6 +260,7 @@ export class BodyScan {
     if (this.#depth !== 1 || !this.#isObject) return;
     this.#field = this.#fieldOf(this.#tokenStart, this.#at);
     if (this.#field === "prompt") this.#prompts = 0;
+    else if (this.#field === "messages") this.#messages = [];
   }
 
   #fieldOf(start: number, end: number): KnownField | "other" {
@@ -269,18 +289,22 @@ export class BodyScan {
       return;
     }
     this.#expects = "comma-or-closing";
-    if (this.#depth === 2 && this.#field === "prompt" && this.#isPromptBefore(end)) this.#prompts += 1;
+    if (this.#depth === 2 && this.#field !== "other") this.#endItem(end);
     if (this.#depth !== 1 || this.#field === "other") return;
     const span = { start: this.#valueStart, end };
     if (this.#field === "model") this.#models.push(span);
-    else if (this.#field !== "prompt") this.#last[this.#field] = span;
+    else if (this.#field !== "messages") this.#last[this.#field] = span;
     this.#field = "other";
   }
 
-  /** What ends here is a text or a list in a list: a number is a token of the one prompt that the list is. */
-  #isPromptBefore(end: number): boolean {
+  /** Of prompts texts and lists count: a number is a token of the one prompt that the list is. */
+  #endItem(end: number): void {
+    if (this.#isInObject()) return;
     const last = this.#body[end - 1];
-    return (last === QUOTE || last === CLOSING_BRACKET) && !this.#isInObject();
+    if (this.#field === "prompt" && (last === QUOTE || last === CLOSING_BRACKET)) this.#prompts += 1;
+    if (this.#field === "messages" && this.#messages.length < MESSAGES_KEPT) {
+      this.#messages.push({ start: this.#itemStart, end });
+    }
   }
 
   #malformed(): CortexError {
@@ -288,6 +312,9 @@ export class BodyScan {
     return new CortexError("malformed_json", `the request body is not JSON: ${where}`);
   }
 }
+
+/** Instructions and the first words after them. */
+const MESSAGES_KEPT = 4;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

@@ -101,6 +101,7 @@ export class FleetModel {
       waiterId: request.id,
       modelId,
       principal: request.principal,
+      affinity: null,
       avoid: new Set(how.avoid),
       excluded: new Set(),
       deadlineAtMs: request.deadlineAtMs,
@@ -126,7 +127,7 @@ export class FleetModel {
     const { neuron, modelId } = request;
     const copy = this.#neuron(neuron).copies.get(modelId);
     const outcome = copy === undefined ? "served" : endAt(copy, this.nowMs);
-    this.#dispatch({ kind: "place-freed", neuron, modelId, outcome, atMs: this.nowMs });
+    this.#dispatch({ kind: "place-freed", neuron, modelId, outcome, tokensPerSec: null, atMs: this.nowMs });
   }
 
   /** Requests that are not over. */

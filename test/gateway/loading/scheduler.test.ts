@@ -209,6 +209,7 @@ test("what a neuron found a model to take is forgotten with the files that it wa
     waiterId: "w",
     modelId: "a",
     principal: "p",
+    affinity: null,
     avoid: new Set(),
     excluded: new Set(),
     deadlineAtMs: 1000,

@@ -3,13 +3,13 @@ import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts"
 import { toCortexError } from "../../../core/errors.ts";
 import type { Trust } from "../../routing/route-request.ts";
 import { trustIn } from "../copy-standing.ts";
-import { hasRoom, inFlightAt } from "../copy-watch.ts";
+import { hasRoom, inFlightAt, speedOf } from "../copy-watch.ts";
 import { inOrder } from "../fair-queue.ts";
 import { reduceScheduler } from "../scheduler.ts";
 import {
   initialScheduler,
   type LoadOutcome,
-  type RequestOutcome,
+  type PlaceEnd,
   type Scheduler,
   type SchedulerEffect,
   type SchedulerEvent,
@@ -43,6 +43,8 @@ export interface Evicted {
 export interface PlaceRequest {
   readonly modelId: string;
   readonly principal: string;
+  /** What the requests of its conversation share; null: nothing tells. */
+  readonly affinity: string | null;
   /** Neurons found dead by this request. */
   /** Neurons that failed this request: taken only when no other copy serves. */
   readonly avoid: ReadonlySet<string>;
@@ -59,7 +61,7 @@ export interface PlaceRequest {
  */
 export interface Place {
   readonly neuron: string;
-  free(outcome?: RequestOutcome | null): void;
+  free(end?: PlaceEnd): void;
 }
 
 export type PlaceOutcome =
@@ -83,6 +85,8 @@ export interface Scheduling {
   outstandingAt(neuron: string): ReadonlyMap<string, number>;
   /** What is known of a copy's failures; null: nothing. */
   trustIn(neuron: string, modelId: string): Trust | null;
+  /** Tokens a second of a copy's answers of late; null: not measured. */
+  speedOf(neuron: string, modelId: string): number | null;
   /** Loads of the model that were under way at some time since then. */
   loadsSince(modelId: string, sinceMs: number): readonly LoadSeen[];
   /** Puts what other fleet files say in force. */
@@ -97,6 +101,8 @@ export interface Scheduling {
 const TICK_MS = 200;
 /** How long close() waits for neurons to take note of what nobody wants any more. */
 const LAST_CALLS_MS = 1000;
+
+const NOTHING_LEARNT: PlaceEnd = { outcome: null, tokensPerSec: null };
 
 export const createScheduling = (deps: SchedulingDeps): Scheduling => new SchedulerLoop(deps);
 
@@ -145,7 +151,7 @@ class SchedulerLoop implements Scheduling {
     request: PlaceRequest,
     onWaiting?: (look: () => Standing | undefined) => void,
   ): Promise<PlaceOutcome> {
-    const { modelId, principal, avoid, excluded, patienceMs, signal } = request;
+    const { modelId, principal, affinity, avoid, excluded, patienceMs, signal } = request;
     if (signal.aborted) return { kind: "cancelled" };
     this.#lastWaiter += 1;
     const waiterId = String(this.#lastWaiter);
@@ -156,7 +162,8 @@ class SchedulerLoop implements Scheduling {
     this.#waiters.set(waiterId, resolve);
     signal.addEventListener("abort", onAbort, { once: true });
     const atMs = this.#nowMs();
-    const waiter = { waiterId, modelId, principal, avoid, excluded, deadlineAtMs: atMs + patienceMs };
+    const asked = { waiterId, modelId, principal, affinity, avoid, excluded };
+    const waiter = { ...asked, deadlineAtMs: atMs + patienceMs };
     this.#dispatch({ kind: "waiter-arrived", ...waiter, atMs });
     onWaiting?.(() => this.#standing(modelId, waiterId));
     try {
@@ -175,6 +182,10 @@ class SchedulerLoop implements Scheduling {
 
   outstanding(neuron: string, modelId: string): number {
     return inFlightAt(this.#state, neuron, modelId);
+  }
+
+  speedOf(neuron: string, modelId: string): number | null {
+    return speedOf(this.#state, { neuron, modelId });
   }
 
   trustIn(neuron: string, modelId: string): Trust | null {
@@ -204,10 +215,10 @@ class SchedulerLoop implements Scheduling {
     let isFree = false;
     return {
       neuron,
-      free: (outcome = null) => {
+      free: (end = NOTHING_LEARNT) => {
         if (isFree) return;
         isFree = true;
-        this.#dispatch({ kind: "place-freed", modelId, neuron, outcome, atMs: this.#nowMs() });
+        this.#dispatch({ kind: "place-freed", modelId, neuron, ...end, atMs: this.#nowMs() });
       },
     };
   }
