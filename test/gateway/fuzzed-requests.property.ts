@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseJson } from "../../src/core/json.ts";
@@ -51,6 +53,19 @@ function wrongIn(text: string, { isWhole, pieces }: RawRequest): string | undefi
   return errorEnvelopeSchema.safeParse(parseJson(body ?? "")).success ? undefined : "no envelope";
 }
 
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** What is held once everything that can go has gone. */
+function heldMib(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 2 ** 20;
+}
+
+/** Beyond what the first batches left behind; bodies of these requests are up to a MiB. */
+const GROWTH_MIB = 24;
+
 test(
   "whatever bytes come, each gets an envelope or a clean close, no defect is logged, and others are served",
   { timeout: 600_000 },
@@ -60,6 +75,7 @@ test(
     const fleet = fleetWith({ n1: neuron.url }, [{ id: MODEL }], { limits: { body_mb: 1 } });
     const gateway = await gatewayFor(fleet, { onLog: (line) => lines.push(line) });
     const requests = fc.sample(rawRequest, REQUESTS);
+    let heldAtFirstMib = 0;
     for (let begun = 0; begun < requests.length; begun += AT_ONCE) {
       const batch = requests.slice(begun, begun + AT_ONCE);
       const texts = await Promise.all(batch.map((request) => sent(gateway.address, request)));
@@ -69,7 +85,10 @@ test(
       expect((await ask(gateway, MODEL)).status).toBe(200);
       expect(lines.filter((line) => line.includes(`"level":50`))).toEqual([]);
       lines.length = 0;
+      neuron.calls.length = 0;
+      if (begun === 5 * AT_ONCE) heldAtFirstMib = heldMib();
     }
+    expect(heldMib() - heldAtFirstMib).toBeLessThan(GROWTH_MIB);
     await expect.poll(() => metricsOf(gateway)).toContain(`cortex_requests_in_flight{model="org/a"} 0`);
   },
 );

@@ -1,6 +1,6 @@
 import { CortexError } from "../../core/errors.ts";
 import { isRecord, parseJson } from "../../core/json.ts";
-import { openingOf, type Opening } from "../../protocol/openai/conversation-opening.ts";
+import { openingBytes, openingOf, type Opening } from "../../protocol/openai/conversation-opening.ts";
 import type {
   AnswerIdentity,
   AnswerTranslator,
@@ -32,44 +32,123 @@ export interface TranslationContext {
 /** Deeper than any schema of a tool; what is deeper takes a parser longer than it is worth. */
 export const DEEPEST_NESTING = 256;
 
+/** Bodies up to here take the one thread of the gateway some milliseconds at most; longer ones go to another. */
+export const LONG_BODY_BYTES = 128 * 1024;
+
+/** What tools and settings of a long request may take: they are read on the gateway's own thread. */
+export const LONGEST_SETTINGS_BYTES = 512 * 1024;
+
 /** A field of OpenAI's, and of no other dialect. */
-const cacheKeyOf = (asked: unknown): string | null =>
-  isRecord(asked) && typeof asked["prompt_cache_key"] === "string" ? asked["prompt_cache_key"] : null;
+const cacheKeyOf = (asked: Readonly<Record<string, unknown>>): string | null =>
+  typeof asked["prompt_cache_key"] === "string" ? asked["prompt_cache_key"] : null;
 
 const BEGINNING = '{"model":';
 
 /** The request of a dialect as the OpenAI request that is sent. Throws as `DialectRoute.translate` does. */
-export function translateBody(
+export function translateBody(route: DialectRoute, body: Buffer, context: TranslationContext): OpenAiRequest {
+  refuseDeep(context.depth);
+  const parsed = parsedBody(body);
+  const translated = route.translate(parsed, context.identity);
+  const opening = openingOf(translated.body["messages"]);
+  const read = { settings: isRecord(parsed) ? parsed : {}, opening };
+  return openAiRequest(route, { translated, others: othersOf(translated), ...read }, context);
+}
+
+/** What comes back of a request that was translated elsewhere. */
+export interface TranslatedAway {
+  /** The OpenAI request without its model and its first brace. */
+  readonly others: Uint8Array;
+  /** The request without its conversation. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** As much of the conversation's opening as anybody looks at. */
+  readonly opening: Uint8Array | null;
+}
+
+/** The part of the work that grows with the body. */
+export function translateAway(
   route: DialectRoute,
   body: Buffer,
-  { depth, identity, isKnown }: TranslationContext,
-): OpenAiRequest {
-  if (depth > DEEPEST_NESTING) {
+  identity: Omit<AnswerIdentity, "elapsedMs">,
+): TranslatedAway {
+  const parsed = parsedBody(body);
+  const translated = route.translate(parsed, { ...identity, elapsedMs: () => 0 });
+  const settings = isRecord(parsed) ? route.withoutConversation(parsed) : {};
+  if (JSON.stringify(settings).length > LONGEST_SETTINGS_BYTES) {
+    const kib = LONGEST_SETTINGS_BYTES / 1024;
     throw new CortexError(
       "invalid_request_body",
-      `the request body is nested deeper than ${DEEPEST_NESTING} levels`,
+      `what the request has beside its conversation takes more than ${kib} KiB`,
     );
   }
+  const opening = openingOf(translated.body["messages"]);
+  // A copy: the rest of a long one stays where it was read.
+  const seen = opening === null ? undefined : openingBytes(opening);
+  return {
+    others: othersOf(translated),
+    settings,
+    opening: seen === undefined ? null : Uint8Array.from(seen),
+  };
+}
+
+/** The part of it that needs the gateway. */
+export function translatedBody(
+  route: DialectRoute,
+  { others, settings, opening: seen }: TranslatedAway,
+  context: TranslationContext,
+): OpenAiRequest {
+  const translated = route.translate(settings, context.identity);
+  const opening =
+    seen === null ? null : { bytes: Buffer.from(seen), messages: [{ start: 0, end: seen.length }] };
+  return openAiRequest(route, { translated, others, settings, opening }, context);
+}
+
+export function refuseDeep(depth: number): void {
+  if (depth <= DEEPEST_NESTING) return;
+  throw new CortexError(
+    "invalid_request_body",
+    `the request body is nested deeper than ${DEEPEST_NESTING} levels`,
+  );
+}
+
+function parsedBody(body: Buffer): unknown {
   const parsed = parseJson(body.toString("utf8"));
   if (parsed === undefined) throw new CortexError("malformed_json", "the request body is not JSON");
-  const { body: rest, answer, ...asked } = route.translate(parsed, identity);
-  const { stream, maxOutputTokens, otherName, upstreamPath } = asked;
+  return parsed;
+}
+
+const othersOf = ({ body }: TranslatedRequest): Buffer => Buffer.from(JSON.stringify(body).slice(1));
+
+function openAiRequest(
+  route: DialectRoute,
+  read: {
+    readonly translated: TranslatedRequest;
+    readonly others: Uint8Array;
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly opening: Opening | null;
+  },
+  { isKnown }: TranslationContext,
+): OpenAiRequest {
+  const { translated, others, settings, opening } = read;
+  const { answer, stream, maxOutputTokens, otherName, upstreamPath } = translated;
   const model =
-    otherName !== undefined && !isKnown(asked.model) && isKnown(otherName) ? otherName : asked.model;
+    otherName !== undefined && !isKnown(translated.model) && isKnown(otherName)
+      ? otherName
+      : translated.model;
   const name = JSON.stringify(model);
-  const others = JSON.stringify(rest).slice(1);
   const start = BEGINNING.length;
+  // "}" alone: there is nothing else.
+  const beginning = Buffer.from(`${BEGINNING}${name}${others.length === 1 ? "" : ","}`);
   return {
     facts: {
       model,
       stream,
       maxOutputTokens,
       answers: 1,
-      cacheKey: cacheKeyOf(parsed),
-      opening: openingOf(isRecord(rest) ? rest["messages"] : undefined),
+      cacheKey: cacheKeyOf(settings),
+      opening,
       modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
     },
-    body: Buffer.from(`${BEGINNING}${name}${others === "}" ? "" : ","}${others}`),
+    body: Buffer.concat([beginning, others]),
     path: upstreamPath ?? route.upstreamPath,
     answer,
   };

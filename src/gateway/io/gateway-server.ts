@@ -14,7 +14,7 @@ import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-
 import type { DialectRoute } from "../dialect/contract/dialect.ts";
 import { toAnthropicModel, toAnthropicModels } from "../dialect/anthropic/model-list.ts";
 import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
-import { translateBody } from "../dialect/translate-body.ts";
+import type { TranslationThread } from "../dialect/io/translation-thread.ts";
 import { TranslatedResponse } from "../dialect/io/translated-response.ts";
 import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
@@ -35,6 +35,7 @@ export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
   readonly requests: RequestMemory;
   readonly version: GatewayVersion;
   readonly metrics: InferenceDeps["metrics"];
+  readonly translation: TranslationThread;
   /** Null where no collector of traces is set. */
   readonly tracing: RequestTracing | null;
   /** True once close() was called: new requests are refused while old ones end. */
@@ -290,7 +291,8 @@ async function readAsked(
     elapsedMs: () => clock.monotonicMs() - cameAtMs,
   };
   const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
-  const { answer, ...translated } = translateBody(dialect, body, { depth, identity, isKnown });
+  const context = { depth, identity, isKnown };
+  const { answer, ...translated } = await deps.translation.translate(dialect, body, context);
   const { errors, streamType } = dialect;
   const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
   return { ...translated, sinkTo };

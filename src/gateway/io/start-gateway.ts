@@ -26,6 +26,7 @@ import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-
 import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { openLedger } from "../keys/io/open-ledger.ts";
+import { TranslationThread } from "../dialect/io/translation-thread.ts";
 import type { UsageLedger } from "../keys/usage-ledger.ts";
 import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.ts";
 
@@ -58,7 +59,7 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   requireKeysBeyondLoopback(config);
   const ledger = await openLedger({ fleet: config.fleet, path: config.ledgerPath }, deps);
   const tracing = await openTracing(config, deps.clock);
-  const parts = assembleGateway(config, { ledger, tracing }, deps);
+  const parts = assembleGateway(config, { ledger, tracing, translation: new TranslationThread() }, deps);
   const { api, metricsServer, timings } = parts;
   const { logger } = deps;
   const polls = parts.poller.start();
@@ -153,6 +154,7 @@ function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger 
 
 /** What takes a while to be there. */
 interface Opened {
+  readonly translation: TranslationThread;
   readonly ledger: UsageLedger;
   readonly tracing: RequestTracing | null;
 }
@@ -242,7 +244,7 @@ async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void
   await scheduling.close();
   await Promise.allSettled([...neurons.values()].map((neuron) => neuron.destroy()));
   await Promise.allSettled([api.close(), metricsServer.close()]);
-  await Promise.all([parts.ledger.close(), parts.tracing?.close()]);
+  await Promise.all([parts.ledger.close(), parts.tracing?.close(), parts.translation.close()]);
 }
 
 interface Draining {

@@ -5,11 +5,18 @@ import { toMessage } from "./message.ts";
 import { MessageStream } from "./message-stream.ts";
 import { conversationOf, readMessagesRequest, toChatRequest } from "./messages-request.ts";
 
+const withoutConversation: DialectRoute["withoutConversation"] = (body) => ({
+  ...body,
+  messages: [{ role: "user", content: "." }],
+  system: undefined,
+});
+
 /** `POST /v1/messages`. */
 export const MESSAGES_ROUTE: DialectRoute = {
   path: "/v1/messages",
   upstreamPath: "/v1/chat/completions",
   errors: anthropicErrors,
+  withoutConversation,
   translate(body, { newId }) {
     const request = readMessagesRequest(body);
     const identity = { id: `msg_${newId()}`, model: request.model };
@@ -33,6 +40,7 @@ export const COUNT_TOKENS_ROUTE: DialectRoute = {
   path: "/v1/messages/count_tokens",
   upstreamPath: "/v1/count_tokens",
   errors: anthropicErrors,
+  withoutConversation,
   translate(body) {
     const request = readMessagesRequest(body);
     return {

@@ -10,6 +10,11 @@ export interface DialectRoute {
   readonly streamType?: string;
   /** Throws `invalid_request_body`, `missing_model_field` or `unsupported_parameter`, with the dialect's own field as `param`. */
   translate(body: unknown, identity: AnswerIdentity): TranslatedRequest;
+  /**
+   * A request that is understood, with a word in the place of what was said: it is small, and answered in the same
+   * form. A long request is translated in a thread, and what forms its answer cannot come back from there.
+   */
+  withoutConversation(body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   readonly errors: DialectErrors;
 }
 

@@ -47,6 +47,7 @@ export const EMBED_ROUTE: DialectRoute = {
   path: "/api/embed",
   upstreamPath: "/v1/embeddings",
   errors: ollamaErrors,
+  withoutConversation: (body) => ({ ...body, input: "." }),
   translate(body, identity: AnswerIdentity) {
     const asked = readRequest(embedSchema, body);
     return request(asked, (answer) => {
@@ -66,6 +67,7 @@ export const EMBEDDINGS_ROUTE: DialectRoute = {
   path: "/api/embeddings",
   upstreamPath: "/v1/embeddings",
   errors: ollamaErrors,
+  withoutConversation: (body) => ({ ...body, prompt: "." }),
   translate(body) {
     const { model, prompt } = readRequest(embeddingsSchema, body);
     return request({ model, input: prompt }, (answer) => ({

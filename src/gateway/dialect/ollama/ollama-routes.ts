@@ -73,12 +73,19 @@ function loadRequest(
   };
 }
 
+const isEmpty = (value: unknown): boolean =>
+  value == null || value === "" || (Array.isArray(value) && value.length === 0);
+
 /** `POST /api/chat`. */
 const CHAT_ROUTE: DialectRoute = {
   path: "/api/chat",
   upstreamPath: "/v1/chat/completions",
   streamType: LINES_TYPE,
   errors: ollamaErrors,
+  withoutConversation: (body) => ({
+    ...body,
+    messages: isEmpty(body["messages"]) ? body["messages"] : [{ role: "user", content: "." }],
+  }),
   translate(body, identity) {
     const request = readRequest(chatSchema, body);
     refuseUntranslated(request);
@@ -103,6 +110,11 @@ const GENERATE_ROUTE: DialectRoute = {
   upstreamPath: "/v1/chat/completions",
   streamType: LINES_TYPE,
   errors: ollamaErrors,
+  withoutConversation: ({ prompt, images, ...rest }) => ({
+    ...rest,
+    prompt: isEmpty(prompt) && isEmpty(images) ? prompt : ".",
+    system: undefined,
+  }),
   translate(body, identity) {
     const request = readRequest(generateSchema, body);
     refuseUntranslated(request);

@@ -10,6 +10,7 @@ export const RESPONSES_ROUTE: DialectRoute = {
   upstreamPath: "/v1/chat/completions",
   // Agents repeat a 422 five times: OpenAI says 400 to every request that is wrong.
   errors: { body: (envelope) => envelope, status: (status) => (status === 422 ? 400 : status) },
+  withoutConversation: (body) => ({ ...body, input: "." }),
   translate(body, identity) {
     const request = readResponsesRequest(body);
     const tools = new ToolSet(request.tools);
