@@ -1,3 +1,4 @@
+import { parseJson } from "../core/json.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { effectiveSource } from "../fleet/schema/model-source.ts";
 import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
@@ -21,4 +22,22 @@ export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
     health_path: block.health_path,
     start_timeout_secs: block.start_timeout_secs,
   });
+}
+
+/**
+ * What the model of a request is, for a neuron that does not have it loaded: how tokens are counted without it. Sent by
+ * whoever knows the catalogue; without it the neuron looks for a file of the model's name.
+ */
+export const MODEL_SPEC_HEADER = "x-cortex-model-spec";
+
+export const formatModelSpec = (spec: ModelSpec): string => encodeURIComponent(JSON.stringify(spec));
+
+/** Null when there is none that can be understood. */
+export function readModelSpec(header: string | string[] | undefined): ModelSpec | null {
+  if (typeof header !== "string") return null;
+  try {
+    return modelSpecSchema.safeParse(parseJson(decodeURIComponent(header))).data ?? null;
+  } catch {
+    return null;
+  }
 }

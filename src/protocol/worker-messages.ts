@@ -61,6 +61,8 @@ const workerStartSchema = z.object({
   context: z.int().positive().optional(),
   /** Slots: requests decoded side by side. */
   parallel: z.int().positive(),
+  /** Only tokens are counted and named: the weights stay where they are. */
+  vocabulary_only: z.boolean().optional(),
   /** What the driver takes to mean the devices of this model; set before the engine starts. */
   device_environment: z.record(z.string(), z.string()).optional(),
   /** False keeps the model on the CPU, whatever the machine has. */

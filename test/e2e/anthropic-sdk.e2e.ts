@@ -25,6 +25,10 @@ source = "${sourceOf(DEMO_MODEL)}"
 replicas = 1
 parallel = 1
 
+[[models]]
+id = "cortex/other"
+source = "${sourceOf(DEMO_MODEL)}"
+
 [aliases]
 "claude-demo" = "cortex/demo"
 `,
@@ -73,6 +77,15 @@ describe("the official SDK over the real engine", () => {
     expect(streamed.usage.output_tokens).toBe(whole.usage.output_tokens);
     // The second time the prompt comes out of the cache: told apart, not lost.
     expect(promptOf(streamed)).toBe(promptOf(whole));
+  });
+
+  test("a count for a model that nobody has loaded is exact, and loads nothing", async () => {
+    const { model, messages } = QUESTION;
+    const loaded = await client.messages.countTokens({ model, messages, tools: [WEATHER] });
+    const pids = await workerPids(fleet);
+    const other = await client.messages.countTokens({ model: "cortex/other", messages, tools: [WEATHER] });
+    expect(other.input_tokens).toBe(loaded.input_tokens);
+    expect(await workerPids(fleet)).toEqual(pids);
   });
 
   test("the prompt's tokens are known when a stream begins, and a count says the same", async () => {

@@ -50,6 +50,45 @@ describe("with the real engine", () => {
     expect(isAlive(resident?.pid ?? -1)).toBe(false);
   });
 
+  test("tokens are counted for a model that is not loaded as for one that is, without a load", async () => {
+    await using neuron = await startTestNeuron({}, { workerEntry: undefined });
+    const names = ["tiny", "second", "third"];
+    for (const [at, name] of names.entries()) {
+      await copyFile(await tinyModelFile({ seed: at + 1 }), join(neuron.store, `${name}.gguf`));
+    }
+    const ask = (model: string, path = "/v1/count_tokens", more: object = { messages: MESSAGES }) =>
+      neuron.call<Record<string, unknown>>(path, { json: { model, ...more } });
+    const cold = await ask("tiny");
+    expect(cold).toMatchObject({ status: 200, body: { model: "tiny", max_model_len: 1024 } });
+    const prompt = "hello <|im_end|> wörld";
+    const tokens = await ask("tiny", "/v1/tokenize", { prompt });
+    expect(await ask("tiny", "/v1/detokenize", { tokens: tokens.body["tokens"] })).toMatchObject({
+      status: 200,
+      body: { prompt },
+    });
+    // More models than may be open at once, again and again.
+    const all = await Promise.all(names.slice(1).map((name) => ask(name)));
+    expect(all.map(({ body }) => body["count"])).toEqual(names.slice(1).map(() => cold.body["count"]));
+    expect((await ask("tiny")).body).toEqual(cold.body);
+    expect((await neuron.models()).models).toEqual([]);
+
+    expect((await neuron.load({ model_id: "tiny" })).status).toBe(200);
+    expect((await ask("tiny")).body).toEqual(cold.body);
+    expect((await ask("tiny", "/v1/tokenize", { prompt })).body).toEqual(tokens.body);
+    // What writes an answer needs the model.
+    expect((await neuron.chat({ model: "second", messages: MESSAGES })).status).toBe(404);
+    expect(await ask("nobody")).toMatchObject({ status: 404, body: { error: { code: "model_not_found" } } });
+    await copyFile(await corruptModelFile(), join(neuron.store, "broken.gguf"));
+    expect(await ask("broken")).toMatchObject({
+      status: 422,
+      body: { error: { code: "model_file_invalid" } },
+    });
+    expect(await ask("second", "/v1/count_tokens", {})).toMatchObject({
+      status: 422,
+      body: { error: { code: "invalid_request_body", param: "messages" } },
+    });
+  });
+
   test("a file that is no model fails its load and leaves nothing", async () => {
     await using neuron = await startTestNeuron({}, { workerEntry: undefined });
     await copyFile(await corruptModelFile(), join(neuron.store, "broken.gguf"));

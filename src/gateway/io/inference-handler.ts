@@ -4,6 +4,8 @@ import { CortexError } from "../../core/errors.ts";
 import { sleptThrough } from "../../core/interruptible-sleep.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { NeuronClient } from "../../protocol/io/neuron-client.ts";
+import { formatModelSpec, MODEL_SPEC_HEADER, modelSpecFromBlock } from "../../protocol/model-spec.ts";
+import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
@@ -26,6 +28,8 @@ import {
 import { affinityOf } from "../routing/affinity.ts";
 import { answerSpeed } from "../routing/replica-speed.ts";
 import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
+import { loadProspects } from "../routing/load-prospects.ts";
+import { afterCount } from "../count-course.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
 import { beginAttempt, beginWait, endAttempt, endWait, noteStanding, routedStep } from "../request-steps.ts";
@@ -50,6 +54,9 @@ export interface InferenceDeps {
   /** Has something looked at every now and then, until the returned function is called. */
   readonly watch: (look: Look) => () => void;
 }
+
+/** Neurons that are asked to count before the model is loaded for it. */
+const MOST_COUNTERS = 3;
 
 type Deed<Kind extends CourseDeed["kind"]> = Extract<CourseDeed, { kind: Kind }>;
 
@@ -81,6 +88,7 @@ class CourseRun {
     }
     let { course, notes, next } = beginCourse();
     try {
+      if (modelId !== undefined && (await this.#countWithoutWeights(modelId))) return;
       for (;;) {
         for (const note of notes) this.#note(note);
         const event = await this.#carryOut(next);
@@ -221,7 +229,31 @@ class CourseRun {
     return keepAliveEvent(path, facts.model, Math.floor(this.#deps.clock.nowMs() / 1000));
   }
 
-  async #send({ neuron, modelId }: Deed<"send">): Promise<RelayResult> {
+  /**
+   * Tokens of a model that no neuron has loaded are counted by one that has its file; no load comes of a count. True when
+   * the request is over. Where no neuron can, it goes the way of every request.
+   */
+  async #countWithoutWeights(modelId: string): Promise<boolean> {
+    const { fleet, scheduling, poller } = this.#deps;
+    const block = fleet.modelsById.get(modelId);
+    if (block?.harness !== "llama" || !TOKEN_ROUTES.has(this.#exchange.path)) return false;
+    if (replicasOf(scheduling.state, modelId).length > 0) return false;
+    const spec = { [MODEL_SPEC_HEADER]: formatModelSpec(modelSpecFromBlock(block)) };
+    const { able } = loadProspects(block, fleet, { view: poller.view(), excluded: new Set() });
+    for (const { name } of able.slice(0, MOST_COUNTERS)) {
+      const result = await this.#send({ neuron: name, modelId }, spec);
+      const next = afterCount(result);
+      if (next === "ask-another") continue;
+      await this.#carryOut(next);
+      return true;
+    }
+    return false;
+  }
+
+  async #send(
+    { neuron, modelId }: Pick<Deed<"send">, "neuron" | "modelId">,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<RelayResult> {
     const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
     const { neurons, crashes, poller, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
@@ -234,6 +266,7 @@ class CourseRun {
       path,
       headers: upstreamRequestHeaders(headers, {
         "x-request-id": requestId,
+        ...more,
         ...this.#exchange.traced?.beginAttempt(),
         ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
       }),

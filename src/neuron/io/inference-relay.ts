@@ -11,6 +11,9 @@ import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts";
 import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
+import { MODEL_SPEC_HEADER, readModelSpec } from "../../protocol/model-spec.ts";
+import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
+import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
 import type { CrashWatch, WatchedRequest } from "./crash-watch.ts";
@@ -20,6 +23,7 @@ export interface InferenceRelayDeps {
   readonly logger: Logger;
   readonly loop: ResidencyLoop;
   readonly crashes: CrashWatch;
+  readonly vocabularies: Vocabularies;
   /** Told once per request: "ok", "client_gone", "http_<status>" of the worker, or the code of the failure. */
   readonly countRequest: (modelId: string, outcome: string) => void;
 }
@@ -73,7 +77,7 @@ async function take(deps: InferenceRelayDeps, arrival: Arrival): Promise<string>
   });
   let answered = false;
   try {
-    const admitted = deps.loop.openRequest(modelId);
+    const admitted = await openWorker(deps, arrival);
     try {
       watched.sentTo(admitted.worker);
       const outcome = await relay(deps, { ...arrival, admitted, watched });
@@ -86,6 +90,25 @@ async function take(deps: InferenceRelayDeps, arrival: Arrival): Promise<string>
     watched.end(answered);
   }
 }
+
+/** The worker of the model, or for questions about tokens, where none is loaded, one with its vocabulary. */
+async function openWorker(
+  deps: InferenceRelayDeps,
+  { modelId, request }: Arrival,
+): Promise<Pick<AdmittedRequest, "worker" | "end">> {
+  const isLoaded = deps.loop.state.models.get(modelId)?.phase.name === "loaded";
+  if (isLoaded || !TOKEN_ROUTES.has(request.routeOptions.url ?? "")) return deps.loop.openRequest(modelId);
+  const told = readModelSpec(request.headers[MODEL_SPEC_HEADER]);
+  try {
+    return await deps.vocabularies.open(told ?? { ...BARE_SPEC, model_id: modelId });
+  } catch (thrown) {
+    // A name that means no file here: the answer is the same as to any other question.
+    if (toCortexError(thrown).code === "source_not_found" && told === null) deps.loop.openRequest(modelId);
+    throw thrown;
+  }
+}
+
+const BARE_SPEC = { harness: "llama", parallel: 1, min_devices: 1 } as const;
 
 function modelOf(body: unknown): string {
   const parsed = parseJsonBody(body);
@@ -109,7 +132,7 @@ function abortWhenClientLeaves(raw: ServerResponse) {
 }
 
 interface Exchange extends Arrival {
-  readonly admitted: AdmittedRequest;
+  readonly admitted: Pick<AdmittedRequest, "worker" | "end">;
   readonly watched: WatchedRequest;
 }
 

@@ -31,6 +31,7 @@ import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import { CrashWatch } from "./crash-watch.ts";
+import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { SuspectFile } from "./suspect-file.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
@@ -45,6 +46,7 @@ export interface NeuronServerDeps {
   readonly feed: EventFeed;
   readonly estimator: Estimator;
   readonly suspectFile: SuspectFile;
+  readonly vocabularies: Vocabularies;
   /** What is known of models by past loads. */
   readonly facts: () => ModelFact[];
   readonly startedMs: number;
@@ -74,6 +76,7 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
     logger: deps.logger,
     loop: deps.loop,
     crashes: new CrashWatch(deps),
+    vocabularies: deps.vocabularies,
     countRequest: (model, outcome) => {
       deps.metrics.countRequest(model, outcome);
     },

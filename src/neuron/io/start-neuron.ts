@@ -35,6 +35,7 @@ import {
 import { withExternalEngines } from "../launch/io/external-engines.ts";
 import { extraGraceMs } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
+import { Vocabularies } from "../launch/io/vocabularies.ts";
 import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
 import { openSuspectFile, type SuspectFile } from "./suspect-file.ts";
@@ -115,7 +116,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const kept = await openKept(config, deps);
   const socketDirectory = await makeSocketDirectory();
   const assembled = assemble(config, deps, { socketDirectory, ...kept });
-  const { loop, probe, metrics, estimator, takeDevices } = assembled;
+  const { loop, probe, metrics, estimator, vocabularies, takeDevices } = assembled;
   const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
@@ -132,6 +133,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     feed,
     estimator,
     suspectFile,
+    vocabularies,
     token: config.token,
     version: describeVersion(config.gitSha),
     discovery: discovered.promise,
@@ -212,6 +214,9 @@ const createProbe = (
     ? createGpuProbe({ ...deps, ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }) })
     : createSimulatedProbe(simulation);
 
+const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): number =>
+  stateDirectory === undefined ? 0 : (orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS);
+
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
 function assemble(
   config: NeuronConfig,
@@ -245,12 +250,12 @@ function assemble(
     // What is simulated answers from the processor, whoever would hold it.
     externalEntry: simulation === undefined ? externalWorkerEntryFile() : undefined,
     socketDirectory,
-    orphanGraceMs:
-      config.stateDirectory === undefined ? 0 : (config.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS),
+    orphanGraceMs: orphanGraceMsOf(config),
     environment,
     devices: () => devices,
     hibernation,
   });
+  const { launch } = launcher;
   const loop: ResidencyLoop = new ResidencyLoop({
     clock,
     logger,
@@ -260,18 +265,19 @@ function assemble(
     modelStore,
     usedMib: () => probe.usedMib(),
     epochs,
-    launchWorker:
-      simulation === undefined ? launcher.launch : simulateLoads(launcher.launch, simulation, clock),
+    launchWorker: simulation === undefined ? launch : simulateLoads(launch, simulation, clock),
     report: (effect) => {
       report(effect, { loop, metrics, logger });
     },
   });
+  const inspect: Estimator["inspect"] = (spec) => estimator.inspect(spec);
+  const vocabularies = new Vocabularies({ clock, inspect, launch });
   const metrics = createNeuronMetrics(() => loop.state);
   const takeDevices = (found: readonly Device[]): void => {
     devices = found;
     loop.dispatch({ kind: "devices-discovered", devices: ledgerOf(found) });
   };
-  return { loop, probe, metrics, store, estimator, launcher, takeDevices };
+  return { loop, probe, metrics, store, estimator, launcher, vocabularies, takeDevices };
 }
 
 function requireToken({ host, token }: NeuronConfig): void {
@@ -318,6 +324,7 @@ function report(
 interface NeuronParts {
   readonly loop: ResidencyLoop;
   readonly launcher: WorkerLauncher;
+  readonly vocabularies: Vocabularies;
   readonly feed: EventFeed;
   readonly book: FactBook;
   readonly suspectFile: SuspectFile;
@@ -331,6 +338,7 @@ interface NeuronParts {
 
 async function handOverNeuron(neuron: NeuronParts): Promise<void> {
   neuron.launcher.close();
+  neuron.vocabularies.close();
   await neuron.assignment.leave();
   neuron.loop.handOver();
   await closeParts(neuron);
@@ -339,8 +347,9 @@ async function handOverNeuron(neuron: NeuronParts): Promise<void> {
 async function closeNeuron(
   neuron: NeuronParts & { readonly drainTimeoutMs: number; readonly workerStopMs: number },
 ): Promise<void> {
-  const { loop, launcher, clock, logger } = neuron;
+  const { loop, launcher, vocabularies, clock, logger } = neuron;
   launcher.close();
+  vocabularies.close();
   const bound = new AbortController();
   const giveUp = abortAfter(bound, { clock, timeoutMs: neuron.drainTimeoutMs + neuron.workerStopMs });
   await loop.shutDown(neuron.drainTimeoutMs, bound.signal).catch(() => {

@@ -8,3 +8,10 @@ export const INFERENCE_ROUTES = [
   "/v1/detokenize",
   "/v1/count_tokens",
 ] as const;
+
+/** Those that need no weights: a neuron answers them for models that are not loaded too. */
+export const TOKEN_ROUTES: ReadonlySet<string> = new Set([
+  "/v1/tokenize",
+  "/v1/detokenize",
+  "/v1/count_tokens",
+]);

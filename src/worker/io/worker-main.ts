@@ -14,6 +14,7 @@ import {
 } from "../../protocol/worker-messages.ts";
 import type { InferenceEngine } from "../engine/inference-engine.ts";
 import { loadLlamaEngine } from "../engine/io/llama-engine.ts";
+import { loadVocabularyEngine } from "../engine/io/llama-vocabulary-engine.ts";
 import { Guardians } from "./guardians.ts";
 import { startWorkerServer, type WorkerServer } from "./worker-server.ts";
 
@@ -45,21 +46,7 @@ async function start(message: WorkerStart): Promise<void> {
   started = true;
   setVariables(message.device_environment ?? {});
   try {
-    engine = await loadLlamaEngine({
-      modelPath: message.model_path,
-      contextTokens: message.context,
-      parallel: message.parallel,
-      gpu: message.gpu,
-      flashAttention: message.flash_attention,
-      threads: message.threads,
-      calibrations: message.calibrations,
-      hibernation: message.hibernation,
-      onProgress: (fraction) =>
-        void send({ kind: "load-progressed", fraction: Math.min(1, Math.max(0, fraction)) }),
-      onCalibrated: (calibrated) => void send({ kind: "calibrated", ...calibrated }),
-      logger,
-      clock: systemClock,
-    });
+    engine = await loadEngine(message);
     const loaded = engine;
     const graceMs = message.orphan_grace_ms ?? 0;
     const guardians = new Guardians({
@@ -87,6 +74,24 @@ async function start(message: WorkerStart): Promise<void> {
     await send({ kind: "load-failed", code, message: error.message, next: error.next });
     process.exit(1);
   }
+}
+
+function loadEngine(message: WorkerStart): Promise<InferenceEngine> {
+  const file = { modelPath: message.model_path, contextTokens: message.context, logger };
+  if (message.vocabulary_only === true) return loadVocabularyEngine(file);
+  return loadLlamaEngine({
+    ...file,
+    parallel: message.parallel,
+    gpu: message.gpu,
+    flashAttention: message.flash_attention,
+    threads: message.threads,
+    calibrations: message.calibrations,
+    hibernation: message.hibernation,
+    onProgress: (fraction) =>
+      void send({ kind: "load-progressed", fraction: Math.min(1, Math.max(0, fraction)) }),
+    onCalibrated: (calibrated) => void send({ kind: "calibrated", ...calibrated }),
+    clock: systemClock,
+  });
 }
 
 const identityOf = (message: WorkerStart, facts: WorkerFacts): WorkerIdentity => ({

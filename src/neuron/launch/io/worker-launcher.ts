@@ -127,10 +127,12 @@ function startMessage(
     calibrations: [...launch.calibrations],
     instance: launch.instance,
     spec_hash: specHash(spec),
-    orphan_grace_ms: options.orphanGraceMs,
+    ...(launch.vocabularyOnly === true
+      ? { vocabulary_only: true }
+      : { orphan_grace_ms: options.orphanGraceMs }),
     device_environment: visibleDevices(devices),
     gpu: devices.some(({ kind }) => kind !== "cpu" && kind !== "simulated"),
-    ...(external === undefined && options.hibernation !== undefined
+    ...(external === undefined && options.hibernation !== undefined && launch.vocabularyOnly !== true
       ? { hibernation: options.hibernation.forWorkers }
       : {}),
     ...(external === undefined ? {} : { external }),

@@ -63,9 +63,14 @@ export class Estimator {
     });
   }
 
-  /** Throws what `ModelFiles.inspect` throws, and source_not_found for what has not been fetched. */
+  /** The file of a spec that is here. Throws what `ModelFiles.inspect` throws, and source_not_found for what is not. */
+  async inspect(spec: ModelSpec): Promise<ModelFileFacts> {
+    return this.#deps.modelFiles.inspect(await this.#localSpec(spec));
+  }
+
+  /** Throws what `inspect` throws. */
   async estimate(spec: ModelSpec, ledger: DeviceLedger): Promise<ModelEstimate> {
-    const file = await this.#deps.modelFiles.inspect(await this.#localSpec(spec));
+    const file = await this.inspect(spec);
     const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
     const vramMib = fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint);
     // A copy that is here already is counted as gone: it would make room for itself.

@@ -33,5 +33,7 @@ export interface WorkerLaunch {
   readonly devices: readonly number[];
   /** Choices of threads that may be about the file. */
   readonly calibrations: readonly Calibration[];
+  /** It counts tokens and holds no weights. */
+  readonly vocabularyOnly?: boolean;
   readonly onMessage: (message: WorkerMessage) => void;
 }

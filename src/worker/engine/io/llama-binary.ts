@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { createRequire, findPackageJSON } from "node:module";
 import { dirname, join } from "node:path";
 import { arch, platform } from "node:process";
-import { getLlama, Llama, type LlamaOptions } from "node-llama-cpp";
+import { getLlama, Llama, LlamaLogLevel, type LlamaOptions } from "node-llama-cpp";
 import { z } from "zod";
+import { CortexError } from "../../../core/errors.ts";
+import type { Logger } from "../../../platform/logger.ts";
 
 /**
  * Starts llama.cpp on the CPU. Before the binding uses a binary of a package it tries it in a process of its own, so
@@ -27,6 +29,40 @@ export async function startOnCpu(options: Pick<LlamaOptions, "logLevel" | "logge
         debug: false,
         numa: false,
       });
+}
+
+/** `engineWords` gets what llama.cpp says of errors. Throws `load_failed`. */
+export async function startLlama(
+  options: { readonly gpu: boolean; readonly logger: Logger },
+  engineWords: string[],
+): Promise<Llama> {
+  try {
+    const told = {
+      logLevel: LlamaLogLevel.warn,
+      logger: (level: LlamaLogLevel, message: string): void => {
+        const line = message.trim();
+        if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) engineWords.push(line);
+        options.logger[level === LlamaLogLevel.warn ? "warn" : "error"]({ engine: "llama.cpp" }, line);
+      },
+    };
+    if (!options.gpu) return await startOnCpu(told);
+    const llama = await getLlama({
+      ...told,
+      build: "never",
+      skipDownload: true,
+      progressLogs: false,
+      gpu: "auto",
+    });
+    if (llama.gpu !== false) return llama;
+  } catch (thrown) {
+    throw new CortexError("load_failed", "no llama.cpp binary for this machine could be started", {
+      cause: thrown,
+      next: "check that node-llama-cpp's binary package for this platform is installed",
+    });
+  }
+  throw new CortexError("load_failed", "the model is to run on a GPU and llama.cpp found none it can use", {
+    next: "check the GPU driver, or load the model on the CPU",
+  });
 }
 
 interface Startable {

@@ -1,9 +1,7 @@
 import { loadavg } from "node:os";
 import {
-  getLlama,
   InsufficientMemoryError,
   LlamaGrammar,
-  LlamaLogLevel,
   type Llama,
   type LlamaContext,
   type LlamaModel,
@@ -14,9 +12,8 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { carefulThreads, isQuiet } from "../compute-plan.ts";
-import { fallbackTemplate } from "../fallback-template.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
-import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
+import type { ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
 import {
   HIBERNATE_WITHIN_MS,
@@ -25,13 +22,12 @@ import {
   type WorkerStart,
 } from "../../../protocol/worker-messages.ts";
 import { openCalibration, type CalibrationOptions, type ThreadCalibration } from "./llama-calibration.ts";
-import { readControlTexts } from "./llama-control-texts.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
 import { estimateFromHeader } from "./llama-estimates.ts";
 import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
 import { openHibernation, type Hibernation } from "./hibernation.ts";
 import { modelIdentity } from "./model-identity.ts";
-import { startOnCpu } from "./llama-binary.ts";
+import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
 import { guardSampling } from "./llama-native-context.ts";
@@ -39,9 +35,8 @@ import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";
 import { createSharedPrompts, NOT_SHARED } from "./shared-prompts.ts";
 import { createSteps, type Steps } from "./llama-steps.ts";
-import { createTokenizer } from "./llama-tokenizer.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
-import { vocabularyOf } from "./llama-vocabulary.ts";
+import { readModelTexts } from "./llama-vocabulary-engine.ts";
 
 export interface LoadOptions {
   readonly modelPath: string;
@@ -125,36 +120,6 @@ function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
 /** Encoder-only models compute embeddings and write nothing. */
 const generates = (model: LlamaModel): boolean =>
   model.fileInsights.hasDecoder || !model.fileInsights.hasEncoder;
-
-async function startLlama(options: LoadOptions, engineWords: string[]): Promise<Llama> {
-  try {
-    const told = {
-      logLevel: LlamaLogLevel.warn,
-      logger: (level: LlamaLogLevel, message: string): void => {
-        const line = message.trim();
-        if (level === LlamaLogLevel.error || level === LlamaLogLevel.fatal) engineWords.push(line);
-        options.logger[level === LlamaLogLevel.warn ? "warn" : "error"]({ engine: "llama.cpp" }, line);
-      },
-    };
-    if (!options.gpu) return await startOnCpu(told);
-    const llama = await getLlama({
-      ...told,
-      build: "never",
-      skipDownload: true,
-      progressLogs: false,
-      gpu: "auto",
-    });
-    if (llama.gpu !== false) return llama;
-  } catch (thrown) {
-    throw new CortexError("load_failed", "no llama.cpp binary for this machine could be started", {
-      cause: thrown,
-      next: "check that node-llama-cpp's binary package for this platform is installed",
-    });
-  }
-  throw new CortexError("load_failed", "the model is to run on a GPU and llama.cpp found none it can use", {
-    next: "check the GPU driver, or load the model on the CPU",
-  });
-}
 
 async function loadModel(
   llama: Llama,
@@ -264,16 +229,8 @@ interface LoadedParts {
 
 function buildEngine(parts: LoadedParts): InferenceEngine {
   const { llama, model, context, steps, hibernation, options } = parts;
-  const metadata = model.fileInfo.metadata;
-  const vocabulary = vocabularyOf(model);
-  const controls = readControlTexts(vocabulary);
-  const tokenizer = createTokenizer({ model, vocabulary, controls });
-  const renderer = createChatPromptRenderer({
-    controls,
-    source: metadata.tokenizer?.chat_template ?? fallbackTemplate(controls),
-    bosText: model.tokens.bosString ?? "",
-    eosText: model.tokens.eosString ?? "",
-  });
+  const { tokenizer, renderer, vocabulary } = readModelTexts(model);
+  const { general } = model.fileInfo.metadata;
   const facts = describeModel(parts, renderer);
   const slotList = createSlotList(context, options);
   const slots = createSlotPool({
@@ -297,7 +254,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
       return context === undefined ? facts : { ...facts, threads: parts.calibration.inUse };
     },
     renderer,
-    fileSampling: readFileSampling((metadata.general as Readonly<Record<string, unknown>>)["sampling"]),
+    fileSampling: readFileSampling((general as Readonly<Record<string, unknown>>)["sampling"]),
     vocabularySize: vocabulary.size,
     get occupancy() {
       return slots.occupancy;
