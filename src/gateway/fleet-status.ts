@@ -1,6 +1,8 @@
 import { by } from "../core/order.ts";
 import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
-import type { Scheduler } from "./loading/scheduler-state.ts";
+import { trustIn } from "./loading/copy-standing.ts";
+import { speedOf } from "./loading/copy-watch.ts";
+import type { PlaceAt, Scheduler } from "./loading/scheduler-state.ts";
 import type { FleetIndex } from "./view/fleet-index.ts";
 import { healthyNeurons, type FleetView, type NeuronView } from "./view/fleet-view.ts";
 
@@ -10,6 +12,7 @@ export interface StatusSources {
   readonly scheduler: Scheduler;
   readonly outstanding: (neuron: string, modelId: string) => number;
   readonly requestsInFlight: number;
+  readonly requestsPerSec: number;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -56,6 +59,10 @@ export function fleetState(sources: StatusSources): FleetState {
     }),
     ...schedulerState(sources),
     declared: fleet.served,
+    traffic: {
+      requests_in_flight: sources.requestsInFlight,
+      requests_per_sec: sources.requestsPerSec,
+    },
   };
 }
 
@@ -73,6 +80,7 @@ function schedulerState({
       progress: load.progress,
       waiting: queues.get(load.modelId)?.waiters.length ?? 0,
       elapsed_ms: Math.max(0, monotonicMs - load.startedAtMs),
+      ...(load.evict.length === 0 ? {} : { evict: [...load.evict] }),
     })),
     queues: [...queues].map(([model, { waiters }]) => ({
       model,
@@ -87,6 +95,19 @@ function schedulerState({
       times,
       retry_at_ms: nowMs + Math.max(0, retryAtMs - monotonicMs),
     })),
+  };
+}
+
+/** What this gateway has found out about a copy by itself. */
+function copyRecord(
+  { scheduler, monotonicMs }: StatusSources,
+  place: PlaceAt,
+): { readonly tokens_per_sec?: number; readonly left_out?: true } {
+  const speed = speedOf(scheduler, place);
+  const isLeftOut = trustIn(scheduler, place, monotonicMs)?.isLeftOut === true;
+  return {
+    ...(speed === null ? {} : { tokens_per_sec: Math.round(speed * 10) / 10 }),
+    ...(isLeftOut ? { left_out: true } : {}),
   };
 }
 
@@ -127,6 +148,7 @@ function neuronState({ neuron, endpoint, drain, sources }: NeuronSource): FleetN
         servable: model.servable,
         load: neuron.loads.get(model.id) ?? null,
         outstanding: sources.outstanding(neuron.name, model.id),
+        ...copyRecord(sources, { neuron: neuron.name, modelId: model.id }),
       }))
       .sort(by(({ id }) => id)),
   };

@@ -3,6 +3,7 @@
  * (`nodes`, `node`, `locations`) are kept. Readers ignore fields they do not know.
  */
 import { z } from "zod";
+import { assertNever } from "../core/assert-never.ts";
 import { servedFleetSchema } from "./declaration/declared-fleet.ts";
 import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
 
@@ -119,6 +120,10 @@ export const fleetModelStateSchema = z.object({
   load: modelLoadSchema.nullable(),
   /** Requests this gateway has open at the replica. */
   outstanding: z.int().nonnegative(),
+  /** Of its answers to this gateway of late; absent where none was measured. */
+  tokens_per_sec: z.number().nonnegative().optional(),
+  /** It fails of late and is left out while another one serves; absent where it is trusted. */
+  left_out: z.literal(true).optional(),
 });
 
 export const fleetNeuronStateSchema = z.object({
@@ -153,6 +158,14 @@ export const fleetLoadStateSchema = z.object({
   progress: z.number().nullable(),
   waiting: z.int().nonnegative(),
   elapsed_ms: z.number().nonnegative(),
+  /** Who is to leave for it; absent where nobody is. */
+  evict: z.array(z.string()).optional(),
+});
+
+export const fleetTrafficSchema = z.object({
+  requests_in_flight: z.int().nonnegative(),
+  /** Over the last ten seconds. */
+  requests_per_sec: z.number().nonnegative(),
 });
 
 /** `GET /fleet`: everything the gateway knows at this moment; feeds `cortex status`. */
@@ -190,5 +203,66 @@ export const fleetStateSchema = z.object({
     .optional(),
   /** The fleet files as they are served, without secrets: what `cortex plan` compares the files with. */
   declared: servedFleetSchema,
+  /** Absent from gateways that do not say. */
+  traffic: fleetTrafficSchema.optional(),
 });
 export type FleetState = z.infer<typeof fleetStateSchema>;
+
+/** A comment at least this often, so that silence means trouble. */
+export const FLEET_HEARTBEAT_MS = 1000;
+
+const partOf = fleetStateSchema.shape;
+
+/**
+ * `GET /fleet/events`: server-sent events, the whole of `GET /fleet` first, then every change, twice a second at most.
+ * Ids and `Last-Event-ID` are as in a neuron's `GET /events`. A snapshot may come at any time: it replaces everything.
+ * What only the clock changes (`now_ms`, uptimes, how long something takes) is as of the last change of its part.
+ */
+export const fleetStateEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("snapshot-taken"), state: fleetStateSchema }),
+  /** A neuron, its memory by device, its models and their work are different now, or it is new. */
+  z.object({ kind: z.literal("neuron-changed"), neuron: fleetNeuronStateSchema }),
+  /** The fleet files declare it no more. */
+  z.object({ kind: z.literal("neuron-removed"), name: z.string() }),
+  /** Loads, with who gives way, their progress and who waits; those that failed; and the queues. */
+  z.object({
+    kind: z.literal("loads-changed"),
+    loads: partOf.loads,
+    queues: partOf.queues,
+    failed_loads: partOf.failed_loads,
+  }),
+  z.object({
+    kind: z.literal("traffic-changed"),
+    health: gatewayHealthSchema,
+    traffic: fleetTrafficSchema,
+  }),
+  /** Other fleet files are in force. */
+  z.object({ kind: z.literal("declaration-changed"), fleet: z.string(), declared: servedFleetSchema }),
+]);
+export type FleetStateEvent = z.infer<typeof fleetStateEventSchema>;
+
+/** The state after an event; null as long as no snapshot came. */
+export function applyFleetStateEvent(seen: FleetState | null, event: FleetStateEvent): FleetState | null {
+  if (event.kind === "snapshot-taken") return event.state;
+  if (seen === null) return null;
+  switch (event.kind) {
+    case "neuron-changed": {
+      const { neuron } = event;
+      const isKnown = seen.neurons.some(({ name }) => name === neuron.name);
+      const neurons = isKnown
+        ? seen.neurons.map((old) => (old.name === neuron.name ? neuron : old))
+        : [...seen.neurons, neuron];
+      return { ...seen, neurons };
+    }
+    case "neuron-removed":
+      return { ...seen, neurons: seen.neurons.filter(({ name }) => name !== event.name) };
+    case "loads-changed":
+    case "traffic-changed":
+    case "declaration-changed": {
+      const { kind: _kind, ...parts } = event;
+      return { ...seen, ...parts };
+    }
+    default:
+      return assertNever(event);
+  }
+}

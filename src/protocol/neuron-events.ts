@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assertNever } from "../core/assert-never.ts";
+import { eventNumber } from "../core/event-ring.ts";
 import {
   discoverySchema,
   healthSchema,
@@ -98,14 +99,6 @@ function replaced<Item extends { readonly id: string }>(items: readonly Item[], 
   return items.some(({ id }) => id === item.id)
     ? items.map((old) => (old.id === item.id ? item : old))
     : [...items, item];
-}
-
-export const eventId = (life: string, number: number): string => `${life}:${number}`;
-
-/** The number of an event of this life; null for one of another life, or for what is no id. */
-export function eventNumber(id: string | undefined, life: string): number | null {
-  const found = /^([^:]+):(\d+)$/.exec(id ?? "");
-  return found?.[1] === life ? Number(found[2]) : null;
 }
 
 /** Whether what was told at `id` is older than what is known from the event `known`; of another life nothing is. */

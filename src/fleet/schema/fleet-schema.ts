@@ -259,7 +259,7 @@ export const keyBlockSchema = z
     role: z
       .enum(["client", "admin"])
       .default("client")
-      .describe("admin: may also read /fleet, /fleet/requests and /usage"),
+      .describe("admin: may also read /fleet, /fleet/events, /fleet/requests and /usage"),
   })
   .describe("one client: once a key is declared, the gateway serves nobody without one");
 

@@ -17,8 +17,10 @@ import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
 import type { TranslationThread } from "../dialect/io/translation-thread.ts";
 import { TranslatedResponse } from "../dialect/io/translated-response.ts";
 import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
+import { FleetFeed } from "./fleet-feed.ts";
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
+import type { Stopping } from "./stopping.ts";
 import type { Look } from "./ticker.ts";
 import { registerOllamaReads } from "./ollama-reads.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
@@ -26,20 +28,20 @@ import type { InferenceDeps } from "./inference-handler.ts";
 import { serveMetered } from "./metered-inference.ts";
 import type { MeteringDeps } from "./metering.ts";
 import type { RequestTracing } from "./request-tracing.ts";
+import type { RequestRate } from "../request-rate.ts";
 import type { RequestMemory } from "../request-record.ts";
 import { explainedRequest, latestRequests } from "../request-answers.ts";
 import { usageReport } from "./usage-report.ts";
 
-export interface GatewayServerDeps extends InferenceDeps, MeteringDeps {
+export interface GatewayServerDeps extends InferenceDeps, MeteringDeps, Omit<Stopping, "refuseNewWork"> {
   readonly keys: KeyRing;
   readonly requests: RequestMemory;
+  readonly rate: RequestRate;
   readonly version: GatewayVersion;
   readonly metrics: InferenceDeps["metrics"];
   readonly translation: TranslationThread;
   /** Null where no collector of traces is set. */
   readonly tracing: RequestTracing | null;
-  /** True once close() was called: new requests are refused while old ones end. */
-  readonly closing: () => boolean;
 }
 
 export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
@@ -99,6 +101,7 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
     requireAdmin(principalOf(request));
     return fleetState(statusSources(deps));
   });
+  registerFleetEvents(server, deps);
   read("/fleet/requests", (request) => {
     requireAdmin(principalOf(request));
     return latestRequests(request.query, deps.requests);
@@ -132,6 +135,24 @@ function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): v
   registerOllamaReads(server, { edge: deps, version: deps.version, entriesFor, unknownModel });
 }
 
+function registerFleetEvents(server: FastifyInstance, deps: GatewayServerDeps): void {
+  const feed = new FleetFeed({ clock: deps.clock, observe: () => fleetState(statusSources(deps)) });
+  const url = "/fleet/events";
+  server.get(url, { exposeHeadRoute: false }, async (request, reply) => {
+    requireAdmin(principalOf(request));
+    feed.requireRoom();
+    const { "last-event-id": resumed, origin } = request.headers;
+    const headers = { "x-request-id": request.id, ...corsHeaders(origin, deps.fleet.gateway) };
+    reply.hijack();
+    await feed.follow(reply.raw, { headers, lastEventId: typeof resumed === "string" ? resumed : undefined });
+  });
+  answerOtherMethods(server, url, { allowed: "GET", deps });
+  // Before requests are waited for: a follower would hold the gateway up for ever.
+  deps.onStop(() => {
+    feed.close();
+  });
+}
+
 const speaksAnthropic = ({ headers }: FastifyRequest): boolean => headers["anthropic-version"] !== undefined;
 
 const wildcardOf = (request: FastifyRequest): string => {
@@ -153,6 +174,7 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
     scheduler: deps.scheduling.state,
     outstanding: (neuron, modelId) => deps.scheduling.outstanding(neuron, modelId),
     requestsInFlight: deps.active.size,
+    requestsPerSec: deps.rate.perSecond(deps.clock.monotonicMs()),
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),
   };
@@ -195,6 +217,7 @@ async function handleInference(
     if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
   };
   deps.requests.add(exchange.trace);
+  deps.rate.count(startedAtMs);
   deps.active.add(active);
   deps.metrics.requestsInFlight.inc({ model });
   const { socket } = request.raw;

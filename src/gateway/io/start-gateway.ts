@@ -16,8 +16,10 @@ import { ActiveRequests } from "./active-requests.ts";
 import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io/scheduler-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
+import { RequestRate } from "../request-rate.ts";
 import { RequestMemory } from "../request-record.ts";
 import { RequestTracing } from "./request-tracing.ts";
+import { createStopping } from "./stopping.ts";
 import { Ticker } from "./ticker.ts";
 import { UnderWayRequests } from "./under-way-requests.ts";
 import { createGatewayServer } from "./gateway-server.ts";
@@ -134,7 +136,7 @@ function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger 
     build,
     startedAtMs,
   });
-  let closing = false;
+  const stopping = createStopping();
   const crashes = new CrashMemory(clock);
   const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   const ticker = new Ticker(clock, () => timings.tickMs);
@@ -142,12 +144,10 @@ function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger 
   const underWay = new UnderWayRequests(ledger, watch);
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const requests = new RequestMemory(REQUESTS_KEPT);
-  const shared = { ...common, ...opened, requests, crashes, keys, underWay, watch };
-  const api = createGatewayServer({ ...shared, version: versionOf(build), closing: () => closing });
+  const shared = { ...common, ...opened, requests, rate: new RequestRate(), crashes, keys, underWay, watch };
+  const api = createGatewayServer({ ...shared, ...stopping, version: versionOf(build) });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
-  const refuseNewWork = () => {
-    closing = true;
-  };
+  const { refuseNewWork } = stopping;
   const live = { fleet, keys, neurons, poller, timings };
   return { ...live, ...opened, active, scheduling, ticker, api, metricsServer, refuseNewWork };
 }

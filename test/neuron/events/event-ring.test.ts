@@ -1,14 +1,16 @@
 import { expect, test } from "vitest";
-import { emptyRing, eventsAfter, recordEvents } from "../../../src/neuron/events/event-ring.ts";
 import {
+  emptyRing,
   eventId,
   eventNumber,
-  isOlderThanEvent,
-  type NeuronEvent,
-} from "../../../src/protocol/neuron-events.ts";
+  eventsAfter,
+  recordEvents,
+  type EventRing,
+} from "../../../src/core/event-ring.ts";
+import { isOlderThanEvent, type NeuronEvent } from "../../../src/protocol/neuron-events.ts";
 
 const risen = (generation: number): NeuronEvent => ({ kind: "generation-risen", generation });
-const numbersAfter = (ring: typeof emptyRing, number: number | null) =>
+const numbersAfter = (ring: EventRing<NeuronEvent>, number: number | null) =>
   eventsAfter(ring, number)?.map(([at]) => at) ?? null;
 
 test.each([
@@ -22,7 +24,7 @@ test.each([
 });
 
 test("the ring is bounded: who is behind its oldest event needs a snapshot", () => {
-  let ring = emptyRing;
+  let ring: EventRing<NeuronEvent> = emptyRing;
   for (let number = 1; number <= 3000; number += 1) ring = recordEvents(ring, [risen(number)]);
   expect(ring.kept).toHaveLength(1024);
   expect(numbersAfter(ring, 3000 - 1025)).toBeNull();
