@@ -64,7 +64,7 @@ const ROOMS = {
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
   client: { grammar: [], conform: ["grammar"], settings: [] },
-  cli: { flags: [], print: [], view: ["print"] },
+  cli: { flags: [], print: [], view: ["print"], screen: [] },
 };
 
 /** Every rule is an error: a warning would only be read once. */
@@ -134,6 +134,12 @@ module.exports = {
       "HiGHS is replaceable, and optional",
       { pathNot: "^src/controller/place/io/" },
       { path: "node_modules/highs/" },
+    ),
+    rule(
+      "one-room-knows-ink",
+      "screens are loaded when one is shown, and only then",
+      { pathNot: "^src/cli/screen/" },
+      { path: "node_modules/(ink|react)/" },
     ),
     rule(
       "one-room-knows-git",

@@ -1,7 +1,9 @@
-import { CortexError, EXIT } from "../core/errors.ts";
+import { openSync, writeSync } from "node:fs";
+import { CortexError, EXIT, systemErrorCode } from "../core/errors.ts";
 import type { ApplyEvent, ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { isSeen, isSettled } from "../protocol/plan-settled.ts";
+import type { Environment } from "../platform/environment.ts";
 import { listenForShutdown } from "../platform/shutdown.ts";
 import { ApplyTally } from "./apply-tally.ts";
 import { askConsent } from "./ask-consent.ts";
@@ -9,6 +11,7 @@ import { ApplyLines, printApplyResult } from "./print/print-apply-progress.ts";
 import { planSummary } from "./print/plan-words.ts";
 import { printPlan } from "./print/print-plan.ts";
 import { wrapText } from "./print/wrap-text.ts";
+import type { ApplyScreen } from "./screen/apply-screen.ts";
 
 export interface ApplyCourse {
   /** Throws for a plan that must not be carried out. */
@@ -18,22 +21,38 @@ export interface ApplyCourse {
   readonly apply: (watched: {
     readonly signal: AbortSignal;
     readonly onEvent: (event: ApplyEvent) => void;
+    /** Somebody looks at a screen. */
+    readonly watchDevices: boolean;
   }) => Promise<ApplyResult>;
   /** Called when a second Ctrl-C ends the wait. */
   readonly onEndNow: (result: ApplyResult) => void;
 }
 
-/** What `cortex apply` says: text for people, with `--json` one event a line, the plan first and the result last. */
+export interface ApplyOutputOptions {
+  readonly json: boolean;
+  /** File that gets the events as with `--json`, beside what people read. */
+  readonly jsonInto?: string | undefined;
+  readonly environment: Pick<Environment, "colour" | "unicode" | "liveScreen">;
+}
+
+/**
+ * What `cortex apply` says: in a terminal a live view, elsewhere plain lines, with `--json` one event a line, the plan first
+ * and the result last.
+ */
 export class ApplyOutput {
-  readonly #json: boolean;
+  readonly #options: ApplyOutputOptions;
   readonly #colour: boolean;
   readonly #lines: ApplyLines;
+  readonly #file: number | undefined;
+  #screen: ApplyScreen | undefined;
   #result: ApplyResult | undefined;
 
-  constructor(options: { readonly json: boolean; readonly colour: boolean }) {
-    this.#json = options.json;
-    this.#colour = options.colour;
-    this.#lines = new ApplyLines(options);
+  /** Throws `usage_error` when the file cannot be written. */
+  constructor(options: ApplyOutputOptions) {
+    this.#options = options;
+    this.#colour = options.environment.colour;
+    this.#lines = new ApplyLines({ colour: this.#colour });
+    this.#file = options.jsonInto === undefined ? undefined : openFile(options.jsonInto);
   }
 
   /** Shows the plan, asks, tells what happens, and throws unless the fleet is then as declared. */
@@ -47,26 +66,61 @@ export class ApplyOutput {
         this.#write(undefined, "Not applied; nothing was changed.");
         return;
       }
-      const shutdown = listenForShutdown();
-      const tally = new ApplyTally(plan);
-      const applied = course.apply({
-        signal: shutdown.first,
-        onEvent: (event) => {
-          tally.note(event);
-          if (!shutdown.second.aborted) this.#showEvent(event);
-        },
-      });
-      try {
-        this.#showResult(await Promise.race([applied, this.#interruption(shutdown)]));
-      } catch (thrown) {
-        if (shutdown.second.aborted) this.#showResult(tally.endedNow());
-        throw thrown;
-      } finally {
-        shutdown.dispose();
-        if (shutdown.second.aborted) course.onEndNow(tally.endedNow());
-      }
+      await this.#follow(plan, course);
     }
     this.#finish(plan);
+  }
+
+  /** A remark on what goes on, where it does not disturb the screen. */
+  tell(message: string): void {
+    this.#writeEvent({ type: "remark", message });
+    if (this.#screen !== undefined) this.#screen.say(message);
+    else if (!this.#options.json) process.stderr.write(`${wrapText(message, process.stderr.columns)}\n`);
+  }
+
+  /** The error that the command ends with, for the file: on the terminal it is told as every command's. */
+  noteError(error: unknown): void {
+    if (this.#file !== undefined) writeSync(this.#file, `${JSON.stringify(error)}\n`);
+  }
+
+  async #follow(plan: PlanDocument, course: ApplyCourse): Promise<void> {
+    const shutdown = listenForShutdown();
+    const tally = new ApplyTally(plan);
+    await this.#openScreen(plan);
+    const applied = course.apply({
+      signal: shutdown.first,
+      watchDevices: this.#screen !== undefined,
+      onEvent: (event) => {
+        tally.note(event);
+        if (!shutdown.second.aborted) this.#showEvent(event);
+      },
+    });
+    try {
+      const result = await Promise.race([applied, this.#interruption(shutdown)]);
+      await this.#closeScreen();
+      this.#showResult(result);
+    } catch (thrown) {
+      await this.#closeScreen();
+      if (shutdown.second.aborted) this.#showResult(tally.endedNow());
+      throw thrown;
+    } finally {
+      shutdown.dispose();
+      if (shutdown.second.aborted) course.onEndNow(tally.endedNow());
+    }
+  }
+
+  /** Ink and React are loaded only here: no other command waits for them. */
+  async #openScreen(plan: PlanDocument): Promise<void> {
+    const { json, environment } = this.#options;
+    if (json || !environment.liveScreen) return;
+    const { ApplyScreen: Screen } = await import("./screen/apply-screen.ts");
+    this.#screen = new Screen(plan, { ...environment, stdout: process.stdout });
+  }
+
+  async #closeScreen(): Promise<void> {
+    const screen = this.#screen;
+    this.#screen = undefined;
+    await screen?.close();
   }
 
   #showPlan(plan: PlanDocument): void {
@@ -74,7 +128,14 @@ export class ApplyOutput {
   }
 
   #showEvent(event: ApplyEvent): void {
-    this.#write(event, this.#lines.print(event));
+    if (this.#screen === undefined) {
+      this.#write(event, this.#lines.print(event));
+      return;
+    }
+    this.#writeEvent(event);
+    const isOver =
+      event.type === "step-done" || event.type === "step-failed" || event.type === "step-skipped";
+    this.#screen.note(event, isOver ? this.#lines.print(event) : undefined);
   }
 
   #showResult(result: ApplyResult): void {
@@ -87,7 +148,7 @@ export class ApplyOutput {
 
   /** Asks in a terminal; without one it must have been said with --yes. */
   async #isWanted(plan: PlanDocument): Promise<boolean> {
-    if (this.#json || !process.stdin.isTTY) {
+    if (this.#options.json || !process.stdin.isTTY) {
       throw new CortexError("confirmation_required", "nobody is there to confirm the plan", {
         details: { plan: planSummary(plan) },
       });
@@ -98,7 +159,7 @@ export class ApplyOutput {
   /** Says what the first Ctrl-C does; rejects at the second. */
   #interruption(shutdown: { readonly first: AbortSignal; readonly second: AbortSignal }): Promise<never> {
     shutdown.first.addEventListener("abort", () => {
-      process.stderr.write("Finishing what runs; nothing new is started. Ctrl-C again ends now.\n");
+      this.tell("Finishing what runs; nothing new is started. Ctrl-C again ends now.");
     });
     return new Promise((_resolve, reject) => {
       shutdown.second.addEventListener("abort", () => {
@@ -126,9 +187,32 @@ export class ApplyOutput {
   }
 
   #write(event: unknown, text: string | undefined): void {
-    if (this.#json) process.stdout.write(`${JSON.stringify(event)}\n`);
-    else if (text !== undefined && text !== "")
+    this.#writeEvent(event);
+    if (!this.#options.json && text !== undefined && text !== "")
       process.stdout.write(`${wrapText(text, process.stdout.columns)}\n`);
+  }
+
+  #writeEvent(event: unknown): void {
+    if (event === undefined) return;
+    const line = `${JSON.stringify(event)}\n`;
+    if (this.#options.json) process.stdout.write(line);
+    // At once: whatever ends this process, the file has all that happened.
+    if (this.#file !== undefined) writeSync(this.#file, line);
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, "w");
+  } catch (thrown) {
+    throw new CortexError(
+      "usage_error",
+      `--json-into ${path}: ${systemErrorCode(thrown) ?? String(thrown)}`,
+      {
+        next: "name a file in a directory that exists and can be written",
+        cause: thrown,
+      },
+    );
   }
 }
 

@@ -11,7 +11,8 @@ import {
   refFlag,
   targetFlag,
 } from "../cli/flags/fleet-flags.ts";
-import { CortexError } from "../core/errors.ts";
+import { CortexError, toCortexError } from "../core/errors.ts";
+import { errorToJson } from "../cli/print/print-error.ts";
 import { planSummary } from "../cli/print/plan-words.ts";
 import type { ApplyOnRecord, RecordedApplyOptions } from "../controller/history/io/apply-on-record.ts";
 import type { LockStore } from "../controller/lock/lock-store.ts";
@@ -25,6 +26,7 @@ export default class ApplyCommand extends FleetCommand {
   static override examples = [
     "<%= config.bin %> apply --config fleet/",
     "<%= config.bin %> apply --config fleet/ --yes --json",
+    "<%= config.bin %> apply --config fleet/ --yes --json-into apply.ndjson",
     "<%= config.bin %> apply plan.json --yes     # a plan saved with `plan --out`; stale neurons refuse",
   ];
   static override args = { plan: Args.string({ description: "a plan saved with `cortex plan --out`" }) };
@@ -60,6 +62,11 @@ export default class ApplyCommand extends FleetCommand {
       summary: "neither take the lock nor write the history: for a git host that is down",
       exclusive: ["lock-timeout", "lock-ttl"],
     }),
+    "json-into": Flags.string({
+      helpValue: "FILE",
+      summary: "write the events into a file, as --json prints them, beside what people read",
+      exclusive: ["json"],
+    }),
     "allow-protected": Flags.boolean({ summary: "also take down models with protect = true" }),
     gateway: gatewayUrlFlag,
     "api-key-file": apiKeyFileFlag,
@@ -70,12 +77,14 @@ export default class ApplyCommand extends FleetCommand {
   protected override readonly writesEvents = true;
   #endedNow: ApplyResult | undefined;
   #course: ApplyOnRecord | undefined;
+  #output: ApplyOutput | undefined;
 
   /**
    * Ended by a second Ctrl-C, it leaves steps that are still followed; waiting for them is what was refused. Only the lock
    * is given back, where that takes a moment: the next apply need not wait for its end.
    */
   override async catch(thrown: Error): Promise<void> {
+    this.#output?.noteError({ type: "error", ...errorToJson(toCortexError(thrown)) });
     await super.catch(thrown);
     if (this.#endedNow === undefined) return;
     const { systemClock } = await import("../platform/system-clock.ts");
@@ -90,7 +99,12 @@ export default class ApplyCommand extends FleetCommand {
     const { args, flags } = await this.parse(ApplyCommand);
     const { checkBeforeApply } = await import("../controller/apply/check-before-apply.ts");
     const plan = args.plan === undefined ? await this.#freshPlan(flags) : await savedPlan(args.plan, flags);
-    const output = new ApplyOutput({ json: this.jsonEnabled(), colour: this.environment.colour });
+    const output = new ApplyOutput({
+      json: this.jsonEnabled(),
+      jsonInto: flags["json-into"],
+      environment: this.environment,
+    });
+    this.#output = output;
     await output.accompany(plan, {
       check: () => checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] }),
       asks: !flags.yes,
@@ -120,7 +134,7 @@ export default class ApplyCommand extends FleetCommand {
       import("../platform/system-clock.ts"),
     ]);
     const { operator } = this.environment;
-    const onRemark = (text: string): void => this.#tell(text);
+    const onRemark = (text: string): void => this.#output?.tell(text);
     const course = new ApplyOnRecord(plan, {
       store: flags["no-lock"] ? undefined : await this.#openLock(plan, flags),
       operation: "apply",
@@ -148,11 +162,6 @@ export default class ApplyCommand extends FleetCommand {
     const places = [{ path: flags.config, ref: flags.ref }, { path: plan.revision.path }];
     const deps = { git: fleetGit(environment), environment, operator: environment.operator };
     return openLockStore(plan.fleet, places, deps);
-  }
-
-  #tell(message: string): void {
-    if (this.jsonEnabled()) this.announce({ type: "remark", message }, message);
-    else this.remark(message);
   }
 
   async #freshPlan(flags: PlanFlags): Promise<PlanDocument> {

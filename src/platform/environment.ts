@@ -30,6 +30,10 @@ export interface Environment {
   readonly colour: boolean;
   /** The same for stderr, which goes its own way when either is redirected. */
   readonly stderrColour: boolean;
+  /** Something that moves may be shown on stdout: a terminal that can redraw, and no CI job's. */
+  readonly liveScreen: boolean;
+  /** The terminal's characters are those of Unicode, by the locale. */
+  readonly unicode: boolean;
   /** Who runs this process, for the lock and the history of a fleet. */
   readonly operator: ProcessOperator;
   /** What a child process inherits. */
@@ -53,6 +57,8 @@ export function readEnvironment(): Environment {
     tracing: tracingOf(variables),
     colour: mayColour && process.stdout.isTTY,
     stderrColour: mayColour && process.stderr.isTTY,
+    liveScreen: process.stdout.isTTY && variables["TERM"] !== "dumb" && (variables["CI"] ?? "") === "",
+    unicode: /utf-?8/i.test(variables["LC_ALL"] || variables["LC_CTYPE"] || variables["LANG"] || ""),
     operator: operatorOf(variables),
     inherited: variables,
   };

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { observedNeuron } from "../controller/observed-fleet-builders.ts";
@@ -50,4 +50,26 @@ test("with --json, an error is one event like all others", async () => {
     { type: "plan" },
     { type: "error", error: { code: "confirmation_required" } },
   ]);
+});
+
+test("--json-into writes the events into a file beside what people read, up to the error", async () => {
+  await using fleet = await stuckFleet();
+  fleet.neuron.script("m", { jobError: { code: "disk_full", message: "no space", next: "free space" } });
+  const file = join(fleet.path, "apply.ndjson");
+  const { code, stdout } = await runCortex(["apply", "--config", fleet.path, "--yes", "--json-into", file]);
+  expect(code).toBe(1);
+  expect(stdout).toContain("failed load m@a: no space");
+  const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
+  const types = lines.map((line) => (JSON.parse(line) as { readonly type: string }).type);
+  expect([types[0], ...types.slice(-2)]).toEqual(["plan", "apply-result", "error"]);
+  expect(types).toEqual(expect.arrayContaining(["step-started", "step-failed", "step-done"]));
+});
+
+test("a file that cannot be written is said before anything is done", async () => {
+  await using fleet = await stuckFleet();
+  const file = join(fleet.path, "gone", "apply.ndjson");
+  const { code, stderr } = await runCortex(["apply", "--config", fleet.path, "--yes", "--json-into", file]);
+  expect(code).toBe(64);
+  expect(stderr).toContain("ENOENT");
+  expect(fleet.neuron.changes()).toEqual([]);
 });

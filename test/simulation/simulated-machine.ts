@@ -105,10 +105,19 @@ export class SimulatedMachine {
     // What was on its way out before all this began has gone by the time somebody wants its memory.
     this.models = this.models.filter(({ id, status }) => status !== "unloading" || this.#isDraining(id));
     const present = this.models.find(({ id }) => id === request.model_id);
+    if (present?.status === "unloading") {
+      this.tick();
+      throw new CortexError("draining", `${present.id} is being unloaded`, { retryAfterSecs: 2 });
+    }
     const hash = specHash(request);
     if (present?.spec_hash === hash) return { status: "loaded", job: null };
     if (present !== undefined) throw new CortexError("spec_conflict", `${present.id} has other settings`);
     const split = this.#memory.split(request, this.models);
+    if (split === undefined && this.models.some(({ id }) => this.#isDraining(id))) {
+      // A plan counts on what leaves already; its memory is promised to nobody before it is free.
+      this.tick();
+      throw new CortexError("insufficient_vram", "what holds the memory is being unloaded");
+    }
     if (split === undefined)
       this.#options.complain(`${request.model_id}@${this.name} was loaded where there is no memory for it`);
     this.#options.onTaken(`load ${request.model_id}@${this.name}`);
@@ -269,7 +278,10 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
     cancelJob: never,
     dispatch: never,
     async *events() {
-      const { discovery, health, generation, models } = await ask(() => machine.observe());
+      const { discovery, health, generation, models } = await ask(() => {
+        machine.tick();
+        return machine.observe();
+      });
       const whole = { discovery, health, generation, models: [...models], jobs: [] };
       const event: NeuronEvent = { kind: "snapshot-taken", ...whole };
       yield [{ id: "life:1", event }];

@@ -108,3 +108,20 @@ describe("applying a plan on a fleet that moved on", () => {
     ]);
   });
 });
+
+test("a spread model waits for what leaves its devices already, since its split follows from what is free", async () => {
+  const spread = '[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 8000\nmin_devices = 2\n';
+  const leaving = residentModel({ id: "old", vramMb: 3000, status: "unloading" });
+  await using bed = await bench(spread, { a: { devices: [8000, 8000], residents: [leaving] } });
+  const reasons: unknown[] = [];
+  const result = await bed.apply({
+    onEvent: (event) => {
+      if (event.type !== "step-progress" || event.state !== "busy") return;
+      reasons.push(event.reason);
+      if (reasons.length === 2) bed.neuron("a").models = [];
+    },
+  });
+  expect(result.failed).toEqual([]);
+  expect(reasons).toEqual(["old must be gone first", "old must be gone first"]);
+  expect(bed.neuron("a").models.map(({ device_vram_mb: mb }) => mb)).toEqual([[4000, 4000]]);
+});

@@ -33,6 +33,12 @@ interface LaneLook {
 
 const ALREADY_DONE: StepActual = { download_bytes: 0, vram_mb: null, was_done: true };
 
+/** Copies on these devices that are on their way out. */
+const leavingFrom = (now: NeuronNow | undefined, on: readonly number[]): string[] =>
+  (now?.models ?? [])
+    .filter(({ status, devices }) => status === "unloading" && devices.some((device) => on.includes(device)))
+    .map(({ model_id }) => model_id);
+
 /** The apply was stopped before the neuron took the step: nothing happened. */
 export class StepWithdrawn extends Error {
   override readonly name = "StepWithdrawn";
@@ -51,6 +57,8 @@ export class NeuronLane {
   /** What the next change is sent on condition of; undefined when somebody else changed the neuron. */
   #generation: number | undefined;
   #changed = false;
+  /** As it was when the change under way was admitted. */
+  #admitted: NeuronNow | undefined;
   /** The last look, as long as nothing was sent since. */
   #seen: LaneLook | undefined;
   /** Models on which an earlier run of this plan left nothing to do; undefined until the neuron was looked at. */
@@ -65,6 +73,7 @@ export class NeuronLane {
     await this.#admit();
     // An earlier run of this plan did it: done again, a replace would take down what serves.
     if (this.#finished?.has(change.model_id) === true) return ALREADY_DONE;
+    await this.#awaitLeaving(change);
     const jobs: number[] = [];
     for (const [position, action] of change.actions.entries()) {
       try {
@@ -102,10 +111,29 @@ export class NeuronLane {
     this.#seen = undefined;
     const isFresh = last !== undefined && clock.monotonicMs() - last.atMs <= FRESH_MS;
     const { now } = isFresh ? last : await this.#look();
+    this.#admitted = now;
     const facts = movedFacts(planned, now, this.#options);
     if (facts.length > 0) throw this.#staleness(facts);
     this.#generation = now.generation;
     this.#finished ??= finishedModels(planned, now, this.#options);
+  }
+
+  /**
+   * How a model is split over devices follows from what is free on them when it comes. The plan counts what leaves already as
+   * gone, so a spread model waits for it; where that takes too long, the neuron decides.
+   */
+  async #awaitLeaving(change: PlanChange): Promise<void> {
+    const { clock, busyTimeoutMs = BUSY_TIMEOUT_MS, onEvent } = this.#options;
+    if (change.devices.length < 2 || !change.actions.includes("load")) return;
+    const deadlineMs = clock.monotonicMs() + busyTimeoutMs;
+    for (let waitMs = FIRST_BUSY_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_BUSY_WAIT_MS)) {
+      const leaving = leavingFrom(this.#admitted, change.devices);
+      if (leaving.length === 0 || clock.monotonicMs() + waitMs > deadlineMs) return;
+      const reason = `${leaving.join(" and ")} must be gone first`;
+      onEvent({ type: "step-progress", step: change.id, state: "busy", fraction: null, reason });
+      await this.#pause(waitMs, false);
+      await this.#admit();
+    }
   }
 
   async #look(): Promise<LaneLook> {
