@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isRecord } from "../core/json.ts";
+import { KV_CACHE_TYPES } from "../fleet/schema/kv-cache-types.ts";
 
 /**
  * The neuron's HTTP API (port 13131), as read by gateway and controller. Sizes are whole MiB (`_mb`, kept from
@@ -77,6 +78,12 @@ export const modelSpecSchema = z.object({
   parallel: z.int().positive().default(1),
   /** CPU threads that compute it; absent means the worker chooses. */
   threads: z.int().positive().max(1024).optional(),
+  /** What the cache keeps keys and values in; absent means f16. */
+  kv_cache_type: z.enum(KV_CACHE_TYPES).optional(),
+  /** Absent means the engine decides. */
+  flash_attention: z.boolean().optional(),
+  /** All tokens are kept in layers with a sliding window too. */
+  swa_full: z.boolean().optional(),
   min_devices: z.int().positive().default(1),
   /** Declared footprint; a reservation until the load is measured. */
   vram_mb: z.int().positive().optional(),

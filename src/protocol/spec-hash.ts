@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
 import type { ModelSpec } from "./neuron-api.ts";
 
+const engineSettings = ({ threads, kv_cache_type, flash_attention, swa_full }: ModelSpec) => ({
+  threads,
+  kv_cache_type,
+  flash_attention,
+  swa_full,
+});
+
+const declaredOf = (settings: Readonly<Record<string, unknown>>): readonly unknown[] =>
+  Object.values(settings).every((value) => value === undefined) ? [] : [settings];
+
 /** How long its start may take makes no other engine of it. */
 const externalIdentity = ({ endpoint, command, served_as, token_file, health_path }: ModelSpec) => ({
   endpoint,
@@ -25,7 +35,7 @@ export function specHash(spec: ModelSpec): string {
     spec.parallel,
     spec.min_devices,
     // Only where they are declared: the hash of every other spec stays what it was.
-    ...(spec.threads === undefined ? [] : [{ threads: spec.threads }]),
+    ...declaredOf(engineSettings(spec)),
     // Only where there is an external engine: the hash of every other spec stays what it was.
     ...(spec.harness === "openai" ? [externalIdentity(spec)] : []),
   ];

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
-import { threadsInUseSchema } from "./neuron-api.ts";
+import { modelSpecSchema, threadsInUseSchema } from "./neuron-api.ts";
 
 /**
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
@@ -68,6 +68,8 @@ const workerStartSchema = z.object({
   /** False keeps the model on the CPU, whatever the machine has. */
   gpu: z.boolean(),
   flash_attention: z.boolean().optional(),
+  kv_cache_type: modelSpecSchema.shape.kv_cache_type,
+  swa_full: z.boolean().optional(),
   /** Which copy of the model it is; what a later neuron knows it by. */
   instance: z.string().optional(),
   spec_hash: z.string().optional(),

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { isErrorCode } from "../../src/core/errors.ts";
 import { errorEnvelopeSchema } from "../../src/protocol/error-envelope.ts";
+import { runsOf } from "../support/long-runs.ts";
 import { spawnWorker, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { workerHttp } from "../support/neuron/worker-http.ts";
@@ -261,7 +262,7 @@ test("always an answer or an envelope, and a worker that lives", async () => {
       const answered = await response.body.text();
       checkAnswer(response.statusCode, answered);
     }),
-    { numRuns: 1000, endOnFailure: true },
+    { numRuns: runsOf({ ci: 1000, fuzz: 10_000 }), endOnFailure: true },
   );
   const http = workerHttp(worker.socketPath);
   expect(await http.health()).toMatchObject({ slots_busy: 0, queued: 0 });

@@ -97,6 +97,9 @@ const settingsOf = (spec: ModelSpec): Omit<WrittenModel, "id"> => ({
   context: spec.context,
   parallel: spec.parallel,
   threads: spec.threads,
+  kv_cache_type: spec.kv_cache_type,
+  flash_attention: spec.flash_attention,
+  swa_full: spec.swa_full,
 });
 
 /** What the plan may count on before the next measurement. */

@@ -84,7 +84,9 @@ export function settingsHash(spec: ModelSpec): string {
   const facts = [spec.model_id, spec.harness, spec.source ?? null, spec.sha256 ?? null, spec.context ?? null];
   const { endpoint, command, served_as, token_file, health_path } = spec;
   const engine = spec.harness === "openai" ? [{ endpoint, command, served_as, token_file, health_path }] : [];
-  const threads = spec.threads === undefined ? [] : [{ threads: spec.threads }];
-  const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...threads, ...engine]);
+  const { threads, kv_cache_type, flash_attention, swa_full } = spec;
+  const settings = { threads, kv_cache_type, flash_attention, swa_full };
+  const declared = Object.values(settings).some((value) => value !== undefined) ? [settings] : [];
+  const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...declared, ...engine]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

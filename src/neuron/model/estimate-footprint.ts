@@ -1,4 +1,5 @@
 import { bytesToMib, MIB_BYTES } from "../../core/quantities.ts";
+import type { ModelSpec } from "../../protocol/neuron-api.ts";
 import { weightBytes, type FilePart, type WeightPlace } from "./weight-memory.ts";
 
 /** What one layer keeps of what it has seen. */
@@ -34,6 +35,10 @@ export interface FootprintQuestion {
   readonly contextTokens: number | null;
   readonly parallel: number;
   readonly place: WeightPlace;
+  /** What keys and values are kept in; absent means f16. */
+  readonly cacheType?: CacheType | undefined;
+  /** All tokens are kept in layers with a sliding window too. */
+  readonly keepsWindows?: boolean | undefined;
 }
 
 /** What a copy takes, by what for. */
@@ -51,8 +56,18 @@ export interface Footprint {
  * trained for can be larger than its weights, and what a load takes must be known before it begins.
  */
 const DEFAULT_CONTEXT_TOKENS = 8192;
-/** Keys and values are kept as 16-bit floats. */
-const CACHE_ELEMENT_BYTES = 2;
+type CacheType = NonNullable<ModelSpec["kv_cache_type"]>;
+/** Of a key's or a value's element: quantized ones are kept in blocks of 32 with their scales. */
+const CACHE_ELEMENT_BYTES: Readonly<Record<CacheType, number>> = {
+  f32: 4,
+  f16: 2,
+  bf16: 2,
+  q8_0: 34 / 32,
+  q5_1: 24 / 32,
+  q5_0: 22 / 32,
+  q4_1: 20 / 32,
+  q4_0: 18 / 32,
+};
 /** llama.cpp makes caches in steps of so many tokens. */
 const CACHE_STEP_TOKENS = 256;
 /** Tokens that are computed in one step at most, and that buffers are made for. */
@@ -95,21 +110,24 @@ export function estimateFootprint(question: FootprintQuestion): Footprint {
   }
   const slotTokens = roundUp(contextTokens, CACHE_STEP_TOKENS);
   const stepTokens = Math.min(STEP_TOKENS, slotTokens);
+  const elementBytes = CACHE_ELEMENT_BYTES[question.cacheType ?? "f16"];
   const cellsOf = ({ windowTokens }: LayerCache): number =>
-    windowTokens === null
+    windowTokens === null || question.keepsWindows === true
       ? slotTokens
       : roundUp(Math.min(slotTokens, windowTokens + stepTokens), CACHE_STEP_TOKENS);
   const perSlot = shape.layerCaches.map(
-    (layer) => cellsOf(layer) * layer.elementsPerToken * CACHE_ELEMENT_BYTES + layer.bytesPerSlot,
+    (layer) => cellsOf(layer) * layer.elementsPerToken * elementBytes + layer.bytesPerSlot,
   );
-  const growing = shape.layerCaches.filter(({ windowTokens }) => windowTokens === null);
+  const growing = shape.layerCaches.filter(
+    ({ windowTokens }) => windowTokens === null || question.keepsWindows === true,
+  );
   const masks = new Set(shape.layerCaches.map(cellsOf));
   return {
     weightBytes: weights,
     cacheBytes: parallel * sum(perSlot),
     computeBytes: computeBytes(shape, { stepTokens, maskCells: sum([...masks]) }),
     cacheBytesPerToken:
-      parallel * CACHE_ELEMENT_BYTES * sum(growing.map(({ elementsPerToken }) => elementsPerToken)) || null,
+      parallel * elementBytes * sum(growing.map(({ elementsPerToken }) => elementsPerToken)) || null,
   };
 }
 

@@ -83,7 +83,7 @@ function loadEngine(message: WorkerStart): Promise<InferenceEngine> {
     ...file,
     parallel: message.parallel,
     gpu: message.gpu,
-    flashAttention: message.flash_attention,
+    cache: message,
     threads: message.threads,
     calibrations: message.calibrations,
     hibernation: message.hibernation,

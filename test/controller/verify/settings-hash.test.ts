@@ -7,8 +7,17 @@ const external = { harness: "openai", endpoint: "http://127.0.0.1:8000" };
 const started = { harness: "openai", command: ["vllm", "serve"], vram_mb: 1 };
 
 test("the second opinion tells settings apart as the wire does: threads are settings, devices are not", () => {
-  const specs = [{}, { threads: 1 }, { threads: 2 }, external, { ...external, threads: 2 }, started].map(
-    (settings) => modelSpecSchema.parse({ model_id: "m", ...settings }),
+  const llama = [
+    {},
+    { threads: 1 },
+    { threads: 2 },
+    { kv_cache_type: "q8_0" },
+    { threads: 2, kv_cache_type: "q8_0" },
+    { flash_attention: false },
+    { swa_full: true },
+  ];
+  const specs = [...llama, external, { ...external, threads: 2 }, started].map((settings) =>
+    modelSpecSchema.parse({ model_id: "m", ...settings }),
   );
   const hashes = specs.map((spec) => specHash(spec));
   expect(new Set(hashes).size).toBe(specs.length);

@@ -5,6 +5,7 @@ import { cpuFlags, cpuPackingOf } from "../../../src/neuron/model/cpu-packing.ts
 import {
   contextPerSlot,
   estimateFootprint,
+  type FootprintQuestion,
   footprintMib,
   type ModelShape,
 } from "../../../src/neuron/model/estimate-footprint.ts";
@@ -27,13 +28,27 @@ const shape: ModelShape = {
   layerCaches: Array.from({ length: 32 }, () => layer),
   weights: null,
 };
-const question = { fileBytes: 4000 * MIB, shape, contextTokens: 8192, parallel: 4, place: GPU };
+const question: FootprintQuestion = {
+  fileBytes: 4000 * MIB,
+  shape,
+  contextTokens: 8192,
+  parallel: 4,
+  place: GPU,
+};
 const demo = readModelShape(readFileSync(join(shippedModelsDirectory(), "cortex-demo.gguf")));
 
 const mib = (change: Partial<typeof question>) => footprintMib(estimateFootprint({ ...question, ...change }));
 
+interface FootprintCase {
+  readonly name: string;
+  readonly change: Partial<FootprintQuestion>;
+  readonly cacheMib: number;
+}
+
+const windowed = { ...shape, layerCaches: [layer, { ...layer, windowTokens: 512 }] };
+
 describe("the estimate", () => {
-  test.each([
+  test.each<FootprintCase>([
     { name: "of four slots", change: {}, cacheMib: 4096 },
     { name: "of two slots", change: { parallel: 2 }, cacheMib: 2048 },
     { name: "of a context between two steps of the cache", change: { contextTokens: 8100 }, cacheMib: 4096 },
@@ -59,6 +74,13 @@ describe("the estimate", () => {
       },
       cacheMib: 12,
     },
+    { name: "of a cache in q8_0", change: { cacheType: "q8_0" }, cacheMib: (4096 * 34) / 64 },
+    { name: "of a cache in f32", change: { cacheType: "f32" }, cacheMib: 8192 },
+    {
+      name: "of windows that are kept whole",
+      change: { keepsWindows: true, shape: windowed },
+      cacheMib: 2 * 4 * 32,
+    },
     { name: "of an encoder", change: { shape: { ...shape, writesText: false } }, cacheMib: 0 },
     { name: "of a silent header", change: { shape: null, contextTokens: null }, cacheMib: 600 },
   ])("$name", ({ change, cacheMib }) => {
@@ -67,7 +89,6 @@ describe("the estimate", () => {
 
   test("tells what one more token costs, over all slots and only where the cache grows", () => {
     expect(estimateFootprint(question).cacheBytesPerToken).toBe(4 * 32 * 2048 * 2);
-    const windowed = { ...shape, layerCaches: [layer, { ...layer, windowTokens: 512 }] };
     expect(estimateFootprint({ ...question, shape: windowed }).cacheBytesPerToken).toBe(4 * 2048 * 2);
     expect(estimateFootprint({ ...question, shape: null }).cacheBytesPerToken).toBeNull();
   });

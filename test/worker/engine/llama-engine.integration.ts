@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { loadLlamaEngine } from "../../../src/worker/engine/io/llama-engine.ts";
+import { loadLlamaEngine, type LoadOptions } from "../../../src/worker/engine/io/llama-engine.ts";
 import type {
   GenerationResult,
   InferenceEngine,
@@ -8,15 +8,20 @@ import type {
 } from "../../../src/worker/engine/inference-engine.ts";
 import { resolveSampling } from "../../../src/worker/engine/sampling-options.ts";
 import { systemClock } from "../../../src/platform/system-clock.ts";
+import type { TinyGgufOptions } from "../../support/neuron/gguf-writer.ts";
 import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 
-const load = async (parallel: number, contextTokens = 256): Promise<InferenceEngine> =>
+const load = async (
+  parallel: number,
+  contextTokens = 256,
+  { model = {}, ...cache }: LoadOptions["cache"] & { readonly model?: TinyGgufOptions } = {},
+): Promise<InferenceEngine> =>
   await loadLlamaEngine({
-    modelPath: await tinyModelFile(),
+    modelPath: await tinyModelFile(model),
     contextTokens,
     parallel,
     gpu: false,
-    flashAttention: undefined,
+    cache,
     threads: 1,
     onProgress: () => undefined,
     logger: pino({ level: "silent" }),
@@ -45,6 +50,41 @@ function run(
   });
   return generation.run(more.onText ?? (() => "continue"));
 }
+
+const memoryWith = async (cache: LoadOptions["cache"]): Promise<number> =>
+  (await load(2, 1024, { ...cache, model: WIDE_HEAD })).facts.memory_bytes;
+
+/** Quantized caches are in blocks of 32. */
+const WIDE_HEAD = { heads: 1 };
+
+describe("how the cache is kept", () => {
+  test("decides what it takes, and answers come of it all the same", async () => {
+    const [usual, quantized, single] = [
+      await memoryWith({}),
+      await memoryWith({ kv_cache_type: "q8_0" }),
+      await memoryWith({ kv_cache_type: "f32" }),
+    ];
+    expect(quantized).toBeLessThan(usual);
+    expect(single).toBeGreaterThan(usual);
+    const settings = { kv_cache_type: "q8_0", flash_attention: true, swa_full: true } as const;
+    const engine = await load(2, 1024, { ...settings, model: WIDE_HEAD });
+    expect(await run(engine, { prompt: "hello", maxTokens: 8 })).toMatchObject({ completionTokens: 8 });
+  });
+
+  test("is refused with the way out where the model cannot be kept so", async () => {
+    await expect(load(1, 256, { kv_cache_type: "q4_0" })).rejects.toMatchObject({
+      code: "load_failed",
+      next: "declare another `kv_cache_type` than q4_0, or none",
+    });
+  });
+
+  test("is refused with the way out where two settings exclude each other", async () => {
+    await expect(load(1, 256, { kv_cache_type: "q4_0", flash_attention: false })).rejects.toMatchObject({
+      code: "load_failed",
+      message: expect.stringContaining("flash attention") as string,
+    });
+  });
+});
 
 describe("answers that are written at the same time", () => {
   test("are computed in the same steps", async () => {

@@ -57,6 +57,7 @@ const COVERED = new Set([
 
 const ENGINE_CALIBRATES = "the worker chooses it for the machine";
 const SAMPLING = "sampling comes from the request, then from the model's own file";
+const CACHE_TYPE = "declare `kv_cache_type`, which is of keys and values alike";
 const NOT_YET = "the built-in engine has no setting for it yet";
 
 const FLAG_REASONS: Readonly<Record<string, string>> = {
@@ -82,10 +83,10 @@ const FLAG_REASONS: Readonly<Record<string, string>> = {
   "-md": NOT_YET,
   "--model-draft": NOT_YET,
   "--lora": NOT_YET,
-  "-ctk": NOT_YET,
-  "-ctv": NOT_YET,
-  "--cache-type-k": NOT_YET,
-  "--cache-type-v": NOT_YET,
+  "-ctk": CACHE_TYPE,
+  "-ctv": CACHE_TYPE,
+  "--cache-type-k": CACHE_TYPE,
+  "--cache-type-v": CACHE_TYPE,
   "--chat-template": "the template in the model's file is used",
   "--chat-template-file": "the template in the model's file is used",
   "--api-key": "neurons have a token of their own: --token-file",

@@ -4,7 +4,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type { Device } from "../../../protocol/neuron-api.ts";
+import type { Device, ModelSpec } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
 import type { ExternalEngine, WorkerStart } from "../../../protocol/worker-messages.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
@@ -100,6 +100,12 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
   return { launch: start, close };
 }
 
+const cacheSettings = ({ kv_cache_type, flash_attention, swa_full }: ModelSpec) => ({
+  ...(kv_cache_type === undefined ? {} : { kv_cache_type }),
+  ...(flash_attention === undefined ? {} : { flash_attention }),
+  ...(swa_full === undefined ? {} : { swa_full }),
+});
+
 /** All that the worker is told. */
 function startMessage(
   launch: WorkerLaunch,
@@ -124,6 +130,7 @@ function startMessage(
     ...(contextTokens === null ? {} : { context: contextTokens }),
     parallel: spec.parallel,
     ...(spec.threads === undefined ? {} : { threads: spec.threads }),
+    ...cacheSettings(spec),
     calibrations: [...launch.calibrations],
     instance: launch.instance,
     spec_hash: specHash(spec),

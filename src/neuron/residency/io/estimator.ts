@@ -139,6 +139,8 @@ export class Estimator {
       shape: file.shape,
       contextTokens,
       parallel: spec.parallel,
+      cacheType: spec.kv_cache_type,
+      keepsWindows: spec.swa_full,
       place: deviceKind() === "cpu" ? { kind: "cpu", packing: cpuPacking } : { kind: "gpu" },
     });
     const fact = factAbout(book.facts, identity);

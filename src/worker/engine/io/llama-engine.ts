@@ -5,6 +5,7 @@ import {
   type Llama,
   type LlamaContext,
   type LlamaModel,
+  type LlamaModelOptions,
 } from "node-llama-cpp";
 import { join } from "node:path";
 import { canonicalDigest } from "../../../core/canonical-digest.ts";
@@ -44,7 +45,8 @@ export interface LoadOptions {
   readonly contextTokens: number | undefined;
   readonly parallel: number;
   readonly gpu: boolean;
-  readonly flashAttention: boolean | undefined;
+  /** How the cache is kept; what is absent is the engine's to choose. */
+  readonly cache: Pick<WorkerStart, "kv_cache_type" | "flash_attention" | "swa_full">;
   readonly threads: number | undefined;
   readonly calibrations?: WorkerStart["calibrations"];
   readonly hibernation?: WorkerStart["hibernation"];
@@ -106,6 +108,32 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   return buildEngine({ llama, model, context, steps, hibernation, threads, calibration, options });
 }
 
+/** Given with the model, so that what is fitted to a GPU counts with it; contexts take it over from there. */
+function cacheOptions(cache: LoadOptions["cache"]): Partial<LlamaModelOptions> {
+  const { kv_cache_type, flash_attention, swa_full } = cache;
+  const type = kv_cache_type?.toUpperCase() as Uppercase<NonNullable<typeof kv_cache_type>> | undefined;
+  if (flash_attention === false && type?.startsWith("Q") === true) {
+    throw new CortexError(
+      "load_failed",
+      `a cache in ${kv_cache_type} takes flash attention, which is turned off`,
+      {
+        next: "leave out `flash_attention`, or declare `kv_cache_type` f16",
+      },
+    );
+  }
+  return {
+    ...(flash_attention === undefined ? {} : { defaultContextFlashAttention: flash_attention }),
+    ...(swa_full === undefined ? {} : { defaultContextSwaFullCache: swa_full }),
+    ...(type === undefined
+      ? {}
+      : {
+          experimentalDefaultContextKvCacheKeyType: type,
+          experimentalDefaultContextKvCacheValueType: type,
+          ...(type.startsWith("Q") ? { defaultContextFlashAttention: true } : {}),
+        }),
+  };
+}
+
 function checkContextSize({ contextTokens, parallel }: LoadOptions): void {
   if (contextTokens === undefined || contextTokens * parallel <= MOST_CONTEXT_TOKENS) return;
   throw new CortexError(
@@ -133,10 +161,12 @@ async function loadModel(
     // The context is still to be made when the weights are in.
     options.onProgress(fraction * 0.95);
   };
+  const cache = cacheOptions(options.cache);
   try {
     return await llama.loadModel({
       modelPath: options.modelPath,
       onLoadProgress,
+      ...cache,
       ...(options.contextTokens === undefined
         ? {}
         : { gpuLayers: { fitContext: { contextSize: options.contextTokens * options.parallel } } }),
@@ -167,7 +197,6 @@ async function createContext(
       contextSize: options.contextTokens ?? { max: model.trainContextSize },
       threads: options.threads,
       batching: options.steps.batching,
-      ...(options.flashAttention === undefined ? {} : { flashAttention: options.flashAttention }),
     });
     if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) {
       options.steps.attach(context);
@@ -177,8 +206,11 @@ async function createContext(
     throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
   } catch (thrown) {
     if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
+    const { kv_cache_type: type } = options.cache;
     throw new CortexError("load_failed", `no context for the model: ${toCortexError(thrown).message}`, {
       cause: thrown,
+      // Quantized ones are in blocks of 32, which the heads of a model may not be.
+      ...(type === undefined ? {} : { next: `declare another \`kv_cache_type\` than ${type}, or none` }),
     });
   }
 }
@@ -203,6 +235,7 @@ async function startHibernation(
     context.contextSize,
     options.parallel,
     context.flashAttention,
+    options.cache.kv_cache_type ?? null,
   ]);
   return openHibernation({
     directory: join(hibernation.directory, key.slice(0, 32)),
