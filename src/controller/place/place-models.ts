@@ -152,10 +152,18 @@ class Answer {
     });
   }
 
-  /** The copy for which this one left its home: as the search noted it, else the largest that came there instead. */
+  /**
+   * The copy for which this one left its home: as the search noted it, unless that one has no place after all, else the
+   * largest that came there instead.
+   */
   #beneficiary(applicant: ApplicantNo, home: Place): ApplicantNo {
+    const noted = this.#board.copyLeftFor(applicant);
+    const comes =
+      noted !== undefined &&
+      this.#board.places[noted] !== undefined &&
+      at(this.#board.untouched, noted) === 0;
     return (
-      this.#board.copyLeftFor(applicant) ??
+      (comes ? noted : undefined) ??
       newcomersOn(this.#board, home).find((other) => other !== applicant) ??
       applicant
     );

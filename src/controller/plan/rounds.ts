@@ -10,12 +10,13 @@ import type {
   PlacementOptions,
   WhyHere,
 } from "../place/board/placement.ts";
-import { withMoreWanted } from "../place/prove/gap.ts";
+import { compareCosts } from "../place/board/compare-costs.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
 import { diffPlacement } from "./diff.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
 import { judgeCopies, type JudgedCopy } from "../intent/present-copies.ts";
+import { shortcomings, withLate, withoutLate } from "./late-changes.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
 import { again, type FreeMemory, type ScheduledStep, type TransitionSchedule } from "../schedule/draft.ts";
 import { scheduleTransition } from "../schedule/schedule.ts";
@@ -50,7 +51,28 @@ export function planRounds(
   observed: ObservedFleet,
   options: PlanRoundsOptions = {},
 ): PlanRounds {
-  let result = planRound(fleet, observed, options);
+  return plannedAt(0, { fleet, observed, options });
+}
+
+type Question = { readonly options: PlanRoundsOptions } & Pick<PlacementInput, "fleet" | "observed">;
+
+/** How often a question without late changes is asked of the answer to another one; each asks for up to six rounds. */
+const DEEPEST = 2;
+
+function plannedAt(depth: number, question: Question): PlanRounds {
+  const { fleet, observed, options } = question;
+  const first = planRound(fleet, observed, options);
+  const found = furtherRounds(first, question);
+  if (depth === DEEPEST) return found;
+  const rounds = depth === 0 ? [...new Set([found, first])] : [found];
+  return rounds.reduce(
+    (best, round) => betterOf(best, withoutMovesInVain(round, question, depth + 1), observed),
+    found,
+  );
+}
+
+function furtherRounds(first: PlanRounds, { fleet, observed, options }: Question): PlanRounds {
+  let result = first;
   let after = observed;
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
@@ -72,38 +94,39 @@ export function planRounds(
     latest = steps;
     result = joinRounds(result, next, steps);
   }
-  return withoutMovesInVain(result, { fleet, observed, options });
+  return result;
 }
 
 /**
- * Nobody leaves its place for a copy that does not come: where the order of the changes leaves no room for a new copy, the
- * fleet is planned as if it were not wanted, and the copy stays deferred.
+ * Nobody leaves its place for a copy that does not come. Where the order of the changes leaves no room for a copy, the
+ * fleet is planned as if that change were not wanted: no new copy, or the loaded one as it is. The change stays deferred.
+ * Undefined where nobody left, and where a later plan would change what this one makes.
  */
-function withoutMovesInVain(
-  found: PlanRounds,
-  {
-    fleet,
-    observed,
-    options,
-  }: { readonly options: PlanRoundsOptions } & Pick<PlacementInput, "fleet" | "observed">,
-): PlanRounds {
-  const { steps, deferred } = found.transition;
-  const added = deferred.filter(({ draft }) => draft.role === "adds");
-  const movesForIt = steps.some(({ draft: { change } }) => change.reason === "makes_room");
-  if (added.length === 0 || !movesForIt) return found;
-  const models = fleet.models.map((block) => {
-    const fewer = added.filter(({ draft }) => draft.change.modelId === block.id).length;
-    return { ...block, replicas: block.replicas - fewer };
-  });
-  const without = planRound({ ...fleet, models }, observed, {
-    ...options,
-    suggestion: undefined,
-    proof: undefined,
-  });
-  if (without.transition.deferred.length > deferred.length - added.length) return found;
-  const transition = { ...without.transition, deferred: [...without.transition.deferred, ...added] };
-  const gap = withMoreWanted(without.placement.gap, added.length);
-  return { ...without, desired: found.desired, placement: { ...without.placement, gap }, transition };
+function withoutMovesInVain(round: PlanRounds, question: Question, depth: number): PlanRounds | undefined {
+  const { fleet, observed, options } = question;
+  const isDisturbed = round.transition.steps.some(({ draft }) => draft.role === "hands_over");
+  const wish = isDisturbed ? withoutLate(round, question) : undefined;
+  if (wish === undefined) return undefined;
+  const trial = { ...options, suggestion: undefined, proof: undefined };
+  const without = withLate(plannedAt(depth, { ...wish, options: trial }), { found: round, wish });
+  // With nothing done the next plan is this one.
+  if (without.transition.steps.length === 0) return without;
+  // What was not asked for on paper may find its room all the same.
+  const after = afterSteps(observed, without.transition.steps);
+  const next = plannedAt(depth, { fleet, observed: after, options: trial });
+  if (next.transition.steps.length === 0) return without;
+  const steps = following(without.transition.steps, next.transition.steps);
+  return steps.length === 0 ? undefined : joinRounds(without, next, steps);
+}
+
+/** That which leaves less to be wished for; then that which takes down fewer copies. */
+function betterOf(best: PlanRounds, other: PlanRounds | undefined, observed: ObservedFleet): PlanRounds {
+  if (other === undefined) return best;
+  const [mine, its] = [other, best].map(({ desired, transition: { steps } }) => [
+    ...shortcomings(desired, { before: observed, after: afterSteps(observed, steps) }),
+    steps.filter(({ draft }) => draft.role === "hands_over").length,
+  ]);
+  return compareCosts(mine ?? [], its ?? []) < 0 ? other : best;
 }
 
 function mayImprove({ placement, transition }: PlanRounds, latest: readonly ScheduledStep[]): boolean {

@@ -130,3 +130,64 @@ test("a copy that the order of the changes leaves without room comes in a second
   expect(verifyPlan(document).findings).toEqual([]);
   expect(plan(inTurn.fleet, afterPlan(inTurn.observed, document)).changes).toEqual([]);
 });
+
+/** m7 needs twice its memory with its new settings, and m3 and m4 take what is free by the time it would be renewed. */
+const renewal = placementWorld({
+  neurons: [
+    {
+      name: "a",
+      devices: [24_000, 16_000],
+      loaded: [on("m2", [0, 1], [18_695, 14_305]), { ...on("m6", [0], [3850]), current: false }],
+    },
+    { name: "b", devices: [23_700, 24_000], loaded: [{ ...on("m7", [0], [8750]), current: false }] },
+  ],
+  models: [
+    { id: "m1", mib: 37_500, replicas: 1, width: 2 },
+    { id: "m2", mib: 33_000, replicas: 1, width: 2 },
+    { id: "m3", mib: 8500, replicas: 1 },
+    { id: "m4", mib: 29_500, replicas: 1, width: 2, protect: true },
+    { id: "m5", mib: 31_000, replicas: 1, width: 2 },
+    { id: "m6", mib: 3500, replicas: 1 },
+    { id: "m7", mib: 17_500, replicas: 1, protect: true },
+  ],
+});
+
+test("a copy is not taken down for new settings that the order of the changes leaves without room", () => {
+  const document = plan(renewal.fleet, renewal.observed);
+  const after = afterPlan(renewal.observed, document);
+  const loaded = after.neurons.flatMap((neuron) =>
+    neuron.reachable ? neuron.models.map(({ id }) => id) : [],
+  );
+  expect(loaded).toContain("m7");
+  expect(verifyPlan(document).findings).toEqual([]);
+  expect(plan(renewal.fleet, after).changes).toEqual([]);
+});
+
+/** Round after round: m3 went to a so that m1 finds room on b, which it did not find, and came back. */
+const roundTrip = placementWorld({
+  neurons: [
+    {
+      name: "a",
+      devices: [23_700, 24_000, 24_000],
+      loaded: [{ ...on("m4", [1, 2], [4169, 5331]), current: false }, on("m7", [1, 2], [7795, 6205])],
+    },
+    { name: "b", devices: [23_700, 23_700, 16_000], loaded: [on("m3", [0, 1], [9615, 12_885])] },
+  ],
+  models: [
+    { id: "m1", mib: 41_500, replicas: 1, width: 2 },
+    { id: "m2", mib: 31_000, replicas: 1, width: 2 },
+    { id: "m3", mib: 22_500, replicas: 1, width: 2 },
+    { id: "m4", mib: 19_000, replicas: 1, pins: ["a"], protect: true },
+    { id: "m5", mib: 5000, replicas: 1 },
+    { id: "m6", mib: 6500, replicas: 1, width: 2 },
+    { id: "m7", mib: 14_000, replicas: 1, width: 2, pins: ["b"], protect: true },
+  ],
+});
+
+test("nobody leaves its place for a copy that does not come in the end", () => {
+  const document = plan(roundTrip.fleet, roundTrip.observed);
+  expect(document.changes.filter(({ model_id: id }) => id === "m3")).toEqual([]);
+  expect(document.changes.filter(({ model_id: id }) => id === "m1")).toEqual([]);
+  expect(verifyPlan(document).findings).toEqual([]);
+  expect(plan(roundTrip.fleet, afterPlan(roundTrip.observed, document)).changes).toEqual([]);
+});

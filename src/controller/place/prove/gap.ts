@@ -42,7 +42,7 @@ const percentOf = (placed: number, bound: number): number =>
 
 /** The distance of a placement that was made without so many copies that are wanted all the same. */
 export function withMoreWanted(gap: PlacementGap, copies: number): PlacementGap {
-  if (gap.bound === null || gap.counts !== "copies") return gap;
+  if (copies === 0 || gap.bound === null || gap.counts !== "copies") return gap;
   const bound = gap.bound + copies;
   return { ...gap, kind: "within", percent: percentOf(gap.placed, bound), bound };
 }
