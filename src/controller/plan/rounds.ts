@@ -64,8 +64,7 @@ function plannedAt(depth: number, question: Question): PlanRounds {
   const first = planRound(fleet, observed, options);
   const found = furtherRounds(first, question);
   if (depth === DEEPEST) return found;
-  const rounds = depth === 0 ? [...new Set([found, first])] : [found];
-  return rounds.reduce(
+  return [...new Set([found, first])].reduce(
     (best, round) => betterOf(best, withoutMovesInVain(round, question, depth + 1), observed),
     found,
   );
