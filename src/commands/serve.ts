@@ -40,7 +40,7 @@ export default class ServeCommand extends FleetCommand {
         import("../platform/logger.ts"),
         import("../platform/package-paths.ts"),
       ]);
-    const { fleet, overridden } = await this.loadFleet({ path: flags.config });
+    const { fleet, overridden, revision } = await this.loadFleet({ path: flags.config });
     const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
     const { tracing } = this.environment;
     const neuronToken = await this.readToken(flags["neuron-token-file"]);
@@ -49,6 +49,7 @@ export default class ServeCommand extends FleetCommand {
         {
           fleet,
           overridden,
+          repository: revision.repository,
           listen: parseHostAndPort(fleet.gateway.listen),
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
           ...(neuronToken === undefined ? {} : { neuronToken }),
@@ -79,9 +80,9 @@ export default class ServeCommand extends FleetCommand {
     let current = first;
     const reload = async (): Promise<void> => {
       try {
-        const { fleet, overridden } = await this.loadFleet({ path });
+        const { fleet, overridden, revision } = await this.loadFleet({ path });
         if (isDeepStrictEqual(fleet, current)) return;
-        gateway.reload({ fleet, overridden });
+        gateway.reload({ fleet, overridden, repository: revision.repository });
         current = fleet;
       } catch (thrown) {
         const { code, message, details } = toCortexError(thrown);

@@ -29,9 +29,10 @@ export default class StatusCommand extends FleetCommand {
     ]);
     const isDefault = metadata.flags["config"]?.setFromDefault === true;
     const path = isDefault ? this.#defaultFleet(flags.config) : flags.config;
-    const { fleet } = await this.loadFleet({ path });
+    const { fleet, revision } = await this.loadFleet({ path });
     const report = await readStatus({
       fleet,
+      repository: revision.repository,
       gatewayUrl: flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen)),
       neuronToken: await this.readToken(flags["neuron-token-file"]),
       clock: systemClock,

@@ -44,6 +44,8 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly fleet: Fleet;
   /** Settings that the environment of this machine decides: a plan does not hold them against the files. */
   readonly overridden?: readonly string[];
+  /** What tells the fleet's repository from others; none outside of git. */
+  readonly repository?: readonly string[] | undefined;
   readonly listen: { readonly host: string; readonly port: number };
   readonly metricsListen: { readonly host: string; readonly port: number };
   /** File of the usage ledger; absent: usage is counted in memory and lost with the process. */

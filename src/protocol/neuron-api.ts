@@ -113,6 +113,8 @@ export const loadOriginSchema = z.object({
   fleet: z.string().optional(),
   /** The files differed from the revision. */
   uncommitted: z.boolean().optional(),
+  /** Digests that tell the fleet's repository from others; absent outside of git. */
+  repository: z.array(z.string()).optional(),
 });
 export type LoadOrigin = z.infer<typeof loadOriginSchema>;
 

@@ -84,7 +84,7 @@ describe("a fleet in a remote repository", () => {
       [`${url}#main:fleet`, "more", second],
     ] as const) {
       const { revision, fleet } = await remote.load(path, ref === undefined ? {} : { ref });
-      expect(revision).toEqual({ commit, dirty: false, path });
+      expect(revision).toMatchObject({ commit, dirty: false, path });
       expect(fleet.models[0]?.replicas).toBe(commit === first ? 0 : 1);
     }
   });

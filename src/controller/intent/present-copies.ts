@@ -118,7 +118,11 @@ function foreignStanding({ resident }: PresentCopy, own: readonly string[]): Sta
   const { origin, status } = resident;
   const fleet = foreignFleet(origin, own);
   if (fleet === undefined || status === "unloading") return undefined;
-  const reason = `belongs to the fleet ${fleet}${fromText(origin)}; takes_over = ["${fleet}"] under [fleet] makes its copies this fleet's`;
+  const [name = ""] = own;
+  const whose = fleet.startsWith(`${name}#`)
+    ? `belongs to a fleet that is called ${name} too and comes from another repository, or from one that cannot be told from it here`
+    : `belongs to the fleet ${fleet}`;
+  const reason = `${whose}${fromText(origin)}; takes_over = ["${fleet}"] under [fleet] makes its copies this fleet's`;
   return { kind: "left_alone", because: "other_fleet", fleet, reason };
 }
 

@@ -1,5 +1,6 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import type { LoadOrigin } from "../../protocol/neuron-api.ts";
+import { fleetOfOrigin, type FleetOwner } from "../../protocol/fleet-owner.ts";
+import type { LoadOrigin, ResidentModel } from "../../protocol/neuron-api.ts";
 
 /** The names under which a fleet calls loaded copies its own. */
 export const ownFleets = ({ fleet }: Pick<Fleet, "fleet">): string[] => [
@@ -14,3 +15,15 @@ export const foreignFleet = (origin: LoadOrigin, own: readonly string[]): string
   origin.fleet === undefined || origin.kind === "manual" || own.includes(origin.fleet)
     ? undefined
     : origin.fleet;
+
+/** Copies with the fleets that had them loaded, as the owner calls these. */
+export const withOwners = (
+  models: readonly ResidentModel[],
+  owner: FleetOwner | undefined,
+): readonly ResidentModel[] =>
+  owner === undefined
+    ? models
+    : models.map((model) => {
+        const fleet = fleetOfOrigin(model.origin, owner);
+        return fleet === model.origin.fleet ? model : { ...model, origin: { ...model.origin, fleet } };
+      });

@@ -143,8 +143,9 @@ function simulationOf(name: string, simulated: readonly SimulatedNeuron[]): Simu
 
 async function applyDeclared(loaded: LoadedFleet, deps: DemoDeps): Promise<void> {
   const { clock, signal } = deps;
-  const observed = await observeFleet(loaded.fleet, { clock });
   const { fleet, digest: fleetDigest, revision } = loaded;
+  const owner = { name: fleet.fleet.name, repository: revision.repository };
+  const observed = await observeFleet(fleet, { clock, owner });
   const plan = planFleet({ fleet, fleetDigest, revision, observed });
   deps.onEvent({ type: "plan", plan });
   const onEvent = (event: ApplyEvent) => {

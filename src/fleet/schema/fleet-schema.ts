@@ -11,6 +11,14 @@ const fleetName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "must be lower-case letters, digits and dashes, 63 at most");
 
+/** With what tells its repository from this one's, where the names are the same. */
+const otherFleetName = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9-]{0,62}(?:#(?:root|remote)-[0-9a-f]{12})?$/,
+    "must be the name of a fleet, or name#mark as a plan calls one of another repository",
+  );
+
 export const fleetTableSchema = z
   .strictObject({
     name: fleetName
@@ -19,10 +27,10 @@ export const fleetTableSchema = z
       )
       .meta({ examples: ["home"] }),
     takes_over: z
-      .array(fleetName)
+      .array(otherFleetName)
       .default([])
       .describe(
-        "other fleets whose loaded copies count as this one's: the former name after a rename. Copies of any other fleet are left alone",
+        "other fleets whose loaded copies count as this one's: the former name after a rename; `name#mark`, as plans call a fleet of this name from another repository. Copies of any other fleet are left alone",
       )
       .meta({ examples: [["home-lab"]] }),
   })

@@ -48,7 +48,7 @@ export interface RunningGateway {
   close(): Promise<void>;
 }
 
-export type DeclaredFiles = Pick<GatewayConfig, "fleet" | "overridden">;
+export type DeclaredFiles = Pick<GatewayConfig, "fleet" | "overridden" | "repository">;
 
 /** After the grace period: how long the last error events may take to leave before connections are cut. */
 const LAST_WORDS_MS = 1000;
@@ -97,7 +97,7 @@ type GatewayParts = ReturnType<typeof assembleGateway>;
 function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger }: GatewayDeps) {
   const { ledger } = opened;
   const timings = timingsOf(config);
-  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden));
+  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden, config.repository));
   const registry = new Registry();
   const metrics = createGatewayMetrics(registry);
   const active = new ActiveRequests();
@@ -195,7 +195,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   requireKeysBeyondLoopback(config);
   const { fleet, keys, neurons, poller, scheduling, timings } = parts;
   const former = fleet.neuronsByName;
-  fleet.replace(servingOn(before.fleet, indexFleet(config.fleet, config.overridden)));
+  fleet.replace(servingOn(before.fleet, indexFleet(config.fleet, config.overridden, config.repository)));
   Object.assign(timings, timingsOf(config));
   parts.ledger.declare(config.fleet.keys);
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });

@@ -1,5 +1,6 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { DEFAULT_RESIDENCY_PRIORITY, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import { fleetOfOrigin } from "../../protocol/fleet-owner.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
 import { givingWay, workAt } from "./copy-watch.ts";
@@ -25,7 +26,8 @@ export const classOf = (block: ModelBlock | undefined): number =>
  */
 export function isOnDemand({ fleet }: Scheduler, { id, origin }: ResidentModel): boolean {
   const block = fleet.modelsById.get(id);
-  const isOurs = origin.fleet === undefined || origin.fleet === fleet.fleetName;
+  const owner = { name: fleet.fleetName, repository: fleet.repository };
+  const isOurs = origin.fleet === undefined || fleetOfOrigin(origin, owner) === fleet.fleetName;
   return origin.kind === "request" && isOurs && (block?.replicas ?? 0) === 0 && block?.protect !== true;
 }
 

@@ -6,6 +6,8 @@ import type { Fleet, ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-sc
 /** The fleet files arranged for look-up on every request; made once per set of files. */
 export interface FleetIndex {
   readonly fleetName: string;
+  /** What tells its repository from others; undefined outside of git. */
+  readonly repository: readonly string[] | undefined;
   readonly gateway: GatewayTable;
   /** In order of name, so that every walk over them is deterministic. */
   readonly neurons: readonly NeuronBlock[];
@@ -18,10 +20,15 @@ export interface FleetIndex {
 }
 
 /** `overridden`: settings that the environment of this machine decides. */
-export function indexFleet(fleet: Fleet, overridden: readonly string[] = []): FleetIndex {
+export function indexFleet(
+  fleet: Fleet,
+  overridden: readonly string[] = [],
+  repository?: readonly string[],
+): FleetIndex {
   const neurons = fleet.neurons.toSorted((left, right) => compareText(left.name, right.name));
   return {
     fleetName: fleet.fleet.name,
+    repository,
     gateway: fleet.gateway,
     neurons,
     neuronsByName: new Map(neurons.map((neuron) => [neuron.name, neuron])),
@@ -45,6 +52,10 @@ export class LiveFleet implements FleetIndex {
 
   get fleetName(): string {
     return this.#current.fleetName;
+  }
+
+  get repository(): readonly string[] | undefined {
+    return this.#current.repository;
   }
 
   get gateway(): GatewayTable {

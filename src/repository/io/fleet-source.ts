@@ -3,6 +3,8 @@ import { parseFleetPlace } from "../fleet-place.ts";
 import { isShallowRepository, mergeBase } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
 import { FETCH_ALL, openRepository, type FleetLocation, type Repository } from "./open-repository.ts";
+import { directoryOfFleet } from "../fleet-marks.ts";
+import { repositoryMarks } from "./repository-marks.ts";
 import { readRevisionFiles } from "./revision-files.ts";
 import { readWorkTree, type FleetText } from "./work-tree.ts";
 
@@ -62,7 +64,9 @@ async function readCommit(repository: Repository, commit: string): Promise<Fleet
 
 async function textAt(repository: Repository, commit: string): Promise<FleetText> {
   const files = await readRevisionFiles({ ...repository, commit });
-  return { files, revision: { commit, dirty: false, path: repository.name } };
+  const { git, remoteUrl } = repository;
+  const marks = await repositoryMarks(git, { commit, path: directoryOfFleet(files, repository), remoteUrl });
+  return { files, revision: { commit, dirty: false, path: repository.name, ...marks } };
 }
 
 function refuseNothing(fleet: FleetText, where: string): FleetText {

@@ -76,6 +76,19 @@ export const isBareRepository = async (directory: string, environment: GitEnviro
 export const isShallowRepository = async (git: SimpleGit): Promise<boolean> =>
   parseFlag(await ask(git, ["rev-parse", "--is-shallow-repository"]));
 
+/** The commit with which the history of another one began; undefined in a shallow clone. */
+export async function firstCommitOf(git: SimpleGit, commit: string): Promise<string | undefined> {
+  if (await isShallowRepository(git)) return undefined;
+  return commitIdOf(git, ["rev-list", "--first-parent", "--max-parents=0", commit]);
+}
+
+/** URL of the remote `origin`, else of the first one; empty where there is none. */
+export async function remoteUrlOf(git: SimpleGit): Promise<string> {
+  const names = (await ask(git, ["remote"])).split("\n").filter((name) => name !== "");
+  const name = names.includes("origin") ? "origin" : names[0];
+  return name === undefined ? "" : (await ask(git, ["remote", "get-url", name])).trim();
+}
+
 export const absoluteGitDirectory = async (git: SimpleGit): Promise<string> =>
   (await ask(git, ["rev-parse", "--absolute-git-dir"])).replace(/\n$/, "");
 

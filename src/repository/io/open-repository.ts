@@ -22,6 +22,8 @@ export interface Repository {
   readonly readObjects: (objects: readonly string[]) => Promise<ReadonlyMap<string, string>>;
   readonly isRemote: boolean;
   readonly pathInTree: string;
+  /** Where it was fetched from; undefined for one that is here, whose own remote says it. */
+  readonly remoteUrl: string | undefined;
   readonly shownPath: string;
   /** The place as errors and plans name it. */
   readonly name: string;
@@ -60,6 +62,7 @@ async function openRemote(
     readObjects: (objects) => readObjects(git, objects, environment),
     isRemote: true,
     pathInTree: place.path,
+    remoteUrl: place.url,
     shownPath: place.path,
     name: place.shown,
     head: () => commitOf(head),
@@ -104,6 +107,7 @@ async function openLocal(location: FleetLocation, environment: GitEnvironment): 
     readObjects: (objects) => readObjects(tree.git, objects, environment),
     isRemote: false,
     pathInTree: tree.prefix + relative(anchor, resolve(path)).replaceAll("\\", "/"),
+    remoteUrl: undefined,
     shownPath: path,
     name: path,
     head: () => commitOf(ref ?? "HEAD"),

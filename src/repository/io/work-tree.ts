@@ -3,6 +3,8 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CortexError } from "../../core/errors.ts";
 import { by } from "../../core/order.ts";
+import { directoryOfFleet } from "../fleet-marks.ts";
+import { repositoryMarks } from "./repository-marks.ts";
 import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { FleetFile } from "../../fleet/text/source-lines.ts";
 import { isFleetFile, touchesFleet } from "../fleet-paths.ts";
@@ -38,7 +40,7 @@ export async function readWorkTree(path: string, environment: GitEnvironment): P
     walk.files.map(async (file) => ({ path: file, text: await readText(file) })),
   );
   const workTree = await findWorkTree(kind === "file" ? dirname(path) : path, environment);
-  return { files, revision: await revisionOf({ path, kind, tree }, workTree) };
+  return { files, revision: await revisionOf({ path, kind, tree, files }, workTree) };
 }
 
 /** Whether the directory is a fleet already. */
@@ -94,7 +96,11 @@ async function entriesOf(directory: string): Promise<Dirent[]> {
 }
 
 async function revisionOf(
-  location: { readonly path: string; readonly kind: "file" | "directory"; readonly tree: WholeTree },
+  location: Pick<FleetText, "files"> & {
+    readonly path: string;
+    readonly kind: "file" | "directory";
+    readonly tree: WholeTree;
+  },
   workTree: WorkTree | undefined,
 ): Promise<FleetRevision> {
   const { path, tree } = location;
@@ -107,5 +113,7 @@ async function revisionOf(
     tree.mayDiffer ||
     touchesFleet(changed, { prefix: workTree.prefix, fileName }) ||
     tree.submodules.some((submodule) => changed.includes(submodule));
-  return { commit, dirty, path };
+  const read = { shownPath: path, pathInTree: `${workTree.prefix}${fileName ?? ""}` };
+  const directory = directoryOfFleet(location.files, read);
+  return { commit, dirty, path, ...(await repositoryMarks(workTree.git, { commit, path: directory })) };
 }

@@ -45,6 +45,21 @@ describe("copies of another fleet", () => {
     expect(verifyPlan(document).findings).toEqual([]);
   });
 
+  test("of the same name and another repository are named as such, with the line that takes them over", () => {
+    const theirs = "home#root-aaaaaaaaaaaa";
+    const seen = holding({ fleet: theirs }, { id: "m", fleet: theirs, specHash: declaredHash(home, "m") });
+    const document = plan(home, seen);
+    expect(rowsOf(document)).toEqual([]);
+    expect(document.left_alone.map(({ fleet }) => fleet)).toEqual([theirs, theirs]);
+    expect(document.left_alone[0]?.reason).toMatch(
+      /^belongs to a fleet that is called home too and comes from another repository.*takes_over = \["home#root-aaaaaaaaaaaa"\]/,
+    );
+    expect(verifyPlan(document).findings).toEqual([]);
+    const taken = fleetFromToml(ONE, ["a"]);
+    const owner = { ...taken, fleet: { ...taken.fleet, takes_over: [theirs] } };
+    expect(rowsOf(plan(owner, seen))).toEqual(["unload stray@a [loaded_not_declared]"]);
+  });
+
   test("hold their memory: nothing is loaded over them, and whoever is in the way is said to be another's", () => {
     const document = plan(home, holding({ fleet: "lab", vramMb: 5000 }));
     expect(rowsOf(document)).toEqual([]);

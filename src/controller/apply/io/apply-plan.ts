@@ -174,7 +174,7 @@ class PlanRun {
   }
 
   #laneOptions(neuron: PlanNeuron): ConstructorParameters<typeof NeuronLane>[0] {
-    const { commit, dirty } = this.#plan.revision;
+    const { commit, dirty, repository } = this.#plan.revision;
     const client = (this.#deps.connect ?? createNeuronClient)(neuron, {
       clock: this.#deps.clock,
       token: this.#deps.neuronToken,
@@ -190,7 +190,9 @@ class PlanRun {
         ref: commit ?? `sha256:${this.#plan.fleet_digest.slice(0, 12)}`,
         fleet: this.#plan.fleet,
         ...(dirty ? { uncommitted: true } : {}),
+        ...(repository === undefined ? {} : { repository }),
       },
+      owner: { name: this.#plan.fleet, repository },
       ownFleets: [this.#plan.fleet, ...this.#plan.takes_over],
       clock: this.#deps.clock,
       onEvent: this.#deps.onEvent,

@@ -7,6 +7,8 @@ import { requireHeld, type ApplyLease } from "../apply-lease.ts";
 import { halfDone, isTooLarge, outgrown } from "../job-reports.ts";
 import type { NeuronNow } from "../crowded-rows.ts";
 import { residentShares } from "../../observe/device-memory.ts";
+import { withOwners } from "../../observe/foreign-copies.ts";
+import type { FleetOwner } from "../../../protocol/fleet-owner.ts";
 import { neuronFacts } from "../../observe/neuron-facts.ts";
 import { lookAtNeuron } from "../../../protocol/io/look-at-neuron.ts";
 import { followJob, type FollowOptions } from "./follow-job.ts";
@@ -15,6 +17,7 @@ import { followJob, type FollowOptions } from "./follow-job.ts";
 export interface NeuronLaneOptions extends FollowOptions {
   /** What the plan does on this neuron. */
   readonly changes: readonly PlanChange[];
+  readonly owner: FleetOwner;
   readonly ownFleets: readonly string[];
   readonly origin: LoadOrigin;
   readonly signal?: AbortSignal | undefined;
@@ -137,8 +140,9 @@ export class NeuronLane {
   }
 
   async #look(): Promise<LaneLook> {
-    const { client, planned, clock } = this.#options;
-    const seen = await lookAtNeuron(client);
+    const { client, planned, owner, clock } = this.#options;
+    const looked = await lookAtNeuron(client);
+    const seen = { ...looked, models: withOwners(looked.models, owner) };
     const { name, endpoint } = planned;
     const shares = residentShares({ name, endpoint, reachable: true, ...seen });
     return { now: { ...neuronFacts(seen), shares }, models: seen.models, atMs: clock.monotonicMs() };

@@ -3,6 +3,8 @@ import { CortexError } from "../../../core/errors.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import { factOf, sortedFacts } from "../estimated-facts.ts";
 import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
+import { withOwners } from "../foreign-copies.ts";
+import type { FleetOwner } from "../../../protocol/fleet-owner.ts";
 import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
 import { modelSpecFromBlock } from "../../../protocol/model-spec.ts";
 import type { ModelFact, ModelSpec } from "../../../protocol/neuron-api.ts";
@@ -14,6 +16,8 @@ export interface ObserveDeps {
   readonly neuronToken?: string | undefined;
   /** How long a neuron may take to answer; 5 s by default. */
   readonly timeoutMs?: number | undefined;
+  /** For whom: fleets of the same name from other repositories are told apart. */
+  readonly owner?: FleetOwner | undefined;
 }
 
 const OBSERVE_TIMEOUT_MS = 5000;
@@ -66,7 +70,8 @@ async function observeNeuron(
     const [discovery, { event_id: _moment, activation: _restored, ...health }, residency] = await Promise.all(
       [client.discovery(), client.health(), client.models()],
     );
-    const { generation, models } = residency;
+    const { generation } = residency;
+    const models = withOwners(residency.models, deps.owner);
     const offered = specs.filter(({ harness }) => discovery.harnesses.includes(harness));
     const facts = [...(discovery.facts ?? []), ...(await estimatedFacts(client, offered))];
     const known = facts.length === 0 ? discovery : { ...discovery, facts: sortedFacts(facts) };

@@ -12,6 +12,8 @@ const GATEWAY_TIMEOUT_MS = 3000;
 
 export interface ReadStatusOptions {
   readonly fleet: Fleet;
+  /** What tells its repository from others. */
+  readonly repository: readonly string[] | undefined;
   readonly gatewayUrl: string;
   readonly neuronToken?: string | undefined;
   readonly clock: Clock;
@@ -19,9 +21,10 @@ export interface ReadStatusOptions {
 
 /** Asks every neuron and the gateway, all at once; what does not answer is part of the report. */
 export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
-  const { fleet, clock, neuronToken, gatewayUrl } = options;
+  const { fleet, repository, clock, neuronToken, gatewayUrl } = options;
+  const owner = { name: fleet.fleet.name, repository };
   const [observed, gateway] = await Promise.all([
-    observeFleet({ neurons: fleet.neurons }, { clock, neuronToken }),
+    observeFleet({ neurons: fleet.neurons }, { clock, neuronToken, owner }),
     askGateway(gatewayUrl, clock),
   ]);
   return statusReport({ fleet, observed, gateway });

@@ -62,7 +62,7 @@ export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): P
   const { path, ref } = options;
   const { loaded, base } = await readSources(options, deps.git);
   const head = planSource(loaded);
-  const { observed, digest, served, seenBy } = await observe(head.fleet, options, deps);
+  const { observed, digest, served, seenBy } = await observe(head, options, deps);
   const openHistory = () => deps.git.openHistory({ path, ref });
   const formerly = await formerlyProtected(loaded, observed, openHistory);
   const targets = options.targets?.map((target) => modelOfTarget(target, head.fleet, observed));
@@ -83,8 +83,8 @@ export async function takeSnapshot(
   options: Omit<FleetView, "against">,
   deps: PlanDeps,
 ): Promise<FleetSnapshot> {
-  const { fleet } = await deps.git.load({ path: options.path, ref: options.ref });
-  const { observed } = await askFleet(fleet, options, deps);
+  const { fleet, revision } = await deps.git.load({ path: options.path, ref: options.ref });
+  const { observed } = await askFleet({ fleet, revision }, options, deps);
   if (observed.neurons.length > 0 && reachableNeurons(observed).length === 0) {
     const problems = observed.neurons.map((neuron) =>
       neuron.reachable ? "" : `${neuron.name}: ${neuron.problem}`,
@@ -121,8 +121,11 @@ interface Observation {
   readonly seenBy: (fleet: Fleet) => Promise<ObservedFleet>;
 }
 
-async function observe(fleet: Fleet, options: FleetView, deps: PlanDeps): Promise<Observation> {
-  if (options.against === undefined) return askFleet(fleet, options, deps);
+type Desired = Pick<PlanSource, "fleet" | "revision">;
+
+async function observe(desired: Desired, options: FleetView, deps: PlanDeps): Promise<Observation> {
+  if (options.against === undefined) return askFleet(desired, options, deps);
+  const { fleet } = desired;
   const snapshot = await deps.ask.snapshot(options.against);
   checkSnapshot(snapshot, fleet, options.against);
   return {
@@ -134,11 +137,12 @@ async function observe(fleet: Fleet, options: FleetView, deps: PlanDeps): Promis
 }
 
 async function askFleet(
-  fleet: Fleet,
+  { fleet, revision }: Desired,
   options: Omit<FleetView, "against">,
   { clock, ask }: PlanDeps,
 ): Promise<Observation> {
-  const deps = { clock, neuronToken: await options.neuronToken?.() };
+  const owner = { name: fleet.fleet.name, repository: revision.repository };
+  const deps = { clock, owner, neuronToken: await options.neuronToken?.() };
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
   const gatewayUrl = options.gatewayUrl ?? localUrl(parseHostAndPort(fleet.gateway.listen));

@@ -67,7 +67,9 @@ export async function followLoad(task: LoadTask): Promise<LoadEnd | null> {
 }
 
 function ask({ deps, effect, signal }: LoadTask, client: NeuronClient, block: ModelBlock) {
-  const origin = { kind: "request" as const, fleet: deps.fleet.fleetName };
+  const { fleetName, repository } = deps.fleet;
+  const marks = repository === undefined ? {} : { repository: [...repository] };
+  const origin = { kind: "request" as const, fleet: fleetName, ...marks };
   const load = { ...modelSpecFromBlock(block), origin };
   const { evict, generation } = effect;
   const options = { signal, ...(generation === null ? {} : { generation }) };
