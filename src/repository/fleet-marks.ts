@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { posix, relative } from "node:path";
 
 /*
  * By what a fleet's repository is told from another one whose fleet has the same name: its first commit, which moves
@@ -35,10 +34,13 @@ export function directoryOfFleet(
 ): string {
   const head = files.find(({ text }) => /^[ \t]*\[[ \t]*fleet[ \t]*\]/m.test(text)) ?? files[0];
   if (head === undefined) return "";
-  const inside = relative(read.shownPath, head.path).replaceAll("\\", "/");
-  const directory = posix.dirname(posix.join(read.pathInTree, inside));
-  return directory === "." ? "" : directory;
+  const shown = partsOf(read.shownPath);
+  const inside = partsOf(head.path).slice(shown.length);
+  return [...partsOf(read.pathInTree), ...inside].slice(0, -1).join("/");
 }
+
+/** Of a path whose `.` say nothing. */
+const partsOf = (path: string): string[] => path.split(/[\\/]/).filter((part) => part !== "" && part !== ".");
 
 const digest = (...parts: readonly string[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);

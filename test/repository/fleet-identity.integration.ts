@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { fleetOfOrigin } from "../../src/protocol/fleet-owner.ts";
+import { fleetOfOrigin } from "../../src/fleet/fleet-owner.ts";
 import { loadFleet, type LoadedFleet } from "../../src/repository/io/load-fleet.ts";
 import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
 
@@ -22,7 +22,7 @@ async function repositoryAt(directory: string, files: readonly string[]): Promis
 function isSame(one: LoadedFleet, other: LoadedFleet): boolean {
   const repository = [...(one.revision.repository ?? [])];
   const owner = { name: "home", repository: other.revision.repository };
-  return fleetOfOrigin({ kind: "revision", fleet: "home", repository }, owner) === "home";
+  return fleetOfOrigin({ fleet: "home", repository }, owner) === "home";
 }
 
 test("a fleet is the same in every clone, at every path and host, and another one in another repository", async () => {

@@ -1,5 +1,5 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import { fleetOfOrigin, type FleetOwner } from "../../protocol/fleet-owner.ts";
+import { fleetOfOrigin, type FleetOwner } from "../../fleet/fleet-owner.ts";
 import type { LoadOrigin, ResidentModel } from "../../protocol/neuron-api.ts";
 
 /** The names under which a fleet calls loaded copies its own. */

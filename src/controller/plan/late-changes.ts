@@ -7,7 +7,7 @@ import type { Assignment, Placement } from "../place/board/placement.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { withMoreWanted } from "../place/prove/gap.ts";
 import { isUnload, type DeferredDraft, type Draft, type TransitionSchedule } from "../schedule/draft.ts";
-import type { PlanRounds } from "./rounds.ts";
+import type { PlanRounds } from "./plan-rounds.ts";
 
 /*
  * Changes that the order of a transition leaves without room. Others may have left their places for them by then, or the

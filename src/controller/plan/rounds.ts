@@ -1,24 +1,19 @@
 import { present } from "../../core/present.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
+import { desiredModels } from "../intent/desired-models.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
-import type {
-  Assignment,
-  Placement,
-  PlacementInput,
-  PlacementOptions,
-  WhyHere,
-} from "../place/board/placement.ts";
+import type { Assignment, PlacementInput, PlacementOptions, WhyHere } from "../place/board/placement.ts";
 import { compareCosts } from "../place/board/compare-costs.ts";
 import type { FormerProtections } from "../intent/former-protections.ts";
 import { diffPlacement } from "./diff.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
-import { judgeCopies, type JudgedCopy } from "../intent/present-copies.ts";
+import { judgeCopies } from "../intent/present-copies.ts";
 import { shortcomings, withLate, withoutLate } from "./late-changes.ts";
+import type { PlanRounds } from "./plan-rounds.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
-import { again, type FreeMemory, type ScheduledStep, type TransitionSchedule } from "../schedule/draft.ts";
+import { again, type FreeMemory, type ScheduledStep } from "../schedule/draft.ts";
 import { scheduleTransition } from "../schedule/schedule.ts";
 
 /*
@@ -28,16 +23,6 @@ import { scheduleTransition } from "../schedule/schedule.ts";
  * Where it knows better, the way there is planned from the start; where there is no such way, what it answers is
  * appended. Planning again after an apply therefore finds nothing to do.
  */
-export interface PlanRounds {
-  readonly desired: ReadonlyMap<string, DesiredModel>;
-  /** As judged before anything happens. */
-  readonly copies: readonly JudgedCopy[];
-  /** What is placed in the end, each copy with the reason of the round that placed it. */
-  readonly placement: Placement;
-  readonly transition: TransitionSchedule;
-  readonly unchanged: number;
-}
-
 const MOST_ROUNDS = 4;
 
 export interface PlanRoundsOptions extends PlacementOptions {

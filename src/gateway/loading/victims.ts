@@ -1,6 +1,6 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { DEFAULT_RESIDENCY_PRIORITY, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
-import { fleetOfOrigin } from "../../protocol/fleet-owner.ts";
+import { fleetOfOrigin } from "../../fleet/fleet-owner.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
 import { givingWay, workAt } from "./copy-watch.ts";

@@ -8,7 +8,7 @@ import { halfDone, isTooLarge, outgrown } from "../job-reports.ts";
 import type { NeuronNow } from "../crowded-rows.ts";
 import { residentShares } from "../../observe/device-memory.ts";
 import { withOwners } from "../../observe/foreign-copies.ts";
-import type { FleetOwner } from "../../../protocol/fleet-owner.ts";
+import type { FleetOwner } from "../../../fleet/fleet-owner.ts";
 import { neuronFacts } from "../../observe/neuron-facts.ts";
 import { lookAtNeuron } from "../../../protocol/io/look-at-neuron.ts";
 import { followJob, type FollowOptions } from "./follow-job.ts";

@@ -4,7 +4,7 @@ import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import { factOf, sortedFacts } from "../estimated-facts.ts";
 import type { ObservedFleet, ObservedNeuron } from "../observed-fleet.ts";
 import { withOwners } from "../foreign-copies.ts";
-import type { FleetOwner } from "../../../protocol/fleet-owner.ts";
+import type { FleetOwner } from "../../../fleet/fleet-owner.ts";
 import { createNeuronClient, type NeuronClient } from "../../../protocol/io/neuron-client.ts";
 import { modelSpecFromBlock } from "../../../protocol/model-spec.ts";
 import type { ModelFact, ModelSpec } from "../../../protocol/neuron-api.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fleetOfOrigin } from "../../src/protocol/fleet-owner.ts";
+import { fleetOfOrigin } from "../../src/fleet/fleet-owner.ts";
 import type { LoadOrigin } from "../../src/protocol/neuron-api.ts";
 
 const home = (...repository: string[]): LoadOrigin => ({ kind: "revision", fleet: "home", repository });

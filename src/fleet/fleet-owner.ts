@@ -1,4 +1,9 @@
-import type { LoadOrigin } from "./neuron-api.ts";
+/** What a loaded copy says of the fleet that had it loaded; absent where it does not. */
+export interface FleetOfCopy {
+  readonly fleet?: string | undefined;
+  /** Marks of its repository. */
+  readonly repository?: readonly string[] | undefined;
+}
 
 /** Who calls copies its own: the fleet's name, and what tells its repository from others. */
 export interface FleetOwner {
@@ -11,7 +16,7 @@ export interface FleetOwner {
  * The fleet that had a copy loaded, as this one calls it: one of the same name from another repository is `name#mark`,
  * and so another fleet like any. A copy without marks goes by the name alone.
  */
-export function fleetOfOrigin({ fleet, repository }: LoadOrigin, own: FleetOwner): string | undefined {
+export function fleetOfOrigin({ fleet, repository }: FleetOfCopy, own: FleetOwner): string | undefined {
   const [mark] = repository ?? [];
   if (fleet !== own.name || mark === undefined) return fleet;
   return isElsewhere(repository ?? [], own.repository ?? []) ? `${fleet}#${mark}` : fleet;
