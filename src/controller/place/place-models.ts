@@ -203,8 +203,8 @@ class Answer {
 
   /** The highest classes first, as far as the looks last: a neuron looked at for a model is one. */
   #depths(models: readonly ProblemModel[]): ReadonlyMap<string, UnplacedQuestion["depth"]> {
-    const { explain = true, explainFully = [] } = this.#problem.input.options ?? {};
-    if (!explain) return new Map();
+    const { explain = true, nameOnly = false, explainFully = [] } = this.#problem.input.options ?? {};
+    if (!explain || nameOnly) return new Map();
     let looks = LOOKS_TO_EXPLAIN;
     let conflicts = CONFLICTS_TO_EXPLAIN;
     const isAsked = ({ id }: ProblemModel): number => (explainFully.includes(id) ? 1 : 0);

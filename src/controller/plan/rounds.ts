@@ -61,8 +61,10 @@ function furtherRounds(first: PlanRounds, { fleet, observed, options }: Question
   let latest = result.transition.steps;
   for (let round = 1; round < MOST_ROUNDS && mayImprove(result, latest); round += 1) {
     after = afterSteps(after, latest);
-    const next = planRound(fleet, after, { ...options, suggestion: undefined, proof: undefined });
-    if (next.transition.steps.length === 0) break;
+    const trial = { ...options, suggestion: undefined, proof: undefined };
+    // Mostly there is nothing to gain, and then nobody reads why.
+    if (planRound(fleet, after, { ...trial, nameOnly: true }).transition.steps.length === 0) break;
+    const next = planRound(fleet, after, trial);
     const direct = planRound(fleet, observed, {
       ...options,
       suggestion: next.placement.assignments,

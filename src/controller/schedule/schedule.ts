@@ -148,10 +148,11 @@ class Scheduler {
    */
   #isHasty(draft: Draft): boolean {
     if (draft.takes.size === 0 || !this.#pending.hasSpreadOn(draft.change.neuron)) return false;
+    const isWide = isSpread(draft);
     return this.#pending.onNeuron(draft.change.neuron).some((other) => {
-      if (other === draft || takesDown(other, draft) || !(isSpread(draft) || isSpread(other))) return false;
+      if (other === draft || !(isWide || isSpread(other)) || takesDown(other, draft)) return false;
       const takesEarlier = other.rank < draft.rank && touches(other.takes, draft.takes);
-      return takesEarlier || (isSpread(draft) && isUnload(other) && frees(other, draft.takes.keys()));
+      return takesEarlier || (isWide && isUnload(other) && frees(other, draft.takes.keys()));
     });
   }
 

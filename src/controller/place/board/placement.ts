@@ -19,6 +19,8 @@ export interface PlacementOptions extends PlacementHint {
   readonly headroomMib?: number;
   /** False: no explanations and no bound, for callers that only ask what would fit (what-if, N-1). */
   readonly explain?: boolean;
+  /** True: what is unplaced is named and no more, for callers that ask again where it matters. */
+  readonly nameOnly?: boolean;
   /** Models to be explained in full however many are unplaced; of a large fleet the others are named only. */
   readonly explainFully?: readonly string[];
 }
