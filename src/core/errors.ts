@@ -53,6 +53,7 @@ export const ERROR_TABLE = {
   template_render_failed:    kind(422, EXIT.failed, INVALID, "this model's chat template cannot express the request"),
   vision_unsupported:        kind(400, EXIT.failed, INVALID, "send text only, or choose a model with the vision capability"),
   wrong_modality:            kind(422, EXIT.failed, INVALID, "choose a model that has the capability; GET /v1/models lists them"),
+  previous_response_not_found: kind(400, EXIT.failed, INVALID, "send the whole conversation as `input`, as clients do with `store: false`"),
   model_not_found:           kind(404, EXIT.failed, INVALID, "GET /v1/models lists what this endpoint serves"),
   route_not_found:           kind(404, EXIT.usage, INVALID, "check the path; the API lives under /v1"),
   method_not_allowed:        kind(405, EXIT.usage, INVALID, "use the method that the Allow header names"),

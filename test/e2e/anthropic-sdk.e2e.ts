@@ -2,6 +2,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
+import { LONG_LIST } from "../support/long-list.ts";
 import {
   applyFleet,
   type RunningFleet,
@@ -46,6 +47,12 @@ const QUESTION = {
   max_tokens: 128,
   temperature: 0,
   messages: [{ role: "user" as const, content: "What is cortex?" }],
+};
+
+const LONG = {
+  ...QUESTION,
+  max_tokens: 1500,
+  output_config: { format: { type: "json_schema" as const, schema: LONG_LIST } },
 };
 
 const WEATHER: Anthropic.Tool = {
@@ -151,7 +158,7 @@ describe("the official SDK over the real engine", () => {
   });
 
   test("leaving frees the only slot", async () => {
-    const stream = client.messages.stream({ ...QUESTION, max_tokens: 100_000, temperature: 1 });
+    const stream = client.messages.stream(LONG);
     await new Promise((resolve) => stream.once("text", resolve));
     stream.abort();
     await expect(stream.finalMessage()).rejects.toThrow(Anthropic.APIUserAbortError);
@@ -161,7 +168,7 @@ describe("the official SDK over the real engine", () => {
   test("a worker that dies in the middle is an error, never an answer", async () => {
     const [pid] = await workerPids(fleet);
     if (pid === undefined) throw new Error("no worker");
-    const stream = client.messages.stream({ ...QUESTION, max_tokens: 100_000, temperature: 1, top_p: 1 });
+    const stream = client.messages.stream(LONG);
     await new Promise((resolve) => stream.once("text", resolve));
     process.kill(pid, "SIGKILL");
     await expect(stream.finalMessage()).rejects.toThrow(Anthropic.APIError);

@@ -2,6 +2,7 @@ import { Ollama, type ChatResponse } from "ollama";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
+import { LONG_LIST } from "../support/long-list.ts";
 import {
   applyFleet,
   type RunningFleet,
@@ -43,7 +44,7 @@ const QUESTION = {
   options: { temperature: 0, num_predict: 128 },
 };
 
-const ENDLESS = { ...QUESTION, options: { temperature: 1, num_predict: 100_000 } };
+const ENDLESS = { ...QUESTION, options: { num_predict: 1500 }, format: LONG_LIST };
 
 const WEATHER = {
   type: "function",

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
+import { LONG_LIST } from "../support/long-list.ts";
 import {
   applyFleet,
   type RunningFleet,
@@ -47,7 +48,11 @@ const QUESTION = {
   temperature: 0,
 };
 
-const LONG = { ...QUESTION, max_output_tokens: 100_000, temperature: 1 };
+const LONG = {
+  ...QUESTION,
+  max_output_tokens: 1500,
+  text: { format: { type: "json_schema" as const, name: "long", schema: LONG_LIST } },
+};
 
 const WEATHER: OpenAI.Responses.FunctionTool = {
   type: "function",
@@ -124,6 +129,31 @@ describe("the official SDK over the real engine", () => {
     expect(forced.output.at(-1)).toMatchObject({ type: "function_call", name: "get_weather" });
   });
 
+  test("a session goes on by the id of the last response, and by the id of an item", async () => {
+    const request = { ...QUESTION, tools: [WEATHER] };
+    const first = await client.responses.create({ ...request, input: "What is the weather in Lisbon?" });
+    const call = first.output.find((item) => item.type === "function_call");
+    const output = { type: "function_call_output" as const, call_id: call?.call_id ?? "", output: "sunny" };
+    const next = { ...request, input: [output] };
+    const second = await client.responses.create({ ...next, previous_response_id: first.id });
+    expect(second.previous_response_id).toBe(first.id);
+    // The model is asked the same as by a client that sends all of it.
+    const asked = { role: "user" as const, content: "What is the weather in Lisbon?" };
+    const all = { ...request, input: [asked, ...toResponseInputItems(first.output), output] };
+    const whole = await client.responses.create(all);
+    expect(second.usage?.input_tokens).toBe(whole.usage?.input_tokens);
+    expect(second.output_text).toBe(whole.output_text);
+    const reference = { type: "item_reference" as const, id: call?.id ?? "" };
+    const named = await client.responses.create({ ...request, input: [asked, reference, output] });
+    expect(named.usage?.input_tokens).toBe(whole.usage?.input_tokens);
+    const streamed = await client.responses
+      .stream({ ...next, previous_response_id: first.id, store: false })
+      .finalResponse();
+    await expect(
+      client.responses.create({ ...QUESTION, previous_response_id: streamed.id }),
+    ).rejects.toMatchObject({ code: "previous_response_not_found" });
+  });
+
   test("an answer is held to its schema", async () => {
     const Colour = z.object({ colour: z.enum(["red", "green"]), bright: z.boolean() });
     const parsed = await client.responses.parse({
@@ -145,7 +175,11 @@ describe("the official SDK over the real engine", () => {
     });
     await expect(
       client.responses.create({ ...QUESTION, previous_response_id: "resp_1" }),
-    ).rejects.toMatchObject({ status: 400, code: "unsupported_parameter", param: "previous_response_id" });
+    ).rejects.toMatchObject({
+      status: 400,
+      code: "previous_response_not_found",
+      param: "previous_response_id",
+    });
   });
 
   test("leaving frees the only slot", async () => {

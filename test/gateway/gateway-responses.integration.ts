@@ -41,6 +41,26 @@ const sequenceOf = (text: string): number[] =>
   [...text.matchAll(/"sequence_number":(\d+)/g)].map(([, number]) => Number(number));
 
 describe("POST /v1/responses", () => {
+  test("a turn goes on from the last, but from no long one: what was said in that is not kept", async () => {
+    const { gateway, neuron } = await benchWith({ kind: "tokens", tokens: ["Hello"] });
+    const first = await jsonOf(await post(gateway, "/v1/responses", bodyOf({ input: "one" })));
+    expect(first).toMatchObject({ store: true });
+    const previous = { previous_response_id: first["id"] };
+    const second = await post(gateway, "/v1/responses", bodyOf({ input: "two", ...previous }));
+    expect(await jsonOf(second)).toMatchObject(previous);
+    const calls = neuron.calls.filter(({ path }) => path.startsWith("/v1/"));
+    const asked = JSON.parse(calls.at(-1)?.body ?? "") as { readonly messages: unknown };
+    expect(asked.messages).toMatchObject([
+      { role: "user", content: "one" },
+      { role: "assistant", content: "Hello" },
+      { role: "user", content: "two" },
+    ]);
+    const long = await jsonOf(await post(gateway, "/v1/responses", bodyOf({ input: "x".repeat(200_000) })));
+    expect(long).toMatchObject({ store: false });
+    const lost = await post(gateway, "/v1/responses", bodyOf({ previous_response_id: long["id"] }));
+    expect(await jsonOf(lost)).toMatchObject({ error: { code: "previous_response_not_found" } });
+  });
+
   test("a whole answer, and what the neuron was asked", async () => {
     const { gateway, neuron } = await benchWith({ kind: "tokens", tokens: ["Hello", " there"] });
     const asked = bodyOf({ model: "gpt-x", instructions: "be brief", max_output_tokens: 9 });
@@ -144,10 +164,10 @@ describe("POST /v1/responses", () => {
       error: { type: "invalid_request_error", code: "model_not_found", param: "model" },
     },
     {
-      what: "a response that would have to be stored",
+      what: "a response that nobody got",
       send: bodyOf({ previous_response_id: "resp_1" }),
       status: 400,
-      error: { code: "unsupported_parameter", param: "previous_response_id" },
+      error: { code: "previous_response_not_found", param: "previous_response_id" },
     },
   ])("errors are OpenAI's: $what", async ({ send, status, error }) => {
     const { gateway } = await benchWith({ kind: "tokens", tokens: [] });

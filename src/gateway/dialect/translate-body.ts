@@ -96,7 +96,9 @@ export function translatedBody(
   { others, settings, opening: seen }: TranslatedAway,
   context: TranslationContext,
 ): OpenAiRequest {
-  const translated = route.translate(settings, context.identity);
+  // What was said is not here, so the answer to it cannot be gone on from.
+  const { memory: _memory, ...identity } = context.identity;
+  const translated = route.translate(settings, identity);
   const opening =
     seen === null ? null : { bytes: Buffer.from(seen), messages: [{ start: 0, end: seen.length }] };
   return openAiRequest(route, { translated, others, settings, opening }, context);

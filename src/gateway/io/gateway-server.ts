@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MIB_BYTES } from "../../core/quantities.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
@@ -11,6 +12,7 @@ import { scanBody } from "../front/io/scan-body.ts";
 import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
+import { AnswerShelf } from "../dialect/contract/answer-shelf.ts";
 import type { DialectRoute } from "../dialect/contract/dialect.ts";
 import { toAnthropicModel, toAnthropicModels } from "../dialect/anthropic/model-list.ts";
 import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
@@ -56,13 +58,18 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
     answerOtherMethods(server, path, { allowed: "POST", deps });
   }
-  for (const dialect of DIALECT_ROUTES) {
-    const { path } = dialect;
+  const shelf = new AnswerShelf(SHELF_LIMITS);
+  for (const route of DIALECT_ROUTES) {
+    const { path } = route;
+    const dialect = { route, shelf };
     server.post(path, (request, reply) => handleInference(request, reply, { path, dialect, deps }));
     answerOtherMethods(server, path, { allowed: "POST", deps });
   }
   return server;
 }
+
+/** Answers that clients go on from by their id: an hour after the last time, and no more memory than a few requests take. */
+const SHELF_LIMITS = { mostBytes: 64 * MIB_BYTES, mostBytesOfOne: 16 * MIB_BYTES, ttlMs: 3_600_000 };
 
 const PRINCIPAL = "principal";
 /** When the head of a request had come, where that is of interest. */
@@ -183,7 +190,7 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
 interface InferenceRoute {
   readonly path: string;
   /** Absent for OpenAI's own routes, whose bodies pass as they are. */
-  readonly dialect?: DialectRoute;
+  readonly dialect?: { readonly route: DialectRoute; readonly shelf: AnswerShelf };
   readonly deps: GatewayServerDeps;
 }
 
@@ -307,16 +314,18 @@ async function readAsked(
   }
   const { depth } = fields;
   const { clock, fleet, poller } = deps;
+  const { route, shelf } = dialect;
   const cameAtMs = clock.monotonicMs();
   const identity = {
     newId: newAnswerId,
     nowSecs: Math.floor(clock.nowMs() / 1000),
     elapsedMs: () => clock.monotonicMs() - cameAtMs,
+    memory: shelf.memoryOf(principalOf(request).id, () => clock.monotonicMs()),
   };
   const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
   const context = { depth, identity, isKnown };
-  const { answer, ...translated } = await deps.translation.translate(dialect, body, context);
-  const { errors, streamType } = dialect;
+  const { answer, ...translated } = await deps.translation.translate(route, body, context);
+  const { errors, streamType } = route;
   const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
   return { ...translated, sinkTo };
 }

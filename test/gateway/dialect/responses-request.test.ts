@@ -225,12 +225,10 @@ describe("settings", () => {
   });
 
   test.each<{ readonly given: Fields; readonly param: string; readonly says: string }>([
-    { given: { previous_response_id: "resp_1" }, param: "previous_response_id", says: "stored" },
-    { given: { conversation: "conv_1" }, param: "conversation", says: "stored" },
+    { given: { conversation: "conv_1" }, param: "conversation", says: "kept" },
     { given: { prompt: { id: "pmpt_1" } }, param: "prompt", says: "stored" },
     { given: { background: true }, param: "background", says: "later" },
     { given: { top_logprobs: 2 }, param: "top_logprobs", says: "log prob" },
-    { given: { input: [{ type: "item_reference", id: "msg_1" }] }, param: "input.0", says: "stored" },
     { given: { input: [{ type: "hologram" }] }, param: "input.0.type", says: "hologram" },
     { given: { input: [{ content: "a" }] }, param: "input.0.type", says: "no meaning" },
     {
@@ -253,6 +251,16 @@ describe("settings", () => {
   test.each<{ readonly given: Fields; readonly code: string; readonly param: string }>([
     { given: { model: undefined }, code: "missing_model_field", param: "model" },
     { given: { input: 5 }, code: "invalid_request_body", param: "input" },
+    {
+      given: { previous_response_id: "resp_1" },
+      code: "previous_response_not_found",
+      param: "previous_response_id",
+    },
+    {
+      given: { input: [{ type: "item_reference", id: "msg_1" }] },
+      code: "previous_response_not_found",
+      param: "input.0",
+    },
     {
       given: { input: [{ type: "function_call", name: "look", arguments: "{}" }] },
       code: "invalid_request_body",

@@ -1,3 +1,4 @@
+import type { AnswerMemory } from "./answer-shelf.ts";
 import type { ErrorEnvelope } from "../../../protocol/error-envelope.ts";
 
 /** One route of a dialect. Everything about it is pure: bytes and connections are `io/`'s. */
@@ -25,6 +26,8 @@ export interface AnswerIdentity {
   readonly nowSecs: number;
   /** Since then. */
   readonly elapsedMs: () => number;
+  /** What is kept for whoever asks; absent where nothing is. */
+  readonly memory?: AnswerMemory;
 }
 
 export interface TranslatedRequest {

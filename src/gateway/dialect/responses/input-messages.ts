@@ -4,18 +4,25 @@ import { customArguments, type ToolSet } from "./offered-tools.ts";
 import { thoughtIn } from "./reasoning-item.ts";
 import type { Content, Item, Part, ResponsesRequest } from "./responses-shape.ts";
 
+export interface SaidItems {
+  /** Of the turns that the request goes on from. */
+  readonly earlier: readonly Item[];
+  /** Of the request itself. */
+  readonly own: readonly Item[];
+}
+
 /**
  * The conversation in the order in which it was sent. What a model said in one turn is several items here and one
  * message there: reasoning, text and calls are collected until somebody else has the word.
  */
 export function toChatMessages(
-  { instructions, input }: Pick<ResponsesRequest, "instructions" | "input">,
+  { instructions, earlier, own }: Pick<ResponsesRequest, "instructions"> & SaidItems,
   tools: ToolSet,
 ): ChatMessage[] {
   const conversation = new Conversation(tools);
   if (instructions != null && instructions !== "") conversation.say("system", instructions);
-  if (typeof input === "string") conversation.say("user", input);
-  else for (const [index, item] of (input ?? []).entries()) conversation.add(item, `input.${index}`);
+  for (const [index, item] of earlier.entries()) conversation.add(item, `previous_response_id.${index}`);
+  for (const [index, item] of own.entries()) conversation.add(item, `input.${index}`);
   return conversation.finish();
 }
 
@@ -129,16 +136,6 @@ function needed<Value>(value: Value | undefined, param: string): Value {
 
 function unreadableItem(type: string, at: string): CortexError {
   const param = `${at}.type`;
-  if (type === "item_reference") {
-    return new CortexError(
-      "unsupported_parameter",
-      `\`${at}\` refers to an item, and no item is stored here`,
-      {
-        param: at,
-        next: "send the item itself; with `store: false` clients do so",
-      },
-    );
-  }
   return new CortexError(
     "unsupported_parameter",
     `\`${param}\`: an item of type "${type}" has no meaning here`,

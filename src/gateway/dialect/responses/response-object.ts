@@ -10,6 +10,10 @@ export interface Asked {
   readonly request: ResponsesRequest;
   readonly tools: ToolSet;
   readonly identity: AnswerIdentity;
+  /** The answer can be gone on from by its id. */
+  readonly isKept: boolean;
+  /** The answer is whole, with these items. */
+  readonly keep: (output: readonly unknown[]) => void;
 }
 
 type ItemStatus = "in_progress" | "completed" | "incomplete";
@@ -98,7 +102,7 @@ const repeated = (request: ResponsesRequest): Readonly<Record<string, unknown>> 
   Object.fromEntries(Object.entries(REPEATED).map(([field, neutral]) => [field, request[field] ?? neutral]));
 
 /** The response as it stands. */
-export const responseObject = ({ id, request, identity }: Asked, state: ResponseState) => ({
+export const responseObject = ({ id, request, identity, isKept }: Asked, state: ResponseState) => ({
   id,
   object: "response",
   created_at: identity.nowSecs,
@@ -110,8 +114,8 @@ export const responseObject = ({ id, request, identity }: Asked, state: Response
   model: request.model,
   output: state.output,
   ...repeated(request),
-  previous_response_id: null,
-  store: false,
+  previous_response_id: request.previous_response_id ?? null,
+  store: isKept,
   truncation: "disabled",
   usage: state.usage == null ? null : usageOf(state.usage),
 });
@@ -126,6 +130,7 @@ export function toResponse(answer: unknown, asked: Asked) {
     item(reason !== null && index === items.length - 1 ? "incomplete" : "completed"),
   );
   const status = reason === null ? "completed" : "incomplete";
+  asked.keep(output);
   return responseObject(asked, { status, incompleteReason: reason, usage, output });
 }
 

@@ -62,6 +62,7 @@ export class ResponseStream implements StreamTranslator {
     const opening = this.#start();
     const silent = this.#output.length === 0 && this.#open === null ? this.#openText("message") : "";
     const closing = this.#close();
+    this.#asked.keep([...this.#output]);
     const status = this.#reason === null ? "completed" : "incomplete";
     const last = this.#response(`response.${status}`, {
       status,

@@ -1,6 +1,6 @@
 import { CortexError } from "../../../core/errors.ts";
 import { given, readRequest } from "../contract/read-request.ts";
-import { toChatMessages } from "./input-messages.ts";
+import { toChatMessages, type SaidItems } from "./input-messages.ts";
 import type { ToolSet } from "./offered-tools.ts";
 import { responsesRequestSchema, type ResponsesRequest } from "./responses-shape.ts";
 
@@ -21,22 +21,13 @@ interface Refusal {
   readonly next: string;
 }
 
-const NOTHING_STORED = "no response is stored here";
-const SEND_ALL = "send the whole conversation as `input`, as clients do with `store: false`";
-
-/** What would change the answer and cannot be given. `store` itself is tolerated: answers say `store: false`. */
+/** What would change the answer and cannot be given. */
 const REFUSED: readonly Refusal[] = [
-  {
-    param: "previous_response_id",
-    isAsked: (request) => request.previous_response_id != null,
-    because: NOTHING_STORED,
-    next: SEND_ALL,
-  },
   {
     param: "conversation",
     isAsked: (request) => request.conversation != null,
-    because: NOTHING_STORED,
-    next: SEND_ALL,
+    because: "no conversation is kept under a name here",
+    next: "go on by `previous_response_id`, or send the whole conversation as `input`",
   },
   {
     param: "prompt",
@@ -60,10 +51,14 @@ const REFUSED: readonly Refusal[] = [
 ];
 
 /** The OpenAI chat request that asks the same, but for its `model`. */
-export function toChatRequest(request: ResponsesRequest, tools: ToolSet): Readonly<Record<string, unknown>> {
+export function toChatRequest(
+  request: ResponsesRequest,
+  tools: ToolSet,
+  items: SaidItems,
+): Readonly<Record<string, unknown>> {
   const toolFields = tools.chatFields(request.tool_choice);
   return {
-    messages: toChatMessages(request, tools),
+    messages: toChatMessages({ instructions: request.instructions, ...items }, tools),
     ...toolFields,
     ...("tools" in toolFields ? given("parallel_tool_calls", request.parallel_tool_calls) : {}),
     ...templateVariables(request),

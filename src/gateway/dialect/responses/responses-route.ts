@@ -1,4 +1,5 @@
 import type { DialectRoute } from "../contract/dialect.ts";
+import { earlierItems, ownItems } from "./earlier-items.ts";
 import { ToolSet } from "./offered-tools.ts";
 import { toResponse } from "./response-object.ts";
 import { ResponseStream } from "./response-stream.ts";
@@ -14,12 +15,20 @@ export const RESPONSES_ROUTE: DialectRoute = {
   translate(body, identity) {
     const request = readResponsesRequest(body);
     const tools = new ToolSet(request.tools);
-    const asked = { id: `resp_${identity.newId()}`, request, tools, identity };
+    const { memory } = identity;
+    const items = { earlier: earlierItems(request, memory), own: ownItems(request, memory) };
+    const id = `resp_${identity.newId()}`;
+    const isKept = memory !== undefined && request.store !== false;
+    const keep = (output: readonly unknown[]) => {
+      const previousId = request.previous_response_id ?? null;
+      if (isKept) memory.keep({ id, previousId, items: [...items.own, ...output] });
+    };
+    const asked = { id, request, tools, identity, isKept, keep };
     return {
       model: request.model,
       stream: request.stream === true,
       maxOutputTokens: request.max_output_tokens ?? null,
-      body: toChatRequest(request, tools),
+      body: toChatRequest(request, tools, items),
       answer: {
         whole: (answer) => toResponse(answer, asked),
         stream: () => new ResponseStream(asked),

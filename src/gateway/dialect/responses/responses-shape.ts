@@ -3,7 +3,7 @@ import { z } from "zod";
 /**
  * A request of OpenAI's Responses API. Only what is translated is looked at: unknown fields and hints
  * (`client_metadata`, `prompt_cache_key`, `service_tier`) are tolerated, since agents end their session when one is
- * refused. What asks for a conversation that somebody stored is refused: nothing is stored here.
+ * refused.
  */
 const partSchema = z.looseObject({ type: z.string() });
 export type Part = z.infer<typeof partSchema>;
@@ -77,6 +77,8 @@ export const responsesRequestSchema = z.looseObject({
   stream: z.boolean().nullish(),
   background: z.boolean().nullish(),
   previous_response_id: z.string().nullish(),
+  /** An answer is kept unless it is said otherwise. */
+  store: z.boolean().nullish(),
   conversation: z.unknown().optional(),
   prompt: z.unknown().optional(),
 });
