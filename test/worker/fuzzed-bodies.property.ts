@@ -250,21 +250,25 @@ function checkError(answer: unknown): void {
   expect(error.code, error.message).not.toBe("internal_error");
 }
 
-test("always an answer or an envelope, and a worker that lives", async () => {
-  await fc.assert(
-    fc.asyncProperty(raw, async ([path, given]) => {
-      const response = await client.request({
-        method: "POST",
-        path,
-        headers: { "content-type": "application/json" },
-        body: given,
-      });
-      const answered = await response.body.text();
-      checkAnswer(response.statusCode, answered);
-    }),
-    { numRuns: runsOf({ ci: 1000, fuzz: 10_000 }), endOnFailure: true },
-  );
-  const http = workerHttp(worker.socketPath);
-  expect(await http.health()).toMatchObject({ slots_busy: 0, queued: 0 });
-  await http.close();
-});
+test(
+  "always an answer or an envelope, and a worker that lives",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(raw, async ([path, given]) => {
+        const response = await client.request({
+          method: "POST",
+          path,
+          headers: { "content-type": "application/json" },
+          body: given,
+        });
+        const answered = await response.body.text();
+        checkAnswer(response.statusCode, answered);
+      }),
+      { numRuns: runsOf({ ci: 1000, fuzz: 10_000 }), endOnFailure: true },
+    );
+    const http = workerHttp(worker.socketPath);
+    expect(await http.health()).toMatchObject({ slots_busy: 0, queued: 0 });
+    await http.close();
+  },
+  runsOf({ ci: 60_000, fuzz: 3_600_000 }),
+);

@@ -104,12 +104,12 @@ export class Restoration {
   }
 
   #take({ spec }: AssignedModel, worker: NonNullable<AssignedModel["worker"]>): ModelWorker {
-    const { logger, clock, hibernates } = this.#deps;
+    const { logger, clock, hibernation } = this.#deps;
     const address = { socketPath: worker.socket_path, logPath: worker.log_path };
     const log = logger.child({ model: spec.model_id });
     const taken = adoptWorker(
       { pid: worker.pid, address, isExternal: spec.harness === "openai" },
-      { clock, logger: log, hibernates },
+      { clock, logger: log, hibernation },
     );
     void cleanUpAfter(taken);
     return taken;

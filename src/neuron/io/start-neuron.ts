@@ -121,7 +121,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
   const assignment = new AssignmentFile(config.stateDirectory, logger);
-  const restoration = new Restoration({ clock, logger, loop, hibernates: config.hibernation !== undefined });
+  const restoration = new Restoration({ clock, logger, loop, hibernation: kept.hibernation });
   const { restored } = restoration;
   const { suspectFile } = kept;
   const told = { clock, loop, probe, startedMs, facts, restored };

@@ -11,6 +11,7 @@ import {
 } from "../../../protocol/worker-messages.ts";
 import type { ModelWorker, WorkerAddress } from "../../residency/io/model-worker.ts";
 import type { WorkerExit } from "../../residency/worker-exit.ts";
+import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { insistOnEnd, signalGroup } from "./insist.ts";
 import { extraGraceMs } from "./worker-process.ts";
 import { watchWorker } from "./watchdog.ts";
@@ -25,7 +26,7 @@ export interface AdoptionDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Conversations of workers are kept: they may take longer to go. */
-  readonly hibernates: boolean;
+  readonly hibernation: HibernationShelf | undefined;
 }
 
 export interface LeftWorker {
@@ -92,9 +93,9 @@ class AdoptedWorker implements ModelWorker {
   stop(): Promise<WorkerExit> {
     if (!this.#stopRequested) {
       this.#stopRequested = true;
-      const { clock, logger, hibernates } = this.#deps;
+      const { clock, logger, hibernation } = this.#deps;
       void insistOnEnd({
-        extraGraceMs: extraGraceMs({ isExternal: this.#isExternal, hibernates }),
+        extraGraceMs: extraGraceMs({ isExternal: this.#isExternal, hibernates: hibernation !== undefined }),
         clock,
         logger,
         pid: this.pid,
@@ -125,6 +126,8 @@ class AdoptedWorker implements ModelWorker {
     await this.http.destroy();
     // Only a parent is told how a process ended.
     this.#exit.resolve({ code: null, signal: null, lastLogLines });
+    // What it kept may be more than this neuron allows.
+    await this.#deps.hibernation?.collect();
   }
 
   async #hold(): Promise<void> {
