@@ -42,6 +42,11 @@ export default class ApplyCommand extends FleetCommand {
       max: 100,
       summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
     }),
+    "allow-mass-unload": Flags.integer({
+      helpValue: "COPIES",
+      min: 1,
+      summary: "take away more than that limit: the number of copies that the plan takes away, no other",
+    }),
     timeout: durationFlag(
       "timeout",
       "most time for all of it, as 30m or 2h: then nothing more is started; default: as long as it takes",
@@ -99,6 +104,10 @@ export default class ApplyCommand extends FleetCommand {
     const { args, flags } = await this.parse(ApplyCommand);
     const { checkBeforeApply } = await import("../controller/apply/check-before-apply.ts");
     const plan = args.plan === undefined ? await this.#freshPlan(flags) : await savedPlan(args.plan, flags);
+    const consent = {
+      maxUnloadPercent: flags["max-unload"],
+      allowMassUnload: flags["allow-mass-unload"],
+    };
     const output = new ApplyOutput({
       json: this.jsonEnabled(),
       jsonInto: flags["json-into"],
@@ -106,7 +115,7 @@ export default class ApplyCommand extends FleetCommand {
     });
     this.#output = output;
     await output.accompany(plan, {
-      check: () => checkBeforeApply(plan, { maxUnloadPercent: flags["max-unload"] }),
+      check: () => checkBeforeApply(plan, consent),
       asks: !flags.yes,
       apply: async (watched) =>
         this.#applyOnRecord(plan, flags, {
@@ -114,7 +123,7 @@ export default class ApplyCommand extends FleetCommand {
           neuronToken: await this.readToken(flags["neuron-token-file"]),
           parallelism: flags.parallelism,
           allowProtected: flags["allow-protected"],
-          maxUnloadPercent: flags["max-unload"],
+          ...consent,
           timeoutMs: flags.timeout,
           stepTimeoutMs: flags["step-timeout"],
         }),

@@ -125,7 +125,7 @@ export const ERROR_TABLE = {
   lock_not_found:            kind(404, EXIT.failed, INVALID, "`cortex lock ls` shows the lock that is held"),
   plan_incomplete:           kind(409, EXIT.failed, "api_error", "make the fleet able to hold what is declared, then plan again"),
   plan_refused:              kind(409, EXIT.failed, "api_error", "make the plan again: cortex plan --out FILE; if it is refused again, report it with the file"),
-  mass_unload:               kind(409, EXIT.failed, "api_error", "look at the plan again; --max-unload PERCENT allows it"),
+  mass_unload:               kind(409, EXIT.failed, "api_error", "look at the plan again; --allow-mass-unload COPIES, the number that it takes away, allows it"),
   snapshot_invalid:          kind(400, EXIT.failed, INVALID, "take it again where the fleet can be reached: cortex snapshot --out FILE"),
   apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
   step_timeout:              kind(504, EXIT.failed, "api_error", "the neuron's log tells what it waits for; `cortex apply` goes on from here"),

@@ -33,7 +33,7 @@ export const survivalSchema = z.object({
   remark: z.string().nullable().describe("why it was not computed"),
 });
 
-/** How much of what is loaded goes without coming back elsewhere; above the limit apply refuses without `--max-unload`. */
+/** How much of what is loaded goes without coming back elsewhere; above the limit apply refuses without `--allow-mass-unload`. */
 export const unloadGuardSchema = z.object({
   copies_loaded: z.int().nonnegative().describe("before"),
   copies_lost: z.int().nonnegative().describe("fewer in the end, model by model"),
@@ -41,5 +41,5 @@ export const unloadGuardSchema = z.object({
   limit_percent: z.int().nonnegative().describe("`max_unload_percent` of `[gitops]`"),
   exceeded: z
     .boolean()
-    .describe("apply needs `--max-unload`; one copy alone counts only where the limit is 0"),
+    .describe("apply needs `--allow-mass-unload`; one copy alone counts only where the limit is 0"),
 });

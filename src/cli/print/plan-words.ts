@@ -191,7 +191,7 @@ export function guardLines({ unload_guard: guard, changes }: PlanDocument): stri
 
 function massText(guard: PlanDocument["unload_guard"]): string {
   if (!guard.exceeded) return "";
-  return `Guard: ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %) go without coming back, and max_unload_percent is ${guard.limit_percent}; apply needs --max-unload ${guard.percent}.`;
+  return `Guard: ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %) go without coming back, and max_unload_percent is ${guard.limit_percent}; apply needs --allow-mass-unload ${guard.copies_lost}.`;
 }
 
 /** The steps that make the duration what it is; empty where that is one step, or all there are. */

@@ -3,6 +3,14 @@ import type { PlanDocument } from "../../protocol/plan-document.ts";
 import { exceedsLimit } from "../plan/unload-guard.ts";
 import { verifyPlan } from "../verify/verify-plan.ts";
 
+/** What somebody has agreed to lose. */
+export interface UnloadConsent {
+  /** Most of what is loaded that may be taken away; the plan's own limit by default. */
+  readonly maxUnloadPercent?: number | undefined;
+  /** The copies that the plan takes away, counted by whoever agrees: another number is no consent to this plan. */
+  readonly allowMassUnload?: number | undefined;
+}
+
 /** Findings that are told in the message; `details` has all. */
 const MOST_FINDINGS = 3;
 
@@ -10,10 +18,7 @@ const MOST_FINDINGS = 3;
  * What is looked at before anything is sent: the plan is sound by the check that shares no code with the planner, so a
  * file that was edited is noticed, and it does not unload more than it may. Throws `plan_refused` or `mass_unload`.
  */
-export function checkBeforeApply(
-  plan: PlanDocument,
-  options: { readonly maxUnloadPercent?: number | undefined } = {},
-): void {
+export function checkBeforeApply(plan: PlanDocument, options: UnloadConsent = {}): void {
   if (plan.errored) {
     throw new CortexError("plan_refused", `the plan is not sound: ${plan.problems.join("; ")}`);
   }
@@ -26,12 +31,24 @@ export function checkBeforeApply(
       details: { findings },
     });
   }
-  const guard = plan.unload_guard;
-  const limit = options.maxUnloadPercent ?? guard.limit_percent;
-  if (!exceedsLimit({ copiesLost: guard.copies_lost, percent: guard.percent }, limit)) return;
-  const message = `the plan takes away ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %), and ${limit} % is the limit`;
+  checkUnloads(plan, options);
+}
+
+/** Throws `mass_unload` unless what is lost is little, or somebody has agreed to just that. */
+function checkUnloads(
+  { unload_guard: guard, declared }: Pick<PlanDocument, "unload_guard" | "declared">,
+  { maxUnloadPercent, allowMassUnload: said }: UnloadConsent,
+): void {
+  const limit = maxUnloadPercent ?? guard.limit_percent;
+  // Files that declare nothing are more often a render that failed than a wish.
+  const isEmpty = declared.length === 0 && guard.copies_lost > 0;
+  const exceeds = exceedsLimit({ copiesLost: guard.copies_lost, percent: guard.percent }, limit);
+  if ((!isEmpty && !exceeds) || said === guard.copies_lost) return;
+  const why = isEmpty ? "the files declare no model at all" : `${limit} % is the limit`;
+  const other = said === undefined ? "" : `; --allow-mass-unload says ${said}`;
+  const message = `the plan takes away ${guard.copies_lost} of ${guard.copies_loaded} loaded copies (${guard.percent} %), and ${why}${other}`;
   throw new CortexError("mass_unload", message, {
     details: { ...guard },
-    next: `if that is meant: --max-unload ${guard.percent}`,
+    next: `if that is meant: --allow-mass-unload ${guard.copies_lost}`,
   });
 }

@@ -248,7 +248,7 @@ describe("applying a plan", () => {
     await expect(bed.apply()).rejects.toMatchObject({
       code: "mass_unload",
       message: "the plan takes away 3 of 3 loaded copies (100 %), and 50 % is the limit",
-      next: "if that is meant: --max-unload 100",
+      next: "if that is meant: --allow-mass-unload 3",
     });
     expect(bed.neuron("a").changes()).toEqual([]);
     expect(stepsOf((await bed.apply({ maxUnloadPercent: 100 })).applied)).toHaveLength(4);

@@ -11,7 +11,7 @@ import {
   type ApplyState,
 } from "../apply-steps.ts";
 import type { ApplyLease } from "../apply-lease.ts";
-import { checkBeforeApply } from "../check-before-apply.ts";
+import { checkBeforeApply, type UnloadConsent } from "../check-before-apply.ts";
 import {
   createNeuronClient,
   type NeuronClient,
@@ -20,7 +20,7 @@ import {
 import type { CalledNeuron } from "../../../protocol/neuron-failure.ts";
 import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 
-export interface ApplyDeps {
+export interface ApplyDeps extends UnloadConsent {
   readonly clock: Clock;
   readonly onEvent: (event: ApplyEvent) => void;
   /** Shared secret of the neurons. */
@@ -34,8 +34,6 @@ export interface ApplyDeps {
   /** Most neurons changed at once; 10 by default. */
   readonly parallelism?: number | undefined;
   readonly allowProtected?: boolean | undefined;
-  /** Most of what is loaded that may be taken away; the plan's own limit by default. */
-  readonly maxUnloadPercent?: number | undefined;
   /** How long a busy neuron is asked again; 2 minutes by default. */
   readonly busyTimeoutMs?: number | undefined;
   /** How long in-flight requests may take to end before an unload fails; the neuron's own default otherwise. */
