@@ -29,13 +29,14 @@ interface Asked {
   /** Makes each request another one. */
   readonly nonce: string;
   readonly streamed: boolean;
+  readonly apiKey?: string;
 }
 
 /**
  * Asks once, without trying again, and judges as a client would. `told`: it knows that it has no whole answer, and
  * why. `silent`: the connection broke without a word. `half`: what it has looks whole and is not.
  */
-export async function askAndJudge({ url, model, nonce, streamed }: Asked): Promise<SeenAnswer> {
+export async function askAndJudge({ url, model, nonce, streamed, apiKey }: Asked): Promise<SeenAnswer> {
   const seen = { tokens: 0, done: false, code: null as string | null };
   const parser = createParser({
     onEvent: ({ data }) => {
@@ -48,7 +49,10 @@ export async function askAndJudge({ url, model, nonce, streamed }: Asked): Promi
   try {
     const response = await request(`${url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: {
+        "content-type": "application/json",
+        ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      },
       body: bodyOf(model, nonce, streamed),
       headersTimeout: 120_000,
       bodyTimeout: 120_000,

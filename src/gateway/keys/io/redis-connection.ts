@@ -17,8 +17,12 @@ export interface RedisConnection {
   close(): Promise<void>;
 }
 
-/** A request waits for no longer than this to be let in; a script takes less than a millisecond. */
-const ANSWER_WITHIN_MS = 1500;
+/**
+ * A request waits for no longer than this to be let in; a script takes less than a millisecond. A connection that was
+ * just lost, as when another server takes over, is waited for so long, too; one that has been away for longer is not.
+ */
+const ANSWER_WITHIN_MS = 3000;
+const PATIENCE_MS = 2500;
 /** The gateway starts without Redis after this, and goes on trying. */
 const FIRST_CONNECT_MS = 3000;
 const CONNECT_WITHIN_MS = 2000;
@@ -46,7 +50,7 @@ function shownUrl(url: string): string {
 export async function connectRedis(url: string, deps: ConnectDeps): Promise<RedisConnection> {
   const { clock } = deps;
   const address = shownUrl(url);
-  const client = createLoggedClient(url, deps);
+  const { client, whenReady } = createLoggedClient(url, deps);
   const connected = client.connect().then(
     () => null,
     (thrown: unknown) => asError(thrown),
@@ -67,7 +71,10 @@ export async function connectRedis(url: string, deps: ConnectDeps): Promise<Redi
       throw new CortexError("ledger_unavailable", message, { cause: thrown });
     }
   };
-  const send = (words: readonly string[]) => client.sendCommand([...words]);
+  const send = async (words: readonly string[]) => {
+    if (!client.isReady) await whenReady();
+    return client.sendCommand([...words]);
+  };
   return {
     run: (script) => asked(evaluate(script, send)),
     command: (words) => asked(send(words)),
@@ -78,11 +85,16 @@ export async function connectRedis(url: string, deps: ConnectDeps): Promise<Redi
   };
 }
 
-/** Says once that an outage begins and once that it is over: the client tries several times a second. */
-function createLoggedClient(url: string, { logger, onReady }: ConnectDeps) {
+/**
+ * Says once that an outage begins and once that it is over: the client tries several times a second. `whenReady`
+ * rejects at once where it has been away for a while.
+ */
+function createLoggedClient(url: string, { clock, logger, onReady }: ConnectDeps) {
   const address = shownUrl(url);
   let wasReady = false;
   let isDown = false;
+  let downSinceMs = clock.monotonicMs();
+  const waiting = new Set<() => void>();
   const client = createClient({
     url,
     name: "cortex-gateway",
@@ -97,15 +109,34 @@ function createLoggedClient(url: string, { logger, onReady }: ConnectDeps) {
   client.on("error", (thrown: unknown) => {
     if (isDown) return;
     isDown = true;
+    downSinceMs = clock.monotonicMs();
     logger.error({ ledger: address, reason: reasonOf(thrown) }, "the ledger cannot be reached");
   });
   client.on("ready", () => {
     if (isDown) logger.info({ ledger: address }, "the ledger is back");
     wasReady = true;
     isDown = false;
+    for (const resume of waiting) resume();
+    waiting.clear();
     onReady();
   });
-  return client;
+  // Whoever gave up must not be heard later: a request would be let in that nobody ends.
+  const whenReady = async (): Promise<void> => {
+    const awayMs = isDown ? clock.monotonicMs() - downSinceMs : 0;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const resume = () => {
+      resolve(true);
+    };
+    waiting.add(resume);
+    const cancel = clock.alarm(Math.max(0, PATIENCE_MS - awayMs), () => {
+      resolve(false);
+    });
+    const isBack = await promise;
+    cancel();
+    waiting.delete(resume);
+    if (!isBack) throw new Error("it has been away for a while");
+  };
+  return { client, whenReady };
 }
 
 const digests = new Map<string, string>();
