@@ -36,6 +36,7 @@ const ROOMS = {
     apply: ["plan", "verify", "observe"],
     lock: [],
     history: ["lock", "apply"],
+    reconcile: ["plan", "apply", "lock", "history"],
   },
   "controller/place": {
     board: [],

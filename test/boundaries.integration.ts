@@ -124,6 +124,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-controller-plan", "src/controller/plan/a.ts", "src/controller/apply/leaf.ts"],
   ["room-controller-lock", "src/controller/lock/a.ts", "src/controller/apply/leaf.ts"],
   ["room-controller-history", "src/controller/history/a.ts", "src/controller/plan/leaf.ts"],
+  ["room-controller-reconcile", "src/controller/reconcile/a.ts", "src/controller/place/leaf.ts"],
   ["room-controller-apply", "src/controller/apply/io/a.ts", "src/controller/place/leaf.ts"],
   ["room-controller-place-board", "src/controller/place/board/a.ts", "src/controller/place/search/leaf.ts"],
   ["room-controller-place-search", "src/controller/place/search/a.ts", "src/controller/place/prove/leaf.ts"],

@@ -58,10 +58,5 @@ test("what it shows in comments is valid too: keys, an external engine, a ledger
   expect(findings.map(({ code, sourceLine }) => `${code} ${sourceLine?.split(" ")[0]}`)).toEqual([
     "CTX126 defrag_after_cycles",
     "CTX126 labels",
-    "CTX126 repo",
-    "CTX126 branch",
-    "CTX126 interval_secs",
-    "CTX126 verify",
-    "CTX126 mode",
   ]);
 });

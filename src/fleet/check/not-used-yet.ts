@@ -15,9 +15,6 @@ interface UnusedSetting {
   readonly asItIs?: readonly unknown[];
 }
 
-const NO_LOOP = "this version has no reconcile loop";
-const RUN_APPLY = "run `cortex apply` from CI or a timer";
-
 /**
  * Settings that are part of the format before a process acts on them: nobody should believe in them. Each goes from
  * here with the change that makes it work; test/fleet/check/every-field-acts.test.ts holds the schema to this table.
@@ -32,15 +29,6 @@ export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
     help: "leave it out",
     asItIs: [0],
   },
-  "gitops.repo": { message: `${NO_LOOP}: nothing is fetched from there`, help: RUN_APPLY },
-  "gitops.branch": { message: `${NO_LOOP}: no branch is applied by itself`, help: RUN_APPLY },
-  "gitops.interval_secs": { message: `${NO_LOOP}: nobody looks at the repository`, help: RUN_APPLY },
-  "gitops.verify": {
-    message: "signatures are not verified: unsigned and untrusted commits are applied",
-    help: "let the git server refuse unsigned commits on the branch that is applied",
-    asItIs: ["none"],
-  },
-  "gitops.mode": { message: `${NO_LOOP}: drift is neither reported nor healed by itself`, help: RUN_APPLY },
 };
 
 /** Why a setting changes nothing yet; undefined for one that is acted on. */

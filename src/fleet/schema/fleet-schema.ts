@@ -323,9 +323,7 @@ export const gitopsTableSchema = z
       .default(50)
       .describe("mass-unload guard: a plan that unloads more of what is loaded needs consent"),
   })
-  .describe(
-    "for the reconcile loop. Accepted and checked; this version has no loop yet: `cortex apply` does its work",
-  );
+  .describe("how the fleet follows its repository: `cortex reconcile`, and the guards of every plan");
 
 export const ledgerTableSchema = z
   .strictObject({

@@ -46,6 +46,11 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "eviction.min_residency_secs": ["gateway/gateway-config.ts", "min_residency_secs"],
   "eviction.drain_secs": ["gateway/gateway-config.ts", "eviction.drain_secs"],
   "ledger.url": ["gateway/keys/io/open-ledger.ts", "fleet.ledger"],
+  "gitops.repo": ["commands/reconcile.ts", "repo"],
+  "gitops.branch": ["commands/reconcile.ts", "branch"],
+  "gitops.interval_secs": ["controller/reconcile/io/reconcile-round.ts", "interval_secs"],
+  "gitops.verify": ["commands/reconcile.ts", "verify"],
+  "gitops.mode": ["controller/reconcile/io/reconcile-round.ts", "gitops.mode"],
   "gitops.max_unload_percent": ["controller/plan/draw-plan.ts", "gitops.max_unload_percent"],
   "neurons.name": ["gateway/view/fleet-index.ts", "neuron.name"],
   "neurons.endpoint": ["controller/observe/io/observe-fleet.ts", "endpoint"],
@@ -146,11 +151,6 @@ describe("every field of the fleet files", () => {
 const WRITTEN: Readonly<Record<string, string>> = {
   "neurons.labels": "",
   "eviction.defrag_after_cycles": "[eviction]\ndefrag_after_cycles = 50\n",
-  "gitops.repo": '[gitops]\nrepo = "https://git.example/fleet.git"\n',
-  "gitops.branch": '[gitops]\nbranch = "main"\n',
-  "gitops.interval_secs": "[gitops]\ninterval_secs = 60\n",
-  "gitops.verify": '[gitops]\nverify = "ssh"\n',
-  "gitops.mode": '[gitops]\nmode = "detect"\n',
 };
 
 const fleetWith = (name: string): string => {

@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
-import { git } from "../support/fleet/fleet-on-disk.ts";
-import { residentModels, sourceOf } from "../support/fleet/running-fleet.ts";
-import { type ServedFleet, serveFleet } from "../support/git/served-fleet.ts";
-import { tinyModelFile } from "../support/neuron/tiny-model.ts";
+import { git } from "../../support/fleet/fleet-on-disk.ts";
+import { residentModels, sourceOf } from "../../support/fleet/running-fleet.ts";
+import { type ServedFleet, serveFleet } from "../../support/git/served-fleet.ts";
+import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 
 let modelPath = "";
 
