@@ -10,7 +10,7 @@ import {
 import { planView } from "../../cli/view/plan-view.ts";
 import { CortexError } from "../../core/errors.ts";
 import type { PlanDocument } from "../../protocol/plan-document.ts";
-import type { Rollback } from "../../repository/io/rollback-commit.ts";
+import type { Rollback } from "../../repository/io/make-repository.ts";
 
 /** Enough to find a revision before the last one, behind applies that healed drift. */
 const MOST_ENTRIES = 100;
@@ -39,7 +39,7 @@ export default class RollbackCommand extends FleetCommand {
   async run(): Promise<{ readonly rollback: Rollback; readonly plan: PlanDocument }> {
     const { args, flags } = await this.parse(RollbackCommand);
     const [{ commitRollback }, { makePlan }, { planDeps }, { systemClock }] = await Promise.all([
-      import("../../repository/io/rollback-commit.ts"),
+      import("../../repository/io/make-repository.ts"),
       import("../../controller/plan/io/make-plan.ts"),
       import("../../controller/plan/io/plan-deps.ts"),
       import("../../platform/system-clock.ts"),
