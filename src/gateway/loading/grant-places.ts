@@ -11,10 +11,14 @@ import { withQueue } from "./waiting.ts";
  * Lets waiters go as fast as copies take them: in order of the queue, to the copy where its turn comes first or its
  * conversation is at home, and none to a copy that is full. So nobody who has waited is sent away because all came at once.
  */
-export function grantPlaces(start: Scheduler, atMs: number): SchedulerStep {
+export const grantPlaces = (state: Scheduler, atMs: number): SchedulerStep =>
+  grantPlacesOf(state, state.queues.keys(), atMs);
+
+/** The same for these models alone. */
+export function grantPlacesOf(start: Scheduler, modelIds: Iterable<string>, atMs: number): SchedulerStep {
   let state = start;
   const effects: SchedulerEffect[] = [];
-  for (const modelId of start.queues.keys()) {
+  for (const modelId of modelIds) {
     for (;;) {
       const granted = nextGrant(state, modelId, atMs);
       if (granted === undefined) break;

@@ -1,7 +1,7 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { observeView, withEntered, withLeft } from "./copy-watch.ts";
 import { EMPTY_QUEUE, enqueue } from "./fair-queue.ts";
-import { grantPlaces } from "./grant-places.ts";
+import { grantPlaces, grantPlacesOf } from "./grant-places.ts";
 import { keepFor, onLoadAccepted, onLoadEnded, onLoadProgressed } from "./load-news.ts";
 import { cancelUnwanted, startLoads, unloadIdle } from "./load-upkeep.ts";
 import type {
@@ -30,12 +30,36 @@ import { expireWaiters, queueFull, releaseWaiter } from "./waiting.ts";
  */
 export function reduceScheduler(state: Scheduler, event: SchedulerEvent): SchedulerStep {
   const { state: next, effects } = applyEvent(state, event);
-  // The usual request finds a place and gives it back. While nobody waits nothing follows from that but idleness,
-  // which is looked at as time passes.
-  const isRoutine = event.kind === "request-entered" || event.kind === "place-freed";
-  if (isRoutine && next.queues.size === 0 && next.loads.size === 0) return { state: next, effects };
-  return pump(next, event.atMs, effects);
+  switch (event.kind) {
+    case "request-entered":
+    case "waiter-left":
+      return { state: next, effects };
+    case "place-freed":
+      return pump(next, event.atMs, { before: effects, moves: [grantsOf(event.modelId)] });
+    case "waiter-arrived": {
+      const granted = pump(next, event.atMs, { before: effects, moves: [grantsOf(event.modelId)] });
+      // A load may be due for it. Whoever else waits was planned for before, and again as time passes.
+      if (!granted.state.queues.has(event.modelId) || granted.state.loads.has(event.modelId)) return granted;
+      return pump(granted.state, event.atMs, { before: granted.effects, moves: [startLoads] });
+    }
+    default:
+      return pump(next, event.atMs, { before: effects, moves: ALL_MOVES });
+  }
 }
+
+/*
+ * Requests come and go all the time, and concern the model that they are for: looking over all models each time would
+ * cost the more the more of them there are. What else follows from them is idleness and deadlines, which are looked at
+ * as time passes.
+ */
+type Move = (state: Scheduler, atMs: number) => SchedulerStep;
+
+const ALL_MOVES: readonly Move[] = [expireWaiters, grantPlaces, startLoads, cancelUnwanted, unloadIdle];
+
+const grantsOf =
+  (modelId: string): Move =>
+  (state, atMs) =>
+    grantPlacesOf(state, [modelId], atMs);
 
 function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
   switch (event.kind) {
@@ -69,11 +93,15 @@ function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
 
 const quiet = (state: Scheduler): SchedulerStep => ({ state, effects: [] });
 
-/** Everything that follows from the state as it is now. */
-function pump(start: Scheduler, atMs: number, before: readonly SchedulerEffect[]): SchedulerStep {
+/** What follows from the state as it is now. */
+function pump(
+  start: Scheduler,
+  atMs: number,
+  { before, moves }: { readonly before: readonly SchedulerEffect[]; readonly moves: readonly Move[] },
+): SchedulerStep {
   let state = start;
   const effects = [...before];
-  for (const move of [expireWaiters, grantPlaces, startLoads, cancelUnwanted, unloadIdle]) {
+  for (const move of moves) {
     const step = move(state, atMs);
     ({ state } = step);
     effects.push(...step.effects);

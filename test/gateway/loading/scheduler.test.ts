@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { reduceScheduler } from "../../../src/gateway/loading/scheduler.ts";
+import type { NeuronView } from "../../../src/gateway/view/fleet-view.ts";
 import { FleetModel } from "./fleet-model.ts";
 import type { Request } from "./simulated-request.ts";
 
@@ -220,6 +221,37 @@ test("what a neuron found a model to take is forgotten with the files that it wa
   ]);
   const { state } = reduceScheduler(learnt, { kind: "policy-changed", policy: learnt.policy, atMs: 0 });
   expect(state.neededMib.size).toBe(0);
+});
+
+/** Counts how often the neurons are looked over, which each model that is looked at needs once at least. */
+class CountedNeurons extends Map<string, NeuronView> {
+  looks = 0;
+
+  override values(): MapIterator<NeuronView> {
+    this.looks += 1;
+    return super.values();
+  }
+}
+
+test("a request that comes or goes costs the same whether one model is waited for or five hundred", () => {
+  const looksWith = (waitingModels: number): number => {
+    const models = Array.from({ length: waitingModels }, (_, at) => ({ id: `m${at}`, mib: 90, loadMs: 1 }));
+    const fleet = new FleetModel({ n: 100 }, [...models, { id: "a", mib: 80, loadMs: 1, parallel: 1 }]);
+    fleet.place("n", "a");
+    fleet.see();
+    const running = Array.from({ length: 2 }, () => fleet.ask("a", { serveMs: 60_000 }));
+    fleet.ask("a");
+    for (const { id } of models) fleet.ask(id);
+    fleet.demand(fleet.state.queues.size === waitingModels + 1, "not all of them wait");
+    const neurons = new CountedNeurons(fleet.state.view.neurons);
+    fleet.state = { ...fleet.state, view: { ...fleet.state.view, neurons } };
+    for (const request of running) fleet.finish(request);
+    fleet.demand(fleet.state.queues.size === waitingModels, "who waited for the place did not get it");
+    expect(fleet.breaches).toEqual([]);
+    return neurons.looks;
+  };
+  expect(looksWith(500)).toBe(looksWith(1));
+  expect(looksWith(1)).toBeGreaterThan(0);
 });
 
 describe("who waits", () => {
