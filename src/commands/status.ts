@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FleetCommand } from "../cli/fleet-command.ts";
-import { configFlag, gatewayUrlFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import { apiKeyFileFlag, configFlag, gatewayUrlFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { statusView } from "../cli/view/status-view.ts";
 import { localUrl, parseHostAndPort } from "../core/addresses.ts";
 import type { StatusReport } from "../protocol/status-report.ts";
@@ -9,7 +9,7 @@ import type { StatusReport } from "../protocol/status-report.ts";
 export default class StatusCommand extends FleetCommand {
   static override summary = "neurons, devices, models and health at a glance";
   static override description =
-    "Asks every neuron of the fleet files and the gateway. Where there is no fleet file, the demo fleet of `cortex up` is shown.";
+    "Asks every neuron of the fleet files, and the gateway for loads, for who waits, and for what could not be loaded and why. Where there is no fleet file, the demo fleet of `cortex up` is shown.";
   static override examples = [
     "<%= config.bin %> status",
     "<%= config.bin %> status --config fleet/",
@@ -18,6 +18,7 @@ export default class StatusCommand extends FleetCommand {
   static override flags = {
     config: configFlag,
     gateway: gatewayUrlFlag,
+    "api-key-file": apiKeyFileFlag,
     "neuron-token-file": neuronTokenFileFlag,
   };
 
@@ -34,6 +35,7 @@ export default class StatusCommand extends FleetCommand {
       fleet,
       repository: revision.repository,
       gatewayUrl: flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen)),
+      apiKey: await this.readToken(flags["api-key-file"]),
       neuronToken: await this.readToken(flags["neuron-token-file"]),
       clock: systemClock,
     });

@@ -13,6 +13,8 @@ export interface StatusSources {
   readonly outstanding: (neuron: string, modelId: string) => number;
   readonly requestsInFlight: number;
   readonly requestsPerSec: number;
+  /** Over the last ten seconds. */
+  readonly connectionsRefusedPerSec: number;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -34,16 +36,27 @@ export function gatewayHealth(sources: StatusSources): GatewayHealth {
     }
   }
   const total = view.neurons.size;
+  const reasons = overload(sources);
   const impaired = healthy < total || unservable.length > 0;
   return {
-    status: healthy === 0 ? "degraded" : impaired ? "impaired" : "ok",
+    status: healthy === 0 || reasons.length > 0 ? "degraded" : impaired ? "impaired" : "ok",
     nodes: { healthy, total },
     models: { declared: fleet.modelsById.size, loaded: loaded.size },
     requests_in_flight: sources.requestsInFlight,
     loads_in_progress: sources.scheduler.loads.size,
+    ...(reasons.length === 0 ? {} : { reasons: [...reasons] }),
     unservable,
   };
 }
+
+/** Who is turned away never gets as far as a request: only this says so. */
+const overload = ({ connectionsRefusedPerSec: perSec, fleet }: StatusSources): readonly string[] =>
+  perSec === 0
+    ? []
+    : [
+        `connections are refused: ${perSec} a second of late, beyond the ${fleet.gateway.limits.connections} ` +
+          "that [gateway.limits] connections allows",
+      ];
 
 /** `GET /fleet`. */
 export function fleetState(sources: StatusSources): FleetState {

@@ -1,6 +1,6 @@
 const SECONDS = 10;
 
-/** Requests a second over the last ten, by counting each second apart. */
+/** How much of something comes each second, over the last ten, by counting each second apart. */
 export class RequestRate {
   readonly #counts = Array.from({ length: SECONDS }, () => 0);
   #second = 0;
@@ -22,3 +22,5 @@ export class RequestRate {
     this.#second = second;
   }
 }
+
+export const gatewayRates = () => ({ rate: new RequestRate(), connectionsRefused: new RequestRate() });

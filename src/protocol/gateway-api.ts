@@ -53,7 +53,7 @@ export type NeuronHealthState = z.infer<typeof neuronHealthStateSchema>;
 
 /**
  * `GET /health` and `GET /`, always HTTP 200. `ok`: all is well; `impaired`: some neuron does not answer or some
- * loaded model cannot serve; `degraded`: no neuron is healthy, so nothing can be served.
+ * loaded model cannot serve; `degraded`: no neuron is healthy, so nothing can be served, or clients are turned away.
  */
 export const gatewayHealthSchema = z.object({
   status: z.enum(["ok", "impaired", "degraded"]),
@@ -61,6 +61,8 @@ export const gatewayHealthSchema = z.object({
   models: z.object({ declared: z.int().nonnegative(), loaded: z.int().nonnegative() }),
   requests_in_flight: z.int().nonnegative(),
   loads_in_progress: z.int().nonnegative(),
+  /** Why it is degraded though neurons are healthy; absent where it is not. */
+  reasons: z.array(z.string()).optional(),
   unservable: z.array(
     z.object({ node: z.string(), model: z.string(), reason: z.string(), detail: z.string() }),
   ),

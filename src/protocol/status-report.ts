@@ -1,3 +1,4 @@
+import type { FleetState } from "./gateway-api.ts";
 import type { ThreadsInUse } from "./neuron-api.ts";
 
 /** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
@@ -8,10 +9,18 @@ export interface StatusReport {
     /** `ok`, `impaired`, `degraded` as the gateway says; null when it does not answer. */
     readonly status: string | null;
     readonly problem: string | null;
+    /** What is amiss, in words, beside what the neurons show. */
+    readonly reasons: readonly string[];
+    /** Loads, who waits, and what could not be loaded; null where the gateway does not say. */
+    readonly work: StatusWork | null;
+    /** Why it does not say; null where it does. */
+    readonly work_problem: string | null;
   };
   readonly neurons: readonly StatusNeuron[];
   readonly models: readonly StatusModel[];
 }
+
+export type StatusWork = Pick<FleetState, "now_ms" | "loads" | "queues" | "failed_loads">;
 
 export interface StatusNeuron {
   readonly name: string;

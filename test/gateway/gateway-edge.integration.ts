@@ -304,6 +304,11 @@ describe("clients that keep us waiting", () => {
     expect(text).toMatch(/^HTTP\/1.1 503 [^]*too_many_connections/);
     expect(text).toMatch(/retry-after: \d/);
     expect(refusals()).toHaveLength(1);
+    // Who is in already can see it.
+    const [inside] = held;
+    inside?.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    await inside?.until("connections are refused: 0.1 a second of late, beyond the 2 that");
+    await inside?.until('"status":"degraded"');
     for (const client of held) client.leave();
   });
 });

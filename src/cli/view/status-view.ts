@@ -28,7 +28,7 @@ export function printStatus(report: StatusReport, options: Look): string {
     : [];
   return [
     `fleet ${paint(report.fleet, "bold", options.colour)}`,
-    gatewayLine(report.gateway, options),
+    [gatewayLine(report.gateway, options), ...workLines(report.gateway, options)].join("\n"),
     ...report.neurons.map((neuron) => neuronLines(neuron, options)),
     modelLines(report.models, options),
     ...next,
@@ -40,6 +40,38 @@ function gatewayLine({ url, status, problem }: StatusReport["gateway"], { colour
   const words = status ?? `unreachable (${problem ?? "no answer"})`;
   return `gateway  ${url}  ${paint(words, style, colour)}`;
 }
+
+/** What is on its way, who waits for it, and what did not come about. */
+function workLines(
+  { reasons, work, work_problem: problem }: StatusReport["gateway"],
+  { colour }: Look,
+): string[] {
+  const amiss = reasons.map((reason) => `  ${paint(reason, "yellow", colour)}`);
+  if (work === null) return problem === null ? amiss : [...amiss, `  ${paint(problem, "dim", colour)}`];
+  const loads = work.loads.map(({ model, node, state, progress, waiting, evict = [] }) => {
+    const how = progress === null ? state : `${state} ${Math.round(progress * 100)} %`;
+    const place = evict.length === 0 ? "" : `, in the place of ${evict.join(" and ")}`;
+    return `  ${paint("loading", "yellow", colour)}  ${model} on ${node}  ${how}, ${waiting} waiting${place}`;
+  });
+  const loading = new Set(work.loads.map(({ model }) => model));
+  const queues = (work.queues ?? [])
+    .filter(({ model }) => !loading.has(model))
+    .map(
+      ({ model, waiting, longest_wait_ms: longestMs }) =>
+        `  ${paint("waiting", "yellow", colour)}  ${model}  ${waiting} waiting, the first for ${secs(longestMs)} s`,
+    );
+  const failed = (work.failed_loads ?? []).map(
+    ({ model, node, times, code, message, retry_at_ms: retryAtMs }) => {
+      const tries = times === 1 ? "once" : `${times} times`;
+      const leftMs = retryAtMs - work.now_ms;
+      const next = leftMs > 0 ? `; not tried again for ${secs(leftMs)} s` : "";
+      return `  ${paint("failed", "red", colour)}   ${model} on ${node}  ${tries}${next}\n    ${code}: ${message}`;
+    },
+  );
+  return [...amiss, ...loads, ...queues, ...failed];
+}
+
+const secs = (durationMs: number): number => Math.ceil(durationMs / 1000);
 
 function neuronLines(neuron: StatusNeuron, { colour }: Look): string {
   const words = neuron.reachable ? (neuron.status ?? "ok") : `unreachable (${neuron.problem ?? "no answer"})`;

@@ -9,6 +9,7 @@ import { dialectErrorResponse } from "../dialect/dialect-routes.ts";
 import { canonicalPath } from "../front/request-path.ts";
 import { corsHeaders, preflightHeaders, refusalOf } from "../front/who-may-ask.ts";
 import { isUsableRequestId } from "../relay/header-policy.ts";
+import type { RequestRate } from "../request-rate.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
@@ -17,6 +18,7 @@ export interface EdgeDeps {
   readonly logger: Logger;
   readonly fleet: FleetIndex;
   readonly metrics: GatewayMetrics;
+  readonly connectionsRefused: RequestRate;
   /** True once close() was called: new requests are refused while old ones end. */
   readonly closing: () => boolean;
 }
@@ -70,6 +72,7 @@ function refusalNow(request: FastifyRequest, deps: EdgeDeps): CortexError | null
 
 /** One line and one count for each, whatever it was refused for; a client's fault is no defect of ours. */
 function reportRefusal({ error, requestId, method, path }: Refusal, deps: EdgeDeps): void {
+  if (error.code === "too_many_connections") deps.connectionsRefused.count(deps.clock.monotonicMs());
   const { status } = dialectErrorResponse(error, path);
   const labels = { model: UNKNOWN_MODEL, node: "" };
   deps.metrics.requests.inc({ ...labels, status: String(status) });

@@ -39,6 +39,7 @@ export interface GatewayServerDeps extends InferenceDeps, MeteringDeps, Omit<Sto
   readonly keys: KeyRing;
   readonly requests: RequestMemory;
   readonly rate: RequestRate;
+  readonly connectionsRefused: RequestRate;
   readonly version: GatewayVersion;
   readonly metrics: InferenceDeps["metrics"];
   readonly translation: TranslationThread;
@@ -181,6 +182,7 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
     scheduler: deps.scheduling.state,
     outstanding: (neuron, modelId) => deps.scheduling.outstanding(neuron, modelId),
     requestsInFlight: deps.active.size,
+    connectionsRefusedPerSec: deps.connectionsRefused.perSecond(deps.clock.monotonicMs()),
     requestsPerSec: deps.rate.perSecond(deps.clock.monotonicMs()),
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),

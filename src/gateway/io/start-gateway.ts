@@ -16,7 +16,7 @@ import { ActiveRequests } from "./active-requests.ts";
 import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io/scheduler-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
 import { CrashMemory } from "./crash-memory.ts";
-import { RequestRate } from "../request-rate.ts";
+import { gatewayRates } from "../request-rate.ts";
 import { RequestMemory } from "../request-record.ts";
 import { RequestTracing } from "./request-tracing.ts";
 import { createStopping } from "./stopping.ts";
@@ -144,7 +144,8 @@ function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger 
   const underWay = new UnderWayRequests(ledger, watch);
   const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
   const requests = new RequestMemory(REQUESTS_KEPT);
-  const shared = { ...common, ...opened, requests, rate: new RequestRate(), crashes, keys, underWay, watch };
+  const rates = gatewayRates();
+  const shared = { ...common, ...opened, ...rates, requests, crashes, keys, underWay, watch };
   const api = createGatewayServer({ ...shared, ...stopping, version: versionOf(build) });
   const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
   const { refuseNewWork } = stopping;

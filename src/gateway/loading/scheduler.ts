@@ -32,18 +32,25 @@ export function reduceScheduler(state: Scheduler, event: SchedulerEvent): Schedu
   const { state: next, effects } = applyEvent(state, event);
   switch (event.kind) {
     case "request-entered":
-    case "waiter-left":
       return { state: next, effects };
+    case "waiter-left":
+      return pump(next, event.atMs, { before: effects, moves: [cancelUnwanted] });
     case "place-freed":
       return pump(next, event.atMs, { before: effects, moves: [grantsOf(event.modelId)] });
-    case "waiter-arrived": {
-      const granted = pump(next, event.atMs, { before: effects, moves: [grantsOf(event.modelId)] });
-      // A load may be due for it. Whoever else waits was planned for before, and again as time passes.
-      if (!granted.state.queues.has(event.modelId) || granted.state.loads.has(event.modelId)) return granted;
-      return pump(granted.state, event.atMs, { before: granted.effects, moves: [startLoads] });
-    }
-    default:
+    case "waiter-arrived":
+      return pump(next, event.atMs, {
+        before: effects,
+        moves: [grantsOf(event.modelId), loadsFor(event.modelId)],
+      });
+    case "view-changed":
+    case "load-accepted":
+    case "load-progressed":
+    case "load-ended":
+    case "policy-changed":
+    case "time-passed":
       return pump(next, event.atMs, { before: effects, moves: ALL_MOVES });
+    default:
+      return assertNever(event);
   }
 }
 
@@ -92,6 +99,12 @@ function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
 }
 
 const quiet = (state: Scheduler): SchedulerStep => ({ state, effects: [] });
+
+/** A load may be due for it. Whoever else waits was planned for before, and again as time passes. */
+const loadsFor =
+  (modelId: string): Move =>
+  (state, atMs) =>
+    state.queues.has(modelId) && !state.loads.has(modelId) ? startLoads(state, atMs) : { state, effects: [] };
 
 /** What follows from the state as it is now. */
 function pump(

@@ -9,6 +9,8 @@ import {
   silentNeuron,
 } from "../observed-fleet-builders.ts";
 
+const QUIET = { reasons: [], work: null, work_problem: null };
+
 const MODELS = `
 [[models]]
 id = "a/resident"
@@ -20,7 +22,7 @@ id = "c/absent"
 replicas = 2
 `;
 const fleet = fleetFromToml(MODELS, ["left", "right"]);
-const gateway = { url: "http://127.0.0.1:31313", status: "ok", problem: null };
+const gateway = { url: "http://127.0.0.1:31313", status: "ok", problem: null, ...QUIET };
 
 const left = observedNeuron("left", {
   devices: [24_000],
@@ -59,11 +61,54 @@ test("while a neuron is silent a copy that is not seen is unknown, not missing",
   expect(whole.models.map(({ state }) => state)).toEqual(["missing", "on_demand", "missing"]);
 });
 
+test("as text: what is on its way, who waits, what failed and when it is tried again", () => {
+  const work = {
+    now_ms: 1000,
+    loads: [
+      {
+        model: "m",
+        node: "n1",
+        state: "loading",
+        progress: 0.4,
+        waiting: 3,
+        elapsed_ms: 10,
+        evict: ["old"],
+      },
+    ],
+    queues: [
+      { model: "m", waiting: 3, longest_wait_ms: 900 },
+      { model: "busy", waiting: 2, longest_wait_ms: 11_900 },
+    ],
+    failed_loads: [
+      {
+        model: "x",
+        node: "n2",
+        code: "source_not_found",
+        message: "no /srv/x.gguf",
+        times: 2,
+        retry_at_ms: 31_000,
+      },
+    ],
+  };
+  const reasons = ["connections are refused: 3 a second of late"];
+  const report = { fleet: "f", gateway: { ...gateway, reasons, work }, neurons: [], models: [] };
+  expect(printStatus(report, { colour: false }).split("\n\n")[1]).toBe(
+    [
+      "gateway  http://127.0.0.1:31313  ok",
+      "  connections are refused: 3 a second of late",
+      "  loading  m on n1  loading 40 %, 3 waiting, in the place of old",
+      "  waiting  busy  2 waiting, the first for 12 s",
+      "  failed   x on n2  2 times; not tried again for 30 s",
+      "    source_not_found: no /srv/x.gguf",
+    ].join("\n"),
+  );
+});
+
 test("as text: gateway, neurons with devices and models, models, and the next command when something is missing", () => {
   const report = statusReport({
     fleet,
     observed: observedFleet(left, silentNeuron("right")),
-    gateway: { url: "http://127.0.0.1:31313", status: null, problem: "connection refused" },
+    gateway: { url: "http://127.0.0.1:31313", status: null, problem: "connection refused", ...QUIET },
   });
   const text = printStatus(report, { colour: false });
   expect(text).toContain("gateway  http://127.0.0.1:31313  unreachable (connection refused)");

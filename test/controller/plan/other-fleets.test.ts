@@ -15,6 +15,8 @@ import {
 } from "../observed-fleet-builders.ts";
 import { spoil } from "../verify/spoilt-plans.ts";
 
+const QUIET = { reasons: [], work: null, work_problem: null };
+
 const ONE = '[[models]]\nid = "m"\nreplicas = 1\nvram_mb = 4000\n';
 /** The fleet of these tests is called home. */
 const home = fleetFromToml(ONE, ["a"]);
@@ -162,7 +164,7 @@ test("status names the fleet of a copy, and counts only its own", () => {
   const report = statusReport({
     fleet: home,
     observed,
-    gateway: { url: "http://gateway", status: "ok", problem: null },
+    gateway: { url: "http://gateway", status: "ok", problem: null, ...QUIET },
   });
   expect(report.neurons[0]?.models.map(({ id, fleet, foreign }) => [id, fleet, foreign])).toEqual([
     ["stray", "lab", true],

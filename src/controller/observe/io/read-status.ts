@@ -3,11 +3,18 @@ import { z } from "zod";
 import type { Clock } from "../../../core/clock.ts";
 import { withDeadline } from "../../../core/deadline.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
+import { fleetStateSchema } from "../../../protocol/gateway-api.ts";
 import type { StatusReport } from "../../../protocol/status-report.ts";
 import { statusReport } from "../status-report.ts";
 import { observeFleet } from "./observe-fleet.ts";
 
-const gatewayStatusSchema = z.looseObject({ status: z.string() });
+type GatewayPart = StatusReport["gateway"];
+
+const gatewayStatusSchema = z.looseObject({
+  status: z.string(),
+  reasons: z.array(z.string()).catch([]),
+});
+const workSchema = fleetStateSchema.pick({ now_ms: true, loads: true, queues: true, failed_loads: true });
 const GATEWAY_TIMEOUT_MS = 3000;
 
 export interface ReadStatusOptions {
@@ -16,29 +23,41 @@ export interface ReadStatusOptions {
   readonly repository: readonly string[] | undefined;
   readonly gatewayUrl: string;
   readonly neuronToken?: string | undefined;
+  /** For gateways of a fleet with keys. */
+  readonly apiKey?: string | undefined;
   readonly clock: Clock;
 }
 
 /** Asks every neuron and the gateway, all at once; what does not answer is part of the report. */
 export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
-  const { fleet, repository, clock, neuronToken, gatewayUrl } = options;
+  const { fleet, repository, clock, neuronToken } = options;
   const owner = { name: fleet.fleet.name, repository };
   const [observed, gateway] = await Promise.all([
     observeFleet({ neurons: fleet.neurons }, { clock, neuronToken, owner }),
-    askGateway(gatewayUrl, clock),
+    askGateway(options),
   ]);
   return statusReport({ fleet, observed, gateway });
 }
 
-async function askGateway(url: string, clock: Clock): Promise<StatusReport["gateway"]> {
+async function askGateway({ gatewayUrl: url, clock, apiKey }: ReadStatusOptions): Promise<GatewayPart> {
   try {
     return await withDeadline({ clock, timeoutMs: GATEWAY_TIMEOUT_MS }, async (signal) => {
       const response = await request(`${url}/health`, { signal });
-      const { status } = gatewayStatusSchema.parse(await response.body.json());
-      return { url, status, problem: null };
+      const { status, reasons } = gatewayStatusSchema.parse(await response.body.json());
+      const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+      const fleet = await request(`${url}/fleet`, { signal, headers });
+      const work = workSchema.safeParse(await fleet.body.json());
+      const workProblem = work.success ? null : noWork(fleet.statusCode);
+      return { url, status, problem: null, reasons, work: work.data ?? null, work_problem: workProblem };
     });
   } catch (thrown) {
     const refused = thrown instanceof Error && "code" in thrown && thrown.code === "ECONNREFUSED";
-    return { url, status: null, problem: refused ? "connection refused" : "no answer" };
+    const problem = refused ? "connection refused" : "no answer";
+    return { url, status: null, problem, reasons: [], work: null, work_problem: null };
   }
 }
+
+const noWork = (status: number): string =>
+  status === 401 || status === 403
+    ? "loads and queues need a key with the admin role: --api-key-file"
+    : `loads and queues are not told (HTTP ${status})`;
