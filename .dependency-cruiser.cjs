@@ -53,7 +53,7 @@ const ROOMS = {
     launch: ["model", "residency"],
     events: ["residency"],
   },
-  worker: { engine: [], answer: ["engine"], external: [] },
+  worker: { engine: [], answer: ["engine"], external: [], scripted: [] },
   gateway: {
     front: [],
     view: [],

@@ -1,11 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { localUrl } from "../core/addresses.ts";
+import { CortexError } from "../core/errors.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
 import type { SimulationConfig } from "../neuron/io/simulation.ts";
+import type { FaultScript } from "../neuron/machine/fault-script.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
@@ -61,6 +64,12 @@ export default class NeuronCommand extends BaseCommand {
       summary:
         'devices that are not there, such as "2x32GiB RTX 5090": memory and load times as on them, answers from the processor',
     }),
+    script: Flags.string({
+      env: "CORTEX_NEURON_SCRIPT",
+      helpValue: "FILE",
+      dependsOn: ["simulate"],
+      summary: "faults of the simulated machine, and what its models answer (docs/fault-scripts.md)",
+    }),
     "worker-grace": Flags.integer({
       env: "CORTEX_NEURON_WORKER_GRACE",
       min: 0,
@@ -104,7 +113,8 @@ export default class NeuronCommand extends BaseCommand {
             directory: join(stateDirectory ?? this.environment.dataDirectory, "hibernated"),
             mostBytes: flags.hibernate * MIB_BYTES,
           };
-    const simulation = flags.simulate === undefined ? undefined : await readSimulation(flags.simulate);
+    const simulation =
+      flags.simulate === undefined ? undefined : await readSimulation(flags.simulate, flags.script);
     await serveUntilSignal(
       async () => {
         const neuron = await startNeuron(
@@ -137,12 +147,23 @@ export default class NeuronCommand extends BaseCommand {
   }
 }
 
-async function readSimulation(text: string): Promise<SimulationConfig> {
+async function readSimulation(text: string, scriptPath?: string): Promise<SimulationConfig> {
   const [{ parseSimulatedDevices }, { DEMO_MODEL_SOURCE }] = await Promise.all([
     import("../neuron/machine/simulated-devices.ts"),
     import("../demo/demo-fleet.ts"),
   ]);
   const devices = parseSimulatedDevices(text);
   if (!devices.ok) throw devices.error;
-  return { devices: devices.value, standIn: DEMO_MODEL_SOURCE };
+  const script = scriptPath === undefined ? undefined : await readScript(scriptPath);
+  return { devices: devices.value, standIn: DEMO_MODEL_SOURCE, script };
+}
+
+async function readScript(path: string): Promise<FaultScript> {
+  const { parseFaultScript } = await import("../neuron/machine/fault-script.ts");
+  const text = await readFile(path, "utf8").catch((thrown: unknown) => {
+    throw new CortexError("usage_error", `the script ${path} cannot be read`, { cause: thrown });
+  });
+  const script = parseFaultScript(text, path);
+  if (!script.ok) throw script.error;
+  return script.value;
 }

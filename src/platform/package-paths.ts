@@ -18,6 +18,9 @@ export const workerEntryFile = (): string => programFile("worker/io/worker-main"
 /** The worker program for a model that an external engine holds. */
 export const externalWorkerEntryFile = (): string => programFile("worker/io/external-main");
 
+/** The worker program for a model that a script answers for. */
+export const scriptedWorkerEntryFile = (): string => programFile("worker/io/scripted-main");
+
 function programFile(path: string): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return fileURLToPath(new URL(`../${path}.${extension}`, import.meta.url));

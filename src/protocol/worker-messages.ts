@@ -49,6 +49,42 @@ const externalEngineSchema = z.object({
 });
 export type ExternalEngine = z.infer<typeof externalEngineSchema>;
 
+const toolCallSchema = z.strictObject({
+  name: z.string().min(1),
+  arguments: z.record(z.string(), z.unknown()).default({}),
+});
+
+/** An answer that is written down. The first whose `when` is in the last message of the conversation is given. */
+const scriptedAnswerSchema = z.strictObject({
+  /** Text that the last message contains; absent: any. */
+  when: z.string().optional(),
+  /** How often it is given; then the next that fits is. Absent: always. */
+  times: z.int().positive().optional(),
+  reasoning: z.string().default(""),
+  text: z.string().default(""),
+  tool_calls: z.array(toolCallSchema).default([]),
+});
+export type ScriptedAnswer = z.infer<typeof scriptedAnswerSchema>;
+
+/** How models behave that the script names. */
+export const modelScriptSchema = z.strictObject({
+  /** Ids, with `*` and `?`. */
+  match: z.string().min(1).default("*"),
+  /** Instead of the time that its size would take. */
+  load_secs: z.number().nonnegative().optional(),
+  /** The load ends so, with this message. */
+  load_fails: z.string().min(1).optional(),
+  tokens_per_sec: z.number().positive().default(50),
+  /** The worker dies by SIGSEGV after so many tokens of one answer. */
+  crash_after_tokens: z.int().nonnegative().optional(),
+  /** The answer says nothing more after so many tokens, and never ends. */
+  hang_after_tokens: z.int().nonnegative().optional(),
+  /** Faults come with this request and each later one; the first is 1. */
+  from_request: z.int().positive().default(1),
+  answers: z.array(scriptedAnswerSchema).default([]),
+});
+export type ModelScript = z.infer<typeof modelScriptSchema>;
+
 /** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
   kind: z.literal("start-worker"),
@@ -90,6 +126,8 @@ const workerStartSchema = z.object({
     .optional(),
   /** Absent for the engine that is built in. */
   external: externalEngineSchema.optional(),
+  /** Only of simulated neurons: what the model says and how it fails. */
+  script: modelScriptSchema.optional(),
 });
 export type WorkerStart = z.infer<typeof workerStartSchema>;
 

@@ -98,3 +98,32 @@ test("--help shows examples within a quarter of a second, without loading an eng
   // The promise is 250 ms on a quiet machine; on a busy one only the order of magnitude can be asserted.
   expect(tookMs).toBeLessThan(2500);
 });
+
+test("a fleet that is not there: three machines by their names and cards, plainly simulated, models placed over them", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  // The neurons take three ports in a row.
+  const neuron = await freePort();
+  const flags = ["--gateway-port", String(await freePort()), "--metrics-port", String(await freePort())];
+  const up = new CortexProcess(["up", "--simulate", "canonical", ...flags, "--neuron-port", String(neuron)], {
+    environment,
+  });
+  await up.waitFor(/cortex is up/);
+  expect(up.stdout).toContain("beast: RTX 5090, simulated");
+  expect(up.stdout).toContain("quadbrat: RTX 3060, simulated");
+
+  const status = await runCortex(["status"], { environment, cwd: directory.path });
+  expect(status.stdout).toMatch(/example\/flagship-70b\s+resident\s+1\/1/);
+  const beast = await residentModels(`http://127.0.0.1:${neuron}`);
+  expect(beast.find(({ id }) => id === "example/flagship-70b")).toMatchObject({
+    status: "loaded",
+    devices: [0, 1],
+    vram_used_mb: 45_056,
+  });
+  const plan = await runCortex(["plan", "--config", join(directory.path, "canonical-fleet")], {
+    environment,
+  });
+  expect(plan.stdout).toContain("No changes");
+  expect(await up.stop("SIGINT")).toEqual({ code: 0, signal: null });
+  expect(beast.flatMap(({ pid }) => (pid === null ? [] : [pid])).filter(isAlive)).toEqual([]);
+});

@@ -3,7 +3,8 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
-import type { GpuProbe } from "../machine/io/gpu-probe.ts";
+import { foreignMib, scriptFor, type FaultScript } from "../machine/fault-script.ts";
+import { cpuDevice, type GpuProbe } from "../machine/io/gpu-probe.ts";
 import type { ModelFileFacts, ModelFiles } from "../model/io/model-files.ts";
 import type { ModelWorker, WorkerLaunch } from "../residency/io/model-worker.ts";
 import type { ModelStore } from "../store/io/model-store.ts";
@@ -18,6 +19,8 @@ export interface SimulationConfig {
   /** In the model roots: what answers for models that are not here. */
   readonly standIn: string;
   readonly mibPerSec?: number;
+  /** What goes wrong, and what models say. */
+  readonly script?: FaultScript | undefined;
 }
 
 /** A solid-state disk of today. */
@@ -26,12 +29,44 @@ const DEFAULT_MIB_PER_SEC = 3000;
 const STAND_IN_CONTEXT_TOKENS = 1024;
 const PROGRESS_STEPS = 10;
 
-/** Where there is no driver the ledger says what is used. */
-export const createSimulatedProbe = ({ devices }: SimulationConfig): GpuProbe => ({
-  discover: () => Promise.resolve({ devices, driverVersion: "simulated", cudaUnavailableReason: null }),
-  readings: () => Promise.resolve([]),
-  usedMib: () => Promise.resolve(new Map()),
-});
+/** Where there is no driver the ledger says what is used, and the script what others use beside. */
+export function createSimulatedProbe(
+  { devices, script }: SimulationConfig,
+  { clock, ours }: { readonly clock: Clock; readonly ours: (index: number) => number },
+): GpuProbe {
+  const startedMs = clock.monotonicMs();
+  const used = (): Map<number, number> => {
+    const foreign = foreignMib(script, (clock.monotonicMs() - startedMs) / 1000);
+    // Without a script nothing but the ledger is asked.
+    const known = script?.foreign_memory.length ? devices : [];
+    return new Map(
+      known.map(({ index, vram_total_mb: total }) => [
+        index,
+        Math.min(total, ours(index) + (foreign.get(index) ?? 0)),
+      ]),
+    );
+  };
+  const cudaUnavailableReason = script?.driver_mismatch ?? null;
+  return {
+    discover: () =>
+      Promise.resolve({
+        devices: cudaUnavailableReason === null ? devices : [cpuDevice()],
+        driverVersion: cudaUnavailableReason === null ? "simulated" : null,
+        cudaUnavailableReason,
+      }),
+    readings: () =>
+      Promise.resolve(
+        [...used()].map(([index, usedMib]) => ({
+          index,
+          usedMib,
+          freeMib: (devices.find((device) => device.index === index)?.vram_total_mb ?? usedMib) - usedMib,
+          utilizationPct: null,
+          temperatureC: null,
+        })),
+      ),
+    usedMib: () => Promise.resolve(used()),
+  };
+}
 
 /** Nothing is fetched for models that are only simulated. */
 export const simulatedStore: Pick<ModelStore, "fetch" | "stored"> = {
@@ -65,19 +100,22 @@ type Launch = (launch: WorkerLaunch) => ModelWorker;
 /** Workers on the processor that take as long and hold as much as on the devices that are simulated. */
 export function simulateLoads(
   launch: Launch,
-  { standIn, mibPerSec }: SimulationConfig,
+  { standIn, mibPerSec, script: faults }: SimulationConfig,
   clock: Clock,
 ): Launch {
   return (wanted) => {
     const { file, spec, onMessage } = wanted;
     const isItself = (spec.source ?? spec.model_id) === standIn;
     const isStandIn = !isItself && file.path.endsWith(`/${standIn}.gguf`);
-    const durationMs = (file.requiredMib / (mibPerSec ?? DEFAULT_MIB_PER_SEC)) * 1000;
+    const script = scriptFor(faults, spec.model_id);
+    const sizeMs = (file.requiredMib / (mibPerSec ?? DEFAULT_MIB_PER_SEC)) * 1000;
+    const durationMs = script?.load_secs === undefined ? sizeMs : script.load_secs * 1000;
     const startedMs = clock.monotonicMs();
     const ended = new AbortController();
     const worker = launch({
       ...wanted,
-      file: isStandIn ? { ...file, contextTokens: STAND_IN_CONTEXT_TOKENS } : file,
+      file: isStandIn && script === undefined ? { ...file, contextTokens: STAND_IN_CONTEXT_TOKENS } : file,
+      script,
       onMessage: (message) => {
         if (message.kind === "load-progressed") return;
         if (message.kind !== "model-loaded") onMessage(message);
@@ -97,7 +135,8 @@ export function simulateLoads(
         if (ended.signal.aborted) return;
         onMessage({ kind: "load-progressed", fraction: step / PROGRESS_STEPS });
       }
-      onMessage({ kind: "model-loaded", facts });
+      if (script?.load_fails === undefined) onMessage({ kind: "model-loaded", facts });
+      else onMessage({ kind: "load-failed", code: "load_failed", message: script.load_fails });
     };
     void worker.exited.then(() => ended.abort());
     return worker;

@@ -20,7 +20,7 @@ import {
   withStandIn,
   type SimulationConfig,
 } from "./simulation.ts";
-import { ledgerOf } from "../residency/describe-residency.ts";
+import { heldHereMib, ledgerOf } from "../residency/describe-residency.ts";
 import { describeExit } from "../residency/worker-exit.ts";
 import type { Residency, ReportEffect } from "../residency/residency-state.ts";
 import { createGpuProbe, type GpuProbe, type GpuProbeOptions } from "../machine/io/gpu-probe.ts";
@@ -208,11 +208,13 @@ const openStore = (config: NeuronConfig, clock: Clock): ModelStore =>
 
 const createProbe = (
   { nvidiaSmi, simulation }: NeuronConfig,
-  deps: Pick<GpuProbeOptions, "clock" | "logger" | "environment">,
+  deps: Pick<GpuProbeOptions, "clock" | "logger" | "environment"> & {
+    readonly ours: (index: number) => number;
+  },
 ): GpuProbe =>
   simulation === undefined
     ? createGpuProbe({ ...deps, ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }) })
-    : createSimulatedProbe(simulation);
+    : createSimulatedProbe(simulation, deps);
 
 const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): number =>
   stateDirectory === undefined ? 0 : (orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS);
@@ -226,7 +228,8 @@ function assemble(
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
   const { simulation } = config;
-  const probe = createProbe(config, { clock, logger, environment });
+  const ours = (index: number): number => heldHereMib(loop.state, index);
+  const probe = createProbe(config, { clock, logger, environment, ours });
   let devices: readonly Device[] = [];
   const store = openStore(config, clock);
   const files = createModelFiles(config.modelRoots);

@@ -12,6 +12,15 @@ import {
 } from "./device-ledger.ts";
 import { statusOf, type Residency, type Resident } from "./residency-state.ts";
 
+/** What our workers hold of a device, those left out that are on their way out. */
+export function heldHereMib({ ledger, models }: Residency, index: number): number {
+  let held = 0;
+  for (const { spec, phase } of models.values()) {
+    if (phase.name !== "stopping") held += heldOnDeviceMib(ledger, index, spec.model_id);
+  }
+  return held;
+}
+
 /** `GET /models`. */
 export const describeModels = (state: Residency): ModelsResponse => ({
   generation: state.generation,

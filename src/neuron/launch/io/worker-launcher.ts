@@ -3,6 +3,7 @@ import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
+import { scriptedWorkerEntryFile } from "../../../platform/package-paths.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device, ModelSpec } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
@@ -55,7 +56,9 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
   };
   const start = (launch: WorkerLaunch): ModelWorker => {
     const external = options.externalEntry === undefined ? undefined : externalEngineOf(launch);
-    const blank = external === undefined ? processes.take() : processes.start(options.externalEntry);
+    const program = launch.script === undefined ? options.externalEntry : scriptedWorkerEntryFile();
+    const isBuiltIn = external === undefined && launch.script === undefined;
+    const blank = isBuiltIn ? processes.take() : processes.start(program);
     const { socketPath, logPath } = blank;
     const { clock } = options;
     const logger = options.logger.child({ model: launch.spec.model_id });
@@ -143,6 +146,7 @@ function startMessage(
       ? { hibernation: options.hibernation.forWorkers }
       : {}),
     ...(external === undefined ? {} : { external }),
+    ...(launch.script === undefined ? {} : { script: launch.script }),
   };
 }
 

@@ -112,7 +112,8 @@ function unavailableReason(query: Query): string | null {
   }
 }
 
-const cpuDevice = (): Device =>
+/** A machine without a GPU, or with one that cannot be used. */
+export const cpuDevice = (): Device =>
   describeCpuDevice(
     { physicalBytes: totalmem(), constrainedBytes: process.constrainedMemory() || null },
     cpus()[0]?.model.trim() ?? "CPU",

@@ -1,4 +1,5 @@
 import type { Dispatcher } from "undici";
+import type { ModelScript } from "../../../protocol/worker-messages.ts";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { Calibration, WorkerMessage } from "../../../protocol/worker-messages.ts";
 import type { LoadableFile } from "../residency-state.ts";
@@ -35,5 +36,7 @@ export interface WorkerLaunch {
   readonly calibrations: readonly Calibration[];
   /** It counts tokens and holds no weights. */
   readonly vocabularyOnly?: boolean;
+  /** Answers for the model in the place of an engine. */
+  readonly script?: ModelScript | undefined;
   readonly onMessage: (message: WorkerMessage) => void;
 }
