@@ -5,7 +5,7 @@ import { EventFeed } from "../events/io/event-feed.ts";
 import type { DeviceReading } from "../machine/describe-device.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import type { RestoredModel } from "../residency/assignment.ts";
-import { describeHealth, describeModels } from "../residency/describe-residency.ts";
+import { describeHealth, describeModels, withoutLost } from "../residency/describe-residency.ts";
 import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
 /** What is told on `GET /events`: from the moment that the devices are known. */
@@ -27,7 +27,10 @@ export function followResidency(neuron: {
       const uptimeMs = clock.monotonicMs() - startedMs;
       return {
         ...describeModels(loop.state),
-        discovery: { ...present(discovery, "discovery"), facts: neuron.facts() },
+        discovery: {
+          ...withoutLost(present(discovery, "discovery"), loop.state.ledger),
+          facts: neuron.facts(),
+        },
         health: describeHealth(loop.state, { readings, uptimeMs, restored }),
         jobs: [...loop.state.jobs.values()],
       };

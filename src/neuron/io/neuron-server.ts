@@ -24,7 +24,12 @@ import {
   type Version,
 } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
-import { describeHealth, describeModels, describeResident } from "../residency/describe-residency.ts";
+import {
+  describeHealth,
+  describeModels,
+  describeResident,
+  withoutLost,
+} from "../residency/describe-residency.ts";
 import type { RestoredModel } from "../residency/assignment.ts";
 import type { Estimator } from "../residency/io/estimator.ts";
 import { jobFailure } from "../residency/job-history.ts";
@@ -142,7 +147,10 @@ function readBody<Output>(request: FastifyRequest, schema: ZodType<Output>): Out
 function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): void {
   const { loop, clock, probe, metrics, feed, startedMs } = deps;
   server.get("/version", () => deps.version);
-  server.get("/discovery", async () => ({ ...(await deps.discovery), facts: deps.facts() }));
+  server.get("/discovery", async () => ({
+    ...withoutLost(await deps.discovery, loop.state.ledger),
+    facts: deps.facts(),
+  }));
   server.get("/health", async (): Promise<Health> => {
     const readings = await probe.readings();
     const uptimeMs = clock.monotonicMs() - startedMs;

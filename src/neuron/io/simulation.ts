@@ -64,6 +64,7 @@ export function createSimulatedProbe(
           temperatureC: null,
         })),
       ),
+    lost: () => new Set(),
     usedMib: () => Promise.resolve(used()),
   };
 }

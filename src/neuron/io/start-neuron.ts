@@ -12,6 +12,7 @@ import type { Logger } from "../../platform/logger.ts";
 import { externalWorkerEntryFile, workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
+import { startDeviceWatch } from "./device-watch.ts";
 import { followResidency } from "./follow-residency.ts";
 import {
   createSimulatedProbe,
@@ -122,9 +123,8 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const startedMs = clock.monotonicMs();
   const assignment = new AssignmentFile(config.stateDirectory, logger);
   const restoration = new Restoration({ clock, logger, loop, hibernation: kept.hibernation });
-  const { restored } = restoration;
   const { suspectFile } = kept;
-  const told = { clock, loop, probe, startedMs, facts, restored };
+  const told = { clock, loop, probe, startedMs, facts, restored: restoration.restored };
   const feed = followResidency({ ...told, discovery: discovered.promise });
   const server = createNeuronServer({
     ...told,
@@ -155,7 +155,11 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   assignment.follow(loop);
   let closing: Promise<void> | null = null;
   const kit = { feed, book: kept.book, suspectFile, assignment, server, clock, logger, socketDirectory };
-  const parts = { ...assembled, ...kit };
+  const parts = {
+    watching: startDeviceWatch({ clock, logger, probe, loop }, found.devices),
+    ...assembled,
+    ...kit,
+  };
   return {
     address: { host: config.host, port },
     discovery,
@@ -273,8 +277,7 @@ function assemble(
       report(effect, { loop, metrics, logger });
     },
   });
-  const inspect: Estimator["inspect"] = (spec) => estimator.inspect(spec);
-  const vocabularies = new Vocabularies({ clock, inspect, launch });
+  const vocabularies = new Vocabularies({ clock, inspect: (spec) => estimator.inspect(spec), launch });
   const metrics = createNeuronMetrics(() => loop.state);
   const takeDevices = (found: readonly Device[]): void => {
     devices = found;
@@ -325,6 +328,7 @@ function report(
 }
 
 interface NeuronParts {
+  readonly watching: { readonly close: () => void };
   readonly loop: ResidencyLoop;
   readonly launcher: WorkerLauncher;
   readonly vocabularies: Vocabularies;
@@ -368,6 +372,7 @@ async function closeNeuron(
 /** Everything but the models. */
 async function closeParts(neuron: NeuronParts): Promise<void> {
   const { server, clock } = neuron;
+  neuron.watching.close();
   neuron.feed.close();
   await neuron.store.close();
   await neuron.book.flush();

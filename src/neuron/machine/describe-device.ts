@@ -18,6 +18,10 @@ export const DEVICE_QUERY_FIELDS = [
 
 export type DeviceQueryField = (typeof DEVICE_QUERY_FIELDS)[number];
 
+/** What the driver says of a card that has fallen off the bus. */
+export const LOST_WORDS =
+  /GPU is lost|fallen off the bus|no longer accessible|No devices were found|Unable to determine the device handle/i;
+
 export interface DeviceReading {
   readonly index: number;
   readonly usedMib: number;

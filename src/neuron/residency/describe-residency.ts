@@ -1,4 +1,11 @@
-import type { Device, Health, ModelLoad, ModelsResponse, ResidentModel } from "../../protocol/neuron-api.ts";
+import type {
+  Device,
+  Discovery,
+  Health,
+  ModelLoad,
+  ModelsResponse,
+  ResidentModel,
+} from "../../protocol/neuron-api.ts";
 import { describeActivation, type RestoredModel } from "./assignment.ts";
 import { trafficCounts } from "./admission.ts";
 import type { DeviceReading } from "../machine/describe-device.ts";
@@ -111,6 +118,14 @@ function describeReadings(ledger: DeviceLedger, readings: readonly DeviceReading
 }
 
 /** An empty ledger line for each discovered device. */
+/** The machine as it is now: a card that has fallen off is none of its devices any more. */
+export const withoutLost = (discovery: Discovery, ledger: DeviceLedger): Discovery => ({
+  ...discovery,
+  devices: discovery.devices.filter(
+    ({ index }) => ledger.find((device) => device.index === index)?.isLost !== true,
+  ),
+});
+
 export const ledgerOf = (devices: readonly Device[]): readonly LedgerDevice[] =>
   devices.map((device) => ({
     index: device.index,

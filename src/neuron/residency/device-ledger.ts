@@ -22,6 +22,8 @@ export interface LedgerDevice {
   /** Used by processes that are not ours, as last read from the driver. */
   readonly foreignMib: number;
   readonly holds: readonly Hold[];
+  /** It was there at the start, and is not any more: it has no memory to promise. */
+  readonly isLost?: true;
 }
 
 export type DeviceLedger = readonly LedgerDevice[];
@@ -84,6 +86,12 @@ export function recordMeasured(
     reason: "measured",
   });
 }
+
+/** What was on them is on its way out, and nothing is promised of them again. */
+export const withoutDevices = (ledger: DeviceLedger, lost: ReadonlySet<number>): DeviceLedger =>
+  ledger.map((device) =>
+    lost.has(device.index) ? { ...device, totalMib: 0, foreignMib: 0, isLost: true } : device,
+  );
 
 /** What one device gives to a holder. */
 export interface DeviceShare {

@@ -118,6 +118,8 @@ export interface ChangeCondition {
 export type ResidencyEvent =
   /** The driver was asked, once, after the start: only now is there memory to promise. */
   | { readonly kind: "devices-discovered"; readonly devices: readonly LedgerDevice[] }
+  /** Devices do not answer any more: what is on them cannot go on. */
+  | { readonly kind: "devices-lost"; readonly indices: ReadonlySet<number>; readonly atMs: number }
   /** Somebody wants a model to be resident. */
   | {
       readonly kind: "load-requested";
@@ -266,7 +268,12 @@ export type ResidencyEffect =
       readonly devices: readonly number[];
     }
   /** Make a worker's process go, by every means; `worker-exited` follows. */
-  | { readonly kind: "stop-worker"; readonly instance: string }
+  | {
+      readonly kind: "stop-worker";
+      readonly instance: string;
+      /** As a crash would: its model comes back elsewhere, like after any other death. */
+      readonly atOnce?: true;
+    }
   /** Say `drain-timed-out` after this time; replaces the timer that runs for the copy. */
   | { readonly kind: "start-drain-timer"; readonly instance: string; readonly timeoutMs: number }
   /** Say `restart-came-due` after this time. */

@@ -24,6 +24,7 @@ import {
   type Resident,
   type Victim,
 } from "./residency-state.ts";
+import { onDevicesLost } from "./residency-devices.ts";
 import { onWorkerAdopted } from "./residency-adoption.ts";
 import { awaitsRestart, withoutAwaited } from "./restarts.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
@@ -62,6 +63,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
   switch (event.kind) {
     case "devices-discovered":
       return unchanged({ ...state, ledger: event.devices });
+    case "devices-lost":
+      return onDevicesLost(state, event);
     case "load-requested":
       return onCondition(state, event, (current) => onLoadRequested(current, event, null));
     case "swap-requested":

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGpuProbe } from "../../../src/neuron/machine/io/gpu-probe.ts";
 import { readEnvironment } from "../../../src/platform/environment.ts";
+import { eventually } from "../../support/eventually.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { writeFakeModel } from "../../support/neuron/fake-worker-model.ts";
 import { startTestNeuron, type WireError } from "../../support/neuron/neuron-under-test.ts";
@@ -120,5 +121,97 @@ describe("a neuron with two cards", () => {
     });
     expect((await neuron.load({ model_id: "wide", vram_mb: 950, min_devices: 2 })).status).toBe(200);
     expect((await neuron.models()).models[0]).toMatchObject({ devices: [0, 1], vram_used_mb: 1200 });
+  });
+});
+
+describe("a card that falls off the bus", () => {
+  const LOST =
+    "Unable to determine the device handle for GPU0000:02:00.0: GPU is lost.  Reboot the system to recover this GPU";
+  /** As the tool does it: one card that is lost fails the question for all, and each can be asked alone. */
+  const losing = (flag: string) =>
+    fakeSmi(
+      "losing",
+      `if [ ! -e ${flag} ]; then echo "${card(0, 100)}"; echo "${card(1, 100)}"; exit 0; fi
+case "$1" in
+  --id=GPU-0) echo "${card(0, 150)}" ;;
+  *) echo "${LOST}"; exit 15 ;;
+esac`,
+    );
+
+  test("is told after two looks; the other one is read on", async () => {
+    const flag = join(directory, "lost-1");
+    const clock = new ManualClock();
+    const probe = probeOf(await losing(flag), clock);
+    await probe.discover();
+    await writeFile(flag, "");
+    await probe.usedMib();
+    expect([...probe.lost()]).toEqual([]);
+    expect(await probe.usedMib()).toEqual(new Map([[0, 150]]));
+    expect([...probe.lost()]).toEqual([1]);
+  });
+
+  test.each([
+    [
+      "the driver was changed under it",
+      "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18",
+    ],
+    ["the tool is broken", "exit 1"],
+  ])("is not believed where %s", async (_what, script) => {
+    const flag = join(directory, `broken-${script.length}`);
+    const smi = await fakeSmi(
+      "breaking",
+      `if [ ! -e ${flag} ]; then echo "${card(0, 100)}"; exit 0; fi\n${script}`,
+    );
+    const probe = probeOf(smi);
+    await probe.discover();
+    await writeFile(flag, "");
+    for (const usedMib of [100, 100, 100]) expect(await probe.usedMib()).toEqual(new Map([[0, usedMib]]));
+    expect([...probe.lost()]).toEqual([]);
+  });
+
+  test("takes its model along, which comes back on the other; nothing is placed on it again", async () => {
+    const flag = join(directory, "lost-2");
+    await using neuron = await startTestNeuron({ nvidiaSmi: await losing(flag) });
+    const size = { memoryBytes: 300 * 1024 * 1024 };
+    writeFakeModel(neuron.store, "alpha", size);
+    await neuron.load({ model_id: "alpha", vram_mb: 300 });
+    writeFakeModel(neuron.store, "beta", size);
+    await neuron.load({ model_id: "beta", vram_mb: 300 });
+    const before = (await neuron.models()).models;
+    const hit = before.find(({ devices }) => devices[0] === 1);
+    await writeFile(flag, "");
+    await eventually(async () => {
+      const { models } = await neuron.models();
+      expect(models.map(({ status, devices }) => [status, devices])).toEqual([
+        ["loaded", [0]],
+        ["loaded", [0]],
+      ]);
+    });
+    const after = (await neuron.models()).models;
+    const kept = before.find(({ devices }) => devices[0] === 0);
+    expect(after.find(({ id }) => id === kept?.id)?.pid).toBe(kept?.pid);
+    expect(after.find(({ id }) => id === hit?.id)?.pid).not.toBe(hit?.pid);
+    const { body } = await neuron.call<Discovery>("/discovery");
+    expect(body.devices.map(({ index }) => index)).toEqual([0]);
+    writeFakeModel(neuron.store, "gamma");
+    const refused = await neuron.load<WireError>({ model_id: "gamma", vram_mb: 100, devices: [1] });
+    expect(refused).toMatchObject({
+      status: 503,
+      body: { error: { code: "insufficient_vram", free_mb: 0 } },
+    });
+  });
+});
+
+test("a driver that hangs holds up nobody who asks for the health", async () => {
+  const flag = join(directory, "hangs");
+  const smi = await fakeSmi("hanging", `if [ -e ${flag} ]; then sleep 4; fi\necho "${card(0, 100)}"`);
+  await using neuron = await startTestNeuron({ nvidiaSmi: smi });
+  await writeFile(flag, "");
+  await eventually(async () => {
+    const startedMs = performance.now();
+    const { body } = await neuron.call<Health>("/health");
+    expect(body.devices).toHaveLength(1);
+    expect(performance.now() - startedMs).toBeLessThan(1500);
+    expect(body.uptime_secs).toBeGreaterThan(1.2);
   });
 });

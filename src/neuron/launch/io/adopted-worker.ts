@@ -106,6 +106,10 @@ class AdoptedWorker implements ModelWorker {
     return this.exited;
   }
 
+  kill(): void {
+    signalGroup(this.pid, "SIGKILL");
+  }
+
   release(): void {
     this.#released.abort();
     void this.http.destroy();

@@ -10,6 +10,7 @@ import { specHash } from "../../../protocol/spec-hash.ts";
 import type { ExternalEngine, WorkerStart } from "../../../protocol/worker-messages.ts";
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
+import { signalGroup } from "./insist.ts";
 import { SpareProcess } from "./spare-process.ts";
 import { watchWorker } from "./watchdog.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
@@ -56,9 +57,8 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
   };
   const start = (launch: WorkerLaunch): ModelWorker => {
     const external = options.externalEntry === undefined ? undefined : externalEngineOf(launch);
-    const program = launch.script === undefined ? options.externalEntry : scriptedWorkerEntryFile();
-    const isBuiltIn = external === undefined && launch.script === undefined;
-    const blank = isBuiltIn ? processes.take() : processes.start(program);
+    const program = otherProgram(launch, { external, options });
+    const blank = program === undefined ? processes.take() : processes.start(program);
     const { socketPath, logPath } = blank;
     const { clock } = options;
     const logger = options.logger.child({ model: launch.spec.model_id });
@@ -69,8 +69,10 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
       blank,
       start: startMessage(launch, { socketPath, options, external }),
       onMessage: (message) => {
-        if (message.kind === "model-loaded") void prepareNext();
-        if (message.kind === "model-loaded") void watchWorker(model, { clock, logger, ended: ended.signal });
+        if (message.kind === "model-loaded") {
+          void prepareNext();
+          void watchWorker(model, { clock, logger, ended: ended.signal });
+        }
         launch.onMessage(message);
       },
     });
@@ -79,21 +81,7 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
       void prepareNext();
       return options.hibernation?.collect();
     });
-    const model: ModelWorker = {
-      pid: worker.pid,
-      exited: worker.exited,
-      get stopRequested() {
-        return worker.stopRequested;
-      },
-      http,
-      address: { socketPath, logPath },
-      stop: () => worker.stop(),
-      release: () => {
-        ended.abort();
-        worker.release();
-        void http.destroy();
-      },
-    };
+    const model = asModel(worker, { http, ended, address: { socketPath, logPath } });
     return model;
   };
   const close = (): void => {
@@ -108,6 +96,35 @@ const cacheSettings = ({ kv_cache_type, flash_attention, swa_full }: ModelSpec) 
   ...(flash_attention === undefined ? {} : { flash_attention }),
   ...(swa_full === undefined ? {} : { swa_full }),
 });
+
+const asModel = (
+  worker: WorkerProcess,
+  line: { readonly http: Pool; readonly ended: AbortController; readonly address: WorkerAddress },
+): ModelWorker => ({
+  pid: worker.pid,
+  exited: worker.exited,
+  get stopRequested() {
+    return worker.stopRequested;
+  },
+  http: line.http,
+  address: line.address,
+  stop: () => worker.stop(),
+  kill: () => signalGroup(worker.pid ?? undefined, "SIGKILL"),
+  release: () => {
+    line.ended.abort();
+    worker.release();
+    void line.http.destroy();
+  },
+});
+
+/** The program of a worker without the built-in engine; undefined for all others. */
+function otherProgram(
+  { script }: WorkerLaunch,
+  told: { readonly external: ExternalEngine | undefined; readonly options: WorkerLauncherOptions },
+): string | undefined {
+  if (script !== undefined) return scriptedWorkerEntryFile();
+  return told.external === undefined ? undefined : told.options.externalEntry;
+}
 
 /** All that the worker is told. */
 function startMessage(

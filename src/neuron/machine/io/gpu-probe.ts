@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { cpus, totalmem } from "node:os";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { Clock } from "../../../core/clock.ts";
+import { withinGrace } from "../../../core/interruptible-sleep.ts";
 import { present } from "../../../core/present.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { Logger } from "../../../platform/logger.ts";
@@ -9,11 +10,13 @@ import type { Device } from "../../../protocol/neuron-api.ts";
 import {
   DEVICE_QUERY_FIELDS,
   describeCpuDevice,
+  LOST_WORDS,
   parseDeviceReport,
   type DeviceQueryField,
   type DeviceReading,
   type DeviceReport,
 } from "../describe-device.ts";
+import { MissedLooks } from "../missed-looks.ts";
 
 export interface DiscoveredDevices {
   readonly devices: readonly Device[];
@@ -24,8 +27,10 @@ export interface DiscoveredDevices {
 
 export interface GpuProbe {
   discover(): Promise<DiscoveredDevices>;
-  /** At most a second old; never fails: an unreadable driver gives the last good reading. */
+  /** A second old as a rule; never fails, and never waits for a driver that is slow: the last good reading then. */
   readings(): Promise<readonly DeviceReading[]>;
+  /** Devices that were found and do not answer any more, by index. */
+  lost(): ReadonlySet<number>;
   /** What the driver says is used right now, by device index; empty without a driver. */
   usedMib(): Promise<ReadonlyMap<number, number>>;
 }
@@ -40,6 +45,8 @@ export interface GpuProbeOptions {
 
 const PROBE_TIMEOUT_MS = 5_000;
 const READING_MAX_AGE_MS = 1_000;
+/** How long a caller waits for a fresh reading: what asks the driver for its own sake takes a fraction of that. */
+const READING_PATIENCE_MS = 250;
 const MAX_OUTPUT_BYTES = MIB_BYTES;
 
 type Query =
@@ -56,12 +63,15 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
   let readAtMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | null = null;
 
+  let found: readonly Device[] = [];
+  const misses = new MissedLooks();
+
   const refresh = async (): Promise<void> => {
-    const query = await queryDevices(options, fields);
+    const looked = await lookAtDevices(options, { fields, found });
+    misses.count(looked.misses);
     readAtMs = clock.monotonicMs();
-    if (query.kind === "answered") latest = query.report.readings;
-    else
-      logger.warn({ reason: query.kind === "failed" ? query.reason : "gone" }, "nvidia-smi gave no reading");
+    if (looked.readings.length > 0) latest = looked.readings;
+    if (looked.reason !== null) logger.warn({ reason: looked.reason }, "nvidia-smi gave no reading");
   };
   const readNow = async (): Promise<void> => {
     if (!hasCuda) return;
@@ -73,15 +83,16 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
 
   return {
     discover: async () => {
-      let query = await queryDevices(options, fields);
+      let query = await queryDevices(options, { fields });
       if (query.kind === "failed" && /not a valid field/i.test(query.reason)) {
         fields = DEVICE_QUERY_FIELDS.filter((field) => field !== "compute_cap");
-        query = await queryDevices(options, fields);
+        query = await queryDevices(options, { fields });
       }
       const report = query.kind === "answered" ? query.report : null;
       for (const problem of report?.problems ?? []) logger.warn({ problem }, "nvidia-smi line skipped");
       if (report !== null && report.devices.length > 0) {
         hasCuda = true;
+        found = report.devices;
         latest = report.readings;
         readAtMs = clock.monotonicMs();
         return { devices: report.devices, driverVersion: report.driverVersion, cudaUnavailableReason: null };
@@ -89,9 +100,12 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
       return { devices: [cpuDevice()], driverVersion: null, cudaUnavailableReason: unavailableReason(query) };
     },
     readings: async () => {
-      if (clock.monotonicMs() - readAtMs > READING_MAX_AGE_MS) await readNow();
+      if (clock.monotonicMs() - readAtMs > READING_MAX_AGE_MS) {
+        await withinGrace(readNow(), { clock, graceMs: READING_PATIENCE_MS });
+      }
       return latest;
     },
+    lost: () => misses.lost(),
     usedMib: async () => {
       await readNow();
       return new Map(latest.map((device) => [device.index, device.usedMib]));
@@ -119,9 +133,72 @@ export const cpuDevice = (): Device =>
     cpus()[0]?.model.trim() ?? "CPU",
   );
 
-function queryDevices(options: GpuProbeOptions, fields: readonly DeviceQueryField[]): Promise<Query> {
+interface Looked {
+  readonly readings: readonly DeviceReading[];
+  /** Which of those that were found say that they are lost. */
+  readonly misses: ReadonlyMap<number, boolean>;
+  /** Why the driver gave no reading of all of them; null when it did. */
+  readonly reason: string | null;
+}
+
+/** All devices at once; those that are missing in the answer alone. */
+async function lookAtDevices(
+  options: GpuProbeOptions,
+  { fields, found }: { readonly fields: readonly DeviceQueryField[]; readonly found: readonly Device[] },
+): Promise<Looked> {
+  const query = await queryDevices(options, { fields });
+  const report = query.kind === "answered" ? query.report : null;
+  const isListed = ({ uuid }: Device): boolean =>
+    report?.devices.some((device) => device.uuid === uuid) ?? false;
+  const looks = await Promise.all(
+    found.map(async (device) => ({
+      index: device.index,
+      one: isListed(device) ? null : await lookAtOne(options, { fields, device }),
+    })),
+  );
+  const alone = looks.flatMap(({ one }) => (one?.kind === "answers" ? one.readings : []));
+  const readings = [...(report?.readings ?? []), ...alone];
+  return {
+    readings: readings.toSorted((left, right) => left.index - right.index),
+    misses: new Map(looks.map(({ index, one }) => [index, one?.kind === "lost"])),
+    reason: reasonOf(query),
+  };
+}
+
+function reasonOf(query: Query): string | null {
+  if (query.kind === "answered") return null;
+  return query.kind === "failed" ? query.reason : "gone";
+}
+
+type OneDevice =
+  | { readonly kind: "answers"; readonly readings: readonly DeviceReading[] }
+  | { readonly kind: "lost" }
+  | { readonly kind: "unknown" };
+
+/** A device that the driver does not list any more, or whose failure hides all others. */
+async function lookAtOne(
+  options: GpuProbeOptions,
+  { fields, device }: { readonly fields: readonly DeviceQueryField[]; readonly device: Device },
+): Promise<OneDevice> {
+  const query = await queryDevices(options, { fields, id: device.uuid });
+  if (query.kind === "answered" && query.report.readings.length > 0) {
+    return { kind: "answers", readings: query.report.readings };
+  }
+  return saysLost(query) ? { kind: "lost" } : { kind: "unknown" };
+}
+
+/** A tool that does not run, hangs, or does not fit its driver says nothing about a device. */
+const saysLost = (query: Query): boolean =>
+  (query.kind === "answered" && query.report.problems.every((problem) => LOST_WORDS.test(problem))) ||
+  (query.kind === "failed" && LOST_WORDS.test(query.reason));
+
+function queryDevices(
+  options: GpuProbeOptions,
+  { fields, id }: { readonly fields: readonly DeviceQueryField[]; readonly id?: string },
+): Promise<Query> {
   const tool = options.nvidiaSmi ?? "nvidia-smi";
-  const args = [`--query-gpu=${fields.join(",")}`, "--format=csv,noheader,nounits"];
+  const only = id === undefined ? [] : [`--id=${id}`];
+  const args = [...only, `--query-gpu=${fields.join(",")}`, "--format=csv,noheader,nounits"];
   return new Promise((resolve) => {
     const settings = {
       timeout: PROBE_TIMEOUT_MS,

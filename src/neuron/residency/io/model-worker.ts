@@ -16,8 +16,15 @@ export interface ModelWorker {
   /** Where the next neuron finds it. */
   readonly address: WorkerAddress;
   stop(): Promise<WorkerExit>;
+  /** Ends it at once, as a crash would. */
+  kill(): void;
   /** Lets it live on by itself: this neuron ends, and the next one finds it. */
   release(): void;
+}
+
+export function endWorker(worker: ModelWorker | undefined, { atOnce }: { readonly atOnce?: true }): void {
+  if (atOnce === true) worker?.kill();
+  else void worker?.stop();
 }
 
 export interface WorkerAddress {

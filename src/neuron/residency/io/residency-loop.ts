@@ -27,7 +27,7 @@ import type { Estimator } from "./estimator.ts";
 import type { FactBook } from "./fact-book.ts";
 import { failureOf } from "../worker-failure.ts";
 import { fetchSource } from "./fetch-source.ts";
-import type { ModelWorker, WorkerAddress, WorkerLaunch } from "./model-worker.ts";
+import { endWorker, type ModelWorker, type WorkerAddress, type WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
   readonly clock: Clock;
@@ -265,7 +265,7 @@ export class ResidencyLoop {
         this.#startWorker(effect);
         return;
       case "stop-worker":
-        void this.#workers.get(effect.instance)?.stop();
+        endWorker(this.#workers.get(effect.instance), effect);
         return;
       case "start-drain-timer":
         void this.#startDrainTimer(effect.instance, effect.timeoutMs);
