@@ -84,8 +84,9 @@ describe("traces", () => {
   test("a cold load and the wait for it are in the trace, and each attempt of one that was tried again", async () => {
     const { collector, tracing } = await collectorFor();
     const [n1, n2] = await Promise.all([
-      fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } }),
       fakeNeuron({ models: [residentModel(MODEL)] }),
+      // This conversation's own copy by affinity is n2.
+      fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } }),
     ]);
     const cold = await fakeNeuron();
     const tried = await gatewayFor(fleetOf({ n1: n1.url, n2: n2.url }, [{ id: MODEL }]), { tracing });
@@ -94,10 +95,10 @@ describe("traces", () => {
     expect(drawn(collector.spans)).toMatch(/^POST \/v1\/chat\/completions\(receive attempt attempt/);
     expect(collector.spans.filter(({ name }) => name === "attempt")).toMatchObject([
       {
-        attributes: { "cortex.neuron": "n1", "error.type": expect.any(String) as string },
+        attributes: { "cortex.neuron": "n2", "error.type": expect.any(String) as string },
         status: { code: 2 },
       },
-      { attributes: { "cortex.neuron": "n2", "cortex.outcome": "completed" } },
+      { attributes: { "cortex.neuron": "n1", "cortex.outcome": "completed" } },
     ]);
     collector.spans.splice(0);
     const loading = await gatewayFor(fleetOf({ n3: cold.url }, [{ id: MODEL }]), { tracing });

@@ -38,7 +38,7 @@ describe("loading", () => {
     expect(isAlive(models[0]?.pid ?? -1)).toBe(true);
   });
 
-  test("the settings that were asked for are told, and a harness that is not offered is refused", async () => {
+  test("the settings that were asked for are told, and an engine that does not answer is said to be unreachable", async () => {
     await using neuron = await startTestNeuron();
     writeFakeModel(neuron.store, "alpha", {});
     await neuron.load({ model_id: "alpha", parallel: 2, context: 64 });
@@ -50,8 +50,7 @@ describe("loading", () => {
       harness: "openai",
       endpoint: "http://127.0.0.1:1",
     });
-    expect([refused.status, refused.body.error.code]).toEqual([400, "source_unsupported"]);
-    expect(refused.body.error.message).toBe("this neuron offers the harness llama, not openai");
+    expect([refused.status, refused.body.error.code]).toEqual([503, "engine_unreachable"]);
   });
 
   test("a load that is not waited for is a job that can be followed", async () => {
@@ -274,7 +273,10 @@ describe("what the neuron tells", () => {
     const version = await neuron.call<Version>("/version");
     expect(version.body.package_version).toMatch(/^\d+\.\d+\.\d+/);
     const discovery = await neuron.call<Discovery>("/discovery");
-    expect(discovery.body).toMatchObject({ harnesses: ["llama"], devices: [{ index: 0, kind: "cpu" }] });
+    expect(discovery.body).toMatchObject({
+      harnesses: ["llama", "openai"],
+      devices: [{ index: 0, kind: "cpu" }],
+    });
     expect(discovery.body.cuda_unavailable_reason).toBeNull();
     const health = await neuron.call<Health>("/health");
     expect(health.body.models).toEqual([
