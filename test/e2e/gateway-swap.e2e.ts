@@ -35,9 +35,9 @@ test("two real models with memory for one, asked in turn and at once, are both s
   await using fleet = await startFleet({
     neuronNames: ["local"],
     modelPath: join(store.path, "left.gguf"),
-    neuronFlags: ["--memory-limit", "50"],
+    neuronFlags: ["--memory-limit", "32"],
     models: ["left", "right"]
-      .map((name) => `[[models]]\nid = "${name}"\nsource = "${name}"\nvram_mb = 45\nparallel = 1\n`)
+      .map((name) => `[[models]]\nid = "${name}"\nsource = "${name}"\nvram_mb = 30\nparallel = 1\n`)
       .join("\n"),
   });
   const ask = (model: string) =>

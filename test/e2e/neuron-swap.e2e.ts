@@ -22,20 +22,20 @@ test("a neuron with memory for one of two real models swaps them both ways", asy
     await copyFile(`${shippedModelsDirectory()}cortex-demo.gguf`, join(store.path, `${name}.gguf`));
   }
   const neuron = new CortexProcess(
-    ["neuron", "--port", "0", "--model-root", store.path, "--memory-limit", "50"],
+    ["neuron", "--port", "0", "--model-root", store.path, "--memory-limit", "32"],
     { environment: { CORTEX_DATA_DIR: join(store.path, "data") } },
   );
   onTestFinished(async () => {
     await neuron.stop();
   });
   const [, url = ""] = await neuron.waitFor(/listening on (\S+)/);
-  expect((await post(`${url}/models/load?wait=1`, { model_id: "left", vram_mb: 45 })).status).toBe(200);
+  expect((await post(`${url}/models/load?wait=1`, { model_id: "left", vram_mb: 30 })).status).toBe(200);
   let [before] = await residentModels(url);
   for (const [load, evict] of [
     ["right", "left"],
     ["left", "right"],
   ] as const) {
-    const swap = { load: { model_id: load, vram_mb: 45 }, evict: [evict] };
+    const swap = { load: { model_id: load, vram_mb: 30 }, evict: [evict] };
     expect(await post(`${url}/models/swap?wait=1`, swap)).toMatchObject({
       status: 200,
       body: { status: "loaded", job: { evicted: [evict] } },

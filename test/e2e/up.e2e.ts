@@ -112,7 +112,7 @@ test("a fleet that is not there: three machines by their names and cards, plainl
   expect(up.stdout).toContain("beast: RTX 5090, simulated");
   expect(up.stdout).toContain("quadbrat: RTX 3060, simulated");
 
-  const status = await runCortex(["status"], { environment, cwd: directory.path });
+  const status = await runCortex(["status"], { environment, cwd: join(directory.path, "canonical-fleet") });
   expect(status.stdout).toMatch(/example\/flagship-70b\s+resident\s+1\/1/);
   const beast = await residentModels(`http://127.0.0.1:${neuron}`);
   expect(beast.find(({ id }) => id === "example/flagship-70b")).toMatchObject({
