@@ -69,7 +69,13 @@ export class HeldLock {
   async release(entry: ClosingEntry): Promise<boolean> {
     this.#ended.abort();
     await this.#renewal;
-    return this.#options.store.drop(this.#token, { ...entry, epoch: this.epoch });
+    const { store } = this.#options;
+    const closing = { ...entry, epoch: this.epoch };
+    if (await store.drop(this.#token, closing)) return true;
+    // As in `#renew`: the last renewal may have come though its answer was lost.
+    const seen = await store.read();
+    if (seen.token === undefined || seen.record?.id !== this.#record.id) return false;
+    return store.drop(seen.token, closing);
   }
 
   #dispatch(event: LeaseEvent): void {

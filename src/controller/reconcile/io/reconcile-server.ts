@@ -23,8 +23,8 @@ export async function startReconcileServer(
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     void answer(request, response).catch((thrown: unknown) => {
-      const { message, code } = toCortexError(thrown);
-      send(response, { status: 400, body: { error: { code, message } } });
+      const { message, code, next } = toCortexError(thrown);
+      send(response, { status: 400, body: { error: { code, message, next } } });
     });
   });
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

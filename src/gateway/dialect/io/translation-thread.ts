@@ -99,10 +99,11 @@ export class TranslationThread {
       resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
     });
     // What it was asked is refused; the next request gets another thread.
-    worker.on("error", () => undefined);
-    worker.once("exit", () => {
+    const forget = (): void => {
       if (this.#worker === worker) this.#worker = null;
-    });
+    };
+    worker.on("error", forget);
+    worker.once("exit", forget);
     return worker;
   }
 }

@@ -79,8 +79,8 @@ export class SpareProcess {
   }
 
   /**
-   * Starts one, of the program that is kept ready or of another. It runs in a process group of its own, so that a terminal's interrupt reaches only the supervisor, which then ends its
-   * workers in order. It inherits no credentials: it runs native code on model files.
+   * Starts one, of the program that is kept ready or of another. It runs in a process group of its own, so that a
+   * terminal's interrupt reaches only the supervisor, which then ends its workers in order. It inherits no credentials: it runs native code on model files.
    */
   start(entry = this.#options.entry): BlankWorker {
     const { directory, environment } = this.#options;
