@@ -225,8 +225,10 @@ test("the rooms of CONTRIBUTING.md's twenty changes are rooms", () => {
 });
 
 describe("the house rules on files", () => {
+  // A command's path is its name to the user, so src/commands holds as many files as there are commands.
   test("no folder has more than 20 files", () => {
-    const counts = Map.groupBy(files, dirname);
+    const counted = files.filter((path) => dirname(path) !== "src/commands");
+    const counts = Map.groupBy(counted, dirname);
     const crowded = [...counts].filter(([, inside]) => inside.length > 20);
     expect(crowded.map(([folder, inside]) => `${folder}: ${inside.length}`)).toEqual([]);
   });
