@@ -86,7 +86,9 @@ export const liveRequestsSchema = z.object({
 export const planChangeSchema = z.object({
   id: z
     .string()
-    .describe("unique: `load Qwen/Qwen3-8B@beast`; a second time: `load Qwen/Qwen3-8B@beast again`"),
+    .describe(
+      "unique: `load Qwen/Qwen3-8B@beast`; a second time: `load Qwen/Qwen3-8B@beast again`, then `... a third time`",
+    ),
   model_id: z.string().describe("which model"),
   neuron: z.string().describe("where"),
   kind: z.enum(["load", "unload", "replace"]).describe("`replace`: other settings on the same devices"),

@@ -47,6 +47,7 @@ interface Departing {
   readonly stillWanted: boolean;
   readonly reason: ChangeReason;
   readonly detail: string;
+  readonly inFavourOf?: string;
 }
 
 class FleetDiff {
@@ -108,7 +109,7 @@ class FleetDiff {
     const displaced = this.#displaced.get(key);
     if (displaced !== undefined) {
       const detail = `makes room for ${displaced.inFavourOf}`;
-      return { stillWanted: true, reason: "makes_room", detail };
+      return { stillWanted: true, reason: "makes_room", detail, inFavourOf: displaced.inFavourOf };
     }
     if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);
     if (standing.kind !== "kept") return undefined;
@@ -166,7 +167,7 @@ class FleetDiff {
     return liveRequests(this.#input.observed, copy.neuron, copy.resident.id);
   }
 
-  #unload(copy: JudgedCopy, { stillWanted, reason, detail }: Departing): void {
+  #unload(copy: JudgedCopy, { stillWanted, reason, detail, inFavourOf }: Departing): void {
     const role = stillWanted ? "hands_over" : "leaves_for_good";
     const { resident, neuron, model } = copy;
     const requests = this.#requests(copy);
@@ -180,6 +181,7 @@ class FleetDiff {
       sizeKnown: true,
       use: useOf(requests),
       lastUsedMs: resident.last_used_ms ?? 0,
+      inFavourOf,
       change: {
         ...identify({ role, modelId: resident.id, neuron: neuron.name }),
         reason,

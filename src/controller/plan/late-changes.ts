@@ -6,7 +6,13 @@ import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observ
 import type { Assignment, Placement } from "../place/board/placement.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { withMoreWanted } from "../place/prove/gap.ts";
-import { isUnload, type DeferredDraft, type Draft, type TransitionSchedule } from "../schedule/draft.ts";
+import {
+  isUnload,
+  type DeferredDraft,
+  type Draft,
+  type ScheduledStep,
+  type TransitionSchedule,
+} from "../schedule/draft.ts";
 import type { PlanRounds } from "./plan-rounds.ts";
 
 /*
@@ -62,6 +68,14 @@ export function withoutLate(
 
 const lateArrivals = ({ deferred }: TransitionSchedule): Draft[] =>
   deferred.map(({ draft }) => draft).filter((draft) => !isUnload(draft));
+
+/** Departures for the sake of a model of which no copy comes. */
+export function leftInVain({ steps }: TransitionSchedule): ScheduledStep[] {
+  const coming = new Set(
+    steps.filter(({ draft }) => !isUnload(draft)).map(({ draft }) => draft.change.modelId),
+  );
+  return steps.filter(({ draft: { inFavourOf } }) => inFavourOf !== undefined && !coming.has(inFavourOf));
+}
 
 const withHash =
   ({ model }: JudgedCopy) =>

@@ -10,10 +10,10 @@ import { diffPlacement } from "./diff.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
-import { shortcomings, withLate, withoutLate } from "./late-changes.ts";
+import { leftInVain, shortcomings, withLate, withoutLate } from "./late-changes.ts";
 import type { PlanRounds } from "./plan-rounds.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
-import { again, type FreeMemory, type ScheduledStep } from "../schedule/draft.ts";
+import { namesOf, type FreeMemory, type ScheduledStep } from "../schedule/draft.ts";
 import { scheduleTransition } from "../schedule/schedule.ts";
 
 /*
@@ -75,7 +75,7 @@ function furtherRounds(first: PlanRounds, { fleet, observed, options }: Question
       latest = direct.transition.steps;
       continue;
     }
-    const steps = following(result.transition.steps, next.transition.steps);
+    const steps = following(result.transition.steps, { later: next.transition.steps, mostTimes: 2 });
     if (steps.length === 0) break;
     latest = steps;
     result = joinRounds(result, next, steps);
@@ -101,15 +101,16 @@ function withoutMovesInVain(round: PlanRounds, question: Question, depth: number
   const after = afterSteps(observed, without.transition.steps);
   const next = plannedAt(depth, { fleet, observed: after, options: trial });
   if (next.transition.steps.length === 0) return without;
-  const steps = following(without.transition.steps, next.transition.steps);
+  const steps = following(without.transition.steps, { later: next.transition.steps, mostTimes: 3 });
   return steps.length === 0 ? undefined : joinRounds(without, next, steps);
 }
 
-/** That which leaves less to be wished for; then that which takes down fewer copies. */
+/** That which leaves less to be wished for; then that in which fewer leave, in vain first. */
 function betterOf(best: PlanRounds, other: PlanRounds | undefined, observed: ObservedFleet): PlanRounds {
   if (other === undefined) return best;
-  const [mine, its] = [other, best].map(({ desired, transition: { steps } }) => [
+  const [mine, its] = [other, best].map(({ desired, transition, transition: { steps } }) => [
     ...shortcomings(desired, { before: observed, after: afterSteps(observed, steps) }),
+    leftInVain(transition).length,
     steps.filter(({ draft }) => draft.role === "hands_over").length,
   ]);
   return compareCosts(mine ?? [], its ?? []) < 0 ? other : best;
@@ -178,17 +179,22 @@ const keyOf = ({ modelId, neuron }: Assignment): string => copyKey(modelId, neur
 /**
  * Later steps of a neuron, or of a model, count on all earlier ones. A spread copy may have to be loaded twice: others
  * found room beside the shares that it had at first, and it leaves them for one that finds room beside its second ones.
- * A step that would come a third time ends the game.
+ * A step that would come more often than it may ends the game.
  */
 function following(
   earlier: readonly ScheduledStep[],
-  later: readonly ScheduledStep[],
+  { later, mostTimes }: { readonly later: readonly ScheduledStep[]; readonly mostTimes: number },
 ): readonly ScheduledStep[] {
-  const known = new Set(earlier.map(({ draft }) => draft.change.id));
-  const names = new Map(
-    later.map(({ draft: { change } }) => [change.id, known.has(change.id) ? again(change.id) : change.id]),
-  );
-  if ([...names.values()].some((id) => known.has(id))) return [];
+  const taken = new Set(earlier.map(({ draft }) => draft.change.id));
+  const names = new Map<string, string>();
+  for (const { draft } of later) {
+    const name = namesOf(draft)
+      .slice(0, mostTimes)
+      .find((free) => !taken.has(free));
+    if (name === undefined) return [];
+    taken.add(name);
+    names.set(draft.change.id, name);
+  }
   const nameOf = (id: string): string => present(names.get(id), "the step", id);
   return later.map(({ draft, dependsOn, ...step }) => {
     const { id, neuron, modelId } = draft.change;

@@ -100,6 +100,8 @@ export interface Draft {
   /** Requests that the copy works on, that wait for it, and that come in a minute. */
   readonly use: number;
   readonly lastUsedMs: number;
+  /** The model that its copy gives way to. */
+  readonly inFavourOf?: string | undefined;
 }
 
 /** Where a model could stand for a while: neurons and devices that its block allows, whatever is on them now. */
@@ -161,8 +163,11 @@ export function identify(of: { readonly role: Role; readonly modelId: string; re
   return { id: `${kind} ${copyKey(modelId, neuron)}`, modelId, neuron, kind };
 }
 
-/** The name of a change that comes a second time in a plan. */
-export const again = (id: string): string => `${id} again`;
+/** What a change is called the first time in a plan, the second and the third. */
+export function namesOf({ role, change: { modelId, neuron } }: Draft): readonly string[] {
+  const { id } = identify({ role, modelId, neuron });
+  return [id, `${id} again`, `${id} a third time`];
+}
 
 /** A model cannot be loaded twice on a neuron: its new copy waits for the old one even if both would fit. */
 export const takesDown = (unload: Draft, load: Draft): boolean =>

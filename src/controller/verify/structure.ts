@@ -47,7 +47,8 @@ function verifyRow(found: Findings, change: PlanChange, neuron: PlanNeuron | und
     found.expect(holds, "structure", { where, message });
   };
   const id = `${change.kind} ${change.model_id}@${change.neuron}`;
-  expect(where === id || where === `${id} again`, "has an id that says something else");
+  const names = [id, `${id} again`, `${id} a third time`];
+  expect(names.includes(where), "has an id that says something else");
   expect(
     change.actions.join(",") === ACTIONS[change.kind],
     `acts ${change.actions.join(", ")} as a ${change.kind}`,

@@ -30,6 +30,9 @@ function lostToRenewal(document: PlanDocument, after: ObservedFleet): string[] {
     .filter((id) => renewed.some((change) => change.model_id === id) && !isLoaded(after, id));
 }
 
+/** Worlds in which somebody once left in vain, or a change came twice under one name. */
+const FOUND = [82_549, 83_538, 80_510, 202_787];
+
 test(
   "in crowded fleets nobody leaves for a change that is deferred, and then there is nothing to do",
   { timeout: 900_000 },
@@ -45,7 +48,7 @@ test(
         expect([inVain(first), lostToRenewal(first, after)], rowsOf(first).join("\n")).toEqual([[], []]);
         expect(rowsOf(plan(fleet, after)), rowsOf(first).join("\n")).toEqual([]);
       }),
-      { numRuns: runsOf({ ci: 400, fuzz: 10_000 }) },
+      { numRuns: runsOf({ ci: 400, fuzz: 10_000 }), examples: FOUND.map((seed): [number] => [seed]) },
     );
     expect(deferred).toBeGreaterThan(0);
   },
