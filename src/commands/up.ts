@@ -37,6 +37,13 @@ export default class UpCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(UpCommand);
+    const [{ missingEngine }, { engineVersions }] = await Promise.all([
+      import("../neuron/machine/engine-on-hand.ts"),
+      import("../platform/package-paths.ts"),
+    ]);
+    // Before a repository is made and processes start: without the engine there is no answer at the end.
+    const missing = missingEngine(engineVersions());
+    if (missing !== null) throw missing;
     const [{ runDemo }, { systemClock }, { createLogger }, { serveUntilSignal }] = await Promise.all([
       import("../demo/io/run-demo.ts"),
       import("../platform/system-clock.ts"),

@@ -94,6 +94,7 @@ export const ERROR_TABLE = {
   upstream_cut_stream:       kind(502, EXIT.failed, "api_error", "send the request again; what was received is incomplete", 1),
   load_timeout:              kind(504, EXIT.unavailable, "api_error", "try again; the load goes on", 5),
   device_lost:               kind(503, EXIT.unavailable, "api_error", "see the driver's log (dmesg, nvidia-smi); a reset or a restart of the machine brings the card back, and a restart of the neuron finds it", 5),
+  engine_missing:            kind(503, EXIT.failed, "api_error", "install the engine where the neuron runs: `npm install node-llama-cpp`, or the package cortex-neuron"),
   engine_forbidden:          kind(403, EXIT.failed, INVALID, "start the neuron with --engine for the program, if it may be run"),
   engine_unreachable:        kind(503, EXIT.unavailable, "api_error", "check that the external engine runs, and that `endpoint` is its address as its neuron reaches it", 5),
   engine_exited:             kind(500, EXIT.failed, "api_error", "the neuron's log has the engine's own words; run its command by hand on that machine"),

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
 import { fileURLToPath } from "node:url";
 import { isRecord, parseJson } from "../core/json.ts";
 import { present } from "../core/present.ts";
@@ -30,14 +31,29 @@ function programFile(path: string): string {
 export const packageVersion = (): string =>
   present(textOf(manifest()["version"]), "the version in package.json");
 
-/** The version of a dependency that this package pins; null when it does not depend on it. */
-export function dependencyVersion(name: string): string | null {
-  const { dependencies } = manifest();
-  return isRecord(dependencies) ? (textOf(dependencies[name]) ?? null) : null;
+/** Of the inference engine: the one version that this package works with, and what is installed beside it (null: nothing). */
+export function engineVersions(): { readonly needed: string; readonly installed: string | null } {
+  const { peerDependencies } = manifestAt(new URL("package.json", packageDirectory));
+  const needed = isRecord(peerDependencies) ? textOf(peerDependencies[ENGINE_PACKAGE]) : undefined;
+  return { needed: present(needed, "the engine's version in package.json"), installed: installedEngine() };
 }
 
-function manifest(): Readonly<Record<string, unknown>> {
-  const parsed = parseJson(readFileSync(new URL("package.json", packageDirectory), "utf8"));
+const ENGINE_PACKAGE = "node-llama-cpp";
+
+function installedEngine(): string | null {
+  try {
+    const found = findPackageJSON(ENGINE_PACKAGE, import.meta.url);
+    return found === undefined ? null : (textOf(manifestAt(found)["version"]) ?? null);
+  } catch {
+    return null;
+  }
+}
+
+const manifest = (): Readonly<Record<string, unknown>> =>
+  manifestAt(new URL("package.json", packageDirectory));
+
+function manifestAt(place: URL | string): Readonly<Record<string, unknown>> {
+  const parsed = parseJson(readFileSync(place, "utf8"));
   return present(isRecord(parsed) ? parsed : undefined, "the object in package.json");
 }
 

@@ -49,6 +49,8 @@ export const discoverySchema = z.object({
   driver_version: z.string().nullable(),
   devices: z.array(deviceSchema),
   harnesses: z.array(z.string()),
+  /** Why \`llama\` is not among the harnesses; absent when it is. */
+  engine_unavailable_reason: z.string().optional(),
   /** Why no CUDA device is listed although one may be there; null when there is nothing to explain. */
   cuda_unavailable_reason: z.string().nullable(),
   disk_free_bytes: z.int().nonnegative().nullable(),

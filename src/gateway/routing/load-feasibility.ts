@@ -21,7 +21,9 @@ export function feasibilityOf(
   if (neuron.drain) return impossible("drain = true");
   if (view.discovery === null) return { kind: "unknown", reason: "has not answered yet" };
   if (!view.discovery.harnesses.includes(block.harness)) {
-    return impossible(`harness = "${block.harness}", but it offers [${view.discovery.harnesses.join(", ")}]`);
+    const { harnesses, engine_unavailable_reason: missing } = view.discovery;
+    const offered = `harness = "${block.harness}", but it offers [${harnesses.join(", ")}]`;
+    return impossible(missing === undefined ? offered : `${offered} (${missing})`);
   }
   const { devices } = view.discovery;
   if (devices.length < block.min_devices) {

@@ -243,8 +243,12 @@ async function estimateOne(
   }
 }
 
-function requireHarness({ harnesses }: Discovery, harness: string): void {
+function requireHarness(discovery: Discovery, harness: string): void {
+  const { harnesses, engine_unavailable_reason: missing } = discovery;
   if (harnesses.includes(harness)) return;
+  if (harness === "llama" && missing !== undefined) {
+    throw new CortexError("engine_missing", missing);
+  }
   const message = `this neuron offers the harness ${harnesses.join(", ")}, not ${harness}`;
   throw new CortexError("source_unsupported", message, { param: "harness" });
 }

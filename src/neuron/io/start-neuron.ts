@@ -13,6 +13,7 @@ import { externalWorkerEntryFile, workerEntryFile } from "../../platform/package
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { startDeviceWatch } from "./device-watch.ts";
+import { lookForEngine } from "./engine-check.ts";
 import { followResidency } from "./follow-residency.ts";
 import {
   createSimulatedProbe,
@@ -22,9 +23,9 @@ import {
   type SimulationConfig,
 } from "./simulation.ts";
 import { heldHereMib, ledgerOf } from "../residency/describe-residency.ts";
-import { describeExit } from "../residency/worker-exit.ts";
-import type { Residency, ReportEffect } from "../residency/residency-state.ts";
+import type { Residency } from "../residency/residency-state.ts";
 import { createGpuProbe, type GpuProbe, type GpuProbeOptions } from "../machine/io/gpu-probe.ts";
+import type { EngineVersions } from "../machine/engine-on-hand.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { readCpuPacking } from "../model/io/cpu-packing.ts";
 import { createModelFiles } from "../model/io/model-files.ts";
@@ -33,12 +34,13 @@ import {
   type HibernationConfig,
   type HibernationShelf,
 } from "../launch/io/hibernation-shelf.ts";
-import { withExternalEngines } from "../launch/io/external-engines.ts";
+import { withEngines } from "../launch/io/external-engines.ts";
 import { extraGraceMs } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
 import { Vocabularies } from "../launch/io/vocabularies.ts";
-import { createNeuronMetrics, type NeuronMetrics } from "./neuron-metrics.ts";
+import { createNeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
+import { reportEffect } from "./report-effect.ts";
 import { openSuspectFile, type SuspectFile } from "./suspect-file.ts";
 import { ModelStore } from "../store/io/model-store.ts";
 import type { DownloadLimits } from "../store/io/download-file.ts";
@@ -69,6 +71,8 @@ export interface NeuronConfig {
   readonly engines?: readonly string[] | undefined;
   /** Promises at most this much of each device; all of it by default. */
   readonly memoryLimitMib?: number | undefined;
+  /** The engine that is needed and the one that is installed; what lies beside this package by default. */
+  readonly engine?: EngineVersions | undefined;
   /** Stands for the machine's own devices. */
   readonly simulation?: SimulationConfig | undefined;
   /** The driver's tool, when it is not in PATH. */
@@ -146,7 +150,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     await rm(socketDirectory, { recursive: true, force: true });
     throw thrown;
   }
-  const found = await describeMachine(await probe.discover(), config.modelRoots);
+  const found = await describeMachine(await probe.discover(), { ...kept, modelRoots: config.modelRoots });
   const discovery = { ...found, devices: limitMemory(found.devices, config.memoryLimitMib) };
   takeDevices(discovery.devices);
   await restoration.adopt(await assignment.read());
@@ -176,6 +180,8 @@ const limitMemory = (devices: readonly Device[], limitMib = Infinity): Device[] 
   devices.map((device) => ({ ...device, vram_total_mb: Math.min(device.vram_total_mb, limitMib) }));
 
 interface Kept {
+  /** The engine is not there. */
+  readonly missing: CortexError | null;
   readonly epochs: EpochFile;
   readonly book: FactBook;
   readonly suspectFile: SuspectFile;
@@ -184,6 +190,7 @@ interface Kept {
 }
 
 const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> => ({
+  missing: lookForEngine(config, deps.logger),
   epochs: await openEpochFile(config.stateDirectory),
   book: await openFactBook(config.stateDirectory, deps.logger),
   suspectFile: await openSuspectFile(config.stateDirectory, deps),
@@ -224,14 +231,11 @@ const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): numbe
   stateDirectory === undefined ? 0 : (orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS);
 
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
-function assemble(
-  config: NeuronConfig,
-  deps: NeuronDeps,
-  { socketDirectory, epochs, book, cpuPacking, hibernation }: Kept & { readonly socketDirectory: string },
-) {
+function assemble(config: NeuronConfig, deps: NeuronDeps, kept: Kept & { readonly socketDirectory: string }) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
   const { simulation } = config;
+  const { epochs, book, cpuPacking, hibernation, missing } = kept;
   const ours = (index: number): number => heldHereMib(loop.state, index);
   const probe = createProbe(config, { clock, logger, environment, ours });
   let devices: readonly Device[] = [];
@@ -239,7 +243,7 @@ function assemble(
   const files = createModelFiles(config.modelRoots);
   const modelFiles =
     simulation === undefined
-      ? withExternalEngines(files, { engines: config.engines ?? [] })
+      ? withEngines(files, { engines: config.engines ?? [], missing })
       : withStandIn(files, simulation);
   const modelStore = simulation === undefined ? store : simulatedStore;
   const estimator = new Estimator({
@@ -253,10 +257,10 @@ function assemble(
     clock,
     logger,
     entry: deps.workerEntry ?? workerEntryFile(),
-    keepsSpare: simulation === undefined && totalmem() >= SPARE_FROM_BYTES,
+    keepsSpare: simulation === undefined && missing === null && totalmem() >= SPARE_FROM_BYTES,
     // What is simulated answers from the processor, whoever would hold it.
     externalEntry: simulation === undefined ? externalWorkerEntryFile() : undefined,
-    socketDirectory,
+    socketDirectory: kept.socketDirectory,
     orphanGraceMs: orphanGraceMsOf(config),
     environment,
     devices: () => devices,
@@ -274,7 +278,7 @@ function assemble(
     epochs,
     launchWorker: simulation === undefined ? launch : simulateLoads(launch, simulation, clock),
     report: (effect) => {
-      report(effect, { loop, metrics, logger });
+      reportEffect(effect, { loop, metrics, logger });
     },
   });
   const vocabularies = new Vocabularies({ clock, inspect: (spec) => estimator.inspect(spec), launch });
@@ -298,33 +302,6 @@ function requireToken({ host, token }: NeuronConfig): void {
 async function makeSocketDirectory(): Promise<string> {
   const parent = tmpdir().length > MAX_SOCKET_DIRECTORY_LENGTH ? "/tmp" : tmpdir();
   return mkdtemp(join(parent, "cortex-neuron-"));
-}
-
-function report(
-  effect: ReportEffect,
-  told: { readonly loop: ResidencyLoop; readonly metrics: NeuronMetrics; readonly logger: Logger },
-): void {
-  if (effect.kind === "report-worker-lost") {
-    const { modelId, exit, openRequests } = effect;
-    told.metrics.countCrash(modelId);
-    told.logger.error(
-      {
-        model: modelId,
-        signal: exit.signal,
-        exitCode: exit.code,
-        openRequests,
-        lastLogLines: exit.lastLogLines,
-      },
-      `the worker of ${modelId} ${describeExit(exit)}`,
-    );
-    return;
-  }
-  const job = told.loop.state.jobs.get(effect.jobId);
-  if (job === undefined || job.ended_at_ms === null) return;
-  const durationMs = job.ended_at_ms - job.created_at_ms;
-  told.metrics.observeLoad(job.error === null ? "done" : "failed", durationMs / 1000);
-  if (job.error === null) told.logger.info({ model: job.model_id, durationMs }, "model loaded");
-  else told.logger.warn({ model: job.model_id, durationMs, error: job.error }, "model not loaded");
 }
 
 interface NeuronParts {

@@ -76,7 +76,9 @@ const RULES: readonly Rule[] = [
       const { harness } = question.model.block;
       if (ok) return `offers harness "${harness}"`;
       const offered = answered(question, ({ discovery }) => discovery.harnesses);
-      return `harness = "${harness}", but it offers ${offered.length === 0 ? "none" : offered.join(", ")}`;
+      const missing = whenAnswering(question, ({ discovery }) => discovery.engine_unavailable_reason);
+      const found = `harness = "${harness}", but it offers ${offered.length === 0 ? "none" : offered.join(", ")}`;
+      return missing === undefined ? found : `${found} (${missing})`;
     },
   },
   {

@@ -5,10 +5,10 @@ import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { ModelFileFacts, ModelFiles } from "../../model/io/model-files.ts";
 import { allowedProgram, specRefusal } from "../engine-program.ts";
 
-/** Model files, and in the place of a file the engine of a model that has none here. */
-export function withExternalEngines(
+/** Model files, where the engine of the card is there to load them; in the place of a file the engine of a model that has none here. */
+export function withEngines(
   files: ModelFiles,
-  { engines }: { readonly engines: readonly string[] },
+  { engines, missing }: { readonly engines: readonly string[]; readonly missing: CortexError | null },
 ): ModelFiles {
   const find = async (spec: ModelSpec): Promise<ModelFileFacts> => {
     const refusal = specRefusal(spec);
@@ -16,9 +16,13 @@ export function withExternalEngines(
     const path = spec.command === undefined ? (spec.endpoint ?? "") : await runnable(spec.command, engines);
     return { path, fileBytes: 0, shape: null };
   };
+  const own = (): ModelFiles => {
+    if (missing !== null) throw missing;
+    return files;
+  };
   return {
-    inspect: (spec) => (spec.harness === "openai" ? find(spec) : files.inspect(spec)),
-    verify: (spec, signal) => (spec.harness === "openai" ? find(spec) : files.verify(spec, signal)),
+    inspect: async (spec) => (spec.harness === "openai" ? find(spec) : own().inspect(spec)),
+    verify: async (spec, signal) => (spec.harness === "openai" ? find(spec) : own().verify(spec, signal)),
   };
 }
 

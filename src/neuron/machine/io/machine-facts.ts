@@ -1,14 +1,15 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, hostname, release, type } from "node:os";
 import { dirname } from "node:path";
-import { dependencyVersion, packageVersion } from "../../../platform/package-paths.ts";
+import type { CortexError } from "../../../core/errors.ts";
+import { engineVersions, packageVersion } from "../../../platform/package-paths.ts";
 import type { Discovery, Version } from "../../../protocol/neuron-api.ts";
 import type { DiscoveredDevices } from "./gpu-probe.ts";
 
 /** `GET /discovery`; the free space is that of the first model root. */
 export async function describeMachine(
   discovered: DiscoveredDevices,
-  modelRoots: readonly string[],
+  { modelRoots, missing }: { readonly modelRoots: readonly string[]; readonly missing: CortexError | null },
 ): Promise<Discovery> {
   return {
     hostname: hostname(),
@@ -17,7 +18,8 @@ export async function describeMachine(
     cpu_cores: availableParallelism(),
     driver_version: discovered.driverVersion,
     devices: [...discovered.devices],
-    harnesses: ["llama", "openai"],
+    harnesses: missing === null ? ["llama", "openai"] : ["openai"],
+    ...(missing === null ? {} : { engine_unavailable_reason: missing.message }),
     cuda_unavailable_reason: discovered.cudaUnavailableReason,
     disk_free_bytes: await diskFreeBytes(modelRoots[0]),
   };
@@ -46,5 +48,5 @@ export const describeVersion = (gitSha: string | undefined): Version => ({
   package_version: packageVersion(),
   git_sha: gitSha ?? "unknown",
   node_version: process.versions.node,
-  node_llama_cpp_version: dependencyVersion("node-llama-cpp"),
+  node_llama_cpp_version: engineVersions().installed,
 });
