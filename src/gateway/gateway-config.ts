@@ -20,6 +20,8 @@ export interface GatewayTimings extends AnswerLimits {
   readonly loadWaitMs: number;
   /** The same for a streaming request, which sees that work goes on. */
   readonly streamingLoadWaitMs: number;
+  /** Before a request that failed everywhere is tried again for the first time; later times are longer. */
+  readonly retryPauseMs: number;
   /** How long connecting to a neuron may take. */
   readonly connectTimeoutMs: number;
   /** How long streams may go on after close() was called. */
@@ -37,6 +39,7 @@ const FIXED_TIMINGS = {
   loadCommentMs: 1000,
   firstKeepAliveMs: 1000,
   tickMs: 1000,
+  retryPauseMs: 250,
   connectTimeoutMs: 2000,
 } as const;
 

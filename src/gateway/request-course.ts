@@ -1,12 +1,14 @@
 import { assertNever } from "../core/assert-never.ts";
-import { CortexError } from "../core/errors.ts";
+import { CortexError, errorKind } from "../core/errors.ts";
 import type { ErrorEnvelope } from "../protocol/error-envelope.ts";
 import { refusesToken } from "../protocol/neuron-failure.ts";
+import { comesAndGoes, connectionError, foreignAnswer, refusedToken } from "./course-errors.ts";
 import type { WaitOutcome } from "./loading/scheduler-state.ts";
 import type { HeldAnswer, RelayResult } from "./relay/relay-answer.ts";
 import {
   FULL_RETRY_BUDGET,
   isStaleView,
+  RETRY_PAUSES,
   retryVerdict,
   type AttemptFailure,
   type RetryBudget,
@@ -19,10 +21,14 @@ import type { Decision } from "./routing/route-request.ts";
  * The course of one request, as a reducer: it is routed, waits for a load if it must, is sent to a replica, and after
  * a failure is sent again or given up.
  *
+ * As long as nothing was answered, a request that failed goes on: to another replica at once, and where all have failed
+ * it waits a little, longer each time, for one that is back. What bounds it are counts: of dispatches, of workers that
+ * died with it (a request of death ends two of them at most), and of pauses.
+ *
  * The laws that the property test holds it to: it always ends, and with one word to the client at most; a request is
  * sent once, and again once for each retry that the budget allows; nothing is sent again after the first byte of an
- * answer, after an error that is the request's own, or after the client has left; and a request that crashed its
- * worker is sent again only where another replica stands.
+ * answer, after an error that is the request's own, or after the client has left; and a request whose worker crashed is
+ * sent again once.
  */
 export interface RequestCourse {
   readonly stage: Stage;
@@ -33,6 +39,8 @@ export interface RequestCourse {
   readonly budget: RetryBudget;
   /** Waits that ended without an answer to this request. */
   readonly loadRounds: number;
+  /** Times that nothing was left but to look again. */
+  readonly looks: number;
 }
 
 /** Which event is awaited. */
@@ -45,6 +53,8 @@ type Stage =
   | { readonly kind: "sent"; readonly to: Replica }
   /** Where else it could go after a failure. */
   | { readonly kind: "seeking-another"; readonly failed: FailedAttempt }
+  /** For a while, so that something may come back. */
+  | { readonly kind: "pausing"; readonly failed: FailedAttempt }
   /** What the neuron that failed holds now. */
   | { readonly kind: "asking-again"; readonly failed: FailedAttempt }
   /** Where it goes once that is known. */
@@ -72,6 +82,8 @@ export type CourseEvent =
   | { readonly kind: "wait-ended"; readonly outcome: WaitOutcome }
   /** The replica has answered, or has failed. */
   | { readonly kind: "attempt-ended"; readonly result: RelayResult }
+  /** The pause is over; whether the request may wait any longer. */
+  | { readonly kind: "pause-ended"; readonly mayGoOn: boolean }
   /** The neuron that failed was asked what it holds now; false: it is dead. */
   | { readonly kind: "neuron-refreshed"; readonly answers: boolean }
   /** The client has left, or the gateway stops. */
@@ -101,6 +113,8 @@ export type CourseDeed =
     }
   /** Send the request to the replica. */
   | { readonly kind: "send"; readonly neuron: string; readonly modelId: string }
+  /** Do nothing for a while, of this length in terms of the first one. */
+  | { readonly kind: "pause"; readonly length: number }
   /** Ask the neuron what it holds now. */
   | { readonly kind: "refresh"; readonly neuron: string };
 
@@ -143,6 +157,7 @@ const FRESH: RequestCourse = {
   excluded: NONE,
   budget: FULL_RETRY_BUDGET,
   loadRounds: 0,
+  looks: 0,
 };
 
 export const beginCourse = (): CourseStep => routeFrom(FRESH, ROUTING);
@@ -155,6 +170,8 @@ export function stepCourse(course: RequestCourse, event: CourseEvent): CourseSte
       return onWaitEnded(course, event.outcome);
     case "attempt-ended":
       return onAttemptEnded(course, event.result);
+    case "pause-ended":
+      return onPauseEnded(course, event.mayGoOn);
     case "neuron-refreshed":
       return onRefreshed(course, event.answers);
     case "request-stopped":
@@ -182,7 +199,7 @@ function onRouted(course: RequestCourse, decision: Decision): CourseStep {
   const { stage } = course;
   if (stage.kind === "routing") return follow(course, decision);
   if (stage.kind === "seeking-another") return onSought(course, stage.failed, decision);
-  if (stage.kind === "routing-again") return retried(follow(course, decision), stage.failed, NO_NOTES);
+  if (stage.kind === "routing-again") return onRoutedAgain(course, stage.failed, decision);
   throw misplaced("request-routed", course);
 }
 
@@ -274,13 +291,40 @@ const codeOf = ({ envelope }: HeldAnswer): string | null =>
 function onSought(course: RequestCourse, failed: FailedAttempt, decision: Decision): CourseStep {
   const { neuron } = failed.replica;
   const elsewhere = decision.kind === "serve" ? decision.neuron : replicaWithoutRoom(decision);
-  if (elsewhere !== null && elsewhere !== neuron) {
+  if (elsewhere !== null && !course.avoid.has(elsewhere)) {
     // Who waits must not be sent back to where only another one helps, whoever has gone meanwhile.
     const excluded = failed.verdict.onlyElsewhere ? withName(course.excluded, neuron) : course.excluded;
     return retried(follow({ ...course, excluded }, decision), failed, [{ kind: "refresh-aside", neuron }]);
   }
   if (failed.verdict.onlyElsewhere) return giveUp(course, failed.replica, failed.failure);
-  return step(course, { kind: "asking-again", failed }, { kind: "refresh", neuron });
+  return lookAgain(course, failed) ?? giveUp(course, failed.replica, failed.failure);
+}
+
+/** Null when it has been done often enough. */
+function lookAgain(course: RequestCourse, failed: FailedAttempt): CourseStep | null {
+  const length = RETRY_PAUSES[course.looks];
+  if (length === undefined) return null;
+  const looking = { ...course, looks: course.looks + 1 };
+  if (length > 0) return step(looking, { kind: "pausing", failed }, { kind: "pause", length });
+  return askAgain(looking, failed);
+}
+
+const askAgain = (course: RequestCourse, failed: FailedAttempt): CourseStep =>
+  step(course, { kind: "asking-again", failed }, { kind: "refresh", neuron: failed.replica.neuron });
+
+function onPauseEnded(course: RequestCourse, mayGoOn: boolean): CourseStep {
+  const { stage } = course;
+  if (stage.kind !== "pausing") throw misplaced("pause-ended", course);
+  const { failed } = stage;
+  if (!mayGoOn) return giveUp(course, failed.replica, failed.failure);
+  // What was dead may be back: the view tells, and one look at whoever failed last.
+  return askAgain({ ...course, excluded: NONE }, failed);
+}
+
+/** What does not take work now may take it in a moment. */
+function onRoutedAgain(course: RequestCourse, failed: FailedAttempt, decision: Decision): CourseStep {
+  const passes = decision.kind === "refuse" && errorKind(decision.error.code).retryable;
+  return (passes ? lookAgain(course, failed) : null) ?? retried(follow(course, decision), failed, NO_NOTES);
 }
 
 const replicaWithoutRoom = (decision: Decision): string | null =>
@@ -319,50 +363,3 @@ function giveUp(course: RequestCourse, replica: Replica, failure: Failure): Cour
   if (isStaleView(codeOf(answer))) return end(course, { kind: "answer-error", error: comesAndGoes(replica) });
   return end(course, { kind: "pass-on-error", answer, envelope });
 }
-
-/** The model is in the catalogue and was taken away between look and request, time and again: that passes. */
-const comesAndGoes = ({ modelId, neuron }: Replica): CortexError =>
-  new CortexError(
-    "model_loading",
-    `${modelId} was taken away from ${neuron} before this request reached it`,
-    {
-      details: { model_id: modelId, neuron },
-      retryAfterSecs: 2,
-    },
-  );
-
-const connectionError = (neuron: string, code: string): CortexError =>
-  new CortexError(
-    "upstream_connection_error",
-    `neuron ${neuron} did not answer the request (${inWords(code)})`,
-    {
-      details: { neuron },
-    },
-  );
-
-function inWords(code: string): string {
-  if (code === "NEURON_SILENT") return "it said nothing for as long as is waited";
-  return code === "NEURON_HUNG" ? "it hangs" : code;
-}
-
-/** A page, a redirect: its words and addresses are those of a network that is nobody's business. */
-const foreignAnswer = (neuron: string, status: number): CortexError =>
-  new CortexError(
-    "upstream_connection_error",
-    `what answered for neuron ${neuron} is not one (HTTP ${status})`,
-    {
-      details: { neuron },
-      next: "check what stands between the gateway and the neuron: `cortex status`",
-    },
-  );
-
-/** The gateway's own credentials are wrong: nothing that a client could mend. */
-const refusedToken = (neuron: string, status: number): CortexError =>
-  new CortexError(
-    "upstream_connection_error",
-    `neuron ${neuron} refuses the gateway's token (HTTP ${status})`,
-    {
-      details: { neuron },
-      next: "start the gateway with the token that the neuron was started with",
-    },
-  );

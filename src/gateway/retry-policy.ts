@@ -11,11 +11,22 @@ export type AttemptFailure =
 export interface RetryBudget {
   /** Dispatches that may still be repeated after a failure of the replica. */
   readonly replica: number;
+  /**
+   * Of these, those after a failure that is dear: a worker died with the request, which may be the request's doing, or
+   * a replica was silent for as long as is waited at all.
+   */
+  readonly dear: number;
   /** Times that the view may still be found stale. */
   readonly staleView: number;
 }
 
-export const FULL_RETRY_BUDGET: RetryBudget = { replica: 1, staleView: 3 };
+export const FULL_RETRY_BUDGET: RetryBudget = { replica: 6, dear: 1, staleView: 3 };
+
+/**
+ * Before a request goes where it has failed already, or where nothing can take it now: at first at once, then later each
+ * time. Shares of `retryPauseMs`: a worker that died and a neuron that is started again are back within the sum.
+ */
+export const RETRY_PAUSES: readonly number[] = [0, 1, 2, 4, 8, 16];
 
 export type RetryReason =
   | "connection_failed"
@@ -33,10 +44,7 @@ export type RetryVerdict =
       readonly kind: "retry";
       readonly reason: RetryReason;
       readonly budget: RetryBudget;
-      /**
-       * Only another replica can help; without one the neuron's own answer is the best answer. A crash counts: a
-       * request that kills its worker must not have the model loaded again just to kill it again.
-       */
+      /** Only another replica can help; without one the neuron's own answer is the best answer. */
       readonly onlyElsewhere: boolean;
     };
 
@@ -80,13 +88,19 @@ export function retryVerdict(failure: AttemptFailure, budget: RetryBudget): Retr
     return { kind: "retry", reason, budget: left, onlyElsewhere: false };
   }
   if (budget.replica === 0) return { kind: "give-up" };
-  const left = { ...budget, replica: budget.replica - 1 };
-  return { kind: "retry", reason, budget: left, onlyElsewhere: !mayStay(failure) };
+  const dear = budget.dear - Number(isDear(failure));
+  if (dear < 0) return { kind: "give-up" };
+  const left = { ...budget, replica: budget.replica - 1, dear };
+  return { kind: "retry", reason, budget: left, onlyElsewhere: ONLY_ELSEWHERE.has(codeOf(failure)) };
 }
 
-/** The connection may be better next time; of a neuron that hangs it is asked first whether it lives. */
-const mayStay = (failure: AttemptFailure): boolean =>
-  failure.kind === "connection" && failure.code !== "NEURON_SILENT";
+const codeOf = ({ code }: AttemptFailure): string => code ?? "";
+
+const isDear = (failure: AttemptFailure): boolean =>
+  failure.kind === "connection" ? failure.code === "NEURON_SILENT" : failure.code === "worker_crashed";
+
+/** A full queue is full for a while; and who said nothing for so long is not asked the same again. */
+const ONLY_ELSEWHERE: ReadonlySet<string> = new Set(["queue_full", "NEURON_SILENT"]);
 
 function retryReason(failure: AttemptFailure): RetryReason | undefined {
   if (failure.kind === "connection") {

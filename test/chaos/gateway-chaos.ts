@@ -1,6 +1,6 @@
+import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hashOfSecret } from "../../src/gateway/keys/key-ring.ts";
 import { usageReportSchema } from "../../src/protocol/gateway-api.ts";
 import { CortexProcess, freePort, runCortex } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
@@ -9,6 +9,7 @@ import { residentModels, sourceOf } from "../support/fleet/running-fleet.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { findRedisServer } from "../support/redis/find-redis-server.ts";
 import { RedisServer } from "../support/redis/redis-server.ts";
+import { COLD, filesOf, MODEL, SECRETS } from "./chaos-files.ts";
 import { askAndJudge, TOKENS, type SeenAnswer } from "./chaos-client.ts";
 import { UnrulyProxy, type Manner } from "./unruly-proxy.ts";
 
@@ -21,7 +22,7 @@ export interface GatewayChaosOptions {
   readonly onProgress?: (line: string) => void;
 }
 
-type Deeds = Record<"worker" | "neuron" | "gateway" | "cut" | Exclude<Manner, "fair">, number>;
+type Deeds = Record<"worker" | "neuron" | "gateway" | "memory" | "cut" | Exclude<Manner, "fair">, number>;
 
 export interface GatewayChaosFigures {
   readonly seed: number;
@@ -46,9 +47,11 @@ export interface GatewayChaosFigures {
   readonly stillOutstanding: number;
 }
 
-const MODEL = "test/tiny";
-const COLD = "test/cold";
-const SECRETS = { load: "sk-cortex-of-the-load", ops: "sk-cortex-of-the-operators" };
+/** Room for both models, and no more than somebody else may take at once. */
+const DEVICE_MIB = 2048;
+const FOREIGN_SECS = 6;
+
+const isSimulated = (neuron: number): boolean => neuron % 2 === 1;
 
 interface Judged extends SeenAnswer {
   readonly gatewayDied: boolean;
@@ -67,7 +70,7 @@ export async function runGatewayChaos(options: GatewayChaosOptions): Promise<Gat
 }
 
 class ChaosFleet {
-  readonly deeds: Deeds = { worker: 0, neuron: 0, gateway: 0, cut: 0, lying: 0, slow: 0, hung: 0 };
+  readonly deeds: Deeds = { worker: 0, neuron: 0, gateway: 0, memory: 0, cut: 0, lying: 0, slow: 0, hung: 0 };
   readonly ledger: "redis" | "file";
   coldAnswers: readonly Judged[] = [];
   readonly #options: GatewayChaosOptions;
@@ -112,7 +115,7 @@ class ChaosFleet {
       const [port, proxyPort] = [await freePort(), await freePort()];
       proxyPorts[`n${index}`] = proxyPort;
       fleet.#proxies.push(await UnrulyProxy.start(proxyPort, port));
-      fleet.#neurons.set(index, { port, process: fleet.#neuronAt(port) });
+      fleet.#neurons.set(index, { port, process: fleet.#neuronAt(index, port) });
     }
     const gatewayPorts = [await freePort(), await freePort()] as const;
     await commitFleet(
@@ -141,8 +144,11 @@ class ChaosFleet {
     return { CORTEX_DATA_DIR: `${this.#directory}/.data`, CORTEX_NEURON_WORKER_GRACE: "10" };
   }
 
-  #neuronAt(port: number): CortexProcess {
-    const line = ["neuron", "--port", String(port), "--model-root", this.#modelRoot];
+  /** Every other one has a simulated device, whose memory somebody else can take. */
+  #neuronAt(index: number, port: number, script?: string): CortexProcess {
+    const device = isSimulated(index) ? ["--simulate", `${DEVICE_MIB}MiB`] : [];
+    const line = ["neuron", "--port", String(port), "--model-root", this.#modelRoot, ...device];
+    if (script !== undefined) line.push("--script", script);
     // Each is a machine of its own.
     const environment = { ...this.#environment, CORTEX_DATA_DIR: `${this.#directory}/.data-${port}` };
     return new CortexProcess(line, { environment });
@@ -231,6 +237,7 @@ class ChaosFleet {
       () => this.#killWorker(neuron.port),
       () => this.#killNeuron(which, neuron.port),
       () => this.#killGateway(),
+      () => this.#takeMemory(which, neuron.port),
       async () => {
         this.deeds.cut += 1;
         proxy.cut();
@@ -248,20 +255,41 @@ class ChaosFleet {
   }
 
   async #killWorker(port: number): Promise<void> {
+    if (!(await this.#endWorker(port))) return;
+    this.deeds.worker += 1;
+    await sleep(1000);
+  }
+
+  async #endWorker(port: number): Promise<boolean> {
     const models = await residentModels(`http://127.0.0.1:${port}`).catch(() => []);
     const pid = models.find(({ id, status }) => id === MODEL && status === "loaded")?.pid;
-    if (pid == null) return;
-    this.deeds.worker += 1;
+    if (pid == null) return false;
     process.kill(pid, "SIGKILL");
-    await sleep(1000);
+    return true;
   }
 
   async #killNeuron(which: number, port: number): Promise<void> {
     this.deeds.neuron += 1;
     await this.#neurons.get(which)?.process.stop("SIGKILL");
-    const process = this.#neuronAt(port);
+    await this.#startNeuron(which, port);
+  }
+
+  async #startNeuron(which: number, port: number, script?: string): Promise<void> {
+    const process = this.#neuronAt(which, port, script);
     this.#neurons.set(which, { port, process });
     await process.waitFor(/listening/);
+  }
+
+  /** The neuron is back, its worker dies, and the memory that the reload needs is somebody else's for a while. */
+  async #takeMemory(which: number, port: number): Promise<void> {
+    if (!isSimulated(which)) return;
+    this.deeds.memory += 1;
+    const script = `${this.#directory}/.foreign-memory-${port}.toml`;
+    await writeFile(script, `[[foreign_memory]]\nmib = ${DEVICE_MIB}\nuntil_secs = ${FOREIGN_SECS}\n`);
+    await this.#neurons.get(which)?.process.stop("SIGKILL");
+    await this.#startNeuron(which, port, script);
+    await this.#endWorker(port);
+    await sleep(1000);
   }
 
   async #killGateway(): Promise<void> {
@@ -319,31 +347,6 @@ class ChaosFleet {
     await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
   }
 }
-
-const filesOf = (
-  source: string,
-  { replicas, redisUrl }: { readonly replicas: number; readonly redisUrl: string | undefined },
-): string => `[[models]]
-id = "${MODEL}"
-source = "${source}"
-replicas = ${replicas}
-parallel = 8
-
-[[models]]
-id = "${COLD}"
-source = "${source}"
-parallel = 8
-
-[[keys]]
-id = "load"
-hash = "${hashOfSecret(SECRETS.load)}"
-hard_cap = 1_000_000_000
-
-[[keys]]
-id = "ops"
-hash = "${hashOfSecret(SECRETS.ops)}"
-role = "admin"
-${redisUrl === undefined ? "" : `\n[ledger]\nurl = "${redisUrl}"\n`}`;
 
 function countBy(
   answers: readonly SeenAnswer[],

@@ -30,6 +30,7 @@ export const granted = (neuron: string): CourseEvent => ({
   outcome: { kind: "granted", neuron },
 });
 export const again: CourseEvent = { kind: "wait-ended", outcome: { kind: "decide-again" } };
+export const paused = (mayGoOn = true): CourseEvent => ({ kind: "pause-ended", mayGoOn });
 export const refreshed = (answers: boolean): CourseEvent => ({ kind: "neuron-refreshed", answers });
 
 /** A step in short words: what is noted aside, and what comes next. */
@@ -52,6 +53,8 @@ function nextInWords(next: CourseStep["next"]): string {
     case "send":
     case "refresh":
       return `${next.kind} ${next.neuron}`;
+    case "pause":
+      return `pause ${next.length}`;
     case "answer-error":
       return `answer ${next.error.code}`;
     case "pass-on-error":

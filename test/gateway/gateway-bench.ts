@@ -48,7 +48,13 @@ export const fleetWith = (
 const UNHURRIED = { controlTimeoutMs: 3_600_000 };
 
 /** Short intervals on the real clock: what a test waits for is an event, these only say how soon it can come. */
-const QUICK = { pollIntervalMs: 20, jobPollMs: 5, closeGraceMs: 200, firstPollGraceMs: 2000 };
+const QUICK = {
+  pollIntervalMs: 20,
+  retryPauseMs: 5,
+  jobPollMs: 5,
+  closeGraceMs: 200,
+  firstPollGraceMs: 2000,
+};
 
 export interface BenchOptions extends Partial<Omit<GatewayConfig, "fleet">> {
   readonly clock?: Clock;

@@ -22,7 +22,7 @@ async function fourReplicas() {
 }
 
 describe("a request whose worker dies", () => {
-  test("is tried once elsewhere, where it is known for what it did; then it is refused everywhere", async () => {
+  test("is tried once more, where it is known for what it did; then it is refused everywhere", async () => {
     const { gateway, calls, answerAll } = await fourReplicas();
     answerAll({ kind: "status", status: 502, body: CRASHED });
     expect((await ask(gateway, MODEL)).status).toBe(502);

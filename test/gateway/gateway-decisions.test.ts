@@ -28,17 +28,31 @@ describe("retry policy", () => {
     expect(verdict.kind === "retry" ? verdict.reason : verdict.kind).toBe(expected);
   });
 
+  test.each([
+    { kind: "answered", code: "worker_crashed", status: 502 },
+    { kind: "connection", code: "NEURON_SILENT" },
+  ] as const)("after $code once, and after a refused connection then", (failure) => {
+    const spent = { ...FULL_RETRY_BUDGET, dear: 0 };
+    expect(retryVerdict(failure, FULL_RETRY_BUDGET).kind).toBe("retry");
+    expect(retryVerdict(failure, spent)).toEqual({ kind: "give-up" });
+    expect(retryVerdict({ kind: "connection", code: "ECONNREFUSED" }, spent).kind).toBe("retry");
+  });
+
   test("each budget is spent once, and only a refusal asks for another replica", () => {
     const refused = retryVerdict({ kind: "answered", status: 503, code: "queue_full" }, FULL_RETRY_BUDGET);
-    expect(refused).toMatchObject({ onlyElsewhere: true, budget: { replica: 0, staleView: 3 } });
+    expect(refused).toMatchObject({ onlyElsewhere: true, budget: { replica: 5, dear: 1, staleView: 3 } });
     const crash = { kind: "answered", status: 502, code: "worker_crashed" } as const;
-    expect(retryVerdict(crash, { replica: 0, staleView: 1 })).toEqual({ kind: "give-up" });
+    expect(retryVerdict(crash, FULL_RETRY_BUDGET)).toMatchObject({
+      onlyElsewhere: false,
+      budget: { replica: 5, dear: 0, staleView: 3 },
+    });
+    expect(retryVerdict(crash, { replica: 0, dear: 1, staleView: 1 })).toEqual({ kind: "give-up" });
     const stale = { kind: "answered", status: 404, code: "model_not_found" } as const;
-    expect(retryVerdict(stale, { replica: 0, staleView: 1 })).toMatchObject({
+    expect(retryVerdict(stale, { replica: 0, dear: 0, staleView: 1 })).toMatchObject({
       onlyElsewhere: false,
       budget: { staleView: 0 },
     });
-    expect(retryVerdict(stale, { replica: 1, staleView: 0 })).toEqual({ kind: "give-up" });
+    expect(retryVerdict(stale, { replica: 1, dear: 1, staleView: 0 })).toEqual({ kind: "give-up" });
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { FULL_RETRY_BUDGET } from "../../src/gateway/retry-policy.ts";
 import { envelope, residentModel } from "../support/neuron/fake-neuron.ts";
 import { ask, fakeNeuron, fleetOf, gatewayFor, jsonOf, metricsOf, received } from "./gateway-bench.ts";
 
@@ -127,13 +128,53 @@ describe("retries before the first byte", () => {
     expect([...first.callsTo("POST", "/v1/"), ...second.callsTo("POST", "/v1/")]).toHaveLength(1);
   });
 
-  test("a replica that resets every time: one retry, then 502", async () => {
+  test("a replica that resets every time: tried a few times, later each time, and its place is given back", async () => {
     const neuron = await fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]));
     const response = await ask(gateway, MODEL);
     expect(response.status).toBe(502);
     expect((await jsonOf(response))["error"]).toMatchObject({ code: "upstream_connection_error" });
-    expect(neuron.callsTo("POST", "/v1/")).toHaveLength(2);
+    expect(neuron.callsTo("POST", "/v1/")).toHaveLength(1 + FULL_RETRY_BUDGET.replica);
+    const fleet = await jsonOf(await fetch(`${gateway.address}/fleet`));
+    expect(fleet).toMatchObject({ neurons: [{ models: [{ id: MODEL, outstanding: 0 }] }] });
+  });
+
+  test("all replicas fail for a while: nobody is told, as long as one is back in time", async () => {
+    const neurons = [
+      await fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } }),
+      await fakeNeuron({ models: [residentModel(MODEL)], answer: { kind: "reset" } }),
+    ];
+    const [first, second] = neurons.map(({ url }) => url);
+    const gateway = await gatewayFor(fleetOf({ a: first ?? "", b: second ?? "" }, [{ id: MODEL }]), {
+      retryPauseMs: 100,
+    });
+    const asked = [ask(gateway, MODEL), ask(gateway, MODEL, { stream: true })];
+    const tried = () => neurons.flatMap((neuron) => neuron.callsTo("POST", "/v1/")).length;
+    await expect.poll(tried).toBeGreaterThanOrEqual(6);
+    for (const neuron of neurons) neuron.answer = { kind: "tokens", tokens: ["back"] };
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual([
+      expect.stringContaining("back"),
+      expect.stringMatching(/back[^]*\[DONE\]/),
+    ]);
+  });
+
+  test("the worker of the only replica dies: the request waits for the reload, and for a second one no more", async () => {
+    const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL, replicas: 1 }]), {
+      pollIntervalMs: 600_000,
+    });
+    neuron.answer = { kind: "status", status: 502, body: envelope("worker_crashed", "SIGSEGV") };
+    neuron.models.set(MODEL, residentModel(MODEL, { status: "loading" }));
+    const asked = ask(gateway, MODEL);
+    await neuron.until((fake) => fake.callsTo("POST", "/v1/").length === 1);
+    neuron.answer = { kind: "tokens", tokens: ["back"] };
+    neuron.models.set(MODEL, residentModel(MODEL));
+    expect((await asked).status).toBe(200);
+    neuron.answer = { kind: "status", status: 502, body: envelope("worker_crashed", "SIGSEGV") };
+    expect((await ask(gateway, MODEL, { content: "of death" })).status).toBe(502);
+    expect(neuron.callsTo("POST", "/v1/")).toHaveLength(4);
   });
 });
 

@@ -9,8 +9,19 @@ import {
   type CourseEvent,
   type CourseStep,
 } from "../../src/gateway/request-course.ts";
-import { FULL_RETRY_BUDGET } from "../../src/gateway/retry-policy.ts";
-import { again, answered, broke, ended, granted, refreshed, queued, refuse, serve } from "./course-play.ts";
+import { FULL_RETRY_BUDGET, RETRY_PAUSES } from "../../src/gateway/retry-policy.ts";
+import {
+  again,
+  answered,
+  broke,
+  ended,
+  granted,
+  paused,
+  refreshed,
+  queued,
+  refuse,
+  serve,
+} from "./course-play.ts";
 
 const neuron = fc.constantFrom("a", "b", "c");
 const stopped: CourseEvent = { kind: "request-stopped" };
@@ -30,7 +41,7 @@ const ANSWERS: Readonly<Record<CourseDeed["kind"], fc.Arbitrary<CourseEvent>>> =
   route: fc.oneof(
     { weight: 4, arbitrary: neuron.map(serve) },
     { weight: 3, arbitrary: fc.constantFrom(queued(), queued("b")) },
-    { weight: 1, arbitrary: fc.constant(refuse()) },
+    { weight: 1, arbitrary: fc.constantFrom(refuse(), refuse("no_healthy_neuron")) },
   ),
   wait: fc.oneof(
     { weight: 3, arbitrary: neuron.map(granted) },
@@ -53,6 +64,7 @@ const ANSWERS: Readonly<Record<CourseDeed["kind"], fc.Arbitrary<CourseEvent>>> =
       ended({ kind: "aborted" }),
     ),
   ),
+  pause: fc.oneof({ weight: 4, arbitrary: fc.constant(paused()) }, fc.constantFrom(paused(false), stopped)),
   refresh: fc.oneof({ weight: 3, arbitrary: fc.boolean().map(refreshed) }, fc.constant(stopped)),
 };
 
@@ -83,7 +95,7 @@ test("law: it always ends, once", () => {
   fc.assert(
     fc.property(fc.gen(), (draw) => {
       const deeds = live(draw);
-      expect(deeds.length).toBeLessThan(40);
+      expect(deeds.length).toBeLessThan(80);
       expect(deeds.filter(({ step }) => !goesOn(step.next))).toHaveLength(1);
       expect(deeds.at(-1)?.step.course.stage.kind).toBe("over");
     }),
@@ -91,7 +103,7 @@ test("law: it always ends, once", () => {
   );
 });
 
-test("law: one attempt, and one more for each retry that is counted: one after a failure, a few for an old view", () => {
+test("law: one attempt, and one more for each retry that is counted: a few after failures, a few for an old view", () => {
   fc.assert(
     fc.property(fc.gen(), (draw) => {
       const deeds = live(draw);
@@ -135,27 +147,24 @@ const crashed = (event: CourseEvent | undefined) =>
   event.result.kind === "answered-error" &&
   event.result.answer.envelope?.error.code === "worker_crashed";
 
-type Next = CourseStep["next"] | undefined;
-
-/** Sent elsewhere, or queued for elsewhere, or not sent again at all. */
-function staysAway(failed: Next, then: Next): boolean {
-  if (then?.kind === "pass-on-error") return true;
-  if (failed?.kind !== "send") return false;
-  if (then?.kind === "wait") return then.excluded.has(failed.neuron);
-  return then?.kind === "send" && then.neuron !== failed.neuron;
-}
-
-test("law: a crash is followed by another replica, at once or in its queue, or by the neuron's own answer", () => {
+test("law: a request whose worker crashed is sent once more, however many replicas there are", () => {
   fc.assert(
     fc.property(fc.gen(), (draw) => {
       const deeds = live(draw);
-      const breaches = deeds.filter(
-        ({ event, step }, index) =>
-          crashed(event) &&
-          step.next.kind === "route" &&
-          !staysAway(deeds[index - 1]?.step.next, deeds[index + 1]?.step.next),
-      );
-      expect(breaches).toEqual([]);
+      const first = deeds.findIndex(({ event }) => crashed(event));
+      const second = deeds.findIndex(({ event }, index) => index > first && crashed(event));
+      const after = first === -1 || second === -1 ? [] : deeds.slice(second);
+      expect(sends(after)).toEqual([]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("law: it looks again a few times, and later each time", () => {
+  fc.assert(
+    fc.property(fc.gen(), (draw) => {
+      const pauses = live(draw).flatMap(({ step: { next } }) => (next.kind === "pause" ? [next.length] : []));
+      expect(pauses).toEqual(RETRY_PAUSES.filter((length) => length > 0).slice(0, pauses.length));
     }),
     { numRuns: 1000 },
   );

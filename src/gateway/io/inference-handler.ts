@@ -9,7 +9,7 @@ import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { DEATHS_HEADER } from "../../protocol/openai/suspects.ts";
 import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
-import type { ModelInLoad, PlaceEnd, WaitOutcome } from "../loading/scheduler-state.ts";
+import type { PlaceEnd, WaitOutcome } from "../loading/scheduler-state.ts";
 import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
 import { replaceValues } from "../../protocol/openai/replace-values.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
@@ -25,6 +25,7 @@ import {
   type CourseEvent,
   type CourseNote,
 } from "../request-course.ts";
+import { waitingInWords } from "../waiting-in-words.ts";
 import { affinityOf } from "../routing/affinity.ts";
 import { answerSpeed } from "../routing/replica-speed.ts";
 import { decide, knownModelId, type Decision } from "../routing/route-request.ts";
@@ -69,6 +70,8 @@ class CourseRun {
   readonly #exchange: Exchange;
   readonly #deps: InferenceDeps;
   #place: Place | null = null;
+  /** In queues and pauses, of what this request may wait altogether. */
+  #waitedMs = 0;
   /** Undefined as long as nobody has asked for it. */
   #affinity: string | null | undefined;
 
@@ -119,6 +122,8 @@ class CourseRun {
         return { kind: "wait-ended", outcome: await this.#wait(next) };
       case "send":
         return { kind: "attempt-ended", result: await this.#send(next) };
+      case "pause":
+        return this.#pause(next.length * this.#deps.timings.retryPauseMs);
       case "refresh":
         return this.#refresh(next.neuron);
       case "answer-error":
@@ -144,6 +149,8 @@ class CourseRun {
 
   /** A replica that has no room, or that others wait for, has a queue. */
   #route({ avoid, excluded }: Deed<"route">): Decision {
+    // It may have been routed before, and not sent.
+    this.#leave();
     const { scheduling, fleet, poller, logger } = this.#deps;
     const outstanding = (neuron: string, modelId: string) => scheduling.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
@@ -166,7 +173,22 @@ class CourseRun {
     return this.#place === null ? { kind: "wait", modelId, replica: neuron, considered } : decision;
   }
 
+  get #patienceMs(): number {
+    const { loadWaitMs, streamingLoadWaitMs } = this.#deps.timings;
+    const patienceMs = this.#exchange.facts.stream ? streamingLoadWaitMs : loadWaitMs;
+    return Math.max(0, patienceMs - this.#waitedMs);
+  }
+
+  async #pause(pauseMs: number): Promise<CourseEvent> {
+    const { signal } = this.#exchange;
+    this.#leave();
+    const isOver = await sleptThrough(this.#deps.clock, Math.min(pauseMs, this.#patienceMs), signal);
+    this.#waitedMs += pauseMs;
+    return isOver ? { kind: "pause-ended", mayGoOn: this.#patienceMs > 0 } : { kind: "request-stopped" };
+  }
+
   async #refresh(neuron: string): Promise<CourseEvent> {
+    this.#leave();
     const answers = await this.#deps.poller.refresh(neuron);
     return this.#exchange.signal.aborted
       ? { kind: "request-stopped" }
@@ -175,15 +197,14 @@ class CourseRun {
 
   async #wait({ modelId, avoid, excluded }: Deed<"wait">): Promise<WaitOutcome> {
     const { trace, facts, principal, signal } = this.#exchange;
-    const { scheduling, timings, clock } = this.#deps;
+    const { scheduling, clock } = this.#deps;
     trace.phase = "loading";
     const step = beginWait(clock.monotonicMs());
     trace.steps.push(step);
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
-    const patienceMs = facts.stream ? timings.streamingLoadWaitMs : timings.loadWaitMs;
     const asked = { modelId, principal: principal.id, affinity: this.#affinityOf() };
-    const request = { ...asked, avoid, excluded, patienceMs, signal };
+    const request = { ...asked, avoid, excluded, patienceMs: this.#patienceMs, signal };
     try {
       const outcome = await scheduling.wait(request, (standing) => {
         noteStanding(step, standing());
@@ -200,6 +221,7 @@ class CourseRun {
       return outcome.kind === "granted" ? { kind: "granted", neuron: outcome.place.neuron } : outcome;
     } finally {
       waited.abort();
+      this.#waitedMs += clock.monotonicMs() - step.atMs;
     }
   }
 
@@ -216,7 +238,7 @@ class CourseRun {
     let eventAtMs = clock.monotonicMs();
     while (await sleptThrough(clock, timings.loadCommentMs, waited)) {
       if (this.#exchange.signal.aborted) return;
-      client.keepAlive(comment(waitingInWords(scheduling.state.loads.get(modelId), { modelId, standing })));
+      client.keepAlive(comment(waitingInWords(modelId, scheduling.state.loads.get(modelId), standing())));
       const event = this.#keepAliveEvent();
       if (event === null || clock.monotonicMs() - eventAtMs < timings.keepAliveMs) continue;
       eventAtMs = clock.monotonicMs();
@@ -367,16 +389,6 @@ class CourseRun {
 interface WaitingFor {
   readonly modelId: string;
   readonly standing: () => Standing | undefined;
-}
-
-/** "loading m on n (loading 40 %), place 3 of 60". */
-function waitingInWords(load: ModelInLoad | undefined, { modelId, standing }: WaitingFor): string {
-  const place = standing();
-  const where = place === undefined ? "" : `, place ${place.position} of ${place.waiting}`;
-  if (load === undefined) return `waiting for ${modelId}${where}`;
-  const percent = typeof load.progress === "number" ? ` ${Math.round(load.progress * 100)} %` : "";
-  const step = load.jobState == null ? "" : ` (${load.jobState}${percent})`;
-  return `loading ${modelId} on ${load.neuron}${step}${where}`;
 }
 
 const explain = (decision: Decision) => ({
