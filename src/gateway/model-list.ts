@@ -1,7 +1,7 @@
 import { by } from "../core/order.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import type { ModelEntry } from "../protocol/gateway-api.ts";
-import type { ResidentModel } from "../protocol/neuron-api.ts";
+import type { ModelAbilities, ResidentModel } from "../protocol/neuron-api.ts";
 import type { FleetIndex } from "./view/fleet-index.ts";
 import { healthyNeurons, type FleetView } from "./view/fleet-view.ts";
 import { feasibilityOf } from "./routing/load-feasibility.ts";
@@ -11,16 +11,28 @@ interface Replica {
   readonly model: ResidentModel;
 }
 
+export interface ListingContext {
+  /** When the gateway learned of the fleet. */
+  readonly createdSecs: number;
+  /** When a copy goes if nobody uses it, since the epoch; null where no such time is known. */
+  readonly leavesAtMs: (neuron: string, model: ResidentModel) => number | null;
+}
+
 /**
  * `GET /v1/models`: catalogue, what neurons hold beside it, and aliases, in order of id. Models of a neuron that
- * does not answer are not shown as loaded. `createdSecs` is when the gateway learned of the fleet.
+ * does not answer are not shown as loaded. They come with what they were when they were loaded.
  */
-export function modelEntries(fleet: FleetIndex, view: FleetView, createdSecs: number): ModelEntry[] {
+export function modelEntries(
+  fleet: FleetIndex,
+  view: FleetView,
+  { createdSecs, leavesAtMs }: ListingContext,
+): ModelEntry[] {
   const replicas = replicasById(view);
   const ids = new Set([...fleet.modelsById.keys(), ...replicas.keys()]);
   const entries = new Map<string, ModelEntry>();
   for (const id of ids) {
-    entries.set(id, modelEntry({ id, fleet, view, replicas: replicas.get(id) ?? [], createdSecs }));
+    const context = { fleet, view, createdSecs, leavesAtMs };
+    entries.set(id, modelEntry({ id, replicas: replicas.get(id) ?? [], ...context }));
   }
   for (const [alias, target] of fleet.aliases) {
     const concrete = entries.get(target);
@@ -42,20 +54,19 @@ function replicasById(view: FleetView): Map<string, Replica[]> {
   return replicas;
 }
 
-interface EntrySource {
+interface EntrySource extends ListingContext {
   readonly id: string;
   readonly fleet: FleetIndex;
   readonly view: FleetView;
   readonly replicas: readonly Replica[];
-  readonly createdSecs: number;
 }
 
-function modelEntry({ id, fleet, view, replicas, createdSecs }: EntrySource): ModelEntry {
+function modelEntry({ id, fleet, view, replicas, createdSecs, leavesAtMs }: EntrySource): ModelEntry {
   const block = fleet.modelsById.get(id);
   const loaded = replicas.filter(({ model }) => model.status === "loaded");
-  const reported = [...new Set(loaded.flatMap(({ model }) => model.capabilities))].sort();
   const limit = tightestLimit(loaded) ?? declaredLimit(block);
   const cost = block?.cost;
+  const file = view.known.get(id)?.file;
   return {
     id,
     object: "model",
@@ -63,19 +74,46 @@ function modelEntry({ id, fleet, view, replicas, createdSecs }: EntrySource): Mo
     owned_by: "cortex",
     loaded: loaded.length > 0,
     feasible_on: block === undefined ? [] : feasibleOn(block, fleet, view),
-    locations: replicas.map(({ node, model }) => ({
-      node,
-      status: model.status,
-      vram_estimate_mb: model.vram_used_mb,
-    })),
-    // What the weights say wins over what the files say.
-    capabilities: reported.length > 0 ? reported : [...(block?.capabilities ?? [])].sort(),
+    locations: replicas.map(({ node, model }) => {
+      const atMs = leavesAtMs(node, model);
+      return {
+        node,
+        status: model.status,
+        vram_estimate_mb: model.vram_used_mb,
+        ...(atMs === null ? {} : { leaves_at_ms: atMs }),
+      };
+    }),
     ...(limit === undefined ? {} : { limit }),
     ...(cost === undefined ? {} : { cost }),
+    ...abilitiesOf({ loaded, known: view.known.get(id)?.abilities, block }),
+    ...flatLimits(limit),
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+/** What the weights say, now or when they were loaded last, wins over what the files say. */
+function abilitiesOf({ loaded, known, block }: AbilitySources): ModelAbilities {
+  const declared = [...(block?.capabilities ?? [])].sort();
+  if (loaded.length === 0) {
+    const { capabilities = [], tool_call = false, reasoning = false } = known ?? {};
+    return {
+      capabilities: capabilities.length > 0 ? capabilities.toSorted() : declared,
+      tool_call,
+      reasoning,
+    };
+  }
+  const reported = [...new Set(loaded.flatMap(({ model }) => model.capabilities))].sort();
+  return {
+    capabilities: reported.length > 0 ? reported : declared,
     tool_call: loaded.some(({ model }) => model.tool_call),
     reasoning: loaded.some(({ model }) => model.reasoning),
-    ...flatLimits(limit),
   };
+}
+
+interface AbilitySources {
+  readonly loaded: readonly Replica[];
+  readonly known: ModelAbilities | undefined;
+  readonly block: ModelBlock | undefined;
 }
 
 type Limit = NonNullable<ModelEntry["limit"]>;

@@ -5,13 +5,15 @@
 import { z } from "zod";
 import { assertNever } from "../core/assert-never.ts";
 import { servedFleetSchema } from "./declaration/declared-fleet.ts";
-import { deviceSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
+import { deviceSchema, modelFileSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
 
 export const locationSchema = z.object({
   node: z.string(),
   status: modelStatusSchema,
   /** Measured once loaded, the reservation before that. */
   vram_estimate_mb: z.int().nonnegative(),
+  /** When it goes if nobody uses it, milliseconds since the epoch; absent where only others' needs make it go, or nothing. */
+  leaves_at_ms: z.number().optional(),
 });
 
 export const modelCostSchema = z.object({
@@ -41,6 +43,8 @@ export const modelEntrySchema = z.object({
   max_model_len: z.int().optional(),
   max_input_tokens: z.int().optional(),
   max_output_tokens: z.int().optional(),
+  /** What the header of its file says, from the last load; absent before the first, and where an engine does not tell. */
+  file: modelFileSchema.optional(),
   /** For an alias: the model that answers. Answers name this id in their `model` field. */
   alias_of: z.string().optional(),
 });

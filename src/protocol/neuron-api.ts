@@ -26,6 +26,28 @@ export const deviceSchema = z.object({
 export type DeviceKind = z.infer<typeof deviceKindSchema>;
 export type Device = z.infer<typeof deviceSchema>;
 
+/** What a model's file says of it: for clients that show it, nothing is decided by it. */
+export const modelFileSchema = z.object({
+  /** Of all its parts. */
+  bytes: z.int().nonnegative(),
+  architecture: z.string(),
+  parameters: z.int().nonnegative().nullable(),
+  /** How the weights are written, such as Q4_K_M; null where the file does not say. */
+  quantization: z.string().nullable(),
+  /** Tokens that it was trained for. */
+  trained_context: z.int().positive(),
+  embedding_length: z.int().positive().nullable(),
+});
+export type ModelFile = z.infer<typeof modelFileSchema>;
+
+/** What a model turned out to be able to do, kept after it has left. */
+export const modelAbilitiesSchema = z.object({
+  capabilities: z.array(z.string()),
+  tool_call: z.boolean(),
+  reasoning: z.boolean(),
+});
+export type ModelAbilities = z.infer<typeof modelAbilitiesSchema>;
+
 /** What a neuron has learnt about a model in certain settings, from a past load or from the header of its file. */
 export const modelFactSchema = z.object({
   model_id: z.string(),
@@ -37,6 +59,8 @@ export const modelFactSchema = z.object({
   /** How long a load takes here, and whether that was measured or follows from other loads. */
   load_secs: z.number().nonnegative().optional(),
   load_secs_source: z.enum(["measured", "neuron_rate"]).optional().catch(undefined),
+  file: modelFileSchema.optional().catch(undefined),
+  abilities: modelAbilitiesSchema.optional().catch(undefined),
 });
 export type ModelFact = z.infer<typeof modelFactSchema>;
 
@@ -233,6 +257,8 @@ export const residentModelSchema = z.object({
   parallel: z.int().positive(),
   tool_call: z.boolean(),
   reasoning: z.boolean(),
+  /** Absent before the model is loaded, and where an engine does not tell. */
+  file: modelFileSchema.optional().catch(undefined),
   servable: z.object({ ok: z.boolean(), reason: z.string().optional(), detail: z.string().optional() }),
   origin: reportedOriginSchema,
   /** Milliseconds since the epoch; null when no request has used it yet. */

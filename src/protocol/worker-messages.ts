@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
-import { modelSpecSchema, threadsInUseSchema } from "./neuron-api.ts";
+import { modelFileSchema, modelSpecSchema, threadsInUseSchema } from "./neuron-api.ts";
 
 /**
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
@@ -157,6 +157,8 @@ const workerFactsSchema = z.object({
   parallel: z.int().positive(),
   architecture: z.string(),
   parameter_count: z.int().nonnegative().nullable(),
+  /** Absent where there is no file that tells: engines that are not ours, scripts. */
+  file: modelFileSchema.optional().catch(undefined),
   /** Absent from workers of before, and from models that write nothing. */
   threads: threadsInUseSchema.optional().catch(undefined),
 });

@@ -97,6 +97,10 @@ describe("the official SDK over the real engine", () => {
     expect(raw).toMatchObject({ done: true, done_reason: "length", eval_count: 3 });
     const loaded = await client.generate({ model: "demo", prompt: "" });
     expect(loaded).toMatchObject({ response: "", done: true, done_reason: "load" });
+    const released = await client.generate({ model: "demo", prompt: "", keep_alive: 0 });
+    expect(released).toMatchObject({ response: "", done: true, done_reason: "unload" });
+    const kept = await client.generate({ model: "demo", prompt: "What is cortex?", options, keep_alive: -1 });
+    expect(kept).toMatchObject({ done: true, done_reason: "length" });
   });
 
   test("a tool is called, streamed, and its result is answered", async () => {
@@ -142,7 +146,14 @@ describe("the official SDK over the real engine", () => {
     expect(running).toEqual([expect.objectContaining({ name: "cortex/demo" })]);
     const shown = await client.show({ model: "demo:latest" });
     expect(shown.capabilities).toEqual(expect.arrayContaining(["completion", "tools", "embedding"]));
-    expect(shown.model_info).toMatchObject({ "cortex.context_length": NUMBER });
+    expect(shown.details).toMatchObject({ format: "gguf", family: "llama", quantization_level: "Q8_0" });
+    expect(shown.details.parameter_size).toMatch(/^[\d.]+[KMB]$/);
+    expect(shown.model_info).toMatchObject({
+      "general.architecture": "llama",
+      "llama.context_length": NUMBER,
+      "general.parameter_count": NUMBER,
+    });
+    expect(models[0]?.details).toEqual(shown.details);
     expect(await client.version()).toMatchObject({ version: TEXT });
   });
 

@@ -5,6 +5,7 @@ import { residentModel } from "../support/neuron/fake-neuron.ts";
 import { indexOf, viewOf } from "./view-builder.ts";
 
 const CREATED = 1_787_000_000;
+const LISTED = { createdSecs: CREATED, leavesAtMs: () => null };
 
 test("catalogue, residents and aliases in order of id, each by the schema", () => {
   const fleet = indexOf(
@@ -35,7 +36,7 @@ test("catalogue, residents and aliases in order of id, each by the schema", () =
       ],
     },
   });
-  const entries = modelEntries(fleet, view, CREATED);
+  const entries = modelEntries(fleet, view, LISTED);
   for (const entry of entries) expect(modelEntrySchema.parse(entry)).toEqual(entry);
   expect(entries.map((entry) => entry.id)).toEqual(["Fleet/fast", "org/cold", "org/stray", "org/z"]);
   const [alias, cold, stray, loaded] = entries;
@@ -79,7 +80,7 @@ test("a model that is not loaded has the context that the files declare for it",
     { id: "org/context", context: 8192 },
     { id: "org/limit", context: 8192, limit: { context: 4096, output: 512 } },
   ]);
-  expect(modelEntries(fleet, viewOf({}), CREATED)).toMatchObject([
+  expect(modelEntries(fleet, viewOf({}), LISTED)).toMatchObject([
     { id: "org/context", limit: { context: 8192 }, max_model_len: 8192 },
     { id: "org/limit", limit: { context: 4096, output: 512 }, max_model_len: 4096 },
   ]);
@@ -87,7 +88,7 @@ test("a model that is not loaded has the context that the files declare for it",
 
 test("an unhealthy neuron's models are not shown", () => {
   const fleet = indexOf({ a: {} }, [{ id: "org/m" }]);
-  expect(modelEntries(fleet, viewOf({ a: "unhealthy" }), CREATED)).toMatchObject([
+  expect(modelEntries(fleet, viewOf({ a: "unhealthy" }), LISTED)).toMatchObject([
     { id: "org/m", loaded: false, feasible_on: [], locations: [] },
   ]);
 });

@@ -12,6 +12,7 @@ export interface OpenAiRequest {
   readonly facts: Pick<TranslatedRequest, "model" | "stream" | "maxOutputTokens"> & {
     readonly answers: number;
     readonly cacheKey: string | null;
+    readonly keepMs: number | null;
     readonly opening: Opening | null;
     /** Where the body names the model: replaced when that was an alias. */
     readonly modelSpans: readonly { readonly start: number; readonly end: number }[];
@@ -19,6 +20,8 @@ export interface OpenAiRequest {
   readonly body: Buffer;
   readonly path: string;
   readonly answer: AnswerTranslator;
+  /** The answer, where no model is asked. */
+  readonly instead: string | null;
 }
 
 export interface TranslationContext {
@@ -131,7 +134,7 @@ function openAiRequest(
   { isKnown }: TranslationContext,
 ): OpenAiRequest {
   const { translated, others, settings, opening } = read;
-  const { answer, stream, maxOutputTokens, otherName, upstreamPath } = translated;
+  const { answer, stream, maxOutputTokens, keepMs, otherName, upstreamPath, instead } = translated;
   const model =
     otherName !== undefined && !isKnown(translated.model) && isKnown(otherName)
       ? otherName
@@ -147,11 +150,13 @@ function openAiRequest(
       maxOutputTokens,
       answers: 1,
       cacheKey: cacheKeyOf(settings),
+      keepMs: keepMs ?? null,
       opening,
       modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
     },
     body: Buffer.concat([beginning, others]),
     path: upstreamPath ?? route.upstreamPath,
     answer,
+    instead: instead ?? null,
   };
 }

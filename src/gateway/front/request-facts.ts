@@ -13,6 +13,8 @@ export interface RequestFacts {
   readonly answers: number;
   /** The body's `prompt_cache_key`. */
   readonly cacheKey: string | null;
+  /** How long its client wishes the model to stay once it is idle; null: nothing is wished. */
+  readonly keepMs: number | null;
   /** How the conversation begins. */
   readonly opening: Opening | null;
   /** Where the body names the model: replaced when that was an alias. */
@@ -44,6 +46,7 @@ export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestF
     maxOutputTokens: countIn(body, fields.max_completion_tokens) ?? countIn(body, fields.max_tokens),
     answers: (countIn(body, fields.n) ?? 1) * Math.max(1, fields.prompts),
     cacheKey: cacheKeyIn(body, fields.prompt_cache_key),
+    keepMs: null,
     opening: openingIn(body, fields),
     modelSpans: fields.models,
   };

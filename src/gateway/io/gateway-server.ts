@@ -4,6 +4,7 @@ import { MIB_BYTES } from "../../core/quantities.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
+import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { modelEntries } from "../model-list.ts";
@@ -27,7 +28,8 @@ import type { Look } from "./ticker.ts";
 import { registerOllamaReads } from "./ollama-reads.ts";
 import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
-import { serveMetered } from "./metered-inference.ts";
+import { LINES_TYPE } from "../dialect/ollama/line.ts";
+import { requireUse, serveMetered } from "./metered-inference.ts";
 import type { MeteringDeps } from "./metering.ts";
 import type { RequestTracing } from "./request-tracing.ts";
 import type { RequestRate } from "../request-rate.ts";
@@ -95,7 +97,11 @@ const principalOf = (request: FastifyRequest): Principal => request.getDecorator
 
 function registerReadRoutes(server: FastifyInstance, deps: GatewayServerDeps): void {
   const createdSecs = Math.floor(deps.clock.nowMs() / 1000);
-  const entries = () => modelEntries(deps.fleet, deps.poller.view(), createdSecs);
+  const leavesAtMs = (neuron: string, model: ResidentModel) => {
+    const inMs = deps.scheduling.leavesInMs(neuron, model);
+    return inMs === null ? null : Math.round(deps.clock.nowMs() + inMs);
+  };
+  const entries = () => modelEntries(deps.fleet, deps.poller.view(), { createdSecs, leavesAtMs });
   const read = (path: string, answer: (request: FastifyRequest) => unknown) => {
     server.get(path, async (request, reply) => reply.send(await answer(request)));
     answerOtherMethods(server, path, { allowed: "GET, HEAD", deps });
@@ -205,6 +211,12 @@ async function handleInference(
   const startedAtMs = deps.clock.monotonicMs();
   const asked = await readAsked(request, route);
   const { facts } = asked;
+  if (asked.instead !== null) {
+    requireUse(deps, principalOf(request), facts.model);
+    if (!wishFor(facts, deps)) throw unknownModel(facts.model, [...deps.fleet.modelsById.keys()]);
+    reply.type(facts.stream ? LINES_TYPE : "application/json").send(asked.instead);
+    return;
+  }
   reply.hijack();
   const stop = new AbortController();
   const { raw } = reply;
@@ -242,7 +254,16 @@ async function handleInference(
     }
     failExchange(exchange, toCortexError(thrown));
   }
+  wishFor(facts, deps);
   reportExchange(exchange, deps);
+}
+
+/** After the request: what it wishes is counted from its end. False where there is no such model. */
+function wishFor({ model, keepMs }: RequestFacts, { fleet, poller, scheduling }: GatewayServerDeps): boolean {
+  const modelId = knownModelId(fleet, poller.view(), model);
+  if (modelId === undefined) return false;
+  if (keepMs !== null) scheduling.wish(modelId, keepMs);
+  return true;
 }
 
 function newExchange(
@@ -299,6 +320,8 @@ interface AskedRequest {
   readonly path: string;
   readonly facts: RequestFacts;
   readonly body: Buffer;
+  /** The answer, where no model is asked. */
+  readonly instead: string | null;
   readonly sinkTo: (client: ClientResponse) => AnswerSink;
 }
 
@@ -312,7 +335,8 @@ async function readAsked(
   if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
   const fields = await scanBody(body);
   if (dialect === undefined) {
-    return { path, facts: readRequestFacts(body, fields), body, sinkTo: (client) => client };
+    const facts = readRequestFacts(body, fields);
+    return { path, facts, body, instead: null, sinkTo: (client) => client };
   }
   const { depth } = fields;
   const { clock, fleet, poller } = deps;

@@ -1,11 +1,24 @@
 import type { RequestOutcome } from "../keys/usage-ledger.ts";
 import { CortexError } from "../../core/errors.ts";
-import { mayUse, modelNotAllowed } from "../keys/key-ring.ts";
+import { mayUse, modelNotAllowed, type Principal } from "../keys/key-ring.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { resolveAlias } from "../view/fleet-index.ts";
 import { CLIENT_LEFT, type Exchange } from "./exchange.ts";
 import { serveInference, type InferenceDeps } from "./inference-handler.ts";
 import { charge, reserve, usageOf, type MeteringDeps } from "./metering.ts";
+
+/** A key uses what it may; what it may not is told apart from what is not there. */
+export function requireUse(
+  { fleet, poller }: Pick<InferenceDeps, "fleet" | "poller">,
+  principal: Principal,
+  model: string,
+): void {
+  if (mayUse(principal, [model, resolveAlias(fleet, model)])) return;
+  const known = knownModelId(fleet, poller.view(), model) !== undefined;
+  throw known
+    ? modelNotAllowed(principal, model)
+    : new CortexError("model_not_found", "this fleet has no such model", { param: "model" });
+}
 
 /**
  * Serves one request on its key's account: reserved before it is sent, counted when it has ended, whichever way.
@@ -13,13 +26,8 @@ import { charge, reserve, usageOf, type MeteringDeps } from "./metering.ts";
  */
 export async function serveMetered(exchange: Exchange, deps: InferenceDeps & MeteringDeps): Promise<void> {
   const { principal, facts, trace } = exchange;
+  requireUse(deps, principal, facts.model);
   const modelId = resolveAlias(deps.fleet, facts.model);
-  if (!mayUse(principal, [facts.model, modelId])) {
-    const known = knownModelId(deps.fleet, deps.poller.view(), facts.model) !== undefined;
-    throw known
-      ? modelNotAllowed(principal, facts.model)
-      : new CortexError("model_not_found", "this fleet has no such model", { param: "model" });
-  }
   const bodyBytes = exchange.body.length;
   const modelOutputTokens = deps.fleet.modelsById.get(modelId)?.limit?.output ?? null;
   const meterId = deps.underWay.nextId();

@@ -125,3 +125,15 @@ function isIdleTooLong(
   const isWanted = state.queues.has(model.id) || workAt(state, neuron, model.id) > 0;
   return !isWanted && !givingWay(state, neuron.name).has(model.id);
 }
+
+/** In how many milliseconds a copy goes if nobody uses it; null where only others' needs make it go, or nothing. */
+export function leavesInMs(
+  state: Scheduler,
+  copy: { readonly neuron: string; readonly model: ResidentModel; readonly atMs: number },
+): number | null {
+  const { neuron, model, atMs } = copy;
+  const idleSecs = state.fleet.modelsById.get(model.id)?.idle_unload_secs;
+  if (idleSecs === undefined || model.status !== "loaded" || !isOnDemand(state, model)) return null;
+  const idleSinceMs = state.copies.get(copyKey(neuron, model.id))?.idleSinceMs ?? atMs;
+  return Math.max(0, idleSinceMs + idleSecs * 1000 - atMs);
+}

@@ -103,6 +103,8 @@ export interface Scheduler {
   readonly neededMib: ReadonlyMap<string, number>;
   /** By model: requests of late, each worth half after ten minutes. */
   readonly demand: ReadonlyMap<string, Demand>;
+  /** By model: how long a client wishes it to stay once it is idle, milliseconds; Infinity: as long as possible. */
+  readonly wishes: ReadonlyMap<string, number>;
 }
 
 export interface Demand {
@@ -168,6 +170,11 @@ export type SchedulerEvent = { readonly atMs: number } & (
       readonly avoid: ReadonlySet<string>;
       readonly excluded: ReadonlySet<string>;
       readonly deadlineAtMs: number;
+    }
+  | /** A client has said how long the model should stay. */ {
+      readonly kind: "residency-wished";
+      readonly modelId: string;
+      readonly keepMs: number;
     }
   | /** The client has gone, or the gateway stops. */ {
       readonly kind: "waiter-left";
@@ -261,4 +268,5 @@ export const initialScheduler = (policy: SchedulerPolicy, fleet: FleetIndex, vie
   unloads: new Map(),
   neededMib: new Map(),
   demand: new Map(),
+  wishes: new Map(),
 });

@@ -4,6 +4,7 @@ import { EMPTY_QUEUE, enqueue } from "./fair-queue.ts";
 import { grantPlaces, grantPlacesOf } from "./grant-places.ts";
 import { keepFor, onLoadAccepted, onLoadEnded, onLoadProgressed } from "./load-news.ts";
 import { cancelUnwanted, startLoads, unloadIdle } from "./load-upkeep.ts";
+import { withoutFarewell, withWish } from "./residency-wishes.ts";
 import type {
   Scheduler,
   SchedulerEffect,
@@ -32,6 +33,7 @@ export function reduceScheduler(state: Scheduler, event: SchedulerEvent): Schedu
   const { state: next, effects } = applyEvent(state, event);
   switch (event.kind) {
     case "request-entered":
+    case "residency-wished":
       return { state: next, effects };
     case "waiter-left":
       return pump(next, event.atMs, { before: effects, moves: [cancelUnwanted] });
@@ -72,10 +74,12 @@ function applyEvent(state: Scheduler, event: SchedulerEvent): SchedulerStep {
   switch (event.kind) {
     case "request-entered": {
       const { modelId, atMs } = event;
-      return quiet(withDemand(withEntered(state, event, atMs), modelId, atMs));
+      return quiet(withRequest(withEntered(state, event, atMs), modelId, atMs));
     }
     case "waiter-arrived":
       return onArrival(state, event);
+    case "residency-wished":
+      return quiet(withWish(state, event.modelId, event.keepMs));
     case "waiter-left":
       return onLeave(state, event);
     case "place-freed":
@@ -134,8 +138,11 @@ function onArrival(state: Scheduler, event: SchedulerEventOf<"waiter-arrived">):
   }
   const waiter = { id: waiterId, principal, affinity, avoid, excluded, arrivedAtMs: atMs, deadlineAtMs };
   const queues = new Map(state.queues).set(modelId, enqueue(queue, waiter));
-  return quiet(withDemand({ ...state, queues }, modelId, atMs));
+  return quiet(withRequest({ ...state, queues }, modelId, atMs));
 }
+
+const withRequest = (state: Scheduler, modelId: string, atMs: number): Scheduler =>
+  withoutFarewell(withDemand(state, modelId, atMs), modelId);
 
 function onLeave(state: Scheduler, event: SchedulerEventOf<"waiter-left">): SchedulerStep {
   const { waiterId, modelId, atMs } = event;

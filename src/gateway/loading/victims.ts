@@ -4,6 +4,7 @@ import { fleetOfOrigin } from "../../fleet/fleet-owner.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
 import { givingWay, workAt } from "./copy-watch.ts";
+import { mayGoAtOnce, wishedMs } from "./residency-wishes.ts";
 import { copyKey, type Demand, type Scheduler } from "./scheduler-state.ts";
 
 /** Where nothing was measured: how long a load may take. */
@@ -80,7 +81,7 @@ export function victimsOn(state: Scheduler, neuron: NeuronView, incoming: Incomi
     else if (isDue(state, neuron, { model, incoming })) due.push(model);
     else later.push(model);
   }
-  const order = byStrategy(state, incoming.atMs);
+  const order = byStrategy(state, neuron.name, incoming.atMs);
   return { now: [...idle.sort(order), ...due.sort(order)], later, never };
 }
 
@@ -92,7 +93,8 @@ interface Confrontation {
 function isIdle(state: Scheduler, neuron: NeuronView, { model, incoming }: Confrontation): boolean {
   if (state.queues.has(model.id) || workAt(state, neuron, model.id) > 0) return false;
   const idleSinceMs = state.copies.get(copyKey(neuron.name, model.id))?.idleSinceMs ?? null;
-  return idleSinceMs !== null && incoming.atMs - idleSinceMs >= quietMs(state, incoming.modelId);
+  if (idleSinceMs === null) return false;
+  return mayGoAtOnce(state, model.id) || incoming.atMs - idleSinceMs >= quietMs(state, incoming.modelId);
 }
 
 function isDue(state: Scheduler, neuron: NeuronView, { model, incoming }: Confrontation): boolean {
@@ -106,19 +108,29 @@ const lastUse = (model: ResidentModel): number => model.last_used_ms ?? model.lo
 
 const byUse = (left: ResidentModel, right: ResidentModel): number => lastUse(left) - lastUse(right);
 
-function byStrategy(state: Scheduler, atMs: number): (left: ResidentModel, right: ResidentModel) => number {
+type Order = (left: ResidentModel, right: ResidentModel) => number;
+
+/** Whom clients let go first, whom they wish to stay last, and among those whom they wish to stay longest. */
+function byWish(state: Scheduler, neuron: string, atMs: number): Order {
+  const wished = ({ id }: ResidentModel) =>
+    mayGoAtOnce(state, id) ? -1 : wishedMs(state, { neuron, modelId: id, atMs });
+  return (left, right) => Math.sign(wished(left) - wished(right) || 0);
+}
+
+function byStrategy(state: Scheduler, neuron: string, atMs: number): Order {
   const { strategy } = state.policy;
+  const byWishes = byWish(state, neuron, atMs);
   switch (strategy) {
     case "lru":
-      return byUse;
+      return (left, right) => byWishes(left, right) || byUse(left, right);
     case "priority": {
       const rank = (model: ResidentModel) => classOf(state.fleet.modelsById.get(model.id));
-      return (left, right) => rank(left) - rank(right) || byUse(left, right);
+      return (left, right) => rank(left) - rank(right) || byWishes(left, right) || byUse(left, right);
     }
     case "cost": {
       // What it would cost to have it back, times how likely that is.
       const cost = ({ id }: ResidentModel) => loadMsOf(state, id) * demandNow(state.demand.get(id), atMs);
-      return (left, right) => cost(left) - cost(right) || byUse(left, right);
+      return (left, right) => byWishes(left, right) || cost(left) - cost(right) || byUse(left, right);
     }
     default:
       return assertNever(strategy);

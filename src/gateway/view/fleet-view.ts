@@ -1,6 +1,8 @@
 import type {
   Discovery,
   Health,
+  ModelAbilities,
+  ModelFile,
   ModelLoad,
   ModelsResponse,
   ResidentModel,
@@ -36,6 +38,13 @@ export interface FleetView {
   readonly neurons: ReadonlyMap<string, NeuronView>;
   /** Last measured load time per model, milliseconds; kept after the model has left. */
   readonly measuredLoadMs: ReadonlyMap<string, number>;
+  /** What models turned out to be; kept after they have left. */
+  readonly known: ReadonlyMap<string, KnownModel>;
+}
+
+export interface KnownModel {
+  readonly file?: ModelFile | undefined;
+  readonly abilities?: ModelAbilities | undefined;
 }
 
 export type FleetEvent =
@@ -72,6 +81,7 @@ const neverSeen = (name: string): NeuronView => ({
 export const initialFleetView = (neuronNames: readonly string[]): FleetView => ({
   neurons: new Map(neuronNames.map((name) => [name, neverSeen(name)])),
   measuredLoadMs: new Map(),
+  known: new Map(),
 });
 
 /** Only these neurons count from now on; what is known of them stays known. */
@@ -92,6 +102,7 @@ export function applyFleetEvent(view: FleetView, event: FleetEvent): FleetView {
       event.kind === "neuron-missed"
         ? view.measuredLoadMs
         : withMeasuredLoads(view.measuredLoadMs, event.models.models),
+    known: event.kind === "neuron-missed" ? view.known : withKnown(view.known, event),
   };
 }
 
@@ -135,6 +146,29 @@ function withMeasuredLoads(
   for (const model of news) if (model.load_duration_ms !== null) next.set(model.id, model.load_duration_ms);
   return next;
 }
+
+/** What is loaded tells of itself; of what is not, neurons remember it from earlier loads. */
+function withKnown(
+  known: FleetView["known"],
+  { discovery, models }: Extract<FleetEvent, { kind: "neuron-answered" }>,
+): FleetView["known"] {
+  const remembered = (discovery?.facts ?? [])
+    .filter(({ model_id: id, file, abilities }) => !known.has(id) && (file ?? abilities) !== undefined)
+    .map(({ model_id: id, file, abilities }) => [id, { file, abilities }] as const);
+  const seen = models.models
+    .filter((model) => model.status === "loaded" && isNews(known.get(model.id), model))
+    .map((model) => [model.id, { file: model.file, abilities: abilitiesOf(model) }] as const);
+  return remembered.length + seen.length === 0 ? known : new Map([...known, ...remembered, ...seen]);
+}
+
+const abilitiesOf = ({ capabilities, tool_call, reasoning }: ResidentModel): ModelAbilities => ({
+  capabilities,
+  tool_call,
+  reasoning,
+});
+
+const isNews = (known: KnownModel | undefined, model: ResidentModel): boolean =>
+  JSON.stringify([known?.file, known?.abilities]) !== JSON.stringify([model.file, abilitiesOf(model)]);
 
 /**
  * Whether a poll must ask `/discovery` too: at first sight, after trouble, and after a restart (the uptime went

@@ -49,11 +49,9 @@ export function describeResident(state: Residency, resident: Resident): Resident
     vram_used_mb: heldByMib(state.ledger, spec.model_id),
     device_vram_mb: resident.devices.map((index) => heldOnDeviceMib(state.ledger, index, spec.model_id)),
     vram_measured: isMeasured(facts),
-    capabilities: facts === null ? [] : [...facts.capabilities],
+    ...describeAbilities(facts),
     limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },
     parallel: facts?.parallel ?? spec.parallel,
-    tool_call: facts?.tool_call ?? false,
-    reasoning: facts?.reasoning ?? false,
     servable: servability(state, resident),
     origin: resident.origin,
     last_used_ms: resident.lastUsedMs,
@@ -62,6 +60,14 @@ export function describeResident(state: Residency, resident: Resident): Resident
     threads: facts?.threads ?? null,
     pid: resident.pid,
   };
+}
+
+function describeAbilities(
+  facts: Resident["facts"],
+): Pick<ResidentModel, "capabilities" | "tool_call" | "reasoning" | "file"> {
+  if (facts === null) return { capabilities: [], tool_call: false, reasoning: false };
+  const { capabilities, tool_call, reasoning, file } = facts;
+  return { capabilities: [...capabilities], tool_call, reasoning, ...(file === undefined ? {} : { file }) };
 }
 
 function servability(state: Residency, resident: Resident): ResidentModel["servable"] {

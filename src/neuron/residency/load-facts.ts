@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ModelFact } from "../../protocol/neuron-api.ts";
+import { modelAbilitiesSchema, modelFileSchema, type ModelFact } from "../../protocol/neuron-api.ts";
 import { calibrationSchema, type Calibration } from "../../protocol/worker-messages.ts";
 
 /** What a load taught: how much memory a file takes in certain settings, and how long it takes to come. */
@@ -12,6 +12,9 @@ const loadFactSchema = z.object({
   device_kind: z.string(),
   vram_mb: z.int().nonnegative(),
   load_ms: z.number().nonnegative(),
+  /** What clients are shown of a model that is not loaded; facts of before hold neither. */
+  file: modelFileSchema.optional().catch(undefined),
+  abilities: modelAbilitiesSchema.optional().catch(undefined),
 });
 export type LoadFact = z.infer<typeof loadFactSchema>;
 
@@ -93,6 +96,8 @@ export const describeFacts = (facts: LoadFacts): ModelFact[] =>
     vram_mb: fact.vram_mb,
     load_secs: Math.round(fact.load_ms / 100) / 10,
     load_secs_source: "measured",
+    ...(fact.file === undefined ? {} : { file: fact.file }),
+    ...(fact.abilities === undefined ? {} : { abilities: fact.abilities }),
   }));
 
 export const writeLearnt = ({ facts, threads }: Learnt): string =>

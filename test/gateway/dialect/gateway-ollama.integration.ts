@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { eventually } from "../../support/eventually.ts";
 import type { Answer } from "../../support/neuron/fake-answer.ts";
 import { envelope, residentModel } from "../../support/neuron/fake-neuron.ts";
 import {
@@ -177,6 +178,90 @@ describe("what clients ask about models", () => {
       });
     }
     const none = await post(gateway, "/api/show", '{"model":"org/none"}');
+    expect(none.status).toBe(404);
+    expect(await none.json()).toMatchObject({ error: saying("org/none") });
+  });
+
+  test("what the file of a model says, also after it has left", async () => {
+    const file = {
+      bytes: 4_920_739_232,
+      architecture: "llama",
+      parameters: 8_030_261_312,
+      quantization: "Q4_K_M",
+      trained_context: 131_072,
+      embedding_length: 4096,
+    };
+    const neuron = await fakeNeuron({ models: [residentModel(MODEL, { file })] });
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL, limit: { context: 4096 } }]));
+    const details = {
+      format: "gguf",
+      family: "llama",
+      families: ["llama"],
+      parameter_size: "8B",
+      quantization_level: "Q4_K_M",
+    };
+    const check = async () => {
+      expect(await get(gateway.address, "/api/tags")).toMatchObject({
+        models: [{ name: MODEL, size: file.bytes, details, capabilities: ["completion", "tools"] }],
+      });
+      expect(await jsonOf(await post(gateway, "/api/show", JSON.stringify({ model: MODEL })))).toMatchObject({
+        details,
+        parameters: "num_ctx 4096",
+        capabilities: ["completion", "tools"],
+        model_info: {
+          "general.architecture": "llama",
+          "general.parameter_count": file.parameters,
+          // What is served, since clients fill it.
+          "llama.context_length": 4096,
+          "cortex.trained_context_length": 131_072,
+          "llama.embedding_length": 4096,
+        },
+      });
+    };
+    await check();
+    expect(await get(gateway.address, "/api/ps")).toMatchObject({ models: [{ details, node: "n1" }] });
+    neuron.models.clear();
+    neuron.generation += 1;
+    await eventually(async () => {
+      expect(await get(gateway.address, "/api/ps")).toEqual({ models: [] });
+    });
+    await check();
+  });
+
+  test("until when a copy stays: as the files say for what came on demand, else no moment is known", async () => {
+    const clock = new ManualClock();
+    const models = [
+      residentModel("org/declared"),
+      residentModel("org/idle", { origin: { kind: "request" } }),
+      residentModel("org/stays", { origin: { kind: "request" } }),
+    ];
+    const neuron = await fakeNeuron({ models });
+    const blocks = [
+      { id: "org/declared", replicas: 1 },
+      { id: "org/idle", idle_unload_secs: 900 },
+      { id: "org/stays" },
+    ];
+    const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, blocks), { clock });
+    const running = (await get(gateway.address, "/api/ps")) as {
+      models: { name: string; expires_at: string }[];
+    };
+    const until = Object.fromEntries(running.models.map(({ name, expires_at: at }) => [name, at]));
+    expect(until["org/declared"]).toBe("2300-01-01T00:00:00Z");
+    expect(until["org/stays"]).toBe("2300-01-01T00:00:00Z");
+    expect(Date.parse(until["org/idle"] ?? "") - clock.nowMs()).toBe(900_000);
+  });
+
+  test("a model that a client lets go stays as long as nobody needs its place, and no model is asked", async () => {
+    const { gateway, neuron } = await benchWith();
+    const asked = neuron.calls.length;
+    const body = JSON.stringify({ model: `${MODEL}:latest`, keep_alive: 0 });
+    const response = await post(gateway, "/api/generate", body);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toContain("application/x-ndjson");
+    expect(linesOf(await response.text())).toMatchObject([{ done: true, done_reason: "unload" }]);
+    expect(neuron.calls.slice(asked).filter(({ path }) => path.startsWith("/v1/"))).toEqual([]);
+    expect(await get(gateway.address, "/api/ps")).toMatchObject({ models: [{ name: MODEL }] });
+    const none = await post(gateway, "/api/generate", '{"model":"org/none","keep_alive":0}');
     expect(none.status).toBe(404);
     expect(await none.json()).toMatchObject({ error: saying("org/none") });
   });

@@ -202,7 +202,7 @@ test.each<{ readonly path: string; readonly given: Fields; readonly param: strin
   { path: "/api/chat", given: { messages: [USER], format: "yaml" }, param: "format" },
   { path: "/api/chat", given: { messages: [USER], options: { mirostat: 2 } }, param: "options.mirostat" },
   { path: "/api/chat", given: { messages: [USER], logprobs: true }, param: "logprobs" },
-  { path: "/api/chat", given: { messages: [], keep_alive: 0 }, param: "keep_alive" },
+  { path: "/api/chat", given: { messages: [], keep_alive: "soon" }, param: "keep_alive" },
   { path: "/api/chat", given: { messages: [{ role: "nobody" }] }, param: "messages.0.role" },
   { path: "/api/generate", given: { prompt: "a", template: "{{ .Prompt }}" }, param: "template" },
   { path: "/api/generate", given: { prompt: "a", suffix: "b" }, param: "suffix" },

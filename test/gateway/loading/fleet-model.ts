@@ -394,6 +394,6 @@ export class FleetModel {
       ]),
     );
     const measured = [...this.models.values()].map(({ id, loadMs }) => [id, loadMs] as const);
-    return { neurons, measuredLoadMs: new Map(measured) };
+    return { neurons, measuredLoadMs: new Map(measured), known: new Map() };
   }
 }

@@ -48,6 +48,50 @@ test("models that a neuron no longer reports are gone; measured load times stay"
   expect(second.measuredLoadMs.get("org/m")).toBe(4200);
 });
 
+const FILE = {
+  bytes: 10,
+  architecture: "llama",
+  parameters: 8_000_000_000,
+  quantization: "Q4_K_M",
+  trained_context: 8192,
+  embedding_length: 4096,
+};
+
+const asLoaded = (changes: object) => answerOf("a", { models: [residentModel("org/m", changes)] });
+
+describe("what models turned out to be", () => {
+  test("is kept after they have left, as they were last", () => {
+    const first = applyFleetEvent(initialFleetView(["a"]), asLoaded({ file: FILE }));
+    const again = applyFleetEvent(first, asLoaded({ file: FILE }));
+    expect(again.known).toBe(first.known);
+    const other = applyFleetEvent(again, asLoaded({ file: FILE, reasoning: true }));
+    const left = applyFleetEvent(other, answerOf("a"));
+    expect(left.known.get("org/m")).toEqual({
+      file: FILE,
+      abilities: { capabilities: ["text"], tool_call: true, reasoning: true },
+    });
+  });
+
+  test("is what neurons remember of it where it was not seen, and not yet what is loading", () => {
+    const answer = answerOf("a", {
+      models: [residentModel("org/m", { status: "loading", capabilities: [] })],
+    });
+    if (answer.kind !== "neuron-answered" || answer.discovery === null) throw new Error("no discovery");
+    const abilities = { capabilities: ["text"], tool_call: false, reasoning: false };
+    const fact = {
+      model_id: "org/m",
+      spec_hash: "0",
+      source: "measured" as const,
+      vram_mb: 1,
+      file: FILE,
+      abilities,
+    };
+    const known = { ...answer, discovery: { ...answer.discovery, facts: [fact] } };
+    const view = applyFleetEvent(initialFleetView(["a"]), known);
+    expect(view.known.get("org/m")).toEqual({ file: FILE, abilities });
+  });
+});
+
 test("a poll without discovery keeps the devices that were found", () => {
   const first = applyFleetEvent(initialFleetView(["a"]), answerOf("a", { deviceMb: [1, 2] }));
   const second = applyFleetEvent(first, { ...answerOf("a"), discovery: null } as ReturnType<typeof answerOf>);

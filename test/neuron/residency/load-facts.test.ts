@@ -97,3 +97,20 @@ test("they survive a file, and a file that holds none is no trouble", () => {
     expect(readLearnt(text)).toEqual({ facts: [], threads: [] });
   expect(describeFacts(facts)[0]).toMatchObject({ source: "measured", vram_mb: 1200, load_secs: 4 });
 });
+
+test("what a model turned out to be is kept with it, and told; facts of before hold none", () => {
+  const file = {
+    bytes: 10,
+    architecture: "llama",
+    parameters: null,
+    quantization: "Q8_0",
+    trained_context: 8192,
+    embedding_length: null,
+  };
+  const abilities = { capabilities: ["text", "tools"], tool_call: true, reasoning: false };
+  const kept = readLearnt(
+    writeLearnt({ facts: [fact({ file, abilities }), fact({ spec_hash: "b" })], threads: [] }),
+  );
+  expect(describeFacts(kept.facts)).toMatchObject([{ file, abilities }, { spec_hash: "b" }]);
+  expect(describeFacts(kept.facts)[1]).not.toHaveProperty("file");
+});

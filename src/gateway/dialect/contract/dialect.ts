@@ -39,6 +39,10 @@ export interface TranslatedRequest {
   readonly stream: boolean;
   /** The request's own limit of its answer in tokens, null when it has none. */
   readonly maxOutputTokens: number | null;
+  /** How long the model should stay once it is idle; absent where nothing is wished. */
+  readonly keepMs?: number;
+  /** The answer, where no model is asked. */
+  readonly instead?: string;
   /** The OpenAI request, but for its `model`. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly answer: AnswerTranslator;

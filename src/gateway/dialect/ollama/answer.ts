@@ -126,14 +126,14 @@ export function wholeText(answer: unknown, head: AnswerHead) {
   return { ...headFields(head), ...generateShape(said), ...endFields(head, ending) };
 }
 
-/** A request without a question asks for the model to be loaded: what it said is nobody's. */
-export function loadAnswer(head: AnswerHead, shape: Shape): AnswerTranslator {
+/** A request without a question asks for the model to be loaded, or to go: what it said is nobody's. */
+export function loadAnswer(head: AnswerHead, shape: Shape, doneReason: "load" | "unload"): AnswerTranslator {
   const loaded = () => ({
     ...headFields(head),
     ...shape(NOTHING_SAID),
     ...durations(head.identity, null),
     done: true,
-    done_reason: "load",
+    done_reason: doneReason,
   });
   const waiting = () => line({ ...headFields(head), ...shape(NOTHING_SAID), done: false });
   const stream: StreamTranslator = {

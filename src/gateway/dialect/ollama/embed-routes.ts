@@ -3,6 +3,7 @@ import type { AnswerIdentity, DialectRoute, TranslatedRequest } from "../contrac
 import { given, readRequest } from "../contract/read-request.ts";
 import { usageSchema } from "../contract/openai-answer.ts";
 import { durations } from "./answer.ts";
+import { keepMsOf } from "./keep-alive.ts";
 import { otherNameOf } from "./model-name.ts";
 import { ollamaErrors } from "./ollama-error.ts";
 import { embeddingsSchema, embedSchema } from "./ollama-shape.ts";
@@ -20,18 +21,21 @@ interface Asked {
   readonly model: string;
   readonly input: string | readonly string[];
   readonly dimensions?: number | null | undefined;
+  readonly keep_alive?: number | string | null | undefined;
 }
 
 function request(
-  { model, input, dimensions }: Asked,
+  { model, input, dimensions, keep_alive: keepAlive }: Asked,
   whole: (answer: unknown) => unknown,
 ): TranslatedRequest {
   const otherName = otherNameOf(model);
+  const keepMs = keepMsOf(keepAlive);
   return {
     model,
     ...(otherName === undefined ? {} : { otherName }),
     stream: false,
     maxOutputTokens: null,
+    ...(keepMs === undefined ? {} : { keepMs }),
     body: { input, ...given("dimensions", dimensions) },
     answer: {
       whole,
@@ -69,8 +73,8 @@ export const EMBEDDINGS_ROUTE: DialectRoute = {
   errors: ollamaErrors,
   withoutConversation: (body) => ({ ...body, prompt: "." }),
   translate(body) {
-    const { model, prompt } = readRequest(embeddingsSchema, body);
-    return request({ model, input: prompt }, (answer) => ({
+    const { prompt, ...asked } = readRequest(embeddingsSchema, body);
+    return request({ ...asked, input: prompt }, (answer) => ({
       embedding: vectorsOf(answerSchema.parse(answer))[0] ?? [],
     }));
   },

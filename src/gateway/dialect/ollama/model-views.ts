@@ -5,7 +5,7 @@ import type { ModelEntry } from "../../../protocol/gateway-api.ts";
 /** The version of Ollama's API that is spoken: clients ask for it before they use what came with one. */
 export const OLLAMA_VERSION = "0.13.5";
 
-/** Nothing here leaves at a moment that is known before. */
+/** It goes when others need its place, or not at all: no moment is known before. */
 const NEVER = "2300-01-01T00:00:00Z";
 
 /** What Ollama calls the abilities that models have here. */
@@ -24,21 +24,31 @@ function capabilitiesOf({ capabilities, loaded, tool_call: calls, reasoning }: M
   return [...new Set([...named, ...(calls ? ["tools"] : []), ...(reasoning ? ["thinking"] : [])])];
 }
 
-/** Facts of a model file that are not known here are empty, not made up. */
-const DETAILS = {
+/** As Ollama writes it: `7.6B`, `494.03M`. */
+export function parameterSize(parameters: number): string {
+  if (parameters >= 1e9) return `${shortened(parameters / 1e9, 1)}B`;
+  if (parameters >= 1e6) return `${shortened(parameters / 1e6, 2)}M`;
+  return parameters >= 1e3 ? `${Math.round(parameters / 1e3)}K` : String(parameters);
+}
+
+const shortened = (value: number, digits: number): string => String(Number(value.toFixed(digits)));
+
+/** What is not known of a model file is empty, not made up: before its first load, and of engines that do not tell. */
+const detailsOf = ({ file }: ModelEntry) => ({
   parent_model: "",
-  format: "gguf",
-  family: "",
-  families: [],
-  parameter_size: "",
-  quantization_level: "",
-} as const;
+  format: file === undefined ? "" : "gguf",
+  family: file?.architecture ?? "",
+  families: file === undefined ? [] : [file.architecture],
+  parameter_size: file?.parameters == null ? "" : parameterSize(file.parameters),
+  quantization_level: file?.quantization ?? "",
+});
 
 /** Stands for the name: what lies in the file is known to neurons. Clients show the first twelve digits. */
 const digestOf = (id: string): string => createHash("sha256").update(id).digest("hex");
 
-const bytesOf = ({ locations }: ModelEntry): number =>
-  Math.max(0, ...locations.map(({ vram_estimate_mb: mib }) => mib)) * MIB_BYTES;
+/** Of the file, else what a copy takes. */
+const bytesOf = ({ file, locations }: ModelEntry): number =>
+  file?.bytes ?? Math.max(0, ...locations.map(({ vram_estimate_mb: mib }) => mib)) * MIB_BYTES;
 
 const isoTime = (secs: number): string => new Date(secs * 1000).toISOString();
 
@@ -47,12 +57,16 @@ const listed = (entry: ModelEntry) => ({
   model: entry.id,
   size: bytesOf(entry),
   digest: digestOf(entry.id),
-  details: DETAILS,
+  details: detailsOf(entry),
 });
 
 /** `GET /api/tags`: everything that can be asked, loaded or not. */
 export const toTags = (entries: readonly ModelEntry[]) => ({
-  models: entries.map((entry) => ({ ...listed(entry), modified_at: isoTime(entry.created) })),
+  models: entries.map((entry) => ({
+    ...listed(entry),
+    modified_at: isoTime(entry.created),
+    capabilities: capabilitiesOf(entry),
+  })),
 });
 
 /** `GET /api/ps`: what is loaded, once for each copy. */
@@ -61,11 +75,11 @@ export const toRunning = (entries: readonly ModelEntry[]) => ({
     entry.alias_of === undefined
       ? entry.locations
           .filter(({ status }) => status === "loaded")
-          .map(({ node, vram_estimate_mb: mib }) => ({
+          .map(({ node, vram_estimate_mb: mib, leaves_at_ms: atMs }) => ({
             ...listed(entry),
             size: mib * MIB_BYTES,
             size_vram: mib * MIB_BYTES,
-            expires_at: NEVER,
+            expires_at: atMs === undefined ? NEVER : new Date(atMs).toISOString(),
             ...(entry.limit === undefined ? {} : { context_length: entry.limit.context }),
             node,
           }))
@@ -73,17 +87,33 @@ export const toRunning = (entries: readonly ModelEntry[]) => ({
   ),
 });
 
-/** `POST /api/show`. Clients look for `general.architecture`, and under that name for the context. */
-export const toShown = (entry: ModelEntry) => ({
-  modelfile: `# ${entry.id} is declared in the fleet files of cortex`,
-  parameters: entry.limit === undefined ? "" : `num_ctx ${entry.limit.context}`,
-  template: "",
-  details: DETAILS,
-  model_info: {
-    "general.architecture": "cortex",
-    "general.basename": entry.id,
-    ...(entry.limit === undefined ? {} : { "cortex.context_length": entry.limit.context }),
-  },
-  capabilities: capabilitiesOf(entry),
-  modified_at: isoTime(entry.created),
-});
+/** What is not from a file is named for us. */
+const architectureOf = ({ file }: ModelEntry): string => file?.architecture ?? "cortex";
+
+/**
+ * `POST /api/show`. Clients look for `general.architecture`, and under that name for the context: what is served here
+ * counts for them, so that stands there, and what the weights were trained for beside it.
+ */
+export const toShown = (entry: ModelEntry) => {
+  const { file, limit } = entry;
+  const architecture = architectureOf(entry);
+  const context = limit?.context ?? file?.trained_context;
+  return {
+    modelfile: `# ${entry.id} is declared in the fleet files of cortex`,
+    parameters: limit === undefined ? "" : `num_ctx ${limit.context}`,
+    template: "",
+    details: detailsOf(entry),
+    model_info: {
+      "general.architecture": architecture,
+      "general.basename": entry.id,
+      ...(file?.parameters == null ? {} : { "general.parameter_count": file.parameters }),
+      ...(context === undefined ? {} : { [`${architecture}.context_length`]: context }),
+      ...(file === undefined ? {} : { "cortex.trained_context_length": file.trained_context }),
+      ...(file?.embedding_length == null
+        ? {}
+        : { [`${architecture}.embedding_length`]: file.embedding_length }),
+    },
+    capabilities: capabilitiesOf(entry),
+    modified_at: isoTime(entry.created),
+  };
+};

@@ -1,4 +1,3 @@
-import { CortexError } from "../../../core/errors.ts";
 import type {
   AnswerIdentity,
   AnswerTranslator,
@@ -10,7 +9,8 @@ import { chatShape, generateShape, loadAnswer, wholeChat, wholeText, type Shape 
 import { ChatLines, TextLines } from "./answer-stream.ts";
 import { toChatMessages, userContent } from "./chat-messages.ts";
 import { EMBED_ROUTE, EMBEDDINGS_ROUTE } from "./embed-routes.ts";
-import { LINES_TYPE } from "./line.ts";
+import { keepMsOf } from "./keep-alive.ts";
+import { line, LINES_TYPE } from "./line.ts";
 import { otherNameOf } from "./model-name.ts";
 import { ollamaErrors } from "./ollama-error.ts";
 import { chatSchema, generateSchema, type OllamaChat, type OllamaGenerate } from "./ollama-shape.ts";
@@ -25,6 +25,12 @@ import {
   thinkFields,
 } from "./settings.ts";
 
+/** What a client wishes about how long the model stays. */
+const wishOf = ({ keep_alive: keepAlive }: Pick<OllamaChat, "keep_alive">) => {
+  const keepMs = keepMsOf(keepAlive);
+  return keepMs === undefined ? {} : { keepMs };
+};
+
 /** What does not depend on what is asked. */
 const askedOf = (request: OllamaChat | OllamaGenerate) => {
   const otherName = otherNameOf(request.model);
@@ -33,6 +39,7 @@ const askedOf = (request: OllamaChat | OllamaGenerate) => {
     ...(otherName === undefined ? {} : { otherName }),
     stream: isStreamed(request),
     maxOutputTokens: limitOf(request.options),
+    ...wishOf(request),
   };
 };
 
@@ -51,25 +58,23 @@ function chatAnswer(model: string, identity: AnswerIdentity, shape: Shape): Answ
   };
 }
 
-const UNLOADS = new Set<unknown>([0, "0", "0s", "0m"]);
-
-/** Without a question the model is to be loaded, or with no time to stay, to leave: that is not a client's to say. */
+/** Without a question the model is to be loaded, or with no time to stay, to go as soon as its place is needed. */
 function loadRequest(
   request: OllamaChat | OllamaGenerate,
   identity: AnswerIdentity,
   shape: Shape,
 ): TranslatedRequest {
-  if (UNLOADS.has(request.keep_alive)) {
-    throw new CortexError("unsupported_parameter", "no client of this endpoint can unload a model", {
-      param: "keep_alive",
-      next: "models leave when others need the memory, or as `idle_unload_secs` of the fleet files says",
-    });
+  const head = { model: request.model, identity };
+  const asked = askedOf(request);
+  if (asked.keepMs === 0) {
+    const answer = loadAnswer(head, shape, "unload");
+    return { ...asked, body: {}, answer, instead: line(answer.whole(null)) };
   }
   return {
-    ...askedOf(request),
+    ...asked,
     maxOutputTokens: 1,
     body: { messages: [{ role: "user", content: "" }], max_tokens: 1, ...streamFields(request) },
-    answer: loadAnswer({ model: request.model, identity }, shape),
+    answer: loadAnswer(head, shape, "load"),
   };
 }
 

@@ -1,10 +1,12 @@
 import type { Logger } from "../../../platform/logger.ts";
 import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
 import { toCortexError } from "../../../core/errors.ts";
+import type { ResidentModel } from "../../../protocol/neuron-api.ts";
 import type { Trust } from "../../routing/route-request.ts";
 import { trustIn } from "../copy-standing.ts";
 import { hasRoom, inFlightAt, speedOf } from "../copy-watch.ts";
 import { inOrder } from "../fair-queue.ts";
+import { leavesInMs } from "../load-upkeep.ts";
 import { reduceScheduler } from "../scheduler.ts";
 import {
   initialScheduler,
@@ -89,6 +91,10 @@ export interface Scheduling {
   speedOf(neuron: string, modelId: string): number | null;
   /** Loads of the model that were under way at some time since then. */
   loadsSince(modelId: string, sinceMs: number): readonly LoadSeen[];
+  /** How long a client wishes the model to stay; Infinity: as long as possible. */
+  wish(modelId: string, keepMs: number): void;
+  /** In how many milliseconds a copy goes if nobody uses it; null where no such time is known. */
+  leavesInMs(neuron: string, model: ResidentModel): number | null;
   /** Puts what other fleet files say in force. */
   follow(policy: SchedulerPolicy): void;
   /** Begins to follow the view and the time. */
@@ -178,6 +184,14 @@ class SchedulerLoop implements Scheduling {
       this.#waiters.delete(waiterId);
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  wish(modelId: string, keepMs: number): void {
+    this.#dispatch({ kind: "residency-wished", modelId, keepMs, atMs: this.#nowMs() });
+  }
+
+  leavesInMs(neuron: string, model: ResidentModel): number | null {
+    return leavesInMs(this.#state, { neuron, model, atMs: this.#nowMs() });
   }
 
   outstanding(neuron: string, modelId: string): number {

@@ -49,7 +49,7 @@ export class Estimator {
     spec: ModelSpec,
     load: {
       readonly fileBytes: number;
-      readonly facts: Pick<WorkerFacts, "memory_bytes" | "memory_source">;
+      readonly facts: WorkerFacts;
       readonly ms: number;
     },
   ): void {
@@ -60,6 +60,12 @@ export class Estimator {
       ...this.#identity(spec, load.fileBytes),
       vram_mb: bytesToMib(load.facts.memory_bytes),
       load_ms: Math.round(load.ms),
+      ...(load.facts.file === undefined ? {} : { file: load.facts.file }),
+      abilities: {
+        capabilities: load.facts.capabilities,
+        tool_call: load.facts.tool_call,
+        reasoning: load.facts.reasoning,
+      },
     });
   }
 

@@ -13,6 +13,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { carefulThreads, isQuiet } from "../compute-plan.ts";
+import { fileFacts } from "../file-facts.ts";
 import type { InferenceEngine } from "../inference-engine.ts";
 import type { ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
@@ -348,6 +349,14 @@ function describeModel({ model, context, options }: LoadedParts, renderer: ChatP
     parallel: options.parallel,
     architecture: model.architecture,
     parameter_count: model.fileInsights.totalParameters,
+    file: fileFacts({
+      bytes: model.size,
+      architecture: model.architecture,
+      parameters: model.fileInsights.totalParameters,
+      fileType: model.fileInfo.metadata.general.file_type,
+      trainedContext: model.trainContextSize,
+      embeddingLength: model.embeddingVectorSize,
+    }),
   };
 }
 
