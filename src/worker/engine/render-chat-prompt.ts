@@ -4,6 +4,7 @@ import type { ChatMessage, ContentPart, Tool } from "../../protocol/openai/chat.
 import type { ControlTexts } from "./control-texts.ts";
 import { unhideMappingMethods } from "./mapping-methods.ts";
 import { templateControls } from "./prompt-pieces.ts";
+import { EVERYWHERE, findSystemPlaces, placeSystem, type PlacedMessage } from "./system-places.ts";
 import { createRequestMarks, type MarkReach, type RestoredText } from "./request-marks.ts";
 
 export interface ChatTemplateFacts {
@@ -43,38 +44,15 @@ const IMAGE_PARTS = new Set(["image_url", "image", "input_image"]);
 
 /**
  * Prompts come from the model's own template and the caller's messages alone: no default system prompt, no
- * reordering. The one translation is `developer`, OpenAI's newer name for `system`, for templates that do not
- * know it.
+ * reordering. Two things are translated: `developer`, OpenAI's newer name for `system`, for templates that do not
+ * know it, and messages of the system where the template takes none (`system-places.ts`).
  */
 export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRenderer {
   const source = facts.source ?? "";
   const template = facts.source === null ? undefined : parseTemplate(facts.source);
   const knowsDeveloper = source.includes("developer");
 
-  const renderText = (input: TemplateInput): string => {
-    if (template === undefined) {
-      throw new CortexError("template_render_failed", "this model has no chat template it can render", {
-        next: "use /v1/completions with a prompt of your own, or a model file with a chat template",
-      });
-    }
-    try {
-      return template.render({
-        ...input.variables,
-        messages: input.messages,
-        tools: input.tools.length === 0 ? null : input.tools,
-        documents: null,
-        add_generation_prompt: true,
-        bos_token: facts.bosText,
-        eos_token: facts.eosText,
-      });
-    } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new CortexError("template_render_failed", `the model's chat template failed: ${reason}`, {
-        cause: thrown,
-        param: "messages",
-      });
-    }
-  };
+  const renderText = (input: TemplateInput): string => renderTemplate(template, facts, input);
 
   /**
    * Renders with the request's texts as they are, and, where they could hold a control text, once more with marks
@@ -95,14 +73,21 @@ export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRe
     return sameControls(narrow, wide, facts.controls) ? narrow : wide;
   };
 
-  const rendersTools =
-    template !== undefined && showsProbeTool((input) => renderText(templateInput(input, knowsDeveloper)));
+  const places =
+    template === undefined
+      ? EVERYWHERE
+      : findSystemPlaces((messages) => renderText({ messages, tools: [], variables: {} }));
+  const inputOf = (input: ChatPromptInput): TemplateInput => {
+    const read = templateInput(input, knowsDeveloper);
+    return { ...read, messages: placeSystem(read.messages, places) };
+  };
+  const rendersTools = template !== undefined && showsProbeTool((input) => renderText(inputOf(input)));
   return {
     rendersTools,
     marksReasoning: source.includes("<think>"),
     mentions: (variable) => source.includes(variable),
     render(input) {
-      const prompt = renderMarked(templateInput(input, knowsDeveloper));
+      const prompt = renderMarked(inputOf(input));
       if (input.tools.length > 0 && !rendersTools) {
         throw new CortexError("template_render_failed", "this model's chat template ignores tools", {
           param: "tools",
@@ -115,9 +100,38 @@ export function createChatPromptRenderer(facts: ChatTemplateFacts): ChatPromptRe
   };
 }
 
+function renderTemplate(
+  template: Template | undefined,
+  { bosText, eosText }: ChatTemplateFacts,
+  { messages, tools, variables }: TemplateInput,
+): string {
+  if (template === undefined) {
+    throw new CortexError("template_render_failed", "this model has no chat template it can render", {
+      next: "use /v1/completions with a prompt of your own, or a model file with a chat template",
+    });
+  }
+  try {
+    return template.render({
+      ...variables,
+      messages,
+      tools: tools.length === 0 ? null : tools,
+      documents: null,
+      add_generation_prompt: true,
+      bos_token: bosText,
+      eos_token: eosText,
+    });
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new CortexError("template_render_failed", `the model's chat template failed: ${reason}`, {
+      cause: thrown,
+      param: "messages",
+    });
+  }
+}
+
 /** What the template reads of a request. */
 interface TemplateInput {
-  readonly messages: readonly object[];
+  readonly messages: readonly PlacedMessage[];
   readonly tools: readonly object[];
   readonly variables: Readonly<Record<string, unknown>>;
 }
