@@ -4,6 +4,7 @@ import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
   durationFlag,
+  exceptFlag,
   apiKeyFileFlag,
   gatewayUrlFlag,
   metricsUrlFlag,
@@ -15,6 +16,7 @@ import { CortexError, toCortexError } from "../core/errors.ts";
 import { errorToJson } from "../cli/print/print-error.ts";
 import { planSummary } from "../cli/print/plan-words.ts";
 import type { ApplyOnRecord, RecordedApplyOptions } from "../controller/history/io/apply-on-record.ts";
+import type { KeptHistory } from "../controller/plan/io/make-plan.ts";
 import type { LockStore } from "../controller/lock/lock-store.ts";
 import type { ApplyResult } from "../protocol/apply-events.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
@@ -27,6 +29,7 @@ export default class ApplyCommand extends FleetCommand {
     "<%= config.bin %> apply --config fleet/",
     "<%= config.bin %> apply --config fleet/ --yes --json",
     "<%= config.bin %> apply --config fleet/ --yes --json-into apply.ndjson",
+    "<%= config.bin %> apply --except example/large --yes",
     "<%= config.bin %> apply plan.json --yes     # a plan saved with `plan --out`; stale neurons refuse",
   ];
   static override args = { plan: Args.string({ description: "a plan saved with `cortex plan --out`" }) };
@@ -34,6 +37,7 @@ export default class ApplyCommand extends FleetCommand {
     config: configFlag,
     ref: refFlag("apply this revision of the fleet repository"),
     target: targetFlag("change only this model and what its changes depend on"),
+    except: exceptFlag,
     yes: Flags.boolean({ char: "y", summary: "do not ask" }),
     parallelism: Flags.integer({ default: 10, min: 1, summary: "neurons that are changed at once" }),
     "max-unload": Flags.integer({
@@ -174,7 +178,8 @@ export default class ApplyCommand extends FleetCommand {
   }
 
   async #freshPlan(flags: PlanFlags): Promise<PlanDocument> {
-    const [{ makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+    const [{ readRecorded }, { makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+      import("../controller/history/io/read-recorded.ts"),
       import("../controller/plan/io/make-plan.ts"),
       import("../controller/plan/io/plan-deps.ts"),
       import("../platform/system-clock.ts"),
@@ -183,10 +188,12 @@ export default class ApplyCommand extends FleetCommand {
       path: flags.config,
       ref: flags.ref,
       targets: flags.target,
+      except: flags.except,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],
+      recorded: (kept: KeptHistory) => readRecorded(kept, this.environment),
     };
     return this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
   }
@@ -207,6 +214,7 @@ interface PlanFlags {
   readonly config: string;
   readonly ref?: string | undefined;
   readonly target?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
   readonly gateway?: string | undefined;
   readonly "api-key-file"?: string | undefined;
   readonly "metrics-url"?: string | undefined;
@@ -214,9 +222,9 @@ interface PlanFlags {
 }
 
 async function savedPlan(path: string, flags: PlanFlags): Promise<PlanDocument> {
-  if (flags.ref !== undefined || flags.target !== undefined)
+  if ([flags.ref, flags.target, flags.except].some((flag) => flag !== undefined))
     throw new CortexError("usage_error", "a saved plan has its revision and its targets", {
-      next: "leave out --ref and --target, or make another plan: cortex plan --out FILE",
+      next: "leave out --ref, --target and --except, or make another plan: cortex plan --out FILE",
     });
   const { readSavedPlan } = await import("../controller/observe/io/snapshot-file.ts");
   return readSavedPlan(path);

@@ -2,6 +2,7 @@ import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,
+  exceptFlag,
   apiKeyFileFlag,
   gatewayUrlFlag,
   metricsUrlFlag,
@@ -11,6 +12,7 @@ import {
 } from "../cli/flags/fleet-flags.ts";
 import { planView } from "../cli/view/plan-view.ts";
 import { EXIT } from "../core/errors.ts";
+import type { KeptHistory } from "../controller/plan/io/make-plan.ts";
 import type { PlanDocument } from "../protocol/plan-document.ts";
 import { leavesAsDeclared } from "../protocol/plan-settled.ts";
 
@@ -24,6 +26,7 @@ export default class PlanCommand extends FleetCommand {
     "<%= config.bin %> plan --detailed-exitcode --out plan.json   # 0 as declared, 2 changes, 1 error",
     "<%= config.bin %> plan --base origin/main --against snapshot.json --markdown   # the comment of a pull request",
     "<%= config.bin %> plan --target Qwen/Qwen3-8B",
+    "<%= config.bin %> plan --except example/large",
     "<%= config.bin %> plan show plan.json",
     "<%= config.bin %> plan verify plan.json --against snapshot.json",
   ];
@@ -32,6 +35,7 @@ export default class PlanCommand extends FleetCommand {
     ref: refFlag("plan this revision of the fleet repository instead of the work tree"),
     base: refFlag("tell apart what this branch changes and what is pending at REV anyway"),
     target: targetFlag("confine the plan to this model and what its changes depend on"),
+    except: exceptFlag,
     against: Flags.string({
       helpValue: "FILE",
       summary: "plan on this snapshot; the fleet is not asked and no credentials are needed",
@@ -58,7 +62,8 @@ export default class PlanCommand extends FleetCommand {
 
   async run(): Promise<PlanDocument> {
     const { flags } = await this.parse(PlanCommand);
-    const [{ makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+    const [{ readRecorded }, { makePlan }, { planDeps }, { systemClock }] = await Promise.all([
+      import("../controller/history/io/read-recorded.ts"),
       import("../controller/plan/io/make-plan.ts"),
       import("../controller/plan/io/plan-deps.ts"),
       import("../platform/system-clock.ts"),
@@ -68,12 +73,14 @@ export default class PlanCommand extends FleetCommand {
       ref: flags.ref,
       base: flags.base,
       targets: flags.target,
+      except: flags.except,
       against: flags.against,
       prove: flags.prove ? (progress: string) => this.remark(progress) : undefined,
       neuronToken: () => this.readToken(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],
+      recorded: (kept: KeptHistory) => readRecorded(kept, this.environment),
     };
     const plan = await this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
     const shown = this.present(planView(plan, { markdown: flags.markdown }));

@@ -131,6 +131,7 @@ export const ERROR_TABLE = {
   mass_unload:               kind(409, EXIT.failed, "api_error", "look at the plan again; --allow-mass-unload COPIES, the number that it takes away, allows it"),
   snapshot_invalid:          kind(400, EXIT.failed, INVALID, "take it again where the fleet can be reached: cortex snapshot --out FILE"),
   apply_failed:              kind(500, EXIT.failed, "api_error", "fix the cause shown for the failed step and run `cortex apply` again; finished steps stay"),
+  probe_failed:              kind(422, EXIT.failed, "api_error", "mend the model, or `probe` in its block; the neuron's log has the engine's own words"),
   step_timeout:              kind(504, EXIT.failed, "api_error", "the neuron's log tells what it waits for; `cortex apply` goes on from here"),
   confirmation_required:     kind(400, EXIT.usage, INVALID, "run with --yes, or answer in a terminal"),
   settings_unreadable:       kind(400, EXIT.failed, INVALID, "mend the file, or run the same without --write and put the lines in by hand"),

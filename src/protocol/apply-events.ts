@@ -30,8 +30,8 @@ export type ApplyEvent =
   | {
       readonly type: "step-progress";
       readonly step: string;
-      /** "busy" while the neuron is asked again later. */
-      readonly state: JobState | "busy";
+      /** "busy" while the neuron is asked again later; "probing" while the fresh copy is asked what its block declares. */
+      readonly state: JobState | "busy" | "probing";
       /** 0..1 of that state; null when it cannot be told. */
       readonly fraction: number | null;
       /** Why a busy neuron did not take the change, in its own words. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fleetRevisionSchema } from "../fleet/fleet-revision.ts";
+import { modelProbeTableSchema } from "../fleet/schema/probe-table.ts";
 import { declarationSchema } from "./declaration/plan-declaration.ts";
 import { explainedUnplacedSchema } from "./plan-unplaced.ts";
 import { planScheduleSchema, survivalSchema, unloadGuardSchema } from "./plan-outlook.ts";
@@ -47,7 +48,7 @@ export const planDurationSchema = z.object({
   secs: z.number().nonnegative().nullable().describe("null when nothing allows a guess"),
   source: z
     .enum([
-      /** A load of the same model with the same settings. */
+      /** The same step before: its neuron measured it, or an apply did. */
       "measured",
       /** The same model with other settings, by size. */
       "scaled",
@@ -58,7 +59,7 @@ export const planDurationSchema = z.object({
       "unknown",
     ])
     .describe(
-      "a load of the same model and settings; the same model by size; other loads of the neuron; a usual disk; nothing",
+      "the same step before, as its neuron or the history of the fleet knows it; the same model by size; other loads of the neuron; a usual disk; nothing",
     ),
   confidence: z.enum(["high", "medium", "low", "none"]).describe("how well that is known"),
 });
@@ -209,6 +210,9 @@ export const declaredModelSchema = z.object({
   min_device_vram_mb: z.int().nonnegative().describe("least total memory of each of them"),
   residency_priority: z.int().nonnegative().describe("class"),
   protect: z.boolean().describe("`protect`"),
+  probe: modelProbeTableSchema
+    .optional()
+    .describe("`probe`: what apply asks of a fresh copy; absent without one"),
   spec_hash: z
     .string()
     .describe("of the settings: what must be equal for a loaded copy to be the declared one"),
@@ -293,6 +297,10 @@ export const planDocumentSchema = z.object({
   targets: z
     .array(z.string())
     .describe("with `--target`: the models that the plan is confined to; empty means all"),
+  excepted: z
+    .array(z.string())
+    .optional()
+    .describe("with `--except`: the models that are left out; `targets` has all others. Absent otherwise"),
   outside_targets: z.int().nonnegative().describe("changes left out because of `targets`"),
   comparison: comparisonSchema.nullable().describe("with `--base`: the same fleet planned for that revision"),
   declaration: declarationSchema.describe(

@@ -276,6 +276,7 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
     estimate: never,
     swap: never,
     cancelJob: never,
+    ask: never,
     dispatch: never,
     async *events() {
       const { discovery, health, generation, models } = await ask(() => {

@@ -18,6 +18,13 @@ export const refFlag = (summary: string) => Flags.string({ helpValue: "REV", sum
 
 export const targetFlag = (summary: string) => Flags.string({ helpValue: "MODEL", multiple: true, summary });
 
+export const exceptFlag = Flags.string({
+  helpValue: "MODEL",
+  multiple: true,
+  exclusive: ["target"],
+  summary: "leave this model out, and what cannot be done without changing it",
+});
+
 export const neuronTokenFileFlag = Flags.string({
   env: "CORTEX_NEURON_TOKEN_FILE",
   helpValue: "PATH",

@@ -36,7 +36,9 @@ export function openParts(plan: PlanDocument): string[] {
     unplaced === 0 ? "" : `${countOf(unplaced, "copy", "copies")} without a place`,
     unknown === 0 ? "" : `${countOf(unknown, "copy", "copies")} unknown`,
     deferred === 0 ? "" : `${countOf(deferred, "change", "changes")} deferred`,
-    plan.outside_targets === 0 ? "" : `${plan.outside_targets} more outside of the targets`,
+    plan.outside_targets === 0
+      ? ""
+      : `${plan.outside_targets} more ${plan.excepted === undefined ? "outside of the targets" : "left out"}`,
     isSeen(plan) ? "" : plan.neurons.length === 1 ? "its neuron does not answer" : "no neuron answers",
   ].filter((part) => part !== "");
 }
@@ -58,7 +60,7 @@ const servedOtherwise = ({ declaration }: PlanDocument): string[] =>
     : [];
 
 function changeVerdict(plan: PlanDocument, still: string): string {
-  const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : plan.targets.join(", ");
+  const of = plan.targets.length === 0 ? `the fleet ${plan.fleet}` : scopeText(plan);
   const matches = plan.complete || (plan.targets.length > 0 && isSettled(plan));
   const outcome = matches ? `match ${knownAt(plan)}` : `come closer to ${revisionText(plan.revision)}`;
   return `With these changes ${of} would ${outcome}${still}.`;
@@ -69,7 +71,7 @@ function idleVerdict(plan: PlanDocument, still: string): string {
   if (plan.declaration.changes.length > 0 && isSettled(plan)) return declaredVerdict(plan);
   if (plan.complete) return `No changes. The fleet matches ${knownAt(plan)}.`;
   if (plan.outside_targets > 0 && isSettled(plan))
-    return `No changes to ${plan.targets.join(", ")} at ${at}${still}.`;
+    return `No changes to ${scopeText(plan)} at ${at}${still}.`;
   const isOnlyUnknown = plan.unplaced.length + plan.deferred.length === 0;
   return isOnlyUnknown
     ? `Nothing can be changed now, and whether the fleet matches ${at} is not known${still}.`
@@ -83,11 +85,15 @@ function declaredVerdict(plan: PlanDocument): string {
   const loaded =
     plan.outside_targets === 0
       ? `what is loaded matches ${knownAt(plan)}`
-      : `${plan.targets.join(", ")} matches ${knownAt(plan)}`;
+      : `${scopeText(plan)} matches ${knownAt(plan)}`;
   return declaration.compared_with === "gateway"
     ? `No model is loaded or unloaded: ${loaded}. The gateway serves something else: ${count}.`
     : `No model is loaded or unloaded: ${loaded}. ${count} from the base.`;
 }
+
+/** Which models a confined plan is about. */
+const scopeText = ({ targets, excepted }: PlanDocument): string =>
+  excepted === undefined ? targets.join(", ") : `everything but ${excepted.join(", ")}`;
 
 /** A silent neuron may hold what nobody declares. */
 function knownAt({ revision, neurons }: PlanDocument): string {

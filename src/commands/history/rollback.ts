@@ -9,6 +9,7 @@ import {
 } from "../../cli/flags/fleet-flags.ts";
 import { planView } from "../../cli/view/plan-view.ts";
 import { CortexError } from "../../core/errors.ts";
+import type { KeptHistory } from "../../controller/plan/io/make-plan.ts";
 import type { PlanDocument } from "../../protocol/plan-document.ts";
 import type { Rollback } from "../../repository/io/make-repository.ts";
 
@@ -38,12 +39,14 @@ export default class RollbackCommand extends FleetCommand {
 
   async run(): Promise<{ readonly rollback: Rollback; readonly plan: PlanDocument }> {
     const { args, flags } = await this.parse(RollbackCommand);
-    const [{ commitRollback }, { makePlan }, { planDeps }, { systemClock }] = await Promise.all([
-      import("../../repository/io/make-repository.ts"),
-      import("../../controller/plan/io/make-plan.ts"),
-      import("../../controller/plan/io/plan-deps.ts"),
-      import("../../platform/system-clock.ts"),
-    ]);
+    const [{ readRecorded }, { commitRollback }, { makePlan }, { planDeps }, { systemClock }] =
+      await Promise.all([
+        import("../../controller/history/io/read-recorded.ts"),
+        import("../../repository/io/make-repository.ts"),
+        import("../../controller/plan/io/make-plan.ts"),
+        import("../../controller/plan/io/plan-deps.ts"),
+        import("../../platform/system-clock.ts"),
+      ]);
     const { operator } = this.environment;
     const author = { name: operator.user, email: `${operator.user}@${operator.host}` };
     const ref = args.revision ?? (await this.#revisionBefore(flags.config));
@@ -55,6 +58,7 @@ export default class RollbackCommand extends FleetCommand {
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],
+      recorded: (kept: KeptHistory) => readRecorded(kept, this.environment),
     };
     const plan = await this.whileAsking(makePlan(options, planDeps(systemClock, this.environment)));
     this.present(planView(plan, { markdown: false }));

@@ -7,6 +7,7 @@ import {
 } from "../../protocol/refs/apply-record.ts";
 import type { PlanChange, PlanDocument } from "../../protocol/plan-document.ts";
 import { isSettled } from "../../protocol/plan-settled.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
 
 /** When an apply began and ended, and under which right. */
 export interface ApplyMoment {
@@ -53,6 +54,7 @@ function stepRecord(change: PlanChange, result: ApplyResult): StepRecord {
     kind,
     actions,
     devices,
+    spec_hash: change.spec === null ? null : specHash(change.spec),
     outcome: outcomeOf({ applied, failed, waited }),
     reason: failed?.error.message ?? waited?.reason ?? null,
     code: failed?.error.code ?? null,

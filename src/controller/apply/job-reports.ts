@@ -54,6 +54,21 @@ export function halfDone(change: PlanChange, failure: CortexError): CortexError 
   });
 }
 
+/** A copy that failed its probe; `stays`: why it could not be taken down again. */
+// oxlint-disable-next-line max-params -- which, why, and what became of it
+export function unfitCopy(change: PlanChange, failure: CortexError, stays: string | undefined): CortexError {
+  const { model_id, neuron } = change;
+  const gone =
+    change.kind === "replace" ? "it was unloaded again, and the old copy is gone" : "it was unloaded again";
+  const became =
+    stays === undefined ? gone : `it could not be unloaded (${stays}) and may be asked by clients`;
+  return new CortexError(failure.code, `${failure.message}; ${became}`, {
+    details: { ...failure.details, model_id, neuron },
+    next: failure.next,
+    cause: failure,
+  });
+}
+
 /** The job goes on at its neuron: what it waits for is to be found there. */
 export function endlessJob(
   job: Job,

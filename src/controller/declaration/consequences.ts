@@ -98,6 +98,7 @@ const limitText =
   ({ field }) =>
     `${field.to ?? ""} ${what} (before: ${field.from ?? ""})`;
 const PLACED: Consequence = "decides where its copies may go";
+const PROBED: Consequence = "fresh copies are asked so, from the next load on";
 const RETOLD: Consequence = "clients are told so in GET /v1/models";
 
 /** Every setting of the files: what follows from a change of it. A test holds the table to the schema. */
@@ -199,6 +200,11 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
     field.to === "true"
       ? "apply takes it down with --allow-protected only"
       : "apply may take it down like any other",
+  "models.probe.prompt": PROBED,
+  "models.probe.expect": PROBED,
+  "models.probe.dimensions": PROBED,
+  "models.probe.max_tokens": PROBED,
+  "models.probe.within_secs": PROBED,
   "keys.fingerprint": "the former secret is refused; its holders need the new one",
   "keys.models": ({ field }) => scopeText(field),
   "keys.window.kind": ({ own }) =>

@@ -1,3 +1,4 @@
+import type { StepRecord } from "../../protocol/refs/apply-record.ts";
 import type { Discovery, Health, ResidentModel } from "../../protocol/neuron-api.ts";
 
 /** A neuron that answered all three questions. */
@@ -40,6 +41,8 @@ export interface ObservedFleet {
   readonly neurons: readonly ObservedNeuron[];
   /** Absent when no gateway was asked or none answered. */
   readonly traffic?: ObservedTraffic;
+  /** Steps of earlier applies as the history keeps them, the latest first; absent when it was not read. */
+  readonly recorded?: readonly StepRecord[];
 }
 
 /** Names a copy: a neuron holds at most one of a model. */

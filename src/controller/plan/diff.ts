@@ -191,7 +191,11 @@ class FleetDiff {
         beforeMib: resident.vram_used_mb,
         afterMib: 0,
         sizeSource: resident.vram_measured ? "measured" : "declared",
-        duration: predictUnload(busyRequests(requests)),
+        duration: predictUnload(
+          { modelId: resident.id, neuron: neuron.name },
+          busyRequests(requests),
+          this.#history,
+        ),
         spec: null,
       },
     });

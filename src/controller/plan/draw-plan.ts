@@ -5,13 +5,14 @@ import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observ
 import { compareDeclarations } from "../declaration/compare-declarations.ts";
 import type { PlanDeclaration } from "../../protocol/declaration/plan-declaration.ts";
 import { ownFleets } from "../observe/foreign-copies.ts";
+import { knownModels } from "../observe/known-models.ts";
 import type { CopyLeftAlone, FleetPlan } from "./fleet-plan.ts";
 import type { PlanRounds } from "./plan-rounds.ts";
 import { freeMemory, planRounds } from "./rounds.ts";
 import type { PlanInput } from "./plan-input.ts";
 import { planRows, type PlanRow } from "./rows.ts";
 import { survivalOf } from "./survival.ts";
-import { confineToTargets } from "./targets.ts";
+import { confineToTargets, leaveOut } from "./targets.ts";
 import type { ExplainedAssignment, Placement } from "../place/board/placement.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
@@ -40,10 +41,12 @@ function planOne(input: PlanInput): FleetPlan {
     input.whatIf === "skip"
       ? found
       : { ...found, placement: new RemedyTrials(fleet, observed).proven(found.placement) };
-  const { steps, deferred, outside } = confineToTargets(rounds.transition, {
-    targets: input.targets ?? [],
-    free: freeMemory(observed),
-  });
+  const { targets = [], excepted } = input;
+  const free = freeMemory(observed);
+  const { steps, deferred, outside } =
+    excepted === undefined
+      ? confineToTargets(rounds.transition, { targets, free })
+      : leaveOut(rounds.transition, { excepted, free });
   const predicted = forecast({
     steps,
     parallelism: PARALLELISM,
@@ -51,6 +54,11 @@ function planOne(input: PlanInput): FleetPlan {
     declared: new Set(fleet.models.filter(({ replicas }) => replicas > 0).map(({ id }) => id)),
   });
   return assemble(input, { ...rounds, transition: { steps, deferred }, outside, predicted });
+}
+
+function targetsOf({ targets = [], excepted, fleet, observed }: PlanInput): string[] {
+  if (excepted === undefined) return [...targets];
+  return knownModels(fleet, observed).filter((id) => !excepted.includes(id));
 }
 
 interface PlanParts extends PlanRounds {
@@ -62,13 +70,14 @@ interface PlanParts extends PlanRounds {
 function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
   const { fleet, observed } = input;
   const { desired, placement, transition, predicted } = parts;
-  const declaration = compareDeclarations(input);
+  const { excepted } = input;
+  const declaration = compareDeclarations(excepted === undefined ? input : { ...input, targets: undefined });
   const rows = withRenames(
     planRows(transition.steps, { forecast: predicted, observed, desired }),
     declaration,
   );
   const simulation = simulateSteps(observed, memoryStepsOf(observed, rows));
-  const targets = (input.targets ?? []).toSorted();
+  const targets = targetsOf(input).toSorted();
   const isTarget = ({ modelId }: { readonly modelId: string }): boolean =>
     targets.length === 0 || targets.includes(modelId);
   const unplaced = placement.explanations.filter(isTarget);
@@ -84,6 +93,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     observed,
     observation: observationOf(input),
     targets,
+    excepted: excepted?.toSorted(),
     outsideTargets: parts.outside + openOutside,
     problems: simulation.overruns.map(overrunText),
     comparison: null,

@@ -42,6 +42,7 @@ function encodeUndigested(plan: FleetPlan): Omit<PlanDocument, "digest"> {
     errored: problems.length > 0,
     problems: [...problems],
     targets: [...plan.targets],
+    ...(plan.excepted === undefined ? {} : { excepted: [...plan.excepted] }),
     outside_targets: outsideTargets,
     comparison: plan.comparison === null ? null : encodeComparison(plan.comparison),
     declaration: plan.declaration,
@@ -91,6 +92,7 @@ const encodeDeclared = (desired: ReadonlyMap<string, DesiredModel>): PlanDocumen
       min_device_vram_mb: floor.minDeviceMib,
       residency_priority: priority,
       protect: block.protect,
+      ...(block.probe === undefined ? {} : { probe: block.probe }),
       spec_hash: specHash,
     }))
     .toSorted(by(({ model_id }) => model_id));

@@ -33,6 +33,8 @@ export interface FleetPlan {
   readonly observation: { readonly digest: string; readonly source: "neurons" | "snapshot" };
   /** Models that the plan is confined to; empty means all. */
   readonly targets: readonly string[];
+  /** The models that are no targets, where all others are. */
+  readonly excepted: readonly string[] | undefined;
   /** Changes, and copies without a place, left out because of `targets`. */
   readonly outsideTargets: number;
   /** Why the plan must not be applied; empty for a sound one. */

@@ -82,7 +82,7 @@ function parkedDrafts(at: LoadPlace): { readonly load: Draft; readonly unload: D
       isProtected: false,
       beforeMib: load.change.afterMib,
       afterMib: 0,
-      duration: predictUnload(0),
+      duration: predictUnload({ modelId: load.change.modelId, neuron: at.neuron }, 0, at.history),
       spec: null,
     },
   };

@@ -20,6 +20,8 @@ export interface PlanInput extends PlanSource {
   readonly snapshotDigest?: string | undefined;
   /** Confine the plan to these models and what their changes depend on. */
   readonly targets?: readonly string[] | undefined;
+  /** Instead of `targets`: all models but these, without what cannot be done when those stay as they are. */
+  readonly excepted?: readonly string[] | undefined;
   /** Plan this revision too, on the same look at the neurons that it declares, and say what is caused by the difference. */
   readonly base?: (PlanSource & { readonly observed: ObservedFleet }) | undefined;
   /** What the running gateway says that it serves; it is compared with where there is no base. */

@@ -31,6 +31,53 @@ export function confineToTargets(
   };
 }
 
+const LEFT_OUT = "it cannot be done without a change that --except leaves out";
+
+/**
+ * A transition without the changes of some models, and without what cannot be done when those are not: what depends on them,
+ * and what would take a copy down that then does not come back. Memory stays safe for the reason given above.
+ */
+export function leaveOut(
+  { steps, deferred }: TransitionSchedule,
+  { excepted, free }: { readonly excepted: readonly string[]; readonly free: FreeMemory },
+): TransitionSchedule & { readonly outside: number } {
+  const isExcepted = ({ change }: ScheduledStep["draft"]): boolean => excepted.includes(change.modelId);
+  const lost = lostWith(steps, isExcepted);
+  const isLost = ({ draft }: ScheduledStep): boolean => lost.has(draft.change.id);
+  const split = splitAnew(
+    steps.filter((step) => !isLost(step)),
+    free,
+  );
+  const waiting = steps
+    .filter((step) => isLost(step) && !isExcepted(step.draft))
+    .map(({ draft }): DeferredDraft => ({ draft, reason: LEFT_OUT, retry: false }));
+  const own = deferred.filter(({ draft }) => !isExcepted(draft));
+  return {
+    steps: split.steps,
+    deferred: [...own, ...waiting, ...split.deferred],
+    outside: steps.filter(({ draft }) => isExcepted(draft)).length + deferred.length - own.length,
+  };
+}
+
+/** Ids of the steps that are not done when those of some models are not. */
+function lostWith(
+  steps: readonly ScheduledStep[],
+  isExcepted: (draft: ScheduledStep["draft"]) => boolean,
+): ReadonlySet<string> {
+  const lost = new Set<string>();
+  for (let before = -1; lost.size !== before;) {
+    before = lost.size;
+    for (const [place, step] of steps.entries()) {
+      const comesNotBack = steps
+        .slice(place + 1)
+        .some((later) => lost.has(later.draft.change.id) && bringsBack(step, later));
+      if (isExcepted(step.draft) || comesNotBack || step.dependsOn.some((id) => lost.has(id)))
+        lost.add(step.draft.change.id);
+    }
+  }
+  return lost;
+}
+
 function neededBy(steps: readonly ScheduledStep[], targets: readonly string[]): ScheduledStep[] {
   const byId = new Map(steps.map((step) => [step.draft.change.id, step]));
   const kept = new Set<string>();

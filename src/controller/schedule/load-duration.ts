@@ -1,9 +1,10 @@
 import type { ModelFact, ResidentModel } from "../../protocol/neuron-api.ts";
+import type { StepRecord } from "../../protocol/refs/apply-record.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 
 /** What lets a duration be guessed. */
 type DurationSource =
-  /** A load of the same model with the same settings. */
+  /** The same step before: its neuron measured it, or an apply did. */
   | "measured"
   /** The same model with other settings, by size. */
   | "scaled"
@@ -54,15 +55,28 @@ export interface LoadHistory {
   readonly onNeuron: ReadonlyMap<string, readonly TimedLoad[]>;
   /** What neurons themselves expect of loads that they have not seen. */
   readonly expected: readonly TimedLoad[];
+  /** What unloads took of late, by model. */
+  readonly unloads: ReadonlyMap<string, readonly TimedUnload[]>;
 }
+
+interface TimedUnload {
+  readonly neuron: string;
+  readonly secs: number;
+}
+
+/** Of the same step no more than so many count, so that what became faster is believed soon. */
+const RECENT = 3;
 
 export function loadHistory(observed: ObservedFleet): LoadHistory {
   const neurons = reachableNeurons(observed);
-  const loads = neurons.flatMap(({ name, models, discovery }) => [
+  const { recorded = [] } = observed;
+  const measured = neurons.flatMap(({ name, models, discovery }) => [
     ...models.flatMap((model) => timedResident(name, model)),
     ...timedFacts(name, discovery.facts ?? [], "measured"),
   ]);
+  const loads = [...measured, ...recordedLoads(recorded, measured)];
   return {
+    unloads: Map.groupBy(recordedUnloads(recorded), ({ modelId }) => modelId),
     ofModel: Map.groupBy(loads, ({ modelId }) => modelId),
     onNeuron: Map.groupBy(loads, ({ neuron }) => neuron),
     expected: neurons.flatMap(({ name, discovery }) =>
@@ -96,6 +110,33 @@ const timedFacts = (
       : [{ neuron, modelId, specHash, vramMib, secs: fact.load_secs }],
   );
 
+const loadKey = ({ neuron, modelId, specHash }: Omit<TimedLoad, "vramMib" | "secs">): string =>
+  JSON.stringify([neuron, modelId, specHash]);
+
+/**
+ * Loads of earlier applies that their neurons do not know any more, as after a new disk. One that had to fetch its file says
+ * nothing of one that has it.
+ */
+function recordedLoads(recorded: readonly StepRecord[], measured: readonly TimedLoad[]): TimedLoad[] {
+  const known = new Set(measured.map(loadKey));
+  const loads = recorded.flatMap(({ kind, neuron, model_id: modelId, spec_hash, actual, predicted }) => {
+    if (kind !== "load" || spec_hash === null || actual === null || actual.download_bytes > 0) return [];
+    const vramMib = actual.vram_mb ?? predicted.vram_mb;
+    return [{ neuron, modelId, specHash: spec_hash, vramMib, secs: actual.secs }];
+  });
+  return recent(loads, loadKey).filter((load) => !known.has(loadKey(load)));
+}
+
+function recordedUnloads(recorded: readonly StepRecord[]): (TimedUnload & { readonly modelId: string })[] {
+  const unloads = recorded.flatMap(({ kind, neuron, model_id: modelId, actual }) =>
+    kind === "unload" && actual !== null ? [{ neuron, modelId, secs: actual.secs }] : [],
+  );
+  return recent(unloads, ({ neuron, modelId }) => JSON.stringify([neuron, modelId]));
+}
+
+const recent = <Row>(rows: readonly Row[], keyOf: (row: Row) => string): Row[] =>
+  [...Map.groupBy(rows, keyOf).values()].flatMap((same) => same.slice(0, RECENT));
+
 /** How long a load takes: by loads of the same model, else by size and what the neuron's disk did before. */
 export function predictLoad(facts: LoadFacts, history: LoadHistory): Duration {
   return (
@@ -110,11 +151,22 @@ export function predictLoad(facts: LoadFacts, history: LoadHistory): Duration {
 /** An idle copy leaves within a second; a busy one may take as long as its requests do. */
 export const unloadSecs = (busyRequests: number): number => (busyRequests === 0 ? 1 : 10);
 
-export const predictUnload = (busyRequests: number): Duration => ({
-  secs: unloadSecs(busyRequests),
-  source: "default_rate",
-  confidence: "low",
-});
+/** As it took of late; one that is busy now takes no less than busy ones do. */
+export function predictUnload(
+  { modelId, neuron }: { readonly modelId: string; readonly neuron: string },
+  busyRequests: number,
+  history?: LoadHistory,
+): Duration {
+  const seen = (history?.unloads.get(modelId) ?? []).filter((unload) => unload.neuron === neuron);
+  const usual = unloadSecs(busyRequests);
+  if (seen.length === 0) return { secs: usual, source: "default_rate", confidence: "low" };
+  const secs = slowest(seen.map((unload) => unload.secs));
+  return {
+    secs: busyRequests === 0 ? secs : Math.max(secs, usual),
+    source: "measured",
+    confidence: "medium",
+  };
+}
 
 /** The slowest that was seen: a prediction that is met is worth more than one that flatters. */
 function sameModelLoad(facts: LoadFacts, same: readonly TimedLoad[]): Duration | undefined {

@@ -153,7 +153,7 @@ function splitReplace(replace: Draft): { readonly unload: Draft; readonly load: 
         devices: freed.map(([device]) => device),
         deviceMib: freed.map(([, mib]) => mib),
         afterMib: 0,
-        duration: predictUnload(0),
+        duration: predictUnload({ modelId, neuron }, 0),
         spec: null,
       },
     },

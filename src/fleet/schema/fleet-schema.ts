@@ -3,6 +3,7 @@ import { KV_CACHE_TYPES } from "./kv-cache-types.ts";
 import { externalEngineFields } from "./engine-fields.ts";
 import { gatewayTableSchema } from "./gateway-table.ts";
 import { positiveInteger } from "./number-schemas.ts";
+import { modelProbeTableSchema } from "./probe-table.ts";
 import { baseUrl, exactUrl, modelId } from "./text-schemas.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "must be 64 lower-case hexadecimal digits");
@@ -232,6 +233,7 @@ export const modelBlockSchema = z
       .describe("on-demand copies leave after this idle time")
       .meta({ examples: [900] }),
     protect: z.boolean().default(false).describe("apply refuses to unload it without --allow-protected"),
+    probe: modelProbeTableSchema.optional().meta({ examples: [{ prompt: "The capital of France?", expect: "paris" }] }),
   })
   .describe("one model that the fleet offers");
 

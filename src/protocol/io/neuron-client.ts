@@ -79,6 +79,8 @@ export interface NeuronClient {
    * longer than its heartbeats allow, or is refused (`route_not_found` by a neuron that has no events).
    */
   events(from: EventsFrom): AsyncIterable<readonly NumberedEvent[]>;
+  /** Asks a loaded model, and reads the whole answer as JSON; `path` as of `dispatch`. */
+  ask(question: ModelQuestion): Promise<unknown>;
   /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
   dispatch(call: RelayCall, handler: Dispatcher.DispatchHandler): void;
   /** Takes no more calls; resolves when the last one under way has ended. */
@@ -91,6 +93,14 @@ export interface EventsFrom {
   /** Goes on after this event, where the neuron still knows it. */
   readonly lastEventId: string | undefined;
   readonly signal: AbortSignal;
+}
+
+export interface ModelQuestion {
+  readonly path: string;
+  readonly body: unknown;
+  /** Instead of `callTimeoutMs`: an answer takes longer than a control call. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RelayCall {
@@ -139,6 +149,11 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
         { neuron: context.neuron, pool, prefix, credentials, clock, callTimeoutMs },
         from,
       );
+    },
+    ask: async ({ path, body, timeoutMs, signal }) => {
+      const patient = { ...context, options: { ...options, callTimeoutMs: timeoutMs } };
+      const answer = await call(patient, { method: "POST", path, body, ...(signal && { signal }) });
+      return answer.body;
     },
     dispatch: ({ path, headers, body }, handler) => {
       const sent = {

@@ -24,6 +24,11 @@ export const stepRecordSchema = z.object({
   kind: z.string().describe("as the plan says"),
   actions: z.array(z.string()).describe("carried out in order"),
   devices: z.array(z.int()).describe("indices"),
+  spec_hash: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("of the settings that were loaded; null for an unload, and in records of older versions"),
   outcome: stepOutcomeSchema.describe("what became of it"),
   reason: z.string().nullable().describe("why it failed or was not started; null otherwise"),
   code: z.string().nullable().describe("of the error that it failed with"),

@@ -6,6 +6,8 @@ export interface GitEnvironment {
   readonly inherited: Readonly<Record<string, string | undefined>>;
   /** How long a process of git may say nothing; 30 s. */
   readonly silenceMs?: number | undefined;
+  /** The same of one that talks to a remote; 120 s. */
+  readonly fetchSilenceMs?: number | undefined;
 }
 
 /** Where a repository is fetched from and pushed to. */
@@ -88,7 +90,7 @@ export function fetchingGit(
       allowUnsafeTemplateDir: true,
     },
     allowEnvironment: ["GIT_TERMINAL_PROMPT", "GIT_SSH_COMMAND", ...Object.keys(authorization)],
-    timeout: { block: FETCH_TIMEOUT_MS },
+    timeout: { block: options.environment.fetchSilenceMs ?? FETCH_TIMEOUT_MS },
   }).env({
     ...only(options.environment.inherited, PASSED_ON_TO_FETCH),
     ...authorization,

@@ -22,6 +22,7 @@ const step = (told: Told, measured: Measured | null): StepRecord => ({
   kind: "load",
   actions: ["load"],
   devices: [0],
+  spec_hash: null,
   outcome: measured === null ? "failed" : "applied",
   reason: null,
   code: null,

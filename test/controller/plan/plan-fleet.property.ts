@@ -244,6 +244,26 @@ describe("laws of the plan", () => {
     );
   });
 
+  test("nor with a plan that leaves some models out: they stay, and nobody goes down for good because of it", () => {
+    fc.assert(
+      fc.property(
+        world(ANY),
+        fc.subarray(["m1", "m2", "m3"], { minLength: 1 }),
+        fc.array(fc.nat(5), { minLength: 6, maxLength: 6 }),
+        ({ fleet, observed }, excepted, dice) => {
+          const odd = oddly(observed, dice);
+          const document = plan(fleet, odd, { excepted });
+          expect(verifyPlan(document, snapshotOfFleet("home", odd)).findings).toEqual([]);
+          expect(document.changes.filter(({ model_id }) => excepted.includes(model_id))).toEqual([]);
+          const whole = downForGood(plan(fleet, odd));
+          const saved = document.deferred.map(({ model_id }) => model_id);
+          expect([...whole, ...saved]).toEqual(expect.arrayContaining(downForGood(document)));
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
   test("whoever checks a plan without the planner's code finds nothing wrong with it", () => {
     fc.assert(
       fc.property(world(ANY), ({ fleet, observed }) => {

@@ -3,6 +3,8 @@ import { printPlan } from "../../../src/cli/print/print-plan.ts";
 import type { PlanDocument } from "../../../src/protocol/plan-document.ts";
 import type { ObservedFleet } from "../../../src/controller/observe/observed-fleet.ts";
 import type { Fleet } from "../../../src/fleet/schema/fleet-schema.ts";
+import { snapshotOfFleet } from "../../../src/controller/observe/fleet-snapshots.ts";
+import { verifyPlan } from "../../../src/controller/verify/verify-plan.ts";
 import { CANONICAL_CASES, canonicalFiles, canonicalFleet, canonicalObservation } from "../canonical-fleet.ts";
 import {
   declaredHash,
@@ -297,6 +299,41 @@ describe("parts of a plan", () => {
     );
     const part = plan(fleet, observed, { targets: ["t"] });
     expect(part.changes.map(({ id }) => id)).toEqual(["unload stray@a", "load t@a"]);
+  });
+
+  test("a model that is left out stays as it is, with what would need its change, and all else is done", () => {
+    const fleet = fleetFromToml(
+      block("t", 6000, 'pinned_on = ["a"]') + block("n", 3000, 'pinned_on = ["b"]'),
+      ["a", "b"],
+    );
+    const observed = observedFleet(
+      observedNeuron("a", { devices: [8000], residents: [residentModel({ id: "stray", vramMb: 4000 })] }),
+      observedNeuron("b", { devices: [8000] }),
+    );
+    const part = plan(fleet, observed, { excepted: ["stray"] });
+    expect(part.changes.map(({ id }) => id)).toEqual(["load n@b"]);
+    expect(part.deferred).toEqual([
+      {
+        id: "load t@a",
+        model_id: "t",
+        reason: "it cannot be done without a change that --except leaves out",
+      },
+    ]);
+    expect([part.excepted, part.targets, part.outside_targets]).toEqual([["stray"], ["n", "t"], 1]);
+    expect(verifyPlan(part, snapshotOfFleet("home", observed)).findings).toEqual([]);
+    expect(printPlan(part, { colour: false })).toContain("everything but stray");
+  });
+
+  test("a copy that would come back only with a model that is left out is not taken down", () => {
+    const swap = block("x", 10_000, 'pinned_on = ["b"]') + block("y", 10_000, 'pinned_on = ["a"]');
+    const fleet = fleetFromToml(swap, ["a", "b"]);
+    const observed = observedFleet(
+      observedNeuron("a", { devices: [12_000], residents: [current(fleet, { id: "x", vramMb: 10_000 })] }),
+      observedNeuron("b", { devices: [12_000], residents: [current(fleet, { id: "y", vramMb: 10_000 })] }),
+    );
+    const part = plan(fleet, observed, { excepted: ["x"] });
+    expect(part.changes).toEqual([]);
+    expect(part.deferred.map(({ model_id }) => model_id)).toEqual(["y", "y"]);
   });
 
   test("what has no place outside of the targets keeps the plan from calling the fleet complete", () => {

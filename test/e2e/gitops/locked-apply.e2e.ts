@@ -122,4 +122,4 @@ test("killed at any request to the git host, an applier keeps the next one from 
   }
   // One that was killed while it gave the lock back left it to the next apply that has something to do: the last one.
   expect((await served.run(["lock", "ls", "--config", clone])).stdout).toContain("Nobody holds a lock");
-}, 300_000);
+}, 480_000);

@@ -90,6 +90,11 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "models.capabilities": ["gateway/model-list.ts", "capabilities"],
   "models.idle_unload_secs": ["gateway/loading/load-upkeep.ts", "idle_unload_secs"],
   "models.protect": ["controller/place/board/build-problem.ts", "protect"],
+  "models.probe.prompt": ["controller/apply/judge-probe.ts", "prompt"],
+  "models.probe.expect": ["controller/apply/judge-probe.ts", "expect"],
+  "models.probe.dimensions": ["controller/apply/judge-probe.ts", "dimensions"],
+  "models.probe.max_tokens": ["controller/apply/judge-probe.ts", "max_tokens"],
+  "models.probe.within_secs": ["controller/apply/io/ask-probe.ts", "within_secs"],
   "aliases.": ["gateway/view/fleet-index.ts", "aliases"],
 };
 

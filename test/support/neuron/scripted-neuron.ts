@@ -29,8 +29,12 @@ export interface Script {
   readonly busyCode?: ErrorCode;
   /** The job fails. */
   readonly jobError?: { readonly code: string; readonly message: string; readonly next: string };
+  /** The same for unloads alone. */
+  readonly unloadError?: { readonly code: string; readonly message: string; readonly next: string };
   /** The job goes on until `release()`. */
   readonly held?: boolean;
+  /** What the model says to a request, one after another, the last for ever; a number is a status of a refusal. */
+  readonly says?: readonly unknown[];
   /** What the job reports poll by poll while it is held; the last for ever. */
   readonly reports?: readonly Partial<Job>[];
 }
@@ -112,7 +116,7 @@ export class ScriptedNeuron {
   /** Loads and unloads that were asked for; what is only estimated changes nothing. */
   changes(): string[] {
     return this.calls
-      .filter((call) => call.method === "POST" && call.path !== "/models/estimate")
+      .filter(({ method, path }) => method === "POST" && /^\/models\/(?:load|unload|swap)$/.test(path))
       .map(
         (call) =>
           `${call.path} ${(call.body as { model_id: string }).model_id} if-match ${call.ifMatch?.replaceAll('"', "") ?? "none"}`,
@@ -192,6 +196,9 @@ export class ScriptedNeuron {
         return { status: 200, body: { generation: this.generation, models: this.models } };
       case "GET /events":
         throw new CortexError("route_not_found", "there are no events");
+      case "POST /v1/chat/completions":
+      case "POST /v1/embeddings":
+        return this.#say((call.body as { model: string }).model);
       case "POST /models/load":
         return this.#load(call, loadRequestSchema.parse(call.body));
       case "POST /models/unload":
@@ -199,6 +206,16 @@ export class ScriptedNeuron {
       default:
         return this.#job(call.path.replace("/jobs/", ""));
     }
+  }
+
+  #say(modelId: string): { status: number; body: unknown } {
+    if (!this.models.some(({ id }) => id === modelId))
+      throw new CortexError("model_not_found", `${modelId} is not loaded`);
+    const { says = [], ...script } = this.#scripts.get(modelId) ?? {};
+    const [now, ...later] = says;
+    if (later.length > 0) this.#scripts.set(modelId, { ...script, says: later });
+    if (now === 503) throw new CortexError("queue_full", `${modelId}: every slot is taken`);
+    return { status: 200, body: now };
   }
 
   #load(call: RecordedCall, request: LoadRequest): { status: number; body: unknown } {
@@ -271,7 +288,8 @@ export class ScriptedNeuron {
       entry.polls += 1;
       return { status: 200, body: { ...entry.job, ...reports[Math.min(entry.polls, reports.length) - 1] } };
     }
-    const error = this.#scripts.get(entry.job.model_id)?.jobError ?? null;
+    const { jobError, unloadError } = this.#scripts.get(entry.job.model_id) ?? {};
+    const error = jobError ?? (entry.job.kind === "unload" ? unloadError : undefined) ?? null;
     if (error === null && entry.job.state !== "done") {
       entry.finish();
       this.generation += 1;

@@ -190,6 +190,11 @@ class PlanRun {
         ...(dirty ? { uncommitted: true } : {}),
         ...(repository === undefined ? {} : { repository }),
       },
+      probes: new Map(
+        this.#plan.declared.flatMap(({ model_id, probe }) =>
+          probe === undefined ? [] : [[model_id, probe]],
+        ),
+      ),
       owner: { name: this.#plan.fleet, repository },
       ownFleets: [this.#plan.fleet, ...this.#plan.takes_over],
       clock: this.#deps.clock,

@@ -1,16 +1,18 @@
-import { CortexError, errorKind } from "../../../core/errors.ts";
+import { CortexError, errorKind, toCortexError } from "../../../core/errors.ts";
 import type { StepActual } from "../../../protocol/apply-events.ts";
 import type { ChangeResponse, LoadOrigin, ResidentModel } from "../../../protocol/neuron-api.ts";
 import type { PlanAction, PlanChange } from "../../../protocol/plan-document.ts";
 import { finishedModels, movedFacts } from "../moved-facts.ts";
 import { requireHeld, type ApplyLease } from "../apply-lease.ts";
-import { halfDone, isTooLarge, outgrown } from "../job-reports.ts";
+import { halfDone, isTooLarge, outgrown, unfitCopy } from "../job-reports.ts";
 import type { NeuronNow } from "../crowded-rows.ts";
 import { residentShares } from "../../observe/device-memory.ts";
 import { withOwners } from "../../observe/foreign-copies.ts";
 import type { FleetOwner } from "../../../fleet/fleet-owner.ts";
 import { neuronFacts } from "../../observe/neuron-facts.ts";
 import { lookAtNeuron } from "../../../protocol/io/look-at-neuron.ts";
+import type { ModelProbe } from "../../../fleet/schema/probe-table.ts";
+import { askProbe } from "./ask-probe.ts";
 import { followJob, type FollowOptions } from "./follow-job.ts";
 
 /** `planned` is the neuron as the plan saw it. */
@@ -20,6 +22,8 @@ export interface NeuronLaneOptions extends FollowOptions {
   readonly owner: FleetOwner;
   readonly ownFleets: readonly string[];
   readonly origin: LoadOrigin;
+  /** What fresh copies are asked, by model. */
+  readonly probes: ReadonlyMap<string, ModelProbe>;
   readonly signal?: AbortSignal | undefined;
   /** The right to change the neuron; without one nothing is fenced off. */
   readonly lease?: ApplyLease | undefined;
@@ -86,9 +90,41 @@ export class NeuronLane {
         throw position > 0 && thrown instanceof CortexError ? halfDone(change, thrown) : thrown;
       }
     }
+    await this.#probe(change);
     if (jobs.length === 0) return ALREADY_DONE;
     const download_bytes = jobs.reduce((sum, bytes) => sum + bytes, 0);
     return { download_bytes, vram_mb: await this.#heldBy(change.model_id), was_done: false };
+  }
+
+  /**
+   * A copy that does not answer as its block declares is taken down again: what waits for it (the copy that it replaces) then
+   * stays, and the next plan tries once more. Before that, requests may meet it: it is ready, as far as its neuron knows.
+   */
+  async #probe(change: PlanChange): Promise<void> {
+    const { client, clock, probes, planned, onEvent } = this.#options;
+    const probe = probes.get(change.model_id);
+    if (probe === undefined || change.actions.at(-1) !== "load") return;
+    onEvent({ type: "step-progress", step: change.id, state: "probing", fraction: null });
+    const modelId = change.model_id;
+    const { models } = await this.#look();
+    const capabilities = models.find(({ id }) => id === modelId)?.capabilities ?? [];
+    try {
+      await askProbe({ client, clock, neuron: planned.name, modelId, capabilities, probe });
+    } catch (thrown) {
+      if (!(thrown instanceof CortexError)) throw thrown;
+      throw unfitCopy(change, thrown, await this.#takeDown(change));
+    }
+  }
+
+  /** Why it could not be taken down; undefined when it is gone. */
+  async #takeDown(change: PlanChange): Promise<string | undefined> {
+    try {
+      this.#generation = undefined;
+      await this.#act(change, "unload", true);
+      return undefined;
+    } catch (thrown) {
+      return toCortexError(thrown).message;
+    }
   }
 
   /** What the model holds now; null when the neuron does not say. The step is done whatever comes of the question. */

@@ -4,6 +4,7 @@ import { nearest } from "../../../core/nearest.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import { packageVersion } from "../../../platform/package-paths.ts";
 import type { FleetSnapshot } from "../../../protocol/fleet-snapshot.ts";
+import type { StepRecord } from "../../../protocol/refs/apply-record.ts";
 import type { PlanDocument } from "../../../protocol/plan-document.ts";
 import type { FleetGit } from "../../../repository/io/fleet-git.ts";
 import type { LoadedFleet } from "../../../repository/io/load-fleet.ts";
@@ -15,9 +16,17 @@ import { reachableNeurons, type ObservedFleet } from "../../observe/observed-fle
 import type { ServedDeclaration } from "../../observe/served-declaration.ts";
 import { placementProblem } from "../../place/board/build-problem.ts";
 import type { PlacementProblem } from "../../place/board/problem.ts";
+import { knownModels } from "../../observe/known-models.ts";
 import { planFleet } from "../plan-fleet.ts";
 import type { PlanInput, PlanSource } from "../plan-input.ts";
 import type { PlanDeps } from "./plan-deps.ts";
+
+/** Whose history, and where it is kept. */
+export interface KeptHistory {
+  readonly path: string;
+  readonly repo: string | undefined;
+  readonly fleet: string;
+}
 
 /** Which fleet, and how to see it. */
 export interface FleetView {
@@ -31,6 +40,8 @@ export interface FleetView {
   readonly gatewayUrl?: string | undefined;
   /** The key of an admin, where the gateway asks for one. */
   readonly apiKey?: (() => Promise<string | undefined>) | undefined;
+  /** Steps of earlier applies, from which the seconds of this plan are foretold; not read for a plan on a snapshot. */
+  readonly recorded?: ((kept: KeptHistory) => Promise<readonly StepRecord[]>) | undefined;
   /** A snapshot to plan on instead of asking the fleet. */
   readonly against?: string | undefined;
 }
@@ -38,6 +49,8 @@ export interface FleetView {
 export interface MakePlanOptions extends FleetView {
   /** Models to confine the plan to. */
   readonly targets?: readonly string[] | undefined;
+  /** Models to leave out. */
+  readonly except?: readonly string[] | undefined;
   /** Revision to compare with. */
   readonly base?: string | undefined;
   /** Ask the solver for a better placement, and for a proof; told how far it is. */
@@ -65,7 +78,9 @@ export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): P
   const { observed, digest, served, seenBy } = await observe(head, options, deps);
   const openHistory = () => deps.git.openHistory({ path, ref });
   const formerly = await formerlyProtected(loaded, observed, openHistory);
-  const targets = options.targets?.map((target) => modelOfTarget(target, head.fleet, observed));
+  const meant = (target: string): string => modelOfTarget(target, head.fleet, observed);
+  const excepted = options.except?.map(meant);
+  const targets = options.targets?.map(meant);
   return {
     ...head,
     observed,
@@ -75,6 +90,7 @@ export async function readPlanInput(options: MakePlanOptions, deps: PlanDeps): P
     served,
     snapshotDigest: digest,
     targets,
+    excepted,
   };
 }
 
@@ -146,12 +162,13 @@ async function askFleet(
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
   const gatewayUrl = options.gatewayUrl ?? localUrl(parseHostAndPort(fleet.gateway.listen));
-  const [seen, traffic, served] = await Promise.all([
+  const [seen, traffic, served, recorded] = await Promise.all([
     ask.neurons(fleet, deps),
     ask.traffic(metricsUrl, clock),
     ask.served(gatewayUrl, { clock, apiKey: await options.apiKey?.() }),
+    options.recorded?.({ path: options.path, repo: fleet.gitops.repo, fleet: fleet.fleet.name }),
   ]);
-  const observed = traffic === undefined ? seen : { ...seen, traffic };
+  const observed = { ...seen, ...(traffic && { traffic }), ...(recorded && { recorded }) };
   const seenBy = async ({ neurons }: Fleet): Promise<ObservedFleet> => {
     const isSeen = ({ name, endpoint }: { readonly name: string; readonly endpoint: string }) =>
       observed.neurons.find((neuron) => neuron.name === name && neuron.endpoint === endpoint);
@@ -175,8 +192,7 @@ function checkSnapshot(snapshot: FleetSnapshot, { fleet }: Fleet, path: string):
 
 /** The id of the model that a target names, by its id or by an alias. */
 function modelOfTarget(target: string, fleet: Fleet, observed: ObservedFleet): string {
-  const loaded = reachableNeurons(observed).flatMap(({ models }) => models.map(({ id }) => id));
-  const known = [...new Set([...fleet.models.map(({ id }) => id), ...loaded])];
+  const known = knownModels(fleet, observed);
   if (known.includes(target)) return target;
   const meant = Object.hasOwn(fleet.aliases, target) ? fleet.aliases[target] : undefined;
   if (meant !== undefined) return meant;

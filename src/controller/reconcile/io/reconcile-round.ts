@@ -8,9 +8,10 @@ import { fleetGit } from "../../../repository/io/fleet-git.ts";
 import type { LoadedFleet } from "../../../repository/io/load-fleet.ts";
 import { checkBeforeApply } from "../../apply/check-before-apply.ts";
 import { ApplyOnRecord } from "../../history/io/apply-on-record.ts";
+import { readRecorded } from "../../history/io/read-recorded.ts";
 import { readHistory } from "../../history/io/read-history.ts";
 import { openLockStore } from "../../lock/io/open-lock.ts";
-import { makePlan } from "../../plan/io/make-plan.ts";
+import { makePlan, type KeptHistory } from "../../plan/io/make-plan.ts";
 import { planDeps } from "../../plan/io/plan-deps.ts";
 import type { RoundOutcome } from "../round-outcome.ts";
 
@@ -142,7 +143,8 @@ async function lastApplied({ fleet }: LoadedFleet, options: RoundOptions): Promi
 
 function planOf(options: RoundOptions, commit: string): Promise<PlanDocument> {
   const { place, clock, environment, neuronToken, gatewayUrl, metricsUrl, apiKey } = options;
-  const view = { path: place, ref: commit, neuronToken, gatewayUrl, metricsUrl, apiKey };
+  const recorded = (kept: KeptHistory) => readRecorded(kept, environment);
+  const view = { path: place, ref: commit, neuronToken, gatewayUrl, metricsUrl, apiKey, recorded };
   return makePlan(view, planDeps(clock, environment));
 }
 
