@@ -65,7 +65,14 @@ const ROOMS = {
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
   client: { grammar: [], conform: ["grammar"], settings: [] },
-  cli: { flags: [], print: [], view: ["print"], screen: [] },
+  cli: {
+    flags: [],
+    print: [],
+    overview: [],
+    view: ["print"],
+    tables: ["print", "overview", "view"],
+    screen: ["print", "overview"],
+  },
 };
 
 /** Every rule is an error: a warning would only be read once. */

@@ -4,7 +4,9 @@ import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
 import { errorToJson, printError } from "./print/print-error.ts";
 import { wrapText } from "./print/wrap-text.ts";
-import type { View } from "./view/view.ts";
+import type { Look, View } from "./view/view.ts";
+
+const WATCH_EVERY_MS = 2000;
 
 /**
  * What every command shares: `--json`, the only catch, exit codes from the error table.
@@ -22,9 +24,50 @@ export abstract class BaseCommand extends Command {
 
   /** For people on stdout; what programs read is returned, and oclif prints it with `--json`. */
   present<Json>(view: View<Json>): Json {
-    const text = this.jsonEnabled() ? "" : view.human({ colour: this.environment.colour });
+    const text = this.jsonEnabled() ? "" : view.human(this.#look());
     if (text !== "") this.show(view.wraps ? wrapText(text, process.stdout.columns) : text);
     return view.json;
+  }
+
+  /** The same, with `--watch` again and again until Ctrl-C. */
+  async presentOrWatch<Json>(
+    {
+      watch,
+      interval: everyMs = WATCH_EVERY_MS,
+    }: { readonly watch: boolean; readonly interval?: number | undefined },
+    read: () => Promise<View<Json>>,
+  ): Promise<Json | undefined> {
+    if (!watch) return this.present(await read());
+    const [{ watchView }, { systemClock }, { listenForShutdown, outliveReaders }] = await Promise.all([
+      import("./watch-view.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/shutdown.ts"),
+    ]);
+    outliveReaders();
+    const shutdown = listenForShutdown();
+    const { stdout } = process;
+    try {
+      await watchView(read, {
+        everyMs,
+        json: this.jsonEnabled(),
+        look: this.#look(),
+        output: {
+          write: (text) => stdout.write(text),
+          size: () =>
+            this.environment.liveScreen ? { columns: stdout.columns, rows: stdout.rows } : undefined,
+        },
+        clock: systemClock,
+        signal: shutdown.first,
+      });
+    } finally {
+      shutdown.dispose();
+    }
+    return undefined;
+  }
+
+  #look(): Look {
+    const { colour, unicode } = this.environment;
+    return { colour, unicode, columns: process.stdout.isTTY ? process.stdout.columns : undefined };
   }
 
   /** A token that a flag names the file of. Throws `token_file_unsafe`. */

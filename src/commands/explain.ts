@@ -1,7 +1,7 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
-import { apiKeyFileFlag, endpointFlag } from "../cli/flags/fleet-flags.ts";
-import { explanationView, requestListView } from "../cli/view/explain-view.ts";
+import { apiKeyFileFlag, endpointFlag, intervalFlag, watchFlag } from "../cli/flags/fleet-flags.ts";
+import { explanationView, requestListView } from "../cli/tables/requests-table.ts";
 import type { RequestExplanation, RequestList } from "../protocol/request-explanation.ts";
 
 export default class ExplainCommand extends BaseCommand {
@@ -11,6 +11,7 @@ export default class ExplainCommand extends BaseCommand {
   static override examples = [
     "<%= config.bin %> explain",
     "<%= config.bin %> explain 0f9c8a52-4c1e-4f0e-9a54-6a4c3f0b7d11 --api-key-file ops.key",
+    "<%= config.bin %> explain --watch",
     "<%= config.bin %> explain --json | jq '.requests[] | select(.status >= 500) | .request_id'",
   ];
   static override args = {
@@ -26,9 +27,11 @@ export default class ExplainCommand extends BaseCommand {
       helpValue: "COUNT",
       summary: "how many are listed",
     }),
+    watch: watchFlag,
+    interval: intervalFlag,
   };
 
-  async run(): Promise<RequestExplanation | RequestList> {
+  async run(): Promise<RequestExplanation | RequestList | undefined> {
     const { args, flags } = await this.parse(ExplainCommand);
     const [{ readRequest, readRequests }, { systemClock }] = await Promise.all([
       import("../client/io/read-requests.ts"),
@@ -39,8 +42,9 @@ export default class ExplainCommand extends BaseCommand {
       apiKey: await this.readToken(flags["api-key-file"]),
       clock: systemClock,
     };
-    if (args.request === undefined)
-      return this.present(requestListView(await readRequests(gateway, flags.limit)));
-    return this.present(explanationView(await readRequest(gateway, args.request)));
+    const { request } = args;
+    if (request !== undefined)
+      return this.presentOrWatch(flags, async () => explanationView(await readRequest(gateway, request)));
+    return this.presentOrWatch(flags, async () => requestListView(await readRequests(gateway, flags.limit)));
   }
 }

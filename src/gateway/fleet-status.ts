@@ -1,8 +1,17 @@
 import { by } from "../core/order.ts";
-import type { FleetNeuronState, FleetState, GatewayHealth } from "../protocol/gateway-api.ts";
+import type {
+  FleetModelState,
+  FleetNeuronState,
+  FleetState,
+  GatewayHealth,
+} from "../protocol/gateway-api.ts";
+import { fleetOfOrigin } from "../fleet/fleet-owner.ts";
+import type { ResidentModel } from "../protocol/neuron-api.ts";
 import { trustIn } from "./loading/copy-standing.ts";
 import { speedOf } from "./loading/copy-watch.ts";
 import type { PlaceAt, Scheduler } from "./loading/scheduler-state.ts";
+import type { RequestRecord } from "./request-record.ts";
+import { trafficOfLate } from "./traffic-of-late.ts";
 import type { FleetIndex } from "./view/fleet-index.ts";
 import { healthyNeurons, type FleetView, type NeuronView } from "./view/fleet-view.ts";
 
@@ -13,6 +22,8 @@ export interface StatusSources {
   readonly outstanding: (neuron: string, modelId: string) => number;
   readonly requestsInFlight: number;
   readonly requestsPerSec: number;
+  /** Those that are remembered. */
+  readonly requests: () => readonly RequestRecord[];
   /** Over the last ten seconds. */
   readonly connectionsRefusedPerSec: number;
   readonly nowMs: number;
@@ -75,6 +86,7 @@ export function fleetState(sources: StatusSources): FleetState {
     traffic: {
       requests_in_flight: sources.requestsInFlight,
       requests_per_sec: sources.requestsPerSec,
+      ...trafficOfLate(sources.requests(), sources.monotonicMs),
     },
   };
 }
@@ -124,6 +136,27 @@ function copyRecord(
   };
 }
 
+/** Who had a copy loaded, what for, and when it was of use. */
+function provenance(
+  { origin, device_vram_mb: split, last_used_ms }: ResidentModel,
+  { fleetName, repository }: FleetIndex,
+): Pick<FleetModelState, "origin" | "foreign" | "device_vram_mb" | "last_used_ms"> {
+  const { kind, ref, uncommitted } = origin;
+  const fleet = fleetOfOrigin(origin, { name: fleetName, repository });
+  const isForeign = kind !== "manual" && fleet !== undefined && fleet !== fleetName;
+  return {
+    ...(split === undefined ? {} : { device_vram_mb: split }),
+    origin: {
+      kind,
+      ...(ref === undefined ? {} : { ref }),
+      ...(fleet === undefined ? {} : { fleet }),
+      ...(uncommitted === undefined ? {} : { uncommitted }),
+    },
+    ...(isForeign ? { foreign: true } : {}),
+    last_used_ms,
+  };
+}
+
 interface NeuronSource {
   readonly neuron: NeuronView;
   readonly endpoint: string;
@@ -162,6 +195,7 @@ function neuronState({ neuron, endpoint, drain, sources }: NeuronSource): FleetN
         load: neuron.loads.get(model.id) ?? null,
         outstanding: sources.outstanding(neuron.name, model.id),
         ...copyRecord(sources, { neuron: neuron.name, modelId: model.id }),
+        ...provenance(model, sources.fleet),
       }))
       .sort(by(({ id }) => id)),
   };

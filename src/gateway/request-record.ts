@@ -6,6 +6,7 @@ import type {
   RequestSummary,
 } from "../protocol/request-explanation.ts";
 import type { LoadSeen } from "./loading/loads-seen.ts";
+import type { AnswerCost } from "./relay/relay-answer.ts";
 import type { Considered } from "./routing/route-request.ts";
 
 /** One step of a request. Times are monotonic milliseconds; what goes on is filled in when it ends. */
@@ -57,6 +58,8 @@ export interface RequestRecord {
   retries: number;
   coldStart: boolean;
   usage: TokenUsage | undefined;
+  /** Of the attempt under way, or the last one. */
+  costSoFar: (() => AnswerCost) | undefined;
   durationMs: number | undefined;
   status: number | undefined;
 }

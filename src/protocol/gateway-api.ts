@@ -5,7 +5,13 @@
 import { z } from "zod";
 import { assertNever } from "../core/assert-never.ts";
 import { servedFleetSchema } from "./declaration/declared-fleet.ts";
-import { deviceSchema, modelFileSchema, modelLoadSchema, modelStatusSchema } from "./neuron-api.ts";
+import {
+  deviceSchema,
+  loadOriginSchema,
+  modelFileSchema,
+  modelLoadSchema,
+  modelStatusSchema,
+} from "./neuron-api.ts";
 
 export const locationSchema = z.object({
   node: z.string(),
@@ -130,7 +136,19 @@ export const fleetModelStateSchema = z.object({
   tokens_per_sec: z.number().nonnegative().optional(),
   /** It fails of late and is left out while another one serves; absent where it is trusted. */
   left_out: z.literal(true).optional(),
+  /** How `vram_used_mb` is split over `devices`, in their order; absent where the neuron does not say. */
+  device_vram_mb: z.array(z.int().nonnegative()).optional(),
+  /** Who had it loaded; absent from gateways that do not say. */
+  origin: loadOriginSchema
+    .pick({ kind: true, ref: true, fleet: true, uncommitted: true })
+    .extend({ kind: loadOriginSchema.shape.kind.catch("manual") })
+    .optional(),
+  /** Another fleet had it loaded; absent from copies that are this fleet's, or a person's. */
+  foreign: z.literal(true).optional(),
+  /** Milliseconds since the epoch; null when no request has used it; absent from gateways that do not say. */
+  last_used_ms: z.number().nullable().optional(),
 });
+export type FleetModelState = z.infer<typeof fleetModelStateSchema>;
 
 export const fleetNeuronStateSchema = z.object({
   name: z.string(),
@@ -172,7 +190,14 @@ export const fleetTrafficSchema = z.object({
   requests_in_flight: z.int().nonnegative(),
   /** Over the last ten seconds. */
   requests_per_sec: z.number().nonnegative(),
+  /** Tokens of answers over the last ten seconds; absent, as what follows, from gateways that do not say. */
+  tokens_per_sec: z.number().nonnegative().optional(),
+  /** Until the first token, of streams that had it within the last minute; null where none had. */
+  first_token_ms: z.object({ p50: z.number(), p95: z.number() }).nullable().optional(),
+  /** Requests that ended in an error within the last minute; clients that left are none. */
+  errors_per_min: z.int().nonnegative().optional(),
 });
+export type FleetTraffic = z.infer<typeof fleetTrafficSchema>;
 
 /** `GET /fleet`: everything the gateway knows at this moment; feeds `cortex status`. */
 export const fleetStateSchema = z.object({

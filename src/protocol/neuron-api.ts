@@ -370,6 +370,9 @@ export const jobSchema = z.object({
 });
 export type Job = z.infer<typeof jobSchema>;
 
+/** `GET /jobs`: those that are remembered, the latest first. */
+export const jobsResponseSchema = z.object({ jobs: z.array(jobSchema) });
+
 /** Answer of `POST /models/load`, `/models/swap` and `/models/unload`: 202 with the job, or 200 once nothing is left to do. */
 export const changeResponseSchema = z.object({
   status: z.enum(["loaded", "unloaded", "pending", "unknown"]).catch("unknown"),

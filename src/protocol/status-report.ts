@@ -1,5 +1,5 @@
 import type { FleetState } from "./gateway-api.ts";
-import type { ThreadsInUse } from "./neuron-api.ts";
+import type { Job, ThreadsInUse } from "./neuron-api.ts";
 
 /** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
 export interface StatusReport {
@@ -68,4 +68,14 @@ export interface StatusModel {
   readonly loaded_on: readonly string[];
   /** `resident` and `on_demand` are as declared, `foreign` is another fleet's; the others need a look. */
   readonly state: "resident" | "on_demand" | "missing" | "loading" | "undeclared" | "foreign" | "unknown";
+}
+
+/** What `cortex jobs --json` prints: loads and unloads that the neurons remember. */
+export interface JobsReport {
+  readonly fleet: string;
+  readonly now_ms: number;
+  /** The latest first. */
+  readonly jobs: readonly (Job & { readonly neuron: string })[];
+  /** Neurons that did not say, and why. */
+  readonly silent: readonly { readonly neuron: string; readonly problem: string }[];
 }

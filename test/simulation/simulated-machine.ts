@@ -273,6 +273,7 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
     job: (id) => ask(() => machine.job(id)),
     load: async (request, options = {}) => fuse.change(() => machine.load(request, options)),
     unload: async (request, options = {}) => fuse.change(() => machine.unload(request, options)),
+    jobs: never,
     estimate: never,
     swap: never,
     cancelJob: never,

@@ -45,6 +45,12 @@ export const apiKeyFileFlag = Flags.string({
   summary: "file with the key that the gateway asks for (mode 600)",
 });
 
+export const watchFlag = Flags.boolean({
+  char: "w",
+  summary:
+    "again and again until Ctrl-C: in place in a terminal, else when it has changed; --json: one object a line",
+});
+
 export const metricsUrlFlag = Flags.string({
   env: "CORTEX_METRICS_URL",
   helpValue: "URL",
@@ -92,3 +98,6 @@ function durationOf(name: string, text: string): number {
     next: "write a figure with its unit, s, m or h: 90s, 15m, 2h",
   });
 }
+
+/** How often what `--watch` shows is read again. */
+export const intervalFlag = durationFlag("interval", "how often with --watch, as 5s; default: 2s");

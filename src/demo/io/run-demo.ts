@@ -77,7 +77,7 @@ interface DemoFleet {
 }
 
 async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps: DemoDeps) {
-  const { fleet } = demo.loaded;
+  const { fleet, revision } = demo.loaded;
   const { clock, logger } = deps;
   if (demo.simulated === undefined && fleet.neurons.length !== 1) {
     throw new CortexError(
@@ -100,6 +100,8 @@ async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps
   const gateway = await startGateway(
     {
       fleet,
+      // Else the copies that this fleet's own revision declares would be another fleet's to the gateway.
+      repository: revision.repository,
       listen: parseHostAndPort(fleet.gateway.listen),
       metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
       build: { packageVersion: packageVersion(), gitSha: gitSha() },

@@ -43,8 +43,6 @@ export interface ExchangeTrace extends RequestRecord {
   completed: boolean;
   /** Of the last attempt; undefined before one was over. */
   cost: AnswerCost | undefined;
-  /** Of the attempt under way, or the last one. */
-  costSoFar: (() => AnswerCost) | undefined;
 }
 
 export const newTrace = (

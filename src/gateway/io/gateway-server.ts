@@ -189,6 +189,7 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
     outstanding: (neuron, modelId) => deps.scheduling.outstanding(neuron, modelId),
     requestsInFlight: deps.active.size,
     connectionsRefusedPerSec: deps.connectionsRefused.perSecond(deps.clock.monotonicMs()),
+    requests: () => deps.requests.latest(deps.requests.kept),
     requestsPerSec: deps.rate.perSecond(deps.clock.monotonicMs()),
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),

@@ -10,6 +10,7 @@ import {
   estimateResponseSchema,
   healthSchema,
   jobSchema,
+  jobsResponseSchema,
   modelsResponseSchema,
   type ChangeResponse,
   type Discovery,
@@ -71,6 +72,8 @@ export interface NeuronClient {
   swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
+  /** Those that it remembers, the latest first. */
+  jobs(signal?: AbortSignal): Promise<readonly Job[]>;
   /** Takes a job back; a load that somebody else has asked for too goes on. */
   cancelJob(id: string, signal?: AbortSignal): Promise<void>;
   /**
@@ -136,6 +139,7 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     swap: (request, options) => change("/models/swap", request, options),
     unload: (request, options) => change("/models/unload", request, options),
     job: (id, signal) => get(jobPath(id), jobSchema, signal),
+    jobs: async (signal) => (await get("/jobs", jobsResponseSchema, signal)).jobs,
     cancelJob: async (id, signal) => {
       await call(context, {
         method: "DELETE",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { explanationView, requestListView } from "../../../src/cli/view/explain-view.ts";
+import { explanationView, requestListView } from "../../../src/cli/tables/requests-table.ts";
 import { readRequest, readRequests } from "../../../src/client/io/read-requests.ts";
 import { fleetSchema } from "../../../src/fleet/schema/fleet-schema.ts";
 import type { RunningGateway } from "../../../src/gateway/io/start-gateway.ts";

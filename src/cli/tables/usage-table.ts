@@ -1,7 +1,7 @@
 import { by, compareText } from "../../core/order.ts";
 import type { UsageReport } from "../../protocol/gateway-api.ts";
-import { tableText } from "../print/table.ts";
-import type { View } from "./view.ts";
+import { fitTable, type TableCell, type TableColumn } from "../print/fit-table.ts";
+import type { Look, View } from "../view/view.ts";
 
 export const USAGE_GROUPS = ["key", "model", "day"] as const;
 export type UsageGroup = (typeof USAGE_GROUPS)[number];
@@ -23,7 +23,7 @@ export function usageView(report: UsageReport, groups: readonly UsageGroup[]): V
     rows: addedUp(report.rows, groups),
     keys: report.keys,
   };
-  return { json: summary, human: () => printUsage(summary, groups) };
+  return { json: summary, human: (look) => printUsage(summary, groups, look) };
 }
 
 const isoMinute = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16)}Z`;
@@ -51,38 +51,63 @@ const plus = (one: UsageCounts, other: UsageCounts): UsageCounts => ({
   reasoning_tokens: one.reasoning_tokens + other.reasoning_tokens,
 });
 
-function printUsage({ since, until, rows, keys }: UsageSummary, groups: readonly UsageGroup[]): string {
+const COUNTS: readonly TableColumn[] = [
+  { name: "REQUESTS", right: true },
+  { name: "CUT", right: true, drop: 3 },
+  { name: "FAILED", right: true, drop: 2 },
+  { name: "PROMPT", right: true },
+  { name: "CACHED", right: true, drop: 1 },
+  { name: "ANSWER", right: true },
+];
+
+const CAPS: readonly TableColumn[] = [
+  { name: "KEY", least: 8 },
+  { name: "SPENT", right: true },
+  { name: "CAP", right: true },
+  { name: "USED", right: true },
+  { name: "WINDOW", drop: 1 },
+];
+
+/** A budget that is nearly spent is worth a look. */
+const NEARLY_SPENT = 0.8;
+
+// oxlint-disable-next-line max-params -- what, told apart by what, and how
+function printUsage(
+  { since, until, rows, keys }: UsageSummary,
+  groups: readonly UsageGroup[],
+  look: Look,
+): string {
   if (rows.length === 0) return `Nothing was used between ${since} and ${until}.`;
-  const head = [
-    ...groups.map((group) => group.toUpperCase()),
-    "REQUESTS",
-    "CUT",
-    "FAILED",
-    "PROMPT",
-    "CACHED",
-    "ANSWER",
-  ];
-  const cells = rows.map((row) => [
-    ...groups.map((group) => row[group] ?? ""),
-    ...[row.requests, row.cut, row.failed, row.prompt_tokens, row.cached_tokens, row.completion_tokens].map(
-      String,
-    ),
-  ]);
-  const capped = keys
+  const named = groups.map((group): TableColumn => ({ name: group.toUpperCase(), least: 8 }));
+  const cells = rows.map((row) =>
+    [
+      ...groups.map((group) => row[group] ?? ""),
+      ...[row.requests, row.cut, row.failed, row.prompt_tokens, row.cached_tokens, row.completion_tokens].map(
+        String,
+      ),
+    ].map((text): TableCell => ({ text })),
+  );
+  const caps = capCells(keys);
+  return [
+    `${since} to ${until}, in tokens`,
+    fitTable([...named, ...COUNTS], cells, look),
+    ...(caps.length === 0 ? [] : [fitTable(CAPS, caps, look)]),
+  ].join("\n\n");
+}
+
+const capCells = (keys: UsageSummary["keys"]): TableCell[][] =>
+  keys
     .flatMap(({ id, hard_cap: cap, window_secs: secs, spent_tokens: spent }) =>
       cap === null ? [] : [{ id, cap, secs, spent }],
     )
-    .toSorted(by(({ id }) => id));
-  const caps = capped.map(({ id, cap, secs, spent }) => [
-    id,
-    String(spent),
-    String(cap),
-    `${Math.round((100 * spent) / cap)} %`,
-    secs === null ? "in all" : `in ${secs} s`,
-  ]);
-  return [
-    `${since} to ${until}, in tokens`,
-    tableText(head, cells),
-    ...(caps.length === 0 ? [] : [tableText(["KEY", "SPENT", "CAP", "USED", "WINDOW"], caps)]),
-  ].join("\n\n");
-}
+    .toSorted(by(({ id }) => id))
+    .map(({ id, cap, secs, spent }) => [
+      { text: id },
+      { text: String(spent) },
+      { text: String(cap) },
+      {
+        text: `${Math.round((100 * spent) / cap)} %`,
+        style: spent >= cap ? "red" : spent >= NEARLY_SPENT * cap ? "yellow" : undefined,
+      },
+      { text: secs === null ? "in all" : `in ${secs} s` },
+    ]);

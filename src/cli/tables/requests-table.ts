@@ -5,12 +5,14 @@ import type {
   RequestStepReport,
   RequestSummary,
 } from "../../protocol/request-explanation.ts";
-import { tableText } from "../print/table.ts";
-import type { View } from "./view.ts";
+import { fitTable, type TableCell, type TableColumn } from "../print/fit-table.ts";
+import type { Paint } from "../print/paint.ts";
+import { latencyText } from "../print/short-words.ts";
+import type { Look, View } from "../view/view.ts";
 
 export const requestListView = (list: RequestList): View<RequestList> => ({
   json: list,
-  human: () => printList(list),
+  human: (look) => printList(list, look),
 });
 
 export const explanationView = (explanation: RequestExplanation): View<RequestExplanation> => ({
@@ -18,17 +20,34 @@ export const explanationView = (explanation: RequestExplanation): View<RequestEx
   human: () => printExplanation(explanation),
 });
 
-function printList({ requests }: RequestList): string {
+const COLUMNS: readonly TableColumn[] = [
+  { name: "STARTED", drop: 3 },
+  { name: "REQUEST" },
+  { name: "MODEL", least: 12 },
+  { name: "NEURON", least: 6, drop: 2 },
+  { name: "OUTCOME", least: 10 },
+  { name: "FIRST", right: true, drop: 1 },
+  { name: "TOOK", right: true },
+];
+
+function printList({ requests }: RequestList, look: Look): string {
   if (requests.length === 0) return "The gateway has routed no request since it started.";
-  const rows = requests.map((request) => [
-    `${new Date(request.started_at_ms).toISOString().slice(0, 19)}Z`,
-    request.request_id,
-    request.model ?? "-",
-    request.node ?? "-",
-    outcomeOf(request),
-    request.duration_ms === null ? "-" : duration(request.duration_ms),
+  const rows = requests.map((request): TableCell[] => [
+    { text: `${new Date(request.started_at_ms).toISOString().slice(0, 19)}Z` },
+    { text: request.request_id },
+    { text: request.model ?? "-" },
+    { text: request.node ?? "-" },
+    { text: outcomeOf(request), style: outcomeStyle(request) },
+    { text: request.first_token_ms === null ? "-" : latencyText(request.first_token_ms) },
+    { text: request.duration_ms === null ? "-" : latencyText(request.duration_ms) },
   ]);
-  return tableText(["STARTED", "REQUEST", "MODEL", "NEURON", "OUTCOME", "TOOK"], rows);
+  return fitTable(COLUMNS, rows, look);
+}
+
+function outcomeStyle({ status }: RequestSummary): Paint | undefined {
+  if (status === null) return "cyan";
+  if (status >= 500) return "red";
+  return status >= 400 ? "yellow" : undefined;
 }
 
 function outcomeOf({ status, code }: RequestSummary): string {
@@ -37,7 +56,7 @@ function outcomeOf({ status, code }: RequestSummary): string {
 }
 
 function printExplanation(request: RequestExplanation): string {
-  const took = request.duration_ms === null ? "still open" : `took ${duration(request.duration_ms)}`;
+  const took = request.duration_ms === null ? "still open" : `took ${latencyText(request.duration_ms)}`;
   const facts = [
     `request ${request.request_id}`,
     `  ${request.route}${request.stream ? ", streamed" : ""}, for ${request.key}, at ${new Date(request.started_at_ms).toISOString()}`,
@@ -49,7 +68,7 @@ function printExplanation(request: RequestExplanation): string {
 
 function tail({ first_token_ms: firstMs, retries, cold_start: isCold, tokens }: RequestExplanation): string {
   const parts = [
-    ...(firstMs === null ? [] : [`first token after ${duration(firstMs)}`]),
+    ...(firstMs === null ? [] : [`first token after ${latencyText(firstMs)}`]),
     ...(isCold ? ["cold start"] : []),
     ...(retries === 0 ? [] : [`${retries} ${retries === 1 ? "retry" : "retries"}`]),
     ...(tokens === null
@@ -62,7 +81,7 @@ function tail({ first_token_ms: firstMs, retries, cold_start: isCold, tokens }: 
 const under = (words: string): string => `${" ".repeat(11)}${words}`;
 
 function stepLines(step: RequestStepReport): readonly string[] {
-  const at = `+${duration(step.after_ms)}`.padStart(9);
+  const at = `+${latencyText(step.after_ms)}`.padStart(9);
   const line = (words: string) => `${at}  ${words}`;
   switch (step.kind) {
     case "routed":
@@ -71,7 +90,7 @@ function stepLines(step: RequestStepReport): readonly string[] {
       return [line(waitedWords(step)), ...step.loads.map((load) => under(loadWords(load)))];
     case "sent": {
       const took =
-        step.took_ms === null ? "answering still" : `${step.outcome} after ${duration(step.took_ms)}`;
+        step.took_ms === null ? "answering still" : `${step.outcome} after ${latencyText(step.took_ms)}`;
       return [line(`sent to ${step.node}: ${took}${step.code === null ? "" : ` (${step.code})`}`)];
     }
     case "retried":
@@ -96,19 +115,13 @@ function waitedWords({ position, waiting, took_ms: tookMs, outcome, node, code }
   const place = position === null ? "" : `, at first place ${position} of ${waiting}`;
   if (tookMs === null) return `waits in the queue still${place}`;
   const end = node === null ? (code ?? outcome) : `granted on ${node}`;
-  return `waited ${duration(tookMs)}${place}: ${end}`;
+  return `waited ${latencyText(tookMs)}${place}: ${end}`;
 }
 
 function loadWords(load: StepOf<"waited">["loads"][number]): string {
   const begun = load.joined ? "a load that somebody else began" : "a load";
   const swap = load.evict.length === 0 ? "" : ` in the place of ${load.evict.join(", ")}`;
   const when = load.after_ms < 0 ? ", under way already" : "";
-  const end = load.took_ms === null ? "goes on" : `${load.outcome} after ${duration(load.took_ms)}`;
+  const end = load.took_ms === null ? "goes on" : `${load.outcome} after ${latencyText(load.took_ms)}`;
   return `${begun} on ${load.node}${swap}${when}: ${end}`;
-}
-
-function duration(ms: number): string {
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  return `${(ms / 1000).toFixed(ms < 100_000 ? 2 : 0)} s`;
 }
