@@ -100,7 +100,7 @@ const roomRules = Object.entries(ROOMS).flatMap(([folder, rooms]) =>
 
 // `cli` and `commands` are the edge of the process: they print and they are told the time.
 const PURE = { path: "^src/(?!platform/|cli/|commands/)", pathNot: "/io/" };
-const PURE_PACKAGES = "zod|smol-toml|yaml|jsonc-parser|@huggingface/jinja";
+const PURE_PACKAGES = "zod|smol-toml|yaml|jsonc-parser|croner|@huggingface/jinja";
 const CONTROLLER = "^src/controller/";
 const VERIFIED_DOCUMENTS =
   "^src/protocol/(plan-document|declaration/plan-declaration|plan-unplaced|fleet-snapshot|neuron-api)\\.ts$";
@@ -148,6 +148,12 @@ module.exports = {
       "screens are loaded when one is shown, and only then",
       { pathNot: "^src/cli/screen/" },
       { path: "node_modules/(ink|react)/" },
+    ),
+    rule(
+      "one-room-knows-cron",
+      "what a pattern means is said in one place",
+      { pathNot: "^src/fleet/schema/" },
+      { path: "node_modules/croner/" },
     ),
     rule(
       "one-room-knows-git",

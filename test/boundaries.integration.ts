@@ -192,6 +192,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["one-room-knows-the-engine", "src/neuron/io/c.ts", "node-llama-cpp"],
   ["one-room-knows-the-solver", "src/controller/plan/io/a.ts", "highs"],
   ["one-room-knows-ink", "src/cli/view/moving.ts", "ink"],
+  ["one-room-knows-cron", "src/controller/reconcile/a.ts", "croner"],
   ["one-room-knows-git", "src/controller/adopt/io/a.ts", "simple-git"],
   ["verifier-shares-no-code", "src/controller/verify/check-anything.ts", "src/controller/observe/leaf.ts"],
   ["verifier-shares-no-code", "src/controller/verify/memory.ts", "src/core/leaf.ts"],

@@ -3,10 +3,14 @@ import { Flags } from "@oclif/core";
 import { isDeepStrictEqual } from "node:util";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import { reconcileFlags } from "../cli/flags/reconcile-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { toCortexError } from "../core/errors.ts";
 import { parseHostAndPort } from "../core/addresses.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
+import type { ReconcileFlags } from "../controller/reconcile/io/open-service.ts";
+import type { News } from "../controller/reconcile/notification.ts";
+import type { LoadedFleet } from "../repository/io/load-fleet.ts";
 import type { RunningGateway } from "../gateway/io/start-gateway.ts";
 import type { Logger } from "../platform/logger.ts";
 import { onHangup } from "../platform/shutdown.ts";
@@ -20,6 +24,7 @@ export default class ServeCommand extends FleetCommand {
   static override examples = [
     "<%= config.bin %> serve --config fleet/",
     "CORTEX_GATEWAY__LISTEN=0.0.0.0:31313 <%= config.bin %> serve --config fleet/",
+    "<%= config.bin %> serve --config git+https://git.example/fleet.git --reconcile",
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 <%= config.bin %> serve --config fleet/",
   ];
   static override flags = {
@@ -29,6 +34,16 @@ export default class ServeCommand extends FleetCommand {
       summary: "listen beyond this machine although the fleet declares no key",
     }),
     "log-level": logLevelFlag("info"),
+    reconcile: Flags.boolean({
+      summary:
+        "let the fleet follow its branch too, as `cortex reconcile` does: one process, one log, one end",
+    }),
+    "reconcile-listen": Flags.string({
+      helpValue: "HOST:PORT",
+      dependsOn: ["reconcile"],
+      summary: "serve POST /hook, GET /status and /metrics of the loop there",
+    }),
+    ...reconcileFlags,
   };
 
   async run(): Promise<void> {
@@ -40,7 +55,7 @@ export default class ServeCommand extends FleetCommand {
         import("../platform/logger.ts"),
         import("../platform/package-paths.ts"),
       ]);
-    const { fleet, overridden, revision } = await this.loadFleet({ path: flags.config });
+    const { fleet, overridden, revision } = await this.#filesToServe(flags);
     const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
     const { tracing } = this.environment;
     const neuronToken = await this.readToken(flags["neuron-token-file"]);
@@ -65,18 +80,65 @@ export default class ServeCommand extends FleetCommand {
         { type: "listening", url, metrics },
         `gateway listening on ${url}, metrics on ${metrics}`,
       );
-      const stopReloading = this.#reloadOnChange(flags.config, { gateway, logger, first: fleet });
+      const reloading = { gateway, logger, first: fleet };
+      const following = flags.reconcile
+        ? this.#followBranch(flags, reloading)
+        : Promise.resolve(this.#reloadOnChange(flags.config, reloading));
+      const stop = await following.catch(async (thrown: unknown) => {
+        await gateway.close();
+        throw thrown;
+      });
       return {
         close: async () => {
-          stopReloading();
-          await gateway.close();
+          // Together: a round that waits for a model must not keep answers from ending, nor they it.
+          await Promise.all([stop(), gateway.close()]);
         },
       };
     });
   }
 
+  async #filesToServe(flags: ReconcileFlags & { readonly reconcile: boolean }): Promise<LoadedFleet> {
+    const loaded = await this.loadFleet({ path: flags.config });
+    if (!flags.reconcile) return loaded;
+    const { filesToServe } = await import("../controller/reconcile/io/open-service.ts");
+    return filesToServe(flags, { loaded, environment: this.environment });
+  }
+
+  /**
+   * The loop beside the gateway. Clients are served what was made true, and not what a commit wishes: the gateway takes the
+   * files of a commit once the fleet is as they declare. SIGHUP has the branch looked at now.
+   */
+  async #followBranch(
+    flags: ReconcileFlags & { readonly "reconcile-listen"?: string | undefined },
+    { gateway, logger, first: fleet }: Reloading,
+  ): Promise<() => Promise<void>> {
+    const [{ openReconcileService }, { systemClock: clock }] = await Promise.all([
+      import("../controller/reconcile/io/open-service.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const { environment } = this;
+    const situation = {
+      fleet,
+      environment,
+      clock,
+      onTrue: ({ fleet: declared, overridden, revision }: LoadedFleet) =>
+        gateway.reload({ fleet: declared, overridden, repository: revision.repository }),
+    };
+    const service = await openReconcileService({ ...flags, listen: flags["reconcile-listen"] }, situation, {
+      onNews: (news) => logNews(logger, news),
+      onProblem: (text) => logger.warn(text),
+    });
+    if (service.url !== undefined)
+      this.announce({ type: "reconciling", url: service.url }, `reconciling, listening on ${service.url}`);
+    const stopListening = onHangup(() => service.reconciler.announcePush());
+    return async () => {
+      stopListening();
+      await service.close();
+    };
+  }
+
   /** On SIGHUP, and by itself when files of the work tree change. A broken file leaves the last good ones in force. */
-  #reloadOnChange(path: string, { gateway, logger, first }: Reloading): () => void {
+  #reloadOnChange(path: string, { gateway, logger, first }: Reloading): () => Promise<void> {
     let current = first;
     const reload = async (): Promise<void> => {
       try {
@@ -95,8 +157,17 @@ export default class ServeCommand extends FleetCommand {
     const stops = [onHangup(() => void reload()), watchFiles(path, () => void reload())];
     return () => {
       for (const stop of stops) stop?.();
+      return Promise.resolve();
     };
   }
+}
+
+/** One line for each change of the conditions, in the gateway's own log. */
+function logNews(logger: Logger, { outcome, conditions }: News): void {
+  const { status, reason } = conditions.Ready;
+  const facts = { ready: status, reason, commit: outcome.commit, outcome: outcome.kind };
+  if (status === "False") logger.warn(facts, `reconcile: ${outcome.message}`);
+  else logger.info(facts, `reconcile: ${outcome.message}`);
 }
 
 interface Reloading {

@@ -124,6 +124,7 @@ export const ERROR_TABLE = {
   lock_held:                 kind(409, EXIT.unavailable, "api_error", "wait until it is released, as with --lock-timeout 10m; `cortex lock ls` shows who holds it"),
   lock_lost:                 kind(409, EXIT.failed, "api_error", "somebody else applies now; `cortex history` shows who, and `cortex apply` goes on from here"),
   history_not_kept:          kind(404, EXIT.failed, INVALID, "name the fleet repository with --config: a clone of it, or git+<url>"),
+  commit_untrusted:          kind(403, EXIT.failed, INVALID, "sign the commit with a key that is among the signers, or revert it"),
   signers_unusable:          kind(400, EXIT.failed, INVALID, "export the public keys that are trusted: gpg --export --armor KEY > signers.asc"),
   lock_not_found:            kind(404, EXIT.failed, INVALID, "`cortex lock ls` shows the lock that is held"),
   plan_incomplete:           kind(409, EXIT.failed, "api_error", "make the fleet able to hold what is declared, then plan again"),

@@ -155,6 +155,7 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
     field.to === "detect" ? "drift is reported and not healed" : "drift is healed without asking",
   "gitops.max_unload_percent": ({ field }) =>
     `a plan may take ${field.to ?? ""} % of what is loaded without consent`,
+  "gitops.windows": "the loop may change the fleet at other times",
   "neurons.endpoint": "it is asked at another address",
   "neurons.labels": "",
   "neurons.drain": ({ field }) =>

@@ -80,5 +80,6 @@ function flatten(table: Readonly<Record<string, unknown>>, prefix: string): (rea
 /** Lists of the files are sets: their order means nothing. */
 function valueText(value: unknown): string {
   if (!Array.isArray(value)) return typeof value === "string" ? value : JSON.stringify(value);
-  return `[${value.map(String).toSorted(compareText).join(", ")}]`;
+  const texts = value.map((item) => (isRecord(item) ? JSON.stringify(item) : String(item)));
+  return `[${texts.toSorted(compareText).join(", ")}]`;
 }

@@ -4,5 +4,8 @@ export const LOCK_REFS = "refs/cortex/lock/";
 
 export const nameLockRef = (fleet: string): string => `${LOCK_REFS}${fleet}`;
 
+/** There while somebody has asked the loops to change nothing. */
+export const nameSuspensionRef = (fleet: string): string => `refs/cortex/suspended/${fleet}`;
+
 /** A chain of commits, one for each apply. */
 export const nameHistoryRef = (fleet: string): string => `refs/cortex/applied/${fleet}`;

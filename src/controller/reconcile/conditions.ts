@@ -51,6 +51,12 @@ function verdictsOf(outcome: RoundOutcome | undefined): readonly [Verdict, Verdi
       return verdicts("DriftSuspected", ["True", "True", "False"]);
     case "drifted":
       return verdicts("Drifted", ["False", "False", "False"]);
+    case "held-back":
+      return verdicts(outcome.reason, [
+        outcome.in_sync ? "True" : "False",
+        "False",
+        outcome.until_ms === null ? "True" : "False",
+      ]);
     case "failed":
       return [
         ["False", outcome.reason],

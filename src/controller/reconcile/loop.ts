@@ -5,7 +5,7 @@ import type { RoundOutcome } from "./round-outcome.ts";
 /**
  * When the next look at the repository is due, and what is told of the last one. A reducer; io/start-reconcile.ts carries out
  * its effects. Laws: one round at a time; a push that is announced is looked at at once, or right after the round under way,
- * and ends the waits of that round; failures are tried again ever more seldom, and what only a person can mend no more often
+ * and ends the waits of that round; what is held back goes on as soon as that is over; failures are tried again ever more seldom, and what only a person can mend no more often
  * than the repository is looked at anyway; nothing is told twice.
  */
 export interface LoopState {
@@ -58,6 +58,7 @@ const LONGEST_RETRY_MS = 300_000;
 const JITTER = 0.1;
 /** Drift is looked at again so soon before it counts. */
 const CONFIRM_MS = 10_000;
+const LEAST_PAUSE_MS = 1000;
 
 export function beginLoop(intervalMs: number, nowMs: number): LoopStep {
   const state: LoopState = {
@@ -104,9 +105,16 @@ function endRound(state: LoopState, event: LoopEvent & { readonly kind: "round-e
   const base = { ...state, intervalMs, failures, conditions, outcome, rounds, told: telling };
   if (state.isAnnounced)
     return { state: { ...base, isAnnounced: false }, effects: [...told, { kind: "run-round" }] };
-  const forMs = Math.round(pauseOf(base, outcome) * (1 - JITTER + 2 * JITTER * chance));
+  const pauseMs = pauseOf(base, outcome) * (1 - JITTER + 2 * JITTER * chance);
+  const forMs = Math.round(Math.min(pauseMs, holdLeftMs(outcome, nowMs)));
   return { state: { ...base, isRunning: false }, effects: [...told, { kind: "sleep", forMs }] };
 }
+
+/** What is held back goes on when the hold is over, and no sooner. */
+const holdLeftMs = (outcome: RoundOutcome, nowMs: number): number =>
+  outcome.kind === "held-back" && outcome.until_ms !== null
+    ? Math.max(LEAST_PAUSE_MS, outcome.until_ms - nowMs)
+    : Infinity;
 
 function pauseOf({ intervalMs, failures }: LoopState, outcome: RoundOutcome): number {
   if (outcome.kind === "drift-suspected") return Math.min(CONFIRM_MS, intervalMs);

@@ -8,6 +8,17 @@ export type RoundOutcome =
   | { readonly kind: "drift-suspected"; readonly commit: string; readonly message: string }
   /** It differs, and `mode = "detect"` leaves it so. */
   | { readonly kind: "drifted"; readonly commit: string; readonly message: string }
+  /** Nothing was changed because somebody has suspended the loop, or it is not the time for changes. */
+  | {
+      readonly kind: "held-back";
+      readonly reason: "Suspended" | "OutsideWindow";
+      readonly commit: string;
+      readonly message: string;
+      /** When that ends by itself, in milliseconds since 1970; null where somebody has to end it. */
+      readonly until_ms: number | null;
+      /** There is nothing to change anyway. */
+      readonly in_sync: boolean;
+    }
   /** It may succeed when it is tried again. */
   | {
       readonly kind: "failed";

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { KV_CACHE_TYPES } from "./kv-cache-types.ts";
 import { externalEngineFields } from "./engine-fields.ts";
 import { gatewayTableSchema } from "./gateway-table.ts";
+import { gitopsTableSchema } from "./gitops-table.ts";
 import { positiveInteger } from "./number-schemas.ts";
 import { modelProbeTableSchema } from "./probe-table.ts";
 import { baseUrl, exactUrl, modelId } from "./text-schemas.ts";
@@ -288,44 +289,6 @@ export const keyBlockSchema = z
       .describe("admin: may also read /fleet, /fleet/events, /fleet/requests and /usage"),
   })
   .describe("one client: once a key is declared, the gateway serves nobody without one");
-
-export const gitopsTableSchema = z
-  .strictObject({
-    repo: z
-      .string()
-      .regex(
-        /^(?:(?:https?|ssh|git|file):\/\/\S+|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:\S+|\/\S*)$/,
-        "must be a git URL, such as https://git.example/fleet.git or git@git.example:fleet.git",
-      )
-      .optional()
-      .describe("where the loop fetches desired state; absent: the repository that the fleet was read from")
-      .meta({ examples: ["https://git.example/fleet.git"] }),
-    branch: z
-      .string()
-      .regex(/^[A-Za-z0-9_][A-Za-z0-9._/-]{0,200}$/, "must be the name of a branch")
-      .default("main")
-      .describe("the branch that is applied"),
-    interval_secs: z
-      .int("must be a whole number")
-      .min(5, "must be 5 or more")
-      .default(60)
-      .describe("seconds between two looks at the repository"),
-    verify: z
-      .enum(["none", "ssh", "gpg"])
-      .default("none")
-      .describe("ssh, gpg: unsigned or untrusted commits are never applied"),
-    mode: z
-      .enum(["apply", "detect"])
-      .default("apply")
-      .describe("apply: heal drift; detect: report it and change nothing"),
-    max_unload_percent: z
-      .int("must be a whole number")
-      .min(0, "must be 0 or more")
-      .max(100, "must be at most 100")
-      .default(50)
-      .describe("mass-unload guard: a plan that unloads more of what is loaded needs consent"),
-  })
-  .describe("how the fleet follows its repository: `cortex reconcile`, and the guards of every plan");
 
 export const ledgerTableSchema = z
   .strictObject({

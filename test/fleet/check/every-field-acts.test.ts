@@ -46,12 +46,16 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "eviction.min_residency_secs": ["gateway/gateway-config.ts", "min_residency_secs"],
   "eviction.drain_secs": ["gateway/gateway-config.ts", "eviction.drain_secs"],
   "ledger.url": ["gateway/keys/io/open-ledger.ts", "fleet.ledger"],
-  "gitops.repo": ["commands/reconcile.ts", "repo"],
-  "gitops.branch": ["commands/reconcile.ts", "branch"],
+  "gitops.repo": ["controller/reconcile/io/open-service.ts", "repo"],
+  "gitops.branch": ["controller/reconcile/io/open-service.ts", "branch"],
   "gitops.interval_secs": ["controller/reconcile/io/reconcile-round.ts", "interval_secs"],
-  "gitops.verify": ["commands/reconcile.ts", "verify"],
+  "gitops.verify": ["controller/reconcile/io/open-service.ts", "verify"],
   "gitops.mode": ["controller/reconcile/io/reconcile-round.ts", "gitops.mode"],
   "gitops.max_unload_percent": ["controller/plan/draw-plan.ts", "gitops.max_unload_percent"],
+  "gitops.windows.kind": ["controller/reconcile/hold.ts", "kind"],
+  "gitops.windows.schedule": ["fleet/schema/sync-window.ts", "schedule"],
+  "gitops.windows.duration_secs": ["fleet/schema/sync-window.ts", "duration_secs"],
+  "gitops.windows.timezone": ["fleet/schema/sync-window.ts", "timezone"],
   "neurons.name": ["gateway/view/fleet-index.ts", "neuron.name"],
   "neurons.endpoint": ["controller/observe/io/observe-fleet.ts", "endpoint"],
   "neurons.drain": ["controller/place/board/standing-checks.ts", "drain"],
@@ -121,8 +125,9 @@ const isUnused = (field: string): boolean =>
 const isField = (name: string): boolean =>
   FIELDS.some((field) => field === name || field.startsWith(`${name}.`));
 
-/** A hash is compared by its fingerprint. */
-const comparedAs = (field: string): string => (field === "keys.hash" ? "keys.fingerprint" : field);
+/** A hash is compared by its fingerprint, windows as a list. */
+const comparedAs = (field: string): string =>
+  field === "keys.hash" ? "keys.fingerprint" : field.replace(/^(gitops\.windows)\..*/, "$1");
 
 describe("every field of the fleet files", () => {
   test("is acted on, or warns that it is not", () => {

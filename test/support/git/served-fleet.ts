@@ -25,10 +25,10 @@ export async function serveFleet(options: RunningFleetOptions): Promise<ServedFl
   const fleet = stack.use(await startFleet(options));
   const directory = stack.use(await temporaryDirectory());
   const root = join(directory.path, "srv");
-  const bare = join(root, "fleet.git");
+  const bare = join(root, "own", "fleet.git");
   await git(directory.path, "clone", "--quiet", "--bare", fleet.directory, bare);
   const server = stack.use(await startHttpGit(root));
-  const url = `${server.url}/fleet.git`;
+  const url = `${server.url}/own/fleet.git`;
   const environment = { CORTEX_DATA_DIR: join(directory.path, "data"), USER: "ann" };
   return {
     fleet,

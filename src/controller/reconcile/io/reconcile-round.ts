@@ -1,7 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { errorKind, toCortexError, type CortexError, type ErrorCode } from "../../../core/errors.ts";
 import type { PlanDocument } from "../../../protocol/plan-document.ts";
-import { isSeen } from "../../../protocol/plan-settled.ts";
+import { isSeen, isSettled } from "../../../protocol/plan-settled.ts";
 import type { Operator } from "../../../protocol/refs/lock-record.ts";
 import { openBranch, type FleetBranch, type SignatureRule } from "../../../repository/io/fleet-branch.ts";
 import { fleetGit } from "../../../repository/io/fleet-git.ts";
@@ -13,6 +13,8 @@ import { readHistory } from "../../history/io/read-history.ts";
 import { openLockStore } from "../../lock/io/open-lock.ts";
 import { makePlan, type KeptHistory } from "../../plan/io/make-plan.ts";
 import { planDeps } from "../../plan/io/plan-deps.ts";
+import { windowHold, type Hold } from "../hold.ts";
+import { lookForSuspension } from "./suspension-ref.ts";
 import type { RoundOutcome } from "../round-outcome.ts";
 
 export interface RoundOptions {
@@ -32,12 +34,18 @@ export interface RoundOptions {
   readonly gatewayUrl: string | undefined;
   readonly metricsUrl: string | undefined;
   readonly apiKey: () => Promise<string | undefined>;
+  /** Told the files of a commit once the fleet is as they declare; again only for another commit. */
+  readonly onTrue?: ((loaded: LoadedFleet) => void) | undefined;
 }
 
 /** What a round leaves for the next one. */
 export interface RoundMemory {
-  /** The last commit that was found or made true; undefined before the history was read. */
+  /** The last commit of which anything was applied; undefined before the history was read. */
   lastApplied: string | undefined;
+  /** The last commit of which all was found or made true, so that what differs from it is drift. */
+  lastTrue: string | undefined;
+  /** The last commit that `onTrue` was told. */
+  toldTrue: string | undefined;
   hasReadHistory: boolean;
   /** The fleet differed from the last applied commit when it was last looked at. */
   driftSeen: boolean;
@@ -81,8 +89,9 @@ export async function runRound(
     const loaded = await branch.load();
     memory.intervalMs = loaded.fleet.gitops.interval_secs * 1000;
     await refuseRewritten(branch, { loaded, options, memory });
+    const hold = await holdOf(loaded, options);
     const plan = await planOf(options, commit);
-    return await actOn(plan, { loaded, options, memory, signal, signedBy, commit });
+    return await actOn(plan, { loaded, options, memory, signal, signedBy, commit, hold });
   } catch (thrown) {
     return outcomeOf(thrown, commit);
   }
@@ -121,13 +130,15 @@ interface Situation {
 /** A branch that does not contain what was applied was pushed by force: maybe to hide a commit, maybe by mistake. */
 async function refuseRewritten(branch: FleetBranch, { loaded, options, memory }: Situation): Promise<void> {
   if (!memory.hasReadHistory) {
-    memory.lastApplied = await lastApplied(loaded, options);
+    const last = await lastApplied(loaded, options);
+    memory.lastApplied = last?.commit;
+    memory.lastTrue = last?.asDeclared === true ? last.commit : undefined;
     memory.hasReadHistory = true;
   }
   const applied = memory.lastApplied;
   if (applied === undefined || (await branch.descendsFrom(applied))) return;
   // Somebody may have applied the new line by hand meanwhile, and so decided.
-  memory.lastApplied = await lastApplied(loaded, options);
+  memory.lastApplied = (await lastApplied(loaded, options))?.commit;
   if (memory.lastApplied === undefined || (await branch.descendsFrom(memory.lastApplied))) return;
   throw new Refusal(
     "HistoryRewritten",
@@ -135,10 +146,24 @@ async function refuseRewritten(branch: FleetBranch, { loaded, options, memory }:
   );
 }
 
-async function lastApplied({ fleet }: LoadedFleet, options: RoundOptions): Promise<string | undefined> {
+interface LastApply {
+  readonly commit: string;
+  readonly asDeclared: boolean;
+}
+
+async function lastApplied({ fleet }: LoadedFleet, options: RoundOptions): Promise<LastApply | undefined> {
   const location = { path: options.place, fleet: fleet.fleet.name, most: 20 };
   const items = await readHistory(location, options.environment);
-  return items.flatMap(({ entry }) => entry?.record.revision.commit ?? [])[0];
+  const [last] = items.flatMap(({ entry }) => entry?.record ?? []);
+  const commit = last?.revision.commit ?? undefined;
+  return commit === undefined ? undefined : { commit, asDeclared: last?.as_declared === true };
+}
+
+async function holdOf({ fleet }: LoadedFleet, options: RoundOptions): Promise<Hold | undefined> {
+  const { place, environment, clock } = options;
+  const location = { path: place, repo: fleet.gitops.repo, fleet: fleet.fleet.name };
+  const suspended = await lookForSuspension(location, environment, clock.nowMs());
+  return suspended ?? windowHold(fleet.gitops.windows ?? [], clock.nowMs());
 }
 
 function planOf(options: RoundOptions, commit: string): Promise<PlanDocument> {
@@ -152,26 +177,25 @@ interface Action extends Situation {
   readonly signal: AbortSignal;
   readonly signedBy: string | null;
   readonly commit: string;
+  readonly hold: Hold | undefined;
 }
 
 async function actOn(plan: PlanDocument, action: Action): Promise<RoundOutcome> {
-  const { loaded, options, memory, commit } = action;
+  const { loaded, options, memory, commit, hold } = action;
   const at = commit.slice(0, 8);
   if (!isSeen(plan))
     return { kind: "failed", reason: "FleetUnavailable", commit, message: `no neuron answers; ${at} waits` };
-  const isKnown = memory.lastApplied === commit;
+  const isKnown = memory.lastTrue === commit;
   if (plan.changes.length === 0) {
     memory.driftSeen = false;
+    if (!isSettled(plan)) return incomplete(plan, commit);
+    noteTrue(commit, action);
     memory.lastApplied = commit;
-    const open = plan.unplaced.length + plan.unknown.length + plan.deferred.length;
-    if (open > 0)
-      return {
-        kind: "failed",
-        reason: "Incomplete",
-        commit,
-        message: `${open} copies of ${at} have no place now`,
-      };
-    return { kind: "in-sync", commit, message: `the fleet is as ${at} declares` };
+    const message = `the fleet is as ${at} declares`;
+    // Outside of a window there is nothing to say where nothing has to be done.
+    return hold?.reason === "Suspended"
+      ? heldBack(hold, { commit, message, inSync: true })
+      : { kind: "in-sync", commit, message };
   }
   const told = summaryOf(plan);
   if (loaded.fleet.models.length === 0)
@@ -186,8 +210,39 @@ async function actOn(plan: PlanDocument, action: Action): Promise<RoundOutcome> 
   }
   if (mode === "detect") return { kind: "drifted", commit, message: `the fleet differs from ${at}: ${told}` };
   checkBeforeApply(plan);
+  if (hold !== undefined) return heldBack(hold, { commit, message: `${at} waits: ${told}`, inSync: false });
   return applyNow(plan, action, told);
 }
+
+function noteTrue(commit: string, { memory, loaded, options }: Action): void {
+  memory.lastTrue = commit;
+  if (memory.toldTrue === commit) return;
+  memory.toldTrue = commit;
+  options.onTrue?.(loaded);
+}
+
+const incomplete = ({ unplaced, unknown, deferred }: PlanDocument, commit: string): RoundOutcome => ({
+  kind: "failed",
+  reason: "Incomplete",
+  commit,
+  message: `${unplaced.length + unknown.length + deferred.length} of the models of ${commit.slice(0, 8)} have no place now`,
+});
+
+const heldBack = (
+  { reason, message: why, untilMs }: Hold,
+  {
+    commit,
+    message,
+    inSync,
+  }: { readonly commit: string; readonly message: string; readonly inSync: boolean },
+): RoundOutcome => ({
+  kind: "held-back",
+  reason,
+  commit,
+  message: `${message}; ${why}`,
+  until_ms: untilMs,
+  in_sync: inSync,
+});
 
 async function applyNow(plan: PlanDocument, action: Action, summary: string): Promise<RoundOutcome> {
   const { options, memory, signal, signedBy, commit } = action;
@@ -208,6 +263,8 @@ async function applyNow(plan: PlanDocument, action: Action, summary: string): Pr
     apply: { onEvent: () => undefined, signal, neuronToken: await options.neuronToken() },
   });
   const { result } = await course.run();
+  if (result.applied.length > 0) memory.lastApplied = commit;
+  memory.driftSeen = false;
   const at = commit.slice(0, 8);
   if (result.failed.length + result.not_started.length > 0) {
     const [first] = result.failed;
@@ -215,8 +272,8 @@ async function applyNow(plan: PlanDocument, action: Action, summary: string): Pr
     const figures = `${result.applied.length} applied, ${result.failed.length} failed, ${result.not_started.length} not started`;
     return { kind: "failed", reason: "ApplyFailed", commit, message: `${at}: ${figures}: ${why}` };
   }
-  memory.lastApplied = commit;
-  memory.driftSeen = false;
+  if (!isSettled(plan)) return incomplete(plan, commit);
+  noteTrue(commit, action);
   return { kind: "applied", commit, message: `${at} applied: ${summary}` };
 }
 

@@ -39,6 +39,8 @@ class Loop implements Reconciler {
   readonly #first = Promise.withResolvers<RoundOutcome>();
   readonly #memory: RoundMemory = {
     lastApplied: undefined,
+    lastTrue: undefined,
+    toldTrue: undefined,
     hasReadHistory: false,
     driftSeen: false,
     intervalMs: undefined,
