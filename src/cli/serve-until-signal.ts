@@ -1,5 +1,8 @@
 import { CortexError } from "../core/errors.ts";
+import { readEnvironment } from "../platform/environment.ts";
+import { createServiceManager, sendBySystemdNotify } from "../platform/service-manager.ts";
 import { listenForShutdown, outliveReaders } from "../platform/shutdown.ts";
+import { systemClock } from "../platform/system-clock.ts";
 
 interface Service {
   close(): Promise<void>;
@@ -20,12 +23,18 @@ export async function serveUntilSignal(
 ): Promise<void> {
   const shutdown = listenForShutdown(options.handsOver === true ? [HAND_OVER] : []);
   outliveReaders();
+  const manager = createServiceManager(readEnvironment().supervision, {
+    clock: systemClock,
+    send: sendBySystemdNotify((line) => process.stderr.write(`${line}\n`)),
+  });
   try {
     const service = await start(shutdown.first).catch((thrown: unknown) => {
       if (!shutdown.first.aborted) throw thrown;
       throw new CortexError("interrupted", "stopped before it was up", { cause: thrown });
     });
+    manager.ready();
     const asked = options.once === true ? "SIGTERM" : await shutdown.requested;
+    manager.stopping();
     const forced = new Promise<never>((_resolve, reject) => {
       shutdown.second.addEventListener("abort", () => {
         reject(new CortexError("interrupted", "stopped before everything had ended"));

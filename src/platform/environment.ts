@@ -15,6 +15,12 @@ export interface TracingWish {
   readonly sampleRatio: number;
 }
 
+/** systemd started this process and wants to hear from it (`Type=notify`). */
+export interface SupervisionWish {
+  /** How long it may be silent before it is taken for hung (`WatchdogSec`); undefined: for ever. */
+  readonly watchdogMs: number | undefined;
+}
+
 /** The process environment as the rest of cortex sees it: read here and nowhere else. */
 export interface Environment {
   /** Every `CORTEX_*` variable, for overrides of fleet values. */
@@ -24,6 +30,8 @@ export interface Environment {
   readonly homeDirectory: string;
   readonly modelHub: ModelHubAddress;
   readonly logLevel: string | undefined;
+  /** Present where NOTIFY_SOCKET is. */
+  readonly supervision: SupervisionWish | undefined;
   /** Present where OTEL_EXPORTER_OTLP_ENDPOINT (or its TRACES kin) names a collector. */
   readonly tracing: TracingWish | undefined;
   /** Colours are wanted on stdout: a terminal and no NO_COLOR (https://no-color.org). */
@@ -54,6 +62,7 @@ export function readEnvironment(): Environment {
     homeDirectory: homedir(),
     modelHub: modelHubOf(variables),
     logLevel: variables["CORTEX_LOG_LEVEL"],
+    supervision: supervisionOf(variables, process.pid),
     tracing: tracingOf(variables),
     colour: mayColour && process.stdout.isTTY,
     stderrColour: mayColour && process.stderr.isTTY,
@@ -103,6 +112,17 @@ export function tracingOf(variables: Readonly<Record<string, string | undefined>
   if (sampler === "always_off") return { sampleRatio: 0 };
   const ratio = Number(of("OTEL_TRACES_SAMPLER_ARG") || "1");
   return { sampleRatio: sampler === "traceidratio" && ratio >= 0 && ratio <= 1 ? ratio : 1 };
+}
+
+/** WATCHDOG_PID names the process that is meant: a child inherits the variables and is not. */
+export function supervisionOf(
+  variables: Readonly<Record<string, string | undefined>>,
+  pid: number,
+): SupervisionWish | undefined {
+  if ((variables["NOTIFY_SOCKET"] ?? "") === "") return undefined;
+  const watchdogMs = Number(variables["WATCHDOG_USEC"] ?? "") / 1000;
+  const isMeant = [undefined, String(pid)].includes(variables["WATCHDOG_PID"]);
+  return { watchdogMs: isMeant && watchdogMs > 0 ? watchdogMs : undefined };
 }
 
 /** Where cortex keeps what it makes for the user of these variables. */
