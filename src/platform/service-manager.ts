@@ -16,6 +16,8 @@ export interface ServiceManagerDeps {
   readonly send: (assignment: string) => void;
 }
 
+const nothing = (): void => undefined;
+
 /**
  * The sign of life comes from this process's own event loop, so that a loop that is held up for the whole time is
  * found. Twice in the time that is allowed, as sd_watchdog_enabled(3) has it.
@@ -24,7 +26,7 @@ export function createServiceManager(
   wish: SupervisionWish | undefined,
   { clock, send }: ServiceManagerDeps,
 ): ServiceManager {
-  let disarm = (): void => undefined;
+  let disarm = nothing;
   const { watchdogMs } = wish ?? {};
   const arm = (): void => {
     if (watchdogMs === undefined) return;
@@ -33,7 +35,7 @@ export function createServiceManager(
       arm();
     });
   };
-  if (wish === undefined) return { ready: () => undefined, stopping: () => undefined };
+  if (wish === undefined) return { ready: nothing, stopping: nothing };
   return {
     ready: () => {
       send("READY=1");
