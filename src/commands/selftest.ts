@@ -6,7 +6,7 @@ import { logLevelFlag } from "../cli/flags/fleet-flags.ts";
 import { selfTestView } from "../cli/view/self-test-view.ts";
 import { CortexError } from "../core/errors.ts";
 import { DEMO_MODEL_SOURCE } from "../demo/demo-fleet.ts";
-import type { SelfTestReport } from "../protocol/self-test-report.ts";
+import type { SelfTestReport } from "../protocol/demo-events.ts";
 
 const DEFAULT_STREAMS = [1, 8, 32];
 

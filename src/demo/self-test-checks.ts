@@ -1,4 +1,4 @@
-import type { SelfTestCheck, SelfTestReport } from "../protocol/self-test-report.ts";
+import type { SelfTestCheck, SelfTestReport } from "../protocol/demo-events.ts";
 
 /** What is held against what was measured. */
 export interface Measured {

@@ -1,4 +1,4 @@
-import type { SelfTestReport } from "../../protocol/self-test-report.ts";
+import type { SelfTestReport } from "../../protocol/demo-events.ts";
 import { paint } from "../print/paint.ts";
 import type { View } from "./view.ts";
 

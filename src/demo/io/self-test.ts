@@ -15,7 +15,7 @@ import {
   type ModelSpec,
   type ResidentModel,
 } from "../../protocol/neuron-api.ts";
-import type { SelfTestReport } from "../../protocol/self-test-report.ts";
+import type { SelfTestReport } from "../../protocol/demo-events.ts";
 import { judge } from "../self-test-checks.ts";
 
 export interface SelfTestOptions {

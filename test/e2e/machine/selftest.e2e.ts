@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { SelfTestReport } from "../../../src/protocol/self-test-report.ts";
+import type { SelfTestReport } from "../../../src/protocol/demo-events.ts";
 import { runCortex } from "../../support/cortex-process.ts";
 import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 
