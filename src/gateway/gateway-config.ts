@@ -92,5 +92,6 @@ export function policyOf({ fleet, maxWaitersPerModel }: GatewayConfig): Schedule
     drainMs: eviction.drain_secs * 1000,
     lingerMs: gateway.load_linger_secs * 1000,
     maxWaitersPerModel: maxWaitersPerModel ?? gateway.queue_limit,
+    defragAfterCycles: eviction.defrag_after_cycles,
   };
 }

@@ -172,7 +172,11 @@ export const unloadRequestSchema = z.object({
   drain_timeout_secs: z.number().nonnegative().default(30),
   /** Cut work in flight instead of waiting for it. */
   force: z.boolean().default(false),
+  /** Load it again as it was, once its process is gone: its memory is then given out anew. Neurons that count cycles do. */
+  reload: z.boolean().default(false),
 });
+/** As it is asked: what is left out has its default. */
+export type UnloadAsked = z.input<typeof unloadRequestSchema>;
 export type UnloadRequest = z.infer<typeof unloadRequestSchema>;
 
 /** `POST /models/estimate`: one spec, or several. */
@@ -265,6 +269,8 @@ export const residentModelSchema = z.object({
   last_used_ms: z.number().nullable(),
   loaded_at_ms: z.number().nullable(),
   load_duration_ms: z.number().nullable(),
+  /** Models that have left its devices since it was loaded; absent from neurons that do not count. */
+  cycles: z.int().nonnegative().optional().catch(undefined),
   /** Null before the model is loaded; absent from neurons that do not say. */
   threads: threadsInUseSchema.nullable().optional().catch(undefined),
   /** Process id of the worker, while there is one. */

@@ -56,7 +56,6 @@ test("what it shows in comments is valid too: keys, an external engine, a ledger
   const result = parseFleet([{ path: "fleet.example.toml", text: shown }]);
   const findings = result.ok ? result.value.warnings : result.error;
   expect(findings.map(({ code, sourceLine }) => `${code} ${sourceLine?.split(" ")[0]}`)).toEqual([
-    "CTX126 defrag_after_cycles",
     "CTX126 labels",
   ]);
 });

@@ -8,6 +8,7 @@ import type {
   ResidentModel,
   UnloadRequest,
 } from "../../src/protocol/neuron-api.ts";
+import { unloadRequestSchema } from "../../src/protocol/neuron-api.ts";
 import type { NeuronEvent } from "../../src/protocol/neuron-events.ts";
 import { specHash } from "../../src/protocol/spec-hash.ts";
 import { MemoryLedger } from "../support/neuron/memory-ledger.ts";
@@ -272,7 +273,8 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
       ask(() => machine.observe()).then(({ generation, models }) => ({ generation, models: [...models] })),
     job: (id) => ask(() => machine.job(id)),
     load: async (request, options = {}) => fuse.change(() => machine.load(request, options)),
-    unload: async (request, options = {}) => fuse.change(() => machine.unload(request, options)),
+    unload: async (request, options = {}) =>
+      fuse.change(() => machine.unload(unloadRequestSchema.parse(request), options)),
     jobs: never,
     estimate: never,
     swap: never,

@@ -90,7 +90,7 @@ describe("what the machines complain of", () => {
 
   test("a request that is cut, and a change without a condition", () => {
     const { machine, complaints } = busyMachine();
-    machine.unload({ model_id: "m", drain_timeout_secs: 0, force: false }, {});
+    machine.unload({ model_id: "m", drain_timeout_secs: 0, force: false, reload: false }, {});
     expect(complaints).toEqual(["a was changed without a condition", "1 requests of m were cut"]);
   });
 

@@ -141,8 +141,8 @@ export const FIELD_CONSEQUENCES: Readonly<Record<string, Consequence>> = {
   "eviction.strategy": ({ field }) => `on-demand models give way by ${field.to ?? "lru"}`,
   "eviction.defrag_after_cycles": ({ field }) =>
     field.to === "0"
-      ? "neurons are never defragmented"
-      : `a neuron is defragmented after ${field.to ?? ""} cycles`,
+      ? "no copy is loaded anew for what came and went beside it"
+      : `a copy is loaded anew when ${field.to ?? "50"} models have come and gone beside it`,
   "ledger.url": "usage is counted in another place: what was counted so far is not there",
   "gitops.repo": "desired state is fetched from another repository",
   "gitops.branch": "another branch decides what is loaded",

@@ -24,11 +24,6 @@ export const NOT_USED_YET: Readonly<Record<string, UnusedSetting>> = {
     message: "labels are neither shown nor decide anything yet",
     help: "use `pinned_on` to choose neurons",
   },
-  "eviction.defrag_after_cycles": {
-    message: "neurons of this version are never defragmented",
-    help: "leave it out",
-    asItIs: [0],
-  },
 };
 
 /** Why a setting changes nothing yet; undefined for one that is acted on. */

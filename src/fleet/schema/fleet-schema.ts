@@ -62,7 +62,7 @@ export const evictionTableSchema = z
       .int("must be a whole number")
       .nonnegative("must be 0 or more")
       .default(50)
-      .describe("load and unload cycles before a neuron is defragmented; 0 = never"),
+      .describe("models that come and go beside a copy before it is loaded anew; it is when another copy stands in for it, or it had no work for 30 s, so that the memory of its devices lies in one piece again; 0 = never"),
   })
   .describe(
     "what gives way when an on-demand model needs memory",

@@ -100,7 +100,7 @@ function createLoadMetrics(registry: Registry) {
     }),
     evictions: counter(
       "cortex_evictions_total",
-      "Copies that a neuron let go because this gateway asked: for another model (swap) or for want of use (idle)",
+      "Copies that a neuron let go because this gateway asked: for another model (swap), for want of use (idle), or to come back (recycle)",
       ["model", "node", "reason"],
     ),
   };

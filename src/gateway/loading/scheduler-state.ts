@@ -15,6 +15,8 @@ export interface SchedulerPolicy {
   readonly lingerMs: number;
   /** Requests that may wait for one model. */
   readonly maxWaitersPerModel: number;
+  /** Models that have come and gone beside a copy before it is loaded anew; 0: never. */
+  readonly defragAfterCycles: number;
 }
 
 /** A request that has no place yet. Times are monotonic milliseconds everywhere in this state. */
@@ -97,7 +99,7 @@ export interface Scheduler {
   readonly failures: ReadonlyMap<string, FailedPlace>;
   /** Tokens a second of a copy's answers of late. */
   readonly speeds: ReadonlyMap<string, number>;
-  /** Until when an idle copy is not asked again to leave. */
+  /** Until when a copy is not asked again to leave, for good or to come back. */
   readonly unloads: ReadonlyMap<string, number>;
   /** By model: memory that a neuron said it needs, MiB. */
   readonly neededMib: ReadonlyMap<string, number>;
@@ -244,6 +246,15 @@ export type SchedulerEffect =
       readonly modelId: string;
       readonly neuron: string;
       readonly generation: number;
+    }
+  /** Ask the neuron to unload a copy and to load it again. */
+  | {
+      readonly kind: "recycle-copy";
+      readonly modelId: string;
+      readonly neuron: string;
+      readonly generation: number;
+      /** How long its work in flight may take to end. */
+      readonly drainMs: number;
     }
   /** Let a waiter go, with what came of its wait. */
   | { readonly kind: "release-waiter"; readonly waiterId: string; readonly outcome: WaitOutcome };

@@ -4,6 +4,7 @@ import { EMPTY_QUEUE, enqueue } from "./fair-queue.ts";
 import { grantPlaces, grantPlacesOf } from "./grant-places.ts";
 import { keepFor, onLoadAccepted, onLoadEnded, onLoadProgressed } from "./load-news.ts";
 import { cancelUnwanted, startLoads, unloadIdle } from "./load-upkeep.ts";
+import { recycleWorn } from "./recycle-worn.ts";
 import { withoutFarewell, withWish } from "./residency-wishes.ts";
 import type {
   Scheduler,
@@ -63,7 +64,14 @@ export function reduceScheduler(state: Scheduler, event: SchedulerEvent): Schedu
  */
 type Move = (state: Scheduler, atMs: number) => SchedulerStep;
 
-const ALL_MOVES: readonly Move[] = [expireWaiters, grantPlaces, startLoads, cancelUnwanted, unloadIdle];
+const ALL_MOVES: readonly Move[] = [
+  expireWaiters,
+  grantPlaces,
+  startLoads,
+  cancelUnwanted,
+  unloadIdle,
+  recycleWorn,
+];
 
 const grantsOf =
   (modelId: string): Move =>

@@ -67,8 +67,8 @@ export function assignmentOf(
 }
 
 /** One that drains for a swap comes back to work when the swap is off, and a neuron that ends calls it off. */
-const isWanted = ({ phase }: Resident): boolean =>
-  phase.name !== "stopping" && !(phase.name === "draining" && phase.unloadJobId !== null);
+const isWanted = ({ phase, returns }: Resident): boolean =>
+  returns || (phase.name !== "stopping" && !(phase.name === "draining" && phase.unloadJobId !== null));
 
 export const writeAssignment = (models: readonly AssignedModel[]): string =>
   `${JSON.stringify({ version: 1, models }, undefined, 2)}\n`;

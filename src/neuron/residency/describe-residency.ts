@@ -57,6 +57,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     last_used_ms: resident.lastUsedMs,
     loaded_at_ms: resident.loadedAtMs,
     load_duration_ms: resident.loadedAtMs === null ? null : resident.loadedAtMs - resident.requestedAtMs,
+    cycles: resident.cycles,
     threads: facts?.threads ?? null,
     pid: resident.pid,
   };

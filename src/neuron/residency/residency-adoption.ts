@@ -29,6 +29,8 @@ export function onWorkerAdopted(state: Residency, event: EventOf<"worker-adopted
     requestedAtMs: event.requestedAtMs,
     loadedAtMs: event.loadedAtMs,
     lastUsedMs: null,
+    cycles: 0,
+    returns: false,
   };
   return unchanged({ ...withResident(state, resident), ledger });
 }

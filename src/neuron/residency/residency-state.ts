@@ -88,6 +88,10 @@ export interface Resident {
   readonly requestedAtMs: number;
   readonly loadedAtMs: number | null;
   readonly lastUsedMs: number | null;
+  /** Workers that have gone from its devices since: the memory that is left lies in as many pieces at worst. */
+  readonly cycles: number;
+  /** It is unloaded to be loaded again. */
+  readonly returns: boolean;
 }
 
 export interface Residency {
@@ -148,6 +152,8 @@ export type ResidencyEvent =
       readonly modelId: string;
       readonly drainTimeoutMs: number;
       readonly force: boolean;
+      /** As it is then loaded again. */
+      readonly reload: boolean;
       readonly condition: ChangeCondition;
       readonly atMs: number;
     }

@@ -132,7 +132,8 @@ function drainVictims(start: Residency, resident: Resident, chosen: readonly Res
   for (const victim of chosen) {
     const unloadJobId = victim.phase.name === "draining" ? victim.phase.unloadJobId : null;
     const phase = { name: "draining", unloadJobId, givesWayTo: resident.instance } as const;
-    state = withResident(state, { ...victim, phase });
+    // Its memory is another's then, even if it was to come back.
+    state = withResident(state, { ...victim, phase, returns: false });
     effects.push({ kind: "start-drain-timer", instance: victim.instance, timeoutMs });
   }
   return {

@@ -3,7 +3,7 @@ import { CortexError } from "../../core/errors.ts";
 import { observeUsedMib, release } from "./device-ledger.ts";
 import { advanceJob, endJob, jobHasEnded, openJob } from "./job-history.ts";
 import { advanceLoads } from "./residency-loading.ts";
-import { afterLoss, withoutAwaited } from "./restarts.ts";
+import { afterLoss, withAwaited, withoutAwaited } from "./restarts.ts";
 import {
   findInstance,
   type EventOf,
@@ -26,9 +26,26 @@ import { describeExit, exitDetails, type WorkerExit } from "./worker-exit.ts";
 
 /** Opens an unload, or joins the one that runs. The generation was checked by the caller. */
 export function onUnloadRequested(start: Residency, event: EventOf<"unload-requested">): ResidencyStep {
+  if (event.reload) return onReloadRequested(start, event);
   const state = { ...start, restarts: withoutAwaited(start.restarts, event.modelId) };
+  const present = state.models.get(event.modelId);
+  if (present === undefined) return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
+  return openUnload(state, { ...present, returns: false }, event);
+}
+
+/** Only what serves is loaded anew: what comes is fresh, and what goes has others that wait for its memory. */
+function onReloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
   const resident = state.models.get(event.modelId);
-  if (resident === undefined) return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
+  if (state.mode !== "open") {
+    const failure = new CortexError("draining", "this neuron takes no new models: it is draining");
+    return { ...unchanged(state), answer: { kind: "refused", failure } };
+  }
+  if (resident?.phase.name !== "loaded") return { ...unchanged(state), answer: { kind: "nothing-to-do" } };
+  return openUnload(state, { ...resident, returns: true }, event);
+}
+
+function openUnload(start: Residency, resident: Resident, event: EventOf<"unload-requested">): ResidencyStep {
+  const state = withResident(start, resident);
   const joined = unloadJobOf(resident);
   if (joined !== null) {
     const hurried =
@@ -187,6 +204,7 @@ function callOffDrain(
   return unchanged({
     ...withResident(state, {
       ...resident,
+      returns: false,
       phase: givesWayTo === null ? { name: "loaded" } : { name: "draining", unloadJobId: null, givesWayTo },
     }),
     jobs: jobId === null ? state.jobs : endJob(state.jobs, jobId, end),
@@ -236,7 +254,7 @@ export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">
   const unloadJobId = unloadJobOf(resident);
   if (unloadJobId !== null) jobs = endJob(jobs, unloadJobId, { atMs, failure: null });
   const gone: Residency = {
-    ...withoutResident(state, resident),
+    ...withCycle(withoutResident(state, resident), resident),
     ledger: observeUsedMib(release(state.ledger, modelId), event.usedMib),
     jobs,
     failures: loadWasRunning
@@ -254,11 +272,28 @@ export function onWorkerExited(state: Residency, event: EventOf<"worker-exited">
   return { ...step, effects: [...effects, ...step.effects] };
 }
 
-/** A model that served comes back when its worker dies; one that was on its way in or out does not. */
+/** Whoever stays on the devices has seen one more go; one that comes back counts for nobody, or they would never rest. */
+function withCycle(state: Residency, { devices, returns }: Resident): Residency {
+  if (returns) return state;
+  const models = new Map(state.models);
+  for (const [modelId, resident] of state.models) {
+    const isBeside = resident.devices.some((index) => devices.includes(index));
+    if (isBeside) models.set(modelId, { ...resident, cycles: resident.cycles + 1 });
+  }
+  return { ...state, models };
+}
+
+/**
+ * A model that served comes back when its worker dies, and one that was unloaded for it; what else was on its way in or
+ * out does not.
+ */
 function bringBack(state: Residency, resident: Resident, atMs: number): ResidencyStep {
-  if (resident.phase.name !== "loaded" || state.mode === "closing") return unchanged(state);
+  const isLost = resident.phase.name === "loaded";
+  if ((!isLost && !resident.returns) || state.mode === "closing") return unchanged(state);
   const { instance, spec, origin } = resident;
-  const { restarts, delayMs } = afterLoss(state.restarts, spec.model_id, { instance, atMs });
+  const { restarts, delayMs } = isLost
+    ? afterLoss(state.restarts, spec.model_id, { instance, atMs })
+    : { restarts: withAwaited(state.restarts, spec.model_id, { instance, atMs }), delayMs: 0 };
   const timer = { kind: "start-restart-timer", instance, request: { ...spec, origin }, delayMs } as const;
   return { ...unchanged({ ...state, restarts }), effects: [timer] };
 }

@@ -195,6 +195,8 @@ function onLoadRequested(
     requestedAtMs: event.atMs,
     loadedAtMs: null,
     lastUsedMs: null,
+    cycles: 0,
+    returns: false,
   };
   const jobs = openJob(state.jobs, {
     id: event.jobId,

@@ -29,8 +29,24 @@ export function afterLoss(
   const next = new Map(restarts);
   next.delete(modelId);
   next.set(modelId, { deaths, lastDeathMs: lost.atMs, awaited: lost.instance });
-  for (const oldest of [...next.keys()].slice(0, Math.max(0, next.size - KEPT_RESTARTS))) next.delete(oldest);
-  return { restarts: next, delayMs: DELAYS_MS[Math.min(deaths, DELAYS_MS.length) - 1] ?? 0 };
+  return { restarts: kept(next), delayMs: DELAYS_MS[Math.min(deaths, DELAYS_MS.length) - 1] ?? 0 };
+}
+
+/** Its copy went to come back: no death, and none is forgotten. */
+export function withAwaited(
+  restarts: Restarts,
+  modelId: string,
+  { instance, atMs }: { readonly instance: string; readonly atMs: number },
+): Restarts {
+  const before = restarts.get(modelId) ?? { deaths: 0, lastDeathMs: atMs };
+  return kept(new Map(restarts).set(modelId, { ...before, awaited: instance }));
+}
+
+/** The oldest are forgotten beyond what is kept. */
+function kept(restarts: Map<string, Restart>): Restarts {
+  for (const oldest of [...restarts.keys()].slice(0, Math.max(0, restarts.size - KEPT_RESTARTS)))
+    restarts.delete(oldest);
+  return restarts;
 }
 
 export const awaitsRestart = (restarts: Restarts, modelId: string, instance: string): boolean =>

@@ -21,7 +21,7 @@ import {
   type ModelSpec,
   type ModelsResponse,
   type SwapRequest,
-  type UnloadRequest,
+  type UnloadAsked,
 } from "../neuron-api.ts";
 import {
   connectionProblem,
@@ -70,7 +70,7 @@ export interface NeuronClient {
   load(request: LoadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   /** Loads, and makes others leave as far as that takes their memory. */
   swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
-  unload(request: UnloadRequest, options?: ChangeOptions): Promise<ChangeResponse>;
+  unload(request: UnloadAsked, options?: ChangeOptions): Promise<ChangeResponse>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
   /** Those that it remembers, the latest first. */
   jobs(signal?: AbortSignal): Promise<readonly Job[]>;

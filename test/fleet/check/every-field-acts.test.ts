@@ -44,6 +44,7 @@ const ACTED_ON: Readonly<Record<string, readonly [file: string, reads: string]>>
   "gateway.load_linger_secs": ["gateway/gateway-config.ts", "gateway.load_linger_secs"],
   "eviction.strategy": ["gateway/loading/victims.ts", "strategy"],
   "eviction.min_residency_secs": ["gateway/gateway-config.ts", "min_residency_secs"],
+  "eviction.defrag_after_cycles": ["gateway/gateway-config.ts", "defrag_after_cycles"],
   "eviction.drain_secs": ["gateway/gateway-config.ts", "eviction.drain_secs"],
   "ledger.url": ["gateway/keys/io/open-ledger.ts", "fleet.ledger"],
   "gitops.repo": ["controller/reconcile/io/open-service.ts", "repo"],
@@ -160,7 +161,6 @@ describe("every field of the fleet files", () => {
 
 const WRITTEN: Readonly<Record<string, string>> = {
   "neurons.labels": "",
-  "eviction.defrag_after_cycles": "[eviction]\ndefrag_after_cycles = 50\n",
 };
 
 const fleetWith = (name: string): string => {

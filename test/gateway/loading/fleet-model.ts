@@ -11,12 +11,15 @@ import {
 } from "../../../src/gateway/loading/scheduler-state.ts";
 import { initialFleetView, type FleetView } from "../../../src/gateway/view/fleet-view.ts";
 import { indexOf } from "../view-builder.ts";
+import { evictionBreaches } from "./eviction-breaches.ts";
 import type { Request } from "./simulated-request.ts";
 import {
   endAt,
   FAST_FAILURE_MS,
+  comeBack,
   freeMib,
   POLICY,
+  withdraw,
   surelyRests,
   viewOf,
   newCopy,
@@ -35,6 +38,7 @@ export class FleetModel {
   readonly models: ReadonlyMap<string, ModelSketch>;
   /** Times at which a copy was made to leave for another. */
   readonly swaps: { readonly atMs: number; readonly neuron: string; readonly into: string }[] = [];
+  readonly recycled: { readonly neuron: string; readonly modelId: string }[] = [];
   readonly #open = new Map<string, Request>();
   #nextRequest = 0;
 
@@ -130,7 +134,6 @@ export class FleetModel {
     this.#dispatch({ kind: "place-freed", neuron, modelId, outcome, tokensPerSec: null, atMs: this.nowMs });
   }
 
-  /** Requests that are not over. */
   open(state: Request["state"] | "any"): Request[] {
     return [...this.#open.values()].filter((request) => state === "any" || request.state === state);
   }
@@ -177,7 +180,7 @@ export class FleetModel {
     const neuron = this.#neuron(neuronName);
     const copy = neuron.copies.get(modelId);
     if (copy?.status !== "loaded" || copy.inFlight > 0) return;
-    neuron.copies.delete(modelId);
+    withdraw(neuron, modelId);
     neuron.generation += 1;
   }
 
@@ -231,12 +234,24 @@ export class FleetModel {
         if (at !== -1) this.#endJob(neuron, neuron.jobs[at], null);
         return;
       }
+      case "recycle-copy":
+        this.#recycle(effect);
+        return;
       case "unload-idle":
         if (this.#neuron(effect.neuron).generation === effect.generation) {
           this.takeAway(effect.neuron, effect.modelId);
           this.see();
         }
     }
+  }
+
+  #recycle({ neuron: name, modelId, generation }: Extract<SchedulerEffect, { kind: "recycle-copy" }>): void {
+    const neuron = this.#neuron(name);
+    const { cycles = 0 } = neuron.copies.get(modelId) ?? {};
+    this.demand(cycles >= this.state.policy.defragAfterCycles, `${modelId} is recycled and is not worn`);
+    if (neuron.generation === generation && comeBack(neuron, modelId, this.nowMs))
+      this.recycled.push({ neuron: name, modelId });
+    this.see();
   }
 
   #release(waiterId: string, outcome: WaitOutcome): void {
@@ -265,7 +280,7 @@ export class FleetModel {
   #startLoad(effect: Extract<SchedulerEffect, { kind: "start-load" }>): void {
     const { modelId, attempt, evict, generation } = effect;
     const neuron = this.#neuron(effect.neuron);
-    this.#auditEviction(neuron, effect);
+    for (const breach of evictionBreaches(effect, this)) this.demand(false, breach);
     const end = (outcome: LoadOutcome) => {
       this.see();
       this.#dispatch({ kind: "load-ended", modelId, attempt, outcome, atMs: this.nowMs });
@@ -310,20 +325,6 @@ export class FleetModel {
     this.see();
   }
 
-  #auditEviction(
-    neuron: SimulatedNeuron,
-    { modelId, evict }: Extract<SchedulerEffect, { kind: "start-load" }>,
-  ): void {
-    const incoming = this.#model(modelId);
-    for (const name of evict) {
-      const victim = this.#model(name);
-      const seen = this.state.view.neurons.get(neuron.name)?.models.get(name);
-      this.demand(seen?.origin.kind === "request", `${name} was not loaded by a request, and is to leave`);
-      this.demand((victim.replicas ?? 0) === 0, `${name} is declared, and is to leave`);
-      this.demand((victim.priority ?? 100) <= (incoming.priority ?? 100), `${name} is of a higher class`);
-    }
-  }
-
   /** Moves the jobs of a neuron on; true when anything changed that can be seen. */
   #work(neuron: SimulatedNeuron): boolean {
     let changed = false;
@@ -339,7 +340,7 @@ export class FleetModel {
         }
         for (const copy of copies) {
           this.demand(copy.inFlight === 0, `${copy.modelId} was unloaded with work in flight`);
-          neuron.copies.delete(copy.modelId);
+          withdraw(neuron, copy.modelId);
           job.evicted.push(copy.modelId);
         }
         if (copies.length > 0) {
@@ -378,7 +379,7 @@ export class FleetModel {
         modelId,
         newCopy({ modelId, status: "loaded", origin: "request", loadedAtMs: this.nowMs }),
       );
-    } else if (job.readyAtMs !== null) neuron.copies.delete(modelId);
+    } else if (job.readyAtMs !== null) withdraw(neuron, modelId);
     this.see();
     if (failure === null) return;
     const outcome: LoadOutcome =

@@ -136,7 +136,7 @@ function checkLaws(fleet: FleetModel): void {
 test("100,000 steps: released once, counted truly, nobody declared or at work is taken away, memory holds", () => {
   fc.assert(
     fc.property(fc.array(command, { minLength: 200, maxLength: 200 }), (commands) => {
-      const fleet = new FleetModel(NEURONS, MODELS);
+      const fleet = new FleetModel(NEURONS, MODELS, { defragAfterCycles: 3 });
       for (const step of commands) {
         play(fleet, step);
         checkLaws(fleet);
@@ -149,6 +149,10 @@ test("100,000 steps: released once, counted truly, nobody declared or at work is
       checkLaws(fleet);
       fleet.demand(fleet.open("any").length === 0, "a request never ends");
       fleet.demand(fleet.state.loads.size === 0, "a load never ends");
+      const worn = fleet.neurons.flatMap(({ copies }) =>
+        [...copies.values()].filter(({ cycles }) => cycles >= 3),
+      );
+      fleet.demand(worn.length === 0, "a worn copy is idle, and stays");
       expect(fleet.breaches).toEqual([]);
     }),
     { numRuns: 500 },

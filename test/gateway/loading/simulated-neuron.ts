@@ -10,6 +10,7 @@ export const POLICY: SchedulerPolicy = {
   drainMs: 30_000,
   lingerMs: 60_000,
   maxWaitersPerModel: 64,
+  defragAfterCycles: 0,
 };
 
 export interface ModelSketch {
@@ -29,17 +30,19 @@ export interface Copy {
   readonly loadedAtMs: number;
   lastUsedMs: number | null;
   inFlight: number;
+  cycles: number;
   failsRequests: boolean;
   /** In a row. */
   failedAtMs: readonly number[];
 }
 
 export const newCopy = (
-  copy: Omit<Copy, "lastUsedMs" | "inFlight" | "failsRequests" | "failedAtMs">,
+  copy: Omit<Copy, "lastUsedMs" | "inFlight" | "cycles" | "failsRequests" | "failedAtMs">,
 ): Copy => ({
   ...copy,
   lastUsedMs: null,
   inFlight: 0,
+  cycles: 0,
   failsRequests: false,
   failedAtMs: [],
 });
@@ -80,6 +83,22 @@ export interface SimulatedNeuron {
   readonly jobs: Job[];
   generation: number;
   broken: Set<string>;
+}
+
+/** A copy leaves, and whoever stays has seen it go. */
+export function withdraw(neuron: SimulatedNeuron, modelId: string): void {
+  if (!neuron.copies.delete(modelId)) return;
+  for (const copy of neuron.copies.values()) copy.cycles += 1;
+}
+
+/** It leaves and is there again, which takes no time here; false where its work in flight keeps it. */
+export function comeBack(neuron: SimulatedNeuron, modelId: string, nowMs: number): boolean {
+  const copy = neuron.copies.get(modelId);
+  if (copy?.status !== "loaded" || copy.inFlight > 0) return false;
+  const fresh = newCopy({ modelId, status: "loaded", origin: copy.origin, loadedAtMs: nowMs });
+  neuron.copies.set(modelId, fresh);
+  neuron.generation += 2;
+  return true;
 }
 
 type Sketches = ReadonlyMap<string, ModelSketch>;
@@ -130,6 +149,7 @@ export function viewOf(
           origin: { kind: copy.origin },
           last_used_ms: copy.lastUsedMs,
           loaded_at_ms: copy.loadedAtMs,
+          cycles: copy.cycles,
         }),
       ]),
     ),

@@ -9,6 +9,7 @@ import {
   type AssignedModel,
 } from "../../../src/neuron/residency/assignment.ts";
 import { describeModels } from "../../../src/neuron/residency/describe-residency.ts";
+import type { LoadRequest } from "../../../src/protocol/neuron-api.ts";
 import { heldMib } from "../../../src/neuron/residency/device-ledger.ts";
 import { jobHasEnded } from "../../../src/neuron/residency/job-history.ts";
 import { findInstance, type Residency } from "../../../src/neuron/residency/residency-state.ts";
@@ -40,6 +41,9 @@ const move = fc.record({
     "exited",
     "exited",
     "unload",
+    "recycle",
+    "recycle",
+    "returned",
     "force",
     "cancel",
     "drained",
@@ -77,6 +81,8 @@ const swapMove = fc.record({
     "exited",
     "cancel",
     "unload",
+    "recycle",
+    "returned",
   ),
   model: fc.nat(MODELS.length - 1),
   mb: fc.integer({ min: 0, max: 100 }),
@@ -101,6 +107,7 @@ class World {
     after: [],
   };
   #forced = new Set<string>();
+  readonly #due: { readonly request: LoadRequest; readonly instance: string }[] = [];
   #jobs = 0;
 
   play(step: Move): void {
@@ -143,6 +150,8 @@ class World {
       failed: () => neuron.on({ kind: "load-failed", instance, failure, atMs: 1 }),
       exited: () => this.exit(instance),
       unload: () => neuron.unload(jobId, modelId),
+      recycle: () => neuron.unload(jobId, modelId, { reload: true }),
+      returned: () => this.#comeBack(jobId),
       force: () => {
         this.#forced.add(instance);
         neuron.unload(jobId, modelId, { force: true });
@@ -161,6 +170,12 @@ class World {
     };
     neuron.effects = [];
     acts[step.what]();
+  }
+
+  /** What waits to be loaded again is. */
+  #comeBack(jobId: string): void {
+    const [due] = this.#due.splice(0);
+    if (due !== undefined) this.neuron.on({ kind: "restart-came-due", jobId, atMs: 1, ...due });
   }
 
   /** The neuron is killed: what loads goes with it, what serves is there for the next one. */
@@ -219,6 +234,9 @@ class World {
         if (this.running.has(effect.instance)) throw new Error(`${effect.instance} was started twice`);
         this.running.add(effect.instance);
         this.neuron.on({ kind: "worker-spawned", instance: effect.instance, pid: 1 });
+      }
+      if (effect.kind === "start-restart-timer") {
+        this.#due.push({ request: effect.request, instance: effect.instance });
       }
       if (effect.kind === "stop-worker") {
         this.stopped.add(effect.instance);

@@ -212,21 +212,34 @@ export class FakeNeuron {
     else if (route === "GET /health") sendJson(response, 200, this.#health());
     else if (route === "GET /models") {
       sendJson(response, 200, { generation: this.generation, models: [...this.models.values()] });
-    } else if (route === "POST /models/load")
+    } else if (route === "POST /models/unload") this.#unload(body, response);
+    else if (route === "POST /models/load")
       this.#load(JSON.parse(body) as { readonly model_id: string }, response);
-    else if (route.startsWith("GET /jobs/")) {
-      const job = this.jobs.get(route.slice("GET /jobs/".length));
-      if (job === undefined) sendJson(response, 404, envelope("job_not_found", "no such job"));
-      else sendJson(response, 200, job);
-    } else if (route.startsWith("DELETE /jobs/")) {
-      const job = this.jobs.get(route.slice("DELETE /jobs/".length).replace(/\?.*/, ""));
-      if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
-      sendJson(response, 200, job ?? {});
-    } else if (route.startsWith("POST /v1/")) {
+    else if (route.includes(" /jobs/")) this.#job(route, response);
+    else if (route.startsWith("POST /v1/")) {
       const asked = parseJson(body) as Omit<InferenceRequest, "text"> | undefined;
       if (asked === undefined) sendJson(response, 400, envelope("malformed_json", "not JSON"));
       else this.#infer({ ...asked, text: body }, response);
     } else sendJson(response, 404, envelope("route_not_found", route));
+  }
+
+  #job(route: string, response: ServerResponse): void {
+    const job = this.jobs.get(route.replace(/^[A-Z]+ \/jobs\//, "").replace(/\?.*/, ""));
+    if (route.startsWith("DELETE")) {
+      if (job !== undefined) this.#endJob(job, { code: "job_cancelled", message: "cancelled" });
+      sendJson(response, 200, job ?? {});
+    } else if (job === undefined) sendJson(response, 404, envelope("job_not_found", "no such job"));
+    else sendJson(response, 200, job);
+  }
+
+  /** At once, and back at once where it is to be loaded again. */
+  #unload(body: string, response: ServerResponse): void {
+    const { model_id: id, reload = false } = JSON.parse(body) as { model_id: string; reload?: boolean };
+    const model = this.models.get(id);
+    if (reload && model !== undefined) this.models.set(id, { ...model, cycles: 0 });
+    else this.models.delete(id);
+    this.generation += 1;
+    sendJson(response, 200, { status: "unloaded", job: null });
   }
 
   #discovery() {

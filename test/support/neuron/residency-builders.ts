@@ -95,7 +95,12 @@ export class DrivenResidency {
   unload(
     jobId: string,
     modelId: string,
-    how: { readonly force?: boolean; readonly ifMatch?: number; readonly epoch?: number } = {},
+    how: {
+      readonly force?: boolean;
+      readonly reload?: boolean;
+      readonly ifMatch?: number;
+      readonly epoch?: number;
+    } = {},
   ) {
     return this.on({
       kind: "unload-requested",
@@ -103,6 +108,7 @@ export class DrivenResidency {
       modelId,
       drainTimeoutMs: 1000,
       force: how.force ?? false,
+      reload: how.reload ?? false,
       condition: { ifMatch: how.ifMatch ?? null, epoch: how.epoch ?? null },
       atMs: 5,
     });

@@ -39,7 +39,7 @@ export interface EndedLoad {
 export interface Evicted {
   readonly modelId: string;
   readonly neuron: string;
-  readonly reason: "swap" | "idle";
+  readonly reason: "swap" | "idle" | "recycle";
 }
 
 export interface PlaceRequest {
@@ -282,7 +282,10 @@ class SchedulerLoop implements Scheduling {
         this.#call(() => this.#cancelLoad(effect));
         return;
       case "unload-idle":
-        this.#call(() => this.#unloadIdle(effect));
+        this.#call(() => this.#unload(effect, { reason: "idle", drainMs: 0 }));
+        return;
+      case "recycle-copy":
+        this.#call(() => this.#unload(effect, { reason: "recycle", drainMs: effect.drainMs }));
     }
   }
 
@@ -351,18 +354,26 @@ class SchedulerLoop implements Scheduling {
     await poller.refresh(neuron);
   }
 
-  async #unloadIdle(effect: Extract<SchedulerEffect, { kind: "unload-idle" }>): Promise<void> {
-    const { modelId, neuron, generation } = effect;
+  /** What is idle leaves; what is worn leaves to come back. The neuron says no where it is not as it was seen. */
+  async #unload(
+    { modelId, neuron, generation }: Extract<SchedulerEffect, { kind: "unload-idle" | "recycle-copy" }>,
+    { reason, drainMs }: { readonly reason: "idle" | "recycle"; readonly drainMs: number },
+  ): Promise<void> {
     const { logger, neurons, poller, onEvicted } = this.#deps;
-    const request = { model_id: modelId, drain_timeout_secs: 0, force: false };
+    const request = { model_id: modelId, drain_timeout_secs: drainMs / 1000, reload: reason === "recycle" };
     try {
       await neurons.get(neuron)?.unload(request, { generation, signal: this.#closed.signal });
-      logger.info({ model: modelId, neuron }, "idle model unloaded");
-      onEvicted({ modelId, neuron, reason: "idle" });
+      logger.info({ model: modelId, neuron, reason }, UNLOAD_WORDS[reason].done);
+      onEvicted({ modelId, neuron, reason });
     } catch (thrown) {
       const { code, message } = toCortexError(thrown);
-      logger.debug({ model: modelId, neuron, code, reason: message }, "idle model not unloaded");
+      logger.debug({ model: modelId, neuron, code, reason: message }, UNLOAD_WORDS[reason].refused);
     }
     await poller.refresh(neuron);
   }
 }
+
+const UNLOAD_WORDS = {
+  idle: { done: "idle model unloaded", refused: "idle model not unloaded" },
+  recycle: { done: "worn copy is loaded anew", refused: "worn copy not loaded anew" },
+} as const;

@@ -81,7 +81,7 @@ export class ResidencyLoop {
     return this.#state;
   }
 
-  /** Handles an event and all that follow from it at once; returns the answer to this one. */
+  /** Handles an event and all that follow from it; returns the answer to this one. */
   dispatch(event: ResidencyEvent): ChangeAnswer | null {
     this.#queue.push(event);
     if (this.#running) return null;
@@ -134,6 +134,7 @@ export class ResidencyLoop {
       modelId: request.model_id,
       drainTimeoutMs: request.drain_timeout_secs * 1000,
       force: request.force,
+      reload: request.reload,
       condition,
       atMs: this.#nowMs(),
     });
@@ -276,7 +277,6 @@ export class ResidencyLoop {
       case "report-load-ended":
       case "report-worker-lost":
         this.#deps.report(effect);
-        return;
     }
   }
 
