@@ -1,6 +1,7 @@
 import { parseJson } from "../core/json.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { effectiveSource } from "../fleet/schema/model-source.ts";
+import { isDeclaredAbility } from "./openai/media-routes.ts";
 import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
 
 /** What a neuron is asked to load for a catalogue block; the only mapping, so plan and gateway agree on the hash. */
@@ -24,7 +25,14 @@ export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
     command: block.command,
     health_path: block.health_path,
     start_timeout_secs: block.start_timeout_secs,
+    capabilities: declaredAbilities(block),
   });
+}
+
+/** Of an engine that is not ours; what ours can do it says itself. */
+function declaredAbilities({ harness, capabilities }: ModelBlock): string[] | undefined {
+  const abilities = harness === "openai" ? capabilities.filter(isDeclaredAbility).toSorted() : [];
+  return abilities.length === 0 ? undefined : abilities;
 }
 
 /**

@@ -127,6 +127,8 @@ export const modelSpecSchema = z.object({
   health_path: z.string().regex(/^\//).optional(),
   /** How long an external engine may take until it is ready. */
   start_timeout_secs: z.int().positive().optional(),
+  /** What the external engine can do that cannot be tried: `DECLARED_ABILITIES`. */
+  capabilities: z.array(z.string()).optional(),
 });
 export type ModelSpec = z.infer<typeof modelSpecSchema>;
 

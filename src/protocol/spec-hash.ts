@@ -12,13 +12,10 @@ const declaredOf = (settings: Readonly<Record<string, unknown>>): readonly unkno
   Object.values(settings).every((value) => value === undefined) ? [] : [settings];
 
 /** How long its start may take makes no other engine of it. */
-const externalIdentity = ({ endpoint, command, served_as, token_file, health_path }: ModelSpec) => ({
-  endpoint,
-  command,
-  served_as,
-  token_file,
-  health_path,
-});
+const externalIdentity = (spec: ModelSpec) => {
+  const { endpoint, command, served_as, token_file, health_path, capabilities } = spec;
+  return { endpoint, command, served_as, token_file, health_path, capabilities };
+};
 
 /**
  * Identity of a model in its settings: what must be equal for a loaded copy to count as the declared one.

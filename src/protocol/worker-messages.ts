@@ -44,6 +44,8 @@ const externalEngineSchema = z.object({
   /** Answers 200 once the engine is ready; absent means that the worker finds one. */
   health_path: z.string().min(1).optional(),
   start_timeout_ms: z.int().positive().optional(),
+  /** Declared: what it can do that cannot be tried. */
+  capabilities: z.array(z.string()).optional(),
   /** Declared: what counts where nothing can be measured. */
   vram_bytes: z.int().nonnegative().optional(),
 });

@@ -227,7 +227,9 @@ export const modelBlockSchema = z
     capabilities: z
       .array(z.string().min(1, "must not be empty"))
       .default([])
-      .describe("text, reasoning, embeddings, ...: used until the engine reports its own")
+      .describe(
+        "text, reasoning, embeddings, ...: used until the engine reports its own. An external engine is asked for `vision`, `audio`, `speech`, `transcription` and `images` only if they are declared",
+      )
       .meta({ examples: [["text"]] }),
     idle_unload_secs: positiveInteger
       .optional()

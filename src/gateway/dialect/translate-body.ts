@@ -16,6 +16,7 @@ export interface OpenAiRequest {
     readonly opening: Opening | null;
     /** Where the body names the model: replaced when that was an alias. */
     readonly modelSpans: readonly { readonly start: number; readonly end: number }[];
+    readonly isForm: false;
   };
   readonly body: Buffer;
   readonly path: string;
@@ -153,6 +154,7 @@ function openAiRequest(
       keepMs: keepMs ?? null,
       opening,
       modelSpans: [{ start, end: start + Buffer.byteLength(name) }],
+      isForm: false,
     },
     body: Buffer.concat([beginning, others]),
     path: upstreamPath ?? route.upstreamPath,

@@ -1,6 +1,8 @@
 import { CortexError } from "../../core/errors.ts";
 import { parseJson } from "../../core/json.ts";
 import type { Span, TopLevelFields } from "../../protocol/openai/body-scan.ts";
+import { modelSpansOfForm } from "../../protocol/openai/form-body.ts";
+import { replaceBytes, replaceValues } from "../../protocol/openai/replace-values.ts";
 import type { Opening } from "../../protocol/openai/conversation-opening.ts";
 
 /** What routing needs of a request body; the rest belongs to the model. */
@@ -19,7 +21,40 @@ export interface RequestFacts {
   readonly opening: Opening | null;
   /** Where the body names the model: replaced when that was an alias. */
   readonly modelSpans: readonly Span[];
+  /** The body is a form, in which values stand as they are. */
+  readonly isForm: boolean;
 }
+
+/** The body with another name for its model; every other byte stays. */
+export const renamed = (body: Buffer, { modelSpans, isForm }: RequestFacts, model: string): Buffer =>
+  isForm ? replaceBytes(body, modelSpans, Buffer.from(model)) : replaceValues(body, modelSpans, model);
+
+/** The facts of a form, which has sounds or pictures in it. Throws `invalid_request_body` and `missing_model_field`. */
+export function readFormFacts(body: Buffer, contentType: string): RequestFacts {
+  const modelSpans = modelSpansOfForm(body, contentType);
+  const span = modelSpans.at(-1);
+  const model = span === undefined ? "" : body.toString("utf8", span.start, span.end);
+  if (model === "" || model.length > LONGEST_MODEL_BYTES) {
+    throw new CortexError("missing_model_field", "the form names no model", { param: "model" });
+  }
+  return { ...NO_TEXT, model, modelSpans, isForm: true };
+}
+
+/** What is not written by tokens: it is one answer, as it comes. */
+const NO_TEXT = {
+  stream: false,
+  maxOutputTokens: null,
+  answers: 1,
+  cacheKey: null,
+  keepMs: null,
+  opening: null,
+} as const;
+
+/** The facts of a request in JSON for a sound or a picture. */
+export const readMediaFacts = (body: Buffer, fields: TopLevelFields): RequestFacts => {
+  const { model, modelSpans } = readRequestFacts(body, fields);
+  return { ...NO_TEXT, model, modelSpans, isForm: false };
+};
 
 /** A name is an id of 256 characters at most; nothing longer is worth being read. */
 const LONGEST_MODEL_BYTES = 4096;
@@ -49,6 +84,7 @@ export function readRequestFacts(body: Buffer, fields: TopLevelFields): RequestF
     keepMs: null,
     opening: openingIn(body, fields),
     modelSpans: fields.models,
+    isForm: false,
   };
 }
 

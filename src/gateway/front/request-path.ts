@@ -1,5 +1,6 @@
 /** Routes that clients also ask for without the prefix, when their base URL lacks it. */
-const UNPREFIXED = /^\/(?:models|chat\/completions|completions|embeddings|rerank|responses|messages)(?:\/|$)/;
+const UNPREFIXED =
+  /^\/(?:models|chat\/completions|completions|embeddings|rerank|responses|messages|audio|images)(?:\/|$)/;
 
 /**
  * One spelling for each path. Base URLs are typed by people: with a slash at the end, with `/v1` twice or not at all,

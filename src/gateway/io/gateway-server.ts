@@ -5,12 +5,20 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import { isForm } from "../../protocol/openai/form-body.ts";
+import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { modelEntries } from "../model-list.ts";
 import { corsHeaders } from "../front/who-may-ask.ts";
 import { scanBody } from "../front/io/scan-body.ts";
-import { readRequestFacts, requireJsonType, type RequestFacts } from "../front/request-facts.ts";
+import {
+  readFormFacts,
+  readMediaFacts,
+  readRequestFacts,
+  requireJsonType,
+  type RequestFacts,
+} from "../front/request-facts.ts";
 import { knownModelId } from "../routing/route-request.ts";
 import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
 import { AnswerShelf } from "../dialect/contract/answer-shelf.ts";
@@ -57,7 +65,7 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   server.decorateRequest(PRINCIPAL, null);
   server.decorateRequest(HEAD_AT, null);
   registerReadRoutes(server, deps);
-  for (const path of INFERENCE_ROUTES) {
+  for (const path of [...INFERENCE_ROUTES, ...MEDIA_ROUTES.keys()]) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
     answerOtherMethods(server, path, { allowed: "POST", deps });
   }
@@ -331,12 +339,18 @@ async function readAsked(
   request: FastifyRequest,
   { path, dialect, deps }: InferenceRoute,
 ): Promise<AskedRequest> {
+  const type = request.headers["content-type"];
+  const isMedia = MEDIA_ROUTES.has(path);
+  if (isMedia && isForm(type)) {
+    const form = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    return { path, facts: readFormFacts(form, type), body: form, instead: null, sinkTo: (client) => client };
+  }
   const body = textOfBody(request.body);
-  requireJsonType(request.headers["content-type"]);
+  requireJsonType(type);
   if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
   const fields = await scanBody(body);
   if (dialect === undefined) {
-    const facts = readRequestFacts(body, fields);
+    const facts = isMedia ? readMediaFacts(body, fields) : readRequestFacts(body, fields);
     return { path, facts, body, instead: null, sinkTo: (client) => client };
   }
   const { depth } = fields;

@@ -11,7 +11,8 @@ import type { GatewayTimings } from "../gateway-config.ts";
 import { replicasOf } from "../loading/copy-watch.ts";
 import type { PlaceEnd, WaitOutcome } from "../loading/scheduler-state.ts";
 import type { Place, Scheduling, Standing } from "../loading/io/scheduler-loop.ts";
-import { replaceValues } from "../../protocol/openai/replace-values.ts";
+import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
+import { renamed } from "../front/request-facts.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
 import { comment } from "../relay/sse-framing.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
@@ -292,7 +293,7 @@ class CourseRun {
         ...this.#exchange.traced?.beginAttempt(),
         ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
       }),
-      body: facts.model === modelId ? body : replaceValues(body, facts.modelSpans, modelId),
+      body: facts.model === modelId ? body : renamed(body, facts, modelId),
     };
     const onFirstContent = () => {
       this.#noteFirstContent({ model: modelId, node: neuron });
@@ -317,6 +318,7 @@ class CourseRun {
       onCost,
       limits: timings,
       isStreamed: facts.stream,
+      isOpaque: MEDIA_ROUTES.has(path),
       keepAlive: () => this.#keepAliveEvent(),
       isNeuronHung: () => poller.view().neurons.get(neuron)?.health === "unhealthy",
       watch,

@@ -2,6 +2,8 @@ import type { RequestOutcome } from "../keys/usage-ledger.ts";
 import { CortexError } from "../../core/errors.ts";
 import { mayUse, modelNotAllowed, type Principal } from "../keys/key-ring.ts";
 import { knownModelId } from "../routing/route-request.ts";
+import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
+import { requireDeclared } from "../front/declared-abilities.ts";
 import { resolveAlias } from "../view/fleet-index.ts";
 import { CLIENT_LEFT, type Exchange } from "./exchange.ts";
 import { serveInference, type InferenceDeps } from "./inference-handler.ts";
@@ -28,8 +30,12 @@ export async function serveMetered(exchange: Exchange, deps: InferenceDeps & Met
   const { principal, facts, trace } = exchange;
   requireUse(deps, principal, facts.model);
   const modelId = resolveAlias(deps.fleet, facts.model);
-  const bodyBytes = exchange.body.length;
-  const modelOutputTokens = deps.fleet.modelsById.get(modelId)?.limit?.output ?? null;
+  const block = deps.fleet.modelsById.get(modelId);
+  requireDeclared({ path: exchange.path, body: exchange.body, modelId, block });
+  const isMedia = MEDIA_ROUTES.has(exchange.path);
+  // The length of a sound or a picture tells no tokens: such requests are counted, and cost none.
+  const bodyBytes = isMedia ? 0 : exchange.body.length;
+  const modelOutputTokens = isMedia ? 0 : (block?.limit?.output ?? null);
   const meterId = deps.underWay.nextId();
   const reservation = await reserve(deps, { meterId, principal, facts, bodyBytes, modelOutputTokens });
   let outcome: RequestOutcome = "failed";

@@ -108,10 +108,14 @@ export class AnswerRelay {
   #bytesPassed = 0;
   #events = 0;
 
+  /** The answer is of no dialect: whole where HTTP says so, and of a length that tells no tokens. */
+  readonly #isOpaque: boolean;
+
   /** `headSent`: the client was promised an event stream already, by comments while a model loaded. */
-  constructor(neuron: string, headSent: boolean) {
+  constructor(neuron: string, headSent: boolean, isOpaque = false) {
     this.#neuron = neuron;
     this.#headSent = headSent;
+    this.#isOpaque = isOpaque;
   }
 
   /** What the answer cost, as far as is known of it now. */
@@ -155,7 +159,7 @@ export class AnswerRelay {
     this.#usageFollows = headers["trailer"] === USAGE_HEADER;
     this.#headers = clientResponseHeaders(headers, { "x-cortex-neuron": this.#neuron });
     if (status >= 300 || isPage(headers)) this.#held = [];
-    else if (isEventStream(headers)) {
+    else if (isEventStream(headers) && !this.#isOpaque) {
       this.#framer = new EventFramer();
       // Nothing is known of its length any more once it may end in an error event.
       delete this.#headers["content-length"];
@@ -230,7 +234,7 @@ export class AnswerRelay {
   #passOn(bytes: Buffer): Actions {
     const framer = this.#framer;
     if (framer === null) {
-      this.#bytesPassed += bytes.length;
+      if (!this.#isOpaque) this.#bytesPassed += bytes.length;
       return [{ kind: "write-bytes", bytes }];
     }
     const last = framer.lastEventIn(bytes);

@@ -12,6 +12,7 @@ import { USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts";
 import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
 import { MODEL_SPEC_HEADER, readModelSpec } from "../../protocol/model-spec.ts";
+import { isForm, modelOfForm } from "../../protocol/openai/form-body.ts";
 import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { WorkerExit } from "../residency/worker-exit.ts";
@@ -43,7 +44,7 @@ const FORWARDED_HEADERS = ["content-type", "accept", "x-request-id", "traceparen
  */
 export function createInferenceRelay(deps: InferenceRelayDeps) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const modelId = modelOf(request.body);
+    const modelId = modelOf(request);
     // A name that is not loaded could be anything: it must not become a label.
     const label = deps.loop.state.models.has(modelId) ? modelId : "unknown";
     const gone = abortWhenClientLeaves(reply.raw);
@@ -110,14 +111,20 @@ async function openWorker(
 
 const BARE_SPEC = { harness: "llama", parallel: 1, min_devices: 1 } as const;
 
-function modelOf(body: unknown): string {
-  const parsed = parseJsonBody(body);
-  const model = isRecord(parsed) ? parsed["model"] : undefined;
+function modelOf({ body, headers }: FastifyRequest): string {
+  const model = isForm(headers["content-type"])
+    ? modelOfForm(body as Buffer, headers["content-type"])
+    : modelOfJson(body);
   if (typeof model === "string" && model !== "") return model;
   throw new CortexError("missing_model_field", "the request names no model", {
     param: "model",
     next: "name a model; GET /models lists what is loaded",
   });
+}
+
+function modelOfJson(body: unknown): unknown {
+  const parsed = parseJsonBody(body);
+  return isRecord(parsed) ? parsed["model"] : undefined;
 }
 
 /** Aborts when the connection closes before the answer is written; also when it closed while nobody looked. */

@@ -8,6 +8,8 @@ import { present } from "../../core/present.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { isForm } from "../../protocol/openai/form-body.ts";
+import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   estimateRequestSchema,
@@ -86,9 +88,9 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
       deps.metrics.countRequest(model, outcome);
     },
   });
-  for (const route of INFERENCE_ROUTES) {
+  for (const route of [...INFERENCE_ROUTES, ...MEDIA_ROUTES.keys()]) {
     server.post(route, async (request, reply) => {
-      requireJson(request);
+      if (!(MEDIA_ROUTES.has(route) && isForm(request.headers["content-type"]))) requireJson(request);
       // Workers of the neuron before this one are known from then on.
       await deps.discovery;
       await relay(request, reply);

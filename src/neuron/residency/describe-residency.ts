@@ -50,7 +50,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     device_vram_mb: resident.devices.map((index) => heldOnDeviceMib(state.ledger, index, spec.model_id)),
     vram_measured: isMeasured(facts),
     ...describeAbilities(facts),
-    limit: facts === null ? null : { context: facts.context_tokens, output: facts.max_output_tokens },
+    limit: limitOf(facts),
     parallel: facts?.parallel ?? spec.parallel,
     servable: servability(state, resident),
     origin: resident.origin,
@@ -62,6 +62,14 @@ export function describeResident(state: Residency, resident: Resident): Resident
     pid: resident.pid,
   };
 }
+
+const COUNTED = new Set(["text", "embeddings", "rerank"]);
+
+/** What neither reads nor writes text has none. */
+const limitOf = (facts: Resident["facts"]): ResidentModel["limit"] =>
+  facts === null || !facts.capabilities.some((one) => COUNTED.has(one))
+    ? null
+    : { context: facts.context_tokens, output: facts.max_output_tokens };
 
 function describeAbilities(
   facts: Resident["facts"],

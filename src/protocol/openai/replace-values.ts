@@ -5,8 +5,11 @@ import type { Span } from "./body-scan.ts";
  * escapes, objects their order and white space, so that what the client sent is what the model is asked. `spans` are
  * those of the values that are replaced, in order.
  */
-export function replaceValues(body: Buffer, spans: readonly Span[], value: unknown): Buffer {
-  const replacement = Buffer.from(JSON.stringify(value));
+export const replaceValues = (body: Buffer, spans: readonly Span[], value: unknown): Buffer =>
+  replaceBytes(body, spans, Buffer.from(JSON.stringify(value)));
+
+/** The same where values stand in the body as they are, as in a form. */
+export function replaceBytes(body: Buffer, spans: readonly Span[], replacement: Buffer): Buffer {
   const parts: Buffer[] = [];
   let copiedTo = 0;
   for (const { start, end } of spans) {

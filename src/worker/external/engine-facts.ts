@@ -61,15 +61,18 @@ export function factsOf(probed: ProbedEngine, answers: ProbeAnswers): WorkerFact
   const name = probed.external.served_as ?? probed.modelId;
   const { entry } = findServed(answers, name);
   const meta = isRecord(entry["meta"]) ? entry["meta"] : {};
-  const context = contextOf(probed, answers, entry);
-  const capabilities = capabilitiesOf(answers);
+  const tried = capabilitiesOf(answers);
+  const capabilities = [...new Set([...tried, ...(probed.external.capabilities ?? [])])];
   if (capabilities.length === 0) {
     throw new CortexError(
       "engine_unsuitable",
       `the external engine neither chats, completes, embeds nor ranks with ${name}`,
-      { next: "look into its log; it answered none of the requests that it was tried with" },
+      {
+        next: 'look into its log; it answered none of the requests that it was tried with. Declare what cannot be tried, such as capabilities = ["transcription"]',
+      },
     );
   }
+  const context = contextOf(probed, { answers, entry, counts: tried.length > 0 });
   return {
     context_tokens: context,
     trained_context_tokens: count(meta["n_ctx_train"]) ?? context,
@@ -84,18 +87,22 @@ export function factsOf(probed: ProbedEngine, answers: ProbeAnswers): WorkerFact
   };
 }
 
-/** As declared, which may be less than the engine could; else as it says. */
+/** As declared, which may be less than the engine could; else as it says. What neither reads nor writes text has none. */
 function contextOf(
   { contextTokens }: ProbedEngine,
-  { props }: ProbeAnswers,
-  entry: ServedModel["entry"],
+  said: { readonly answers: ProbeAnswers; readonly entry: ServedModel["entry"]; readonly counts: boolean },
 ): number {
-  const context = contextTokens ?? count(entry["max_model_len"]) ?? contextOfProps(props);
+  const { answers, entry, counts } = said;
+  const context = contextTokens ?? count(entry["max_model_len"]) ?? contextOfProps(answers.props);
   if (context !== undefined) return context;
+  if (!counts) return NO_CONTEXT;
   throw new CortexError("engine_unsuitable", "the external engine does not say how long its context is", {
     next: "declare `context` for the model",
   });
 }
+
+/** Nobody asks for the context of such a model; the field has to say something. */
+const NO_CONTEXT = 1;
 
 const memoryOf = ({
   memoryBytes,

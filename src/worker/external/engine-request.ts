@@ -1,7 +1,8 @@
 import { CortexError } from "../../core/errors.ts";
 import { isRecord, parseJson } from "../../core/json.ts";
 import { BodyScan, type Span } from "../../protocol/openai/body-scan.ts";
-import { replaceValues } from "../../protocol/openai/replace-values.ts";
+import { isForm, modelSpansOfForm } from "../../protocol/openai/form-body.ts";
+import { replaceBytes, replaceValues } from "../../protocol/openai/replace-values.ts";
 
 export interface EngineRequest {
   readonly body: Buffer;
@@ -59,4 +60,15 @@ function withMember(body: Buffer, key: string, value: unknown): Buffer {
   const end = body.lastIndexOf("}");
   const member = Buffer.from(`,${JSON.stringify(key)}:${JSON.stringify(value)}`);
   return Buffer.concat([body.subarray(0, end), member, body.subarray(end)]);
+}
+
+/** A request for pictures or sounds, with the engine's own name for the model: a form, or JSON. Throws what reading it throws. */
+export function toMediaRequest(
+  body: Buffer,
+  { servedAs, contentType }: { readonly servedAs: string | null; readonly contentType: string | undefined },
+): Buffer {
+  if (servedAs === null) return body;
+  if (isForm(contentType))
+    return replaceBytes(body, modelSpansOfForm(body, contentType), Buffer.from(servedAs));
+  return replaceValues(body, rescanned(body).fields.models, servedAs);
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
+import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
@@ -89,6 +90,14 @@ interface RouteContext extends WorkerServerOptions {
 
 function addRoutes(server: FastifyInstance, context: RouteContext): void {
   server.get("/health", () => health(context.engine));
+  for (const [route, ability] of MEDIA_ROUTES) {
+    server.post(route, () => {
+      throw new CortexError(
+        "wrong_modality",
+        `this model does not answer ${route}: it has no capability "${ability}"`,
+      );
+    });
+  }
   server.post("/v1/chat/completions", async (request, reply) => {
     const body = parseChatRequest(parseJsonBody(request.body));
     return await answer(context, {

@@ -26,6 +26,8 @@ export interface RelayOptions {
   readonly onCost: (cost: AnswerCost) => void;
   readonly limits: AnswerLimits;
   readonly isStreamed: boolean;
+  /** The answer is of no dialect: it is whole where HTTP says so, and its length tells no tokens. */
+  readonly isOpaque: boolean;
   /** Null where the dialect has none. */
   readonly keepAlive: () => string | null;
   readonly isNeuronHung: () => boolean;
@@ -58,7 +60,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#watch = new AnswerWatch(options.limits, options.clock.monotonicMs());
-    this.#answer = new AnswerRelay(options.neuron.name, options.client.headersSent);
+    this.#answer = new AnswerRelay(options.neuron.name, options.client.headersSent, options.isOpaque);
     const { promise, resolve } = Promise.withResolvers<RelayResult>();
     this.result = promise;
     this.#resolve = resolve;

@@ -171,7 +171,9 @@ function startMessage(
 function externalEngineOf({ spec, file }: WorkerLaunch): ExternalEngine | undefined {
   if (spec.harness !== "openai") return undefined;
   const { endpoint, command, served_as, token_file, health_path, start_timeout_secs, vram_mb } = spec;
+  const { capabilities } = spec;
   return {
+    capabilities,
     endpoint,
     ...(command === undefined ? {} : { command: [file.path, ...command.slice(1)] }),
     served_as,

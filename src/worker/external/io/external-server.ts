@@ -10,9 +10,10 @@ import { toErrorResponse } from "../../../protocol/error-envelope.ts";
 import { formatUsage, USAGE_HEADER } from "../../../protocol/headers/usage-header.ts";
 import { readBoundedText } from "../../../protocol/io/bounded-body.ts";
 import type { WorkerHealth } from "../../../protocol/openai/chat.ts";
+import { MEDIA_ROUTES } from "../../../protocol/openai/media-routes.ts";
 import { QUEUED_PER_SLOT } from "../../../protocol/worker-messages.ts";
 import { readRefusal } from "../engine-refusal.ts";
-import { toEngineRequest, type EngineRequest } from "../engine-request.ts";
+import { toEngineRequest, toMediaRequest, type EngineRequest } from "../engine-request.ts";
 import { usageOf, UsageWatch } from "../usage-watch.ts";
 import type { RunningExternal } from "./external-engine.ts";
 
@@ -41,7 +42,8 @@ export function createExternalServer(engine: RunningExternal, logger: Logger): E
     const max = QUEUED_PER_SLOT * slots;
     return { status: "ok", slots, slots_busy: busy, slots_free: slots - busy, queued, max_queued: max };
   });
-  for (const route of RELAYED_ROUTES) {
+  for (const route of [...RELAYED_ROUTES, ...MEDIA_ROUTES.keys()]) {
+    const isMedia = MEDIA_ROUTES.has(route);
     http.post(route, async (request, reply) => {
       const controller = new AbortController();
       const onClose = (): void => {
@@ -50,7 +52,10 @@ export function createExternalServer(engine: RunningExternal, logger: Logger): E
       reply.raw.once("close", onClose);
       inFlight.add(controller);
       try {
-        return await relay.answer(request, reply, controller.signal);
+        const { signal } = controller;
+        return isMedia
+          ? await relay.pass(request, reply, signal)
+          : await relay.answer(request, reply, signal);
       } finally {
         inFlight.delete(controller);
       }
@@ -93,6 +98,32 @@ class EngineRelay {
     if (usage !== undefined) void reply.header(USAGE_HEADER, formatUsage(usage));
     void reply.type(String(response.headers["content-type"] ?? "application/json"));
     return text;
+  }
+
+  /** Sounds and pictures, and what is said about them: passed as they come, to their end or to where they break off. */
+  async pass(request: FastifyRequest, reply: FastifyReply, signal: AbortSignal): Promise<unknown> {
+    const contentType = request.headers["content-type"];
+    const body = toMediaRequest(request.body as Buffer, { servedAs: this.#engine.servedAs, contentType });
+    const asked = { body, isStream: false, usageIsOurs: false };
+    const response = await this.#ask(request, asked, signal);
+    if (response.statusCode < 200 || response.statusCode >= 300) {
+      return await this.#refused(request, { asked, response, reply, signal });
+    }
+    reply.hijack();
+    const { raw } = reply;
+    const { "content-type": type, "content-length": length } = response.headers;
+    raw.writeHead(200, {
+      "content-type": String(type ?? "application/octet-stream"),
+      ...(typeof length === "string" ? { "content-length": length } : {}),
+    });
+    try {
+      for await (const chunk of response.body) await write(raw, chunk as Buffer, signal);
+      raw.end();
+    } catch (thrown) {
+      if (!signal.aborted) this.#logger.warn({ err: toCortexError(thrown) }, "the engine cut its answer");
+      raw.destroy();
+    }
+    return reply;
   }
 
   #map(body: Buffer): EngineRequest {
