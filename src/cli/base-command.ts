@@ -5,6 +5,7 @@ import { readEnvironment, type Environment } from "../platform/environment.ts";
 import { errorToJson, printError } from "./print/print-error.ts";
 import { wrapText } from "./print/wrap-text.ts";
 import type { Look, View } from "./view/view.ts";
+import type { WatchOptions } from "./watch-view.ts";
 
 const WATCH_EVERY_MS = 2000;
 
@@ -36,6 +37,7 @@ export abstract class BaseCommand extends Command {
       interval: everyMs = WATCH_EVERY_MS,
     }: { readonly watch: boolean; readonly interval?: number | undefined },
     read: () => Promise<View<Json>>,
+    news?: WatchOptions["news"],
   ): Promise<Json | undefined> {
     if (!watch) return this.present(await read());
     const [{ watchView }, { systemClock }, { listenForShutdown, outliveReaders }] = await Promise.all([
@@ -58,6 +60,7 @@ export abstract class BaseCommand extends Command {
         },
         clock: systemClock,
         signal: shutdown.first,
+        news,
       });
     } finally {
       shutdown.dispose();

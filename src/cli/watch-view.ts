@@ -20,6 +20,8 @@ export interface WatchOptions {
   readonly clock: Clock;
   /** Aborts when the user has seen enough. */
   readonly signal: AbortSignal;
+  /** Begins to say when something has changed, so that it is read before its time; it ends with the signal. */
+  readonly news?: ((onNews: () => void, signal: AbortSignal) => void) | undefined;
 }
 
 /**
@@ -35,10 +37,12 @@ export async function watchView(read: () => Promise<View<unknown>>, options: Wat
     : output.size() === undefined
       ? new ChangedText(options)
       : new RedrawnScreen(options);
+  const bell = new Bell();
+  options.news?.(bell.ring, signal);
   printer.begin();
   try {
     printer.show(last, undefined);
-    while (await sleptThrough(clock, everyMs, signal)) {
+    while (await bell.heardWithin(everyMs, { clock, signal })) {
       try {
         last = await read();
         if (!signal.aborted) printer.show(last, undefined);
@@ -48,6 +52,33 @@ export async function watchView(read: () => Promise<View<unknown>>, options: Wat
     }
   } finally {
     printer.end(last);
+  }
+}
+
+/** Wakes whoever waits, and whoever waits next when nobody does. */
+class Bell {
+  #hasRung = false;
+  #wake: (() => void) | null = null;
+
+  readonly ring = (): void => {
+    this.#hasRung = true;
+    this.#wake?.();
+  };
+
+  /** Until it rings, or for that long; false when the user has seen enough. */
+  async heardWithin(
+    ms: number,
+    { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    const rung = new AbortController();
+    this.#wake = () => {
+      rung.abort();
+    };
+    if (this.#hasRung) rung.abort();
+    await sleptThrough(clock, ms, AbortSignal.any([signal, rung.signal]));
+    this.#wake = null;
+    this.#hasRung = false;
+    return !signal.aborted;
   }
 }
 

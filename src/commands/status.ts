@@ -1,7 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FleetCommand } from "../cli/fleet-command.ts";
-import { apiKeyFileFlag, configFlag, gatewayUrlFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
+import {
+  apiKeyFileFlag,
+  configFlag,
+  gatewayUrlFlag,
+  intervalFlag,
+  neuronTokenFileFlag,
+  watchFlag,
+} from "../cli/flags/fleet-flags.ts";
 import { statusView } from "../cli/view/status-view.ts";
 import { localUrl, parseHostAndPort } from "../core/addresses.ts";
 import type { StatusReport } from "../protocol/status-report.ts";
@@ -9,10 +16,11 @@ import type { StatusReport } from "../protocol/status-report.ts";
 export default class StatusCommand extends FleetCommand {
   static override summary = "neurons, devices, models and health at a glance";
   static override description =
-    "Asks every neuron of the fleet files, and the gateway for loads, for who waits, and for what could not be loaded and why. Where there is no fleet file, the demo fleet of `cortex up` is shown.";
+    "Asks every neuron of the fleet files, and the gateway for loads, for who waits, and for what could not be loaded and why. Where there is no fleet file, the demo fleet of `cortex up` is shown. With --watch it is read again when the gateway tells of a change, and every --interval anyway.";
   static override examples = [
     "<%= config.bin %> status",
     "<%= config.bin %> status --config fleet/",
+    "<%= config.bin %> status --watch",
     "<%= config.bin %> status --json | jq '.models[] | select(.state == \"missing\")'",
   ];
   static override flags = {
@@ -20,26 +28,30 @@ export default class StatusCommand extends FleetCommand {
     gateway: gatewayUrlFlag,
     "api-key-file": apiKeyFileFlag,
     "neuron-token-file": neuronTokenFileFlag,
+    watch: watchFlag,
+    interval: intervalFlag,
   };
 
-  async run(): Promise<StatusReport> {
+  async run(): Promise<StatusReport | undefined> {
     const { flags, metadata } = await this.parse(StatusCommand);
-    const [{ readStatus }, { systemClock }] = await Promise.all([
+    const [{ readStatus }, { followFleetNews }, { systemClock: clock }] = await Promise.all([
       import("../controller/observe/io/read-status.ts"),
+      import("../client/io/fleet-news.ts"),
       import("../platform/system-clock.ts"),
     ]);
     const isDefault = metadata.flags["config"]?.setFromDefault === true;
     const path = isDefault ? this.#defaultFleet(flags.config) : flags.config;
     const { fleet, revision } = await this.loadFleet({ path });
-    const report = await readStatus({
-      fleet,
-      repository: revision.repository,
-      gatewayUrl: flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen)),
-      apiKey: await this.readToken(flags["api-key-file"]),
-      neuronToken: await this.readToken(flags["neuron-token-file"]),
-      clock: systemClock,
-    });
-    return this.present(statusView(report));
+    const baseUrl = flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen));
+    const apiKey = await this.readToken(flags["api-key-file"]);
+    const neuronToken = await this.readToken(flags["neuron-token-file"]);
+    const { repository } = revision;
+    const asked = { fleet, repository, gatewayUrl: baseUrl, apiKey, neuronToken, clock };
+    return this.presentOrWatch(
+      flags,
+      async () => statusView(await readStatus(asked)),
+      (onNews, signal) => void followFleetNews({ baseUrl, apiKey, clock, onNews, signal }),
+    );
   }
 
   /** The fleet here, or the one that `cortex up` made: looking changes nothing, so guessing does no harm. */

@@ -76,6 +76,45 @@ describe("without a terminal", () => {
   });
 });
 
+test("news are read before the time, also those that come while it is read", async () => {
+  const written: string[] = [];
+  const clock = new ManualClock();
+  const stop = new AbortController();
+  let ring: (() => void) | undefined;
+  let readings = 0;
+  const watching = watchView(
+    () => {
+      readings += 1;
+      if (readings === 2) ring?.();
+      return Promise.resolve(viewOf(String(readings)));
+    },
+    {
+      everyMs: 3_600_000,
+      json: true,
+      look: { colour: false },
+      output: { write: (text) => void written.push(text), size: () => undefined },
+      clock,
+      signal: stop.signal,
+      news: (onNews) => {
+        ring = onNews;
+      },
+    },
+  );
+  await eventually(() => expect(clock.sleeping).toBe(1));
+  expect(readings).toBe(1);
+  ring?.();
+  await eventually(() => expect(readings).toBe(3));
+  await eventually(() => expect(clock.sleeping).toBe(1));
+  expect(readings).toBe(3);
+  stop.abort();
+  await watching;
+  expect(written.map((line) => JSON.parse(line) as unknown)).toEqual([
+    { text: "1" },
+    { text: "2" },
+    { text: "3" },
+  ]);
+});
+
 describe("in a terminal", () => {
   test("each frame is drawn over the one before, and the last view stays behind", async () => {
     const written = await watched(["one", "two"], { rows: 4 });

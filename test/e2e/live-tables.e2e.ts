@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { StatusReport } from "../../src/protocol/status-report.ts";
 import { CortexProcess, runCortex } from "../support/cortex-process.ts";
+import { eventually } from "../support/eventually.ts";
 import { applyFleet, sourceOf, startFleet, type RunningFleet } from "../support/fleet/running-fleet.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 
@@ -24,6 +26,8 @@ const told = async (...commandLine: readonly string[]): Promise<string> => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return stdout;
 };
+const coldCopies = (line: string): number =>
+  (JSON.parse(line) as StatusReport).models.find(({ id }) => id === "org/cold")?.loaded_on.length ?? 0;
 const gateway = (): string[] => ["--gateway", fleet.gatewayUrl];
 const asJson = async (...commandLine: readonly string[]): Promise<unknown> =>
   JSON.parse(await told(...commandLine, "--json"));
@@ -75,5 +79,22 @@ describe("the running fleet as tables", () => {
     const nobody = await runCortex(["neurons", "--watch", "--gateway", "http://127.0.0.1:9"]);
     expect(nobody.code).not.toBe(0);
     expect(nobody.stderr).toContain("does not answer");
+  });
+
+  test("cortex status --watch is fed by what the gateway tells", async () => {
+    const config = ["--config", fleet.directory];
+    const watching = new CortexProcess(["status", ...config, "--watch", "--json", "--interval", "1h"]);
+    await watching.waitFor(/\n/);
+    const asked = { model: "org/cold", messages: [{ role: "user", content: "hi" }], max_tokens: 1 };
+    const headers = { "content-type": "application/json" };
+    const url = `${fleet.gatewayUrl}/v1/chat/completions`;
+    const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(asked) });
+    expect(answer.status).toBe(200);
+    await eventually(() => {
+      const lines = watching.stdout.split("\n").slice(0, -1);
+      expect(coldCopies(lines.at(0) ?? "")).toBe(0);
+      expect(coldCopies(lines.at(-1) ?? "")).toBe(1);
+    });
+    expect(await watching.stop("SIGINT")).toEqual({ code: 0, signal: null });
   });
 });
