@@ -7,14 +7,15 @@ const AREAS = {
   fleet: ["core"],
   protocol: ["fleet", "core"],
   platform: ["core"],
+  trust: ["protocol", "platform", "core"],
   repository: ["fleet", "protocol", "platform", "core"],
   controller: ["repository", "protocol", "fleet", "platform", "core"],
-  neuron: ["protocol", "fleet", "platform", "core"],
+  neuron: ["trust", "protocol", "fleet", "platform", "core"],
   worker: ["protocol", "platform", "core"],
   gateway: ["repository", "protocol", "fleet", "platform", "core"],
   client: ["protocol", "platform", "core"],
   demo: ["client", "controller", "neuron", "gateway", "repository", "protocol", "fleet", "platform", "core"],
-  cli: ["repository", "protocol", "fleet", "platform", "core"],
+  cli: ["repository", "trust", "protocol", "fleet", "platform", "core"],
 };
 
 /**
@@ -22,7 +23,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [], headers: [], declaration: [], refs: [] },
+  protocol: { openai: [], headers: [], declaration: [], refs: [], trust: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],
@@ -154,6 +155,12 @@ module.exports = {
       "what a pattern means is said in one place",
       { pathNot: "^src/fleet/schema/" },
       { path: "node_modules/croner/" },
+    ),
+    rule(
+      "one-area-knows-x509",
+      "certificates are made in one place",
+      { pathNot: "^src/trust/io/" },
+      { path: "node_modules/(@peculiar/x509|reflect-metadata)/" },
     ),
     rule(
       "one-room-knows-git",

@@ -2,6 +2,8 @@ import { Command, Errors } from "@oclif/core";
 import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { NeuronAccess } from "../protocol/io/neuron-client.ts";
 import { errorToJson, printError } from "./print/print-error.ts";
 import { wrapText } from "./print/wrap-text.ts";
 import type { Look, View } from "./view/view.ts";
@@ -78,6 +80,35 @@ export abstract class BaseCommand extends Command {
     if (path === undefined) return undefined;
     const { readTokenFile } = await import("../platform/token-file.ts");
     return readTokenFile(path);
+  }
+
+  /**
+   * What neurons are called with: the token of the flag, and this user's certificate where there is one. Throws
+   * `token_file_unsafe` or `identity_unusable`.
+   */
+  async neuronAccess(tokenPath: string | undefined): Promise<NeuronAccess> {
+    const { access } = await this.openNeuronAccess(tokenPath, { follows: false });
+    return access;
+  }
+
+  /** The same for a service, which hears of revocations while it runs. */
+  protected async openNeuronAccess(
+    tokenPath: string | undefined,
+    { follows, logger }: { readonly follows: boolean; readonly logger?: Logger },
+  ): Promise<{ readonly access: NeuronAccess; readonly close: () => void }> {
+    const { dataDirectory } = this.environment;
+    const [token, { hasCertificate }] = await Promise.all([
+      this.readToken(tokenPath),
+      import("../trust/io/has-certificate.ts"),
+    ]);
+    if (!(await hasCertificate(dataDirectory))) return { access: { token }, close: () => undefined };
+    const [{ openNeuronAccess }, { systemClock }, { createLogger }] = await Promise.all([
+      import("../trust/io/neuron-access.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+    ]);
+    const log = logger ?? createLogger({ name: "cortex", level: "silent" });
+    return openNeuronAccess({ dataDirectory, token, clock: systemClock, logger: log, follows });
   }
 
   /** One line about a service that goes on running: text, or with `--json` the same as one JSON object. */

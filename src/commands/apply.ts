@@ -124,7 +124,7 @@ export default class ApplyCommand extends FleetCommand {
       apply: async (watched) =>
         this.#applyOnRecord(plan, flags, {
           ...watched,
-          neuronToken: await this.readToken(flags["neuron-token-file"]),
+          neuronAccess: await this.neuronAccess(flags["neuron-token-file"]),
           parallelism: flags.parallelism,
           allowProtected: flags["allow-protected"],
           ...consent,
@@ -189,7 +189,7 @@ export default class ApplyCommand extends FleetCommand {
       ref: flags.ref,
       targets: flags.target,
       except: flags.except,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],

@@ -51,7 +51,7 @@ After an import from the live fleet, \`cortex plan\` has nothing to do.`;
       path: args.path,
       neurons: (flags.neuron ?? []).map(namedEndpoint),
       fleetName: flags.name ?? (out === undefined ? "home" : fleetNameFrom(basename(resolve(out)))),
-      neuronToken: await this.readToken(flags["neuron-token-file"]),
+      neuronAccess: await this.neuronAccess(flags["neuron-token-file"]),
     };
     const result = await importFleet(wanted, systemClock);
     const isBroken = result.diagnostics.some(({ severity }) => severity === "error");

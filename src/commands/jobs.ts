@@ -29,8 +29,8 @@ export default class JobsCommand extends FleetCommand {
       import("../platform/system-clock.ts"),
     ]);
     const { fleet } = await this.loadFleet({ path: flags.config });
-    const neuronToken = await this.readToken(flags["neuron-token-file"]);
-    const deps = { clock: systemClock, neuronToken, on: flags.on };
+    const neuronAccess = await this.neuronAccess(flags["neuron-token-file"]);
+    const deps = { clock: systemClock, neuronAccess, on: flags.on };
     return this.presentOrWatch(flags, async () => jobsView(await readJobs(fleet, deps)));
   }
 }

@@ -9,12 +9,13 @@ import { CortexError } from "../core/errors.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
 import type { SimulationConfig } from "../neuron/io/simulation.ts";
 import type { FaultScript } from "../neuron/machine/fault-script.ts";
+import type { Member, MemberDeps } from "../trust/io/member.ts";
 import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
   static override summary = "run on each machine: hold models in worker processes and answer for them";
   static override description =
-    "Finds the machine's devices, loads and unloads models when asked, one process per model, and serves inference. It listens on loopback unless told otherwise; any other address needs a token.";
+    "Finds the machine's devices, loads and unloads models when asked, one process per model, and serves inference. It listens on loopback unless told otherwise; any other address needs a certificate of the fleet (cortex neuron join) or a token.";
   static override examples = [
     "<%= config.bin %> neuron",
     "<%= config.bin %> neuron --model-root /srv/models",
@@ -98,21 +99,12 @@ export default class NeuronCommand extends BaseCommand {
     const token = await this.readToken(flags["token-file"]);
     const memoryLimitMib = flags["memory-limit"];
     const logger = createLogger({ name: "neuron", level: flags["log-level"] });
+    const member = await this.#openMember({ clock: systemClock, logger });
     const modelRoots = [
       ...(flags["model-root"] ?? []),
       join(this.environment.dataDirectory, "models"),
       shippedModelsDirectory(),
     ];
-    // By port: several neurons of one user keep apart. One that takes any free port is a new one each time.
-    const stateDirectory =
-      flags.port === 0 ? undefined : join(this.environment.dataDirectory, "neurons", String(flags.port));
-    const hibernation =
-      flags.hibernate === undefined
-        ? undefined
-        : {
-            directory: join(stateDirectory ?? this.environment.dataDirectory, "hibernated"),
-            mostBytes: flags.hibernate * MIB_BYTES,
-          };
     const simulation =
       flags.simulate === undefined ? undefined : await readSimulation(flags.simulate, flags.script);
     await serveUntilSignal(
@@ -123,27 +115,49 @@ export default class NeuronCommand extends BaseCommand {
             port: flags.port,
             modelRoots,
             token,
-            stateDirectory,
+            member,
+            ...this.#keeps(flags),
             engines: flags.engine?.map((path) => resolve(path)),
             memoryLimitMib,
-            hibernation,
             simulation,
             orphanGraceMs: flags["worker-grace"] * 1000,
             gitSha: gitSha(),
           },
           { clock: systemClock, logger },
         );
-        const url = localUrl(neuron.address);
+        const url = localUrl({ ...neuron.address, isTls: member !== undefined });
         const devices = neuron.discovery.devices.map(({ name }) => name);
         const simulated = simulation === undefined ? "" : " (simulated)";
         this.announce(
           { type: "listening", url, devices },
           `neuron listening on ${url} with ${devices.join(", ")}${simulated}`,
         );
+        member?.start();
         return neuron;
       },
       { handsOver: true },
     );
+    member?.close();
+  }
+
+  /** By port: several neurons of one user keep apart. One that takes any free port is a new one each time. */
+  #keeps({ port, hibernate }: { readonly port: number; readonly hibernate: number | undefined }) {
+    const { dataDirectory } = this.environment;
+    const stateDirectory = port === 0 ? undefined : join(dataDirectory, "neurons", String(port));
+    if (hibernate === undefined) return { stateDirectory };
+    const directory = join(stateDirectory ?? dataDirectory, "hibernated");
+    return { stateDirectory, hibernation: { directory, mostBytes: hibernate * MIB_BYTES } };
+  }
+
+  /** The certificate of this machine, where it has joined a fleet. */
+  async #openMember(deps: MemberDeps): Promise<Member | undefined> {
+    const { hasCertificate } = await import("../trust/io/has-certificate.ts");
+    if (!(await hasCertificate(this.environment.dataDirectory, "neuron"))) return undefined;
+    const [{ Member }, { identityPath }] = await Promise.all([
+      import("../trust/io/member.ts"),
+      import("../trust/places.ts"),
+    ]);
+    return (await Member.open(identityPath(this.environment.dataDirectory, "neuron"), deps)) ?? undefined;
   }
 }
 

@@ -76,7 +76,7 @@ export default class PlanCommand extends FleetCommand {
       except: flags.except,
       against: flags.against,
       prove: flags.prove ? (progress: string) => this.remark(progress) : undefined,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],

@@ -50,7 +50,8 @@ export default class ReconcileCommand extends FleetCommand {
     ]);
     const { environment } = this;
     const { fleet } = await this.loadFleet({ path: flags.config });
-    const situation = { fleet, environment, clock };
+    const neuronAccess = () => this.neuronAccess(flags["neuron-token-file"]);
+    const situation = { fleet, environment, clock, neuronAccess };
     await serveUntilSignal(
       async () => {
         const service = await openReconcileService(flags, situation, {

@@ -58,7 +58,7 @@ export default class ServeCommand extends FleetCommand {
     const { fleet, overridden, revision } = await this.#filesToServe(flags);
     const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
     const { tracing } = this.environment;
-    const neuronToken = await this.readToken(flags["neuron-token-file"]);
+    const neurons = await this.openNeuronAccess(flags["neuron-token-file"], { follows: true, logger });
     await serveUntilSignal(async () => {
       const gateway = await startGateway(
         {
@@ -67,31 +67,32 @@ export default class ServeCommand extends FleetCommand {
           repository: revision.repository,
           listen: parseHostAndPort(fleet.gateway.listen),
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
-          ...(neuronToken === undefined ? {} : { neuronToken }),
           ledgerPath: join(this.environment.dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
           insecure: flags.insecure,
           ...(tracing === undefined ? {} : { tracing }),
           build: { packageVersion: packageVersion(), gitSha: gitSha() },
         },
-        { clock: systemClock, logger },
+        { clock: systemClock, logger, neuronAccess: neurons.access },
       );
       const [url, metrics] = [gateway.address, `${gateway.metricsAddress}/metrics`];
       this.announce(
         { type: "listening", url, metrics },
         `gateway listening on ${url}, metrics on ${metrics}`,
       );
+      const answering = await this.#answerMembers(logger);
       const reloading = { gateway, logger, first: fleet };
       const following = flags.reconcile
         ? this.#followBranch(flags, reloading)
         : Promise.resolve(this.#reloadOnChange(flags.config, reloading));
       const stop = await following.catch(async (thrown: unknown) => {
-        await gateway.close();
+        await Promise.all([answering.close(), gateway.close()]);
         throw thrown;
       });
       return {
         close: async () => {
           // Together: a round that waits for a model must not keep answers from ending, nor they it.
-          await Promise.all([stop(), gateway.close()]);
+          await Promise.all([stop(), answering.close(), gateway.close()]);
+          neurons.close();
         },
       };
     });
@@ -109,7 +110,10 @@ export default class ServeCommand extends FleetCommand {
    * files of a commit once the fleet is as they declare. SIGHUP has the branch looked at now.
    */
   async #followBranch(
-    flags: ReconcileFlags & { readonly "reconcile-listen"?: string | undefined },
+    flags: ReconcileFlags & {
+      readonly "reconcile-listen"?: string | undefined;
+      readonly "neuron-token-file"?: string | undefined;
+    },
     { gateway, logger, first: fleet }: Reloading,
   ): Promise<() => Promise<void>> {
     const [{ openReconcileService }, { systemClock: clock }] = await Promise.all([
@@ -121,6 +125,7 @@ export default class ServeCommand extends FleetCommand {
       fleet,
       environment,
       clock,
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       onTrue: ({ fleet: declared, overridden, revision }: LoadedFleet) =>
         gateway.reload({ fleet: declared, overridden, repository: revision.repository }),
     };
@@ -135,6 +140,15 @@ export default class ServeCommand extends FleetCommand {
       stopListening();
       await service.close();
     };
+  }
+
+  /** Machines that join, and certificates that renew themselves, where the fleet's authority is on this machine. */
+  async #answerMembers(logger: Logger): Promise<{ close(): Promise<void> }> {
+    const [{ keepAnswering }, { systemClock }] = await Promise.all([
+      import("../trust/io/keep-answering.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    return keepAnswering(this.environment.dataDirectory, { clock: systemClock, logger });
   }
 
   /** On SIGHUP, and by itself when files of the work tree change. A broken file leaves the last good ones in force. */

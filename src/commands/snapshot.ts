@@ -31,7 +31,7 @@ export default class SnapshotCommand extends FleetCommand {
     const view = {
       path: flags.config,
       ref: flags.ref,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       metricsUrl: flags["metrics-url"],
     };
     const snapshot = await this.whileAsking(takeSnapshot(view, planDeps(systemClock, this.environment)));

@@ -44,9 +44,9 @@ export default class StatusCommand extends FleetCommand {
     const { fleet, revision } = await this.loadFleet({ path });
     const baseUrl = flags.gateway ?? localUrl(parseHostAndPort(fleet.gateway.listen));
     const apiKey = await this.readToken(flags["api-key-file"]);
-    const neuronToken = await this.readToken(flags["neuron-token-file"]);
+    const neuronAccess = await this.neuronAccess(flags["neuron-token-file"]);
     const { repository } = revision;
-    const asked = { fleet, repository, gatewayUrl: baseUrl, apiKey, neuronToken, clock };
+    const asked = { fleet, repository, gatewayUrl: baseUrl, apiKey, neuronAccess, clock };
     return this.presentOrWatch(
       flags,
       async () => statusView(await readStatus(asked)),

@@ -36,7 +36,7 @@ export default class WhyCommand extends FleetCommand {
       path: flags.config,
       ref: flags.ref,
       against: flags.against,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
     };
     const input = await this.whileAsking(readPlanInput(view, planDeps(systemClock, this.environment)));
     return this.present(whyView(whyModel(input, { modelId: args.model, neuron: flags.on })));

@@ -16,7 +16,7 @@ export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
 
 /** The base URL under which a client on this machine reaches what listens there: any-address means loopback. */
-export function localUrl({ host, port }: HostAndPort): string {
+export function localUrl({ host, port, isTls = false }: HostAndPort & { readonly isTls?: boolean }): string {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
+  return `${isTls ? "https" : "http"}://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }

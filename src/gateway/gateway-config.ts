@@ -55,8 +55,6 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly ledgerPath?: string;
   /** Listen beyond this machine though nobody is asked for a key. */
   readonly insecure?: boolean;
-  /** Sent to every neuron as a bearer token. */
-  readonly neuronToken?: string;
   /** Requests that may wait for one model; what the fleet files say by default. */
   readonly maxWaitersPerModel?: number;
   /** Present where requests are traced: those that their client traces, and this part of all others. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES, type IncomingMessage, type Server } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type Server, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -44,6 +45,8 @@ export interface HttpServerOptions {
   readonly rewritePath?: (url: string) => string;
   /** Is told of each refusal, to log and count it. Without it defects alone are logged. */
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** Speaks TLS alone, and asks clients for a certificate. Whether one is needed is for the routes to say. */
+  readonly tls?: TlsMaterial | undefined;
   /** The error envelope of the dialect that the server speaks. */
   readonly errorResponse: ErrorResponder;
 }
@@ -57,6 +60,18 @@ type ErrorResponder = (
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
 };
+
+/** What a TLS server shows, and whose word about clients it takes; PEM. */
+export interface TlsMaterial {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
+/** With another certificate from now on; connections that are open stay as they are. */
+export function changeCertificate(server: FastifyInstance, tls: TlsMaterial): void {
+  if (server.server instanceof TlsServer) server.server.setSecureContext({ ...tls, minVersion: "TLSv1.3" });
+}
 
 const DEFAULT_BODY_LIMITS: BodyLimits = { maxBytes: 32 * MIB_BYTES, minBytesPerSec: 0 };
 const DEFAULT_HEAD_TIMEOUT_MS = 60_000;
@@ -75,11 +90,11 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     forceCloseConnections: "idle",
     keepAliveTimeout: 75_000,
     requestTimeout: 0,
-    http: {
+    ...listenerOptions(options.tls, {
       headersTimeout: headTimeoutMs,
       connectionsCheckingInterval: Math.max(50, Math.ceil(headTimeoutMs / 4)),
       requireHostHeader: false,
-    },
+    }),
     routerOptions: { maxParamLength: 512 },
     rewriteUrl: ({ url = "/" }) => rewritePath?.(url) ?? url,
     frameworkErrors: (thrown, request, reply) => {
@@ -117,6 +132,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   limitConnections(server.server, options);
   return server;
 }
+
+/** A client without a certificate, or with a foreign one, gets as far as an answer that says so. */
+const listenerOptions = (
+  tls: TlsMaterial | undefined,
+  http: ServerOptions,
+): { readonly http: ServerOptions } => {
+  if (tls === undefined) return { http };
+  const https = { ...http, ...tls, minVersion: "TLSv1.3", requestCert: true, rejectUnauthorized: false };
+  // Fastify has a type for each of the two listeners; here they are one.
+  return { https } as unknown as { readonly http: ServerOptions };
+};
 
 const pathOf = (url: string): string => present(url.split("?")[0], "the path of a request");
 

@@ -53,6 +53,9 @@ export function neuronRefusal(neuron: CalledNeuron, answer: NeuronAnswer, nowMs:
       ? {}
       : { retryAfterSecs: waitSecs };
   const spoken = errorEnvelopeSchema.safeParse(body).success;
+  if (said.details["credential"] === "certificate") {
+    return trouble(neuron, "unauthorized", { problem: said.message, next: said.next });
+  }
   if (refusesToken(status, spoken ? said.code : null)) {
     const problem = `refuses the token (${spoken ? said.message : `HTTP ${status}`})`;
     return trouble(neuron, "unauthorized", {
@@ -110,6 +113,9 @@ export function failureCode(thrown: unknown): string {
   return "code" in thrown && typeof thrown.code === "string" ? thrown.code : thrown.name;
 }
 
+const FOREIGN_CERTIFICATE =
+  "its certificate is not of an authority that is trusted here; cortex neuron invite, where the gateway runs, lets it join";
+
 const CONNECTION_PROBLEMS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "the connection was cut",
@@ -119,6 +125,14 @@ const CONNECTION_PROBLEMS: Readonly<Record<string, string>> = {
   ENETUNREACH: "its network cannot be reached",
   UND_ERR_SOCKET: "the connection was cut",
   UND_ERR_CONNECT_TIMEOUT: "no connection in time",
+  EPROTO: "it speaks no TLS; its `endpoint` would be http://",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it speaks no TLS; its `endpoint` would be http://",
+  DEPTH_ZERO_SELF_SIGNED_CERT: FOREIGN_CERTIFICATE,
+  SELF_SIGNED_CERT_IN_CHAIN: FOREIGN_CERTIFICATE,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: FOREIGN_CERTIFICATE,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: FOREIGN_CERTIFICATE,
+  CERT_SIGNATURE_FAILURE: FOREIGN_CERTIFICATE,
+  CERT_HAS_EXPIRED: "its certificate has expired: it has not reached the authority in time to renew",
 };
 
 /** A failed connection in words that need no manual. */

@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../src/protocol/io/neuron-client.ts";
 import { pino } from "pino";
 import { afterEach, expect } from "vitest";
 import type { Clock } from "../../src/core/clock.ts";
@@ -60,11 +61,12 @@ export interface BenchOptions extends Partial<Omit<GatewayConfig, "fleet">> {
   readonly clock?: Clock;
   /** Receives each log line. */
   readonly onLog?: (line: string) => void;
+  readonly neuronAccess?: NeuronAccess;
 }
 
 /** A gateway on free ports that is closed after the test. */
 export async function gatewayFor(fleet: Fleet, options: BenchOptions = {}): Promise<RunningGateway> {
-  const { clock = systemClock, onLog, ...config } = options;
+  const { clock = systemClock, onLog, neuronAccess, ...config } = options;
   const pace = clock === systemClock ? QUICK : UNHURRIED;
   const logger = pino(
     { level: onLog === undefined ? "silent" : "debug" },
@@ -73,7 +75,7 @@ export async function gatewayFor(fleet: Fleet, options: BenchOptions = {}): Prom
   const anyPort = { host: "127.0.0.1", port: 0 };
   const gateway = await startGateway(
     { fleet, listen: anyPort, metricsListen: anyPort, ...pace, ...config },
-    { clock, logger },
+    { clock, logger, neuronAccess },
   );
   opened.push(() => gateway.close());
   return gateway;

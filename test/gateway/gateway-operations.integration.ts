@@ -135,7 +135,7 @@ describe("what the gateway says of the fleet", () => {
     });
     const gateway = await gatewayFor(fleetOf({ n1: neuron.url }, [{ id: MODEL }]), {
       onLog: (line) => lines.push(line),
-      neuronToken: "TOKEN",
+      neuronAccess: { token: "TOKEN" },
     });
     const headers = { authorization: "Bearer KEY", "x-request-id": "req-42" };
     await ask(gateway, MODEL, { headers, content: "PROMPT" });

@@ -108,7 +108,7 @@ describe("pass-through", () => {
     const neuron = await fakeNeuron({ models: [residentModel(MODEL)] });
     neuron.token = "right";
     const fleet = fleetOf({ n1: neuron.url }, [{ id: MODEL }]);
-    const trusted = await gatewayFor(fleet, { neuronToken: "right" });
+    const trusted = await gatewayFor(fleet, { neuronAccess: { token: "right" } });
     expect((await ask(trusted, MODEL)).status).toBe(200);
     neuron.token = "changed";
     const response = await ask(trusted, MODEL);

@@ -36,7 +36,7 @@ beforeEach(async () => {
   endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   client = createNeuronClient(
     { name: "beast", endpoint: `${endpoint}/behind/` },
-    { clock, callTimeoutMs: 5000, token: "secret" },
+    { clock, callTimeoutMs: 5000, access: { token: "secret" } },
   );
 });
 

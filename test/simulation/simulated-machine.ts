@@ -290,6 +290,7 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
       const event: NeuronEvent = { kind: "snapshot-taken", ...whole };
       yield [{ id: "life:1", event }];
     },
+    revoke: () => Promise.resolve(),
     retire: async () => {},
     destroy: async () => {},
   };

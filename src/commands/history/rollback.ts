@@ -54,7 +54,7 @@ export default class RollbackCommand extends FleetCommand {
     const options = {
       path: flags.config,
       ref: rollback.commit,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],

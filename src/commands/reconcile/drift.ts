@@ -52,7 +52,7 @@ export default class DriftCommand extends FleetCommand {
     const options = {
       path: flags.config,
       ref,
-      neuronToken: () => this.readToken(flags["neuron-token-file"]),
+      neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
       gatewayUrl: flags.gateway,
       apiKey: () => this.readToken(flags["api-key-file"]),
       metricsUrl: flags["metrics-url"],

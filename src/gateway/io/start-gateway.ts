@@ -24,7 +24,7 @@ import { Ticker } from "./ticker.ts";
 import { UnderWayRequests } from "./under-way-requests.ts";
 import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
-import { createNeuronClient, type NeuronClient } from "../../protocol/io/neuron-client.ts";
+import { createNeuronClient, type NeuronAccess, type NeuronClient } from "../../protocol/io/neuron-client.ts";
 import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { openLedger } from "../keys/io/open-ledger.ts";
@@ -35,6 +35,8 @@ import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.
 export interface GatewayDeps {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What the neurons are called with. */
+  readonly neuronAccess?: NeuronAccess | undefined;
 }
 
 export interface RunningGateway {
@@ -94,14 +96,15 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 type GatewayParts = ReturnType<typeof assembleGateway>;
 
 /** Makes every part and joins them; nothing polls or listens yet. */
-function assembleGateway(config: GatewayConfig, opened: Opened, { clock, logger }: GatewayDeps) {
+function assembleGateway(config: GatewayConfig, opened: Opened, deps: GatewayDeps) {
+  const { clock, logger } = deps;
   const { ledger } = opened;
   const timings = timingsOf(config);
   const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden, config.repository));
   const registry = new Registry();
   const metrics = createGatewayMetrics(registry);
   const active = new ActiveRequests();
-  const connect = neuronConnector(config, { clock, timings });
+  const connect = neuronConnector(timings, deps);
   const neurons = new Map(fleet.neurons.map((neuron) => [neuron.name, connect(neuron)]));
   const poller = createNeuronPoller({
     clock,
@@ -200,7 +203,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   Object.assign(timings, timingsOf(config));
   parts.ledger.declare(config.fleet.keys);
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
-  const connect = neuronConnector(config, { clock: deps.clock, timings });
+  const connect = neuronConnector(timings, deps);
   for (const [name, client] of neurons) {
     if (fleet.neuronsByName.get(name)?.endpoint === former.get(name)?.endpoint) continue;
     neurons.delete(name);
@@ -224,8 +227,8 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
 }
 
 function neuronConnector(
-  config: GatewayConfig,
-  { clock, timings }: { readonly clock: Clock; readonly timings: GatewayTimings },
+  timings: GatewayTimings,
+  { clock, neuronAccess }: GatewayDeps,
 ): (neuron: CalledNeuron) => NeuronClient {
   const options = {
     clock,
@@ -233,7 +236,7 @@ function neuronConnector(
     connectTimeoutMs: timings.connectTimeoutMs,
     // Answers have deadlines of their own, which know what is silent and what is only long.
     silenceMs: 0,
-    token: config.neuronToken,
+    access: neuronAccess,
   };
   return (neuron) => createNeuronClient(neuron, options);
 }

@@ -1,15 +1,16 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodType } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { present } from "../../core/present.ts";
-import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
+import { changeCertificate, createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { isForm } from "../../protocol/openai/form-body.ts";
 import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
+import { REVOCATIONS_PATH, revocationsSchema } from "../../protocol/trust/join-exchange.ts";
+import type { Member } from "../../trust/io/member.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   estimateRequestSchema,
@@ -37,6 +38,7 @@ import type { Estimator } from "../residency/io/estimator.ts";
 import { jobFailure } from "../residency/job-history.ts";
 import type { ChangeAnswer, ChangeCondition } from "../residency/residency-state.ts";
 import type { GpuProbe } from "../machine/io/gpu-probe.ts";
+import { checkCaller, type CallerRules } from "./check-caller.ts";
 import { CrashWatch } from "./crash-watch.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { SuspectFile } from "./suspect-file.ts";
@@ -59,25 +61,29 @@ export interface NeuronServerDeps {
   readonly startedMs: number;
   /** What was there before the start. */
   readonly restored: readonly RestoredModel[];
-  readonly token: string | undefined;
+  /** With a certificate the server speaks TLS alone. */
+  readonly callers: CallerRules;
   readonly version: Version;
   /** Resolves once the devices are known: the server is bound before that. */
   readonly discovery: Promise<Discovery>;
 }
 
-/** Answered without a token: they tell nothing but that the neuron lives and how loaded it is. */
-const OPEN_ROUTES = new Set(["/version", "/health"]);
-
 /** The neuron's HTTP API; handlers translate between the wire and the residency loop and decide nothing. */
 export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
-  const server = createHttpServer({ logger: deps.logger, errorResponse: toErrorResponse });
+  const { logger, callers } = deps;
+  const { member } = callers;
+  const server = createHttpServer({ logger, errorResponse: toErrorResponse, tls: member?.tls });
+  member?.onChange(() => {
+    changeCertificate(server, member.tls);
+  });
   server.addHook("onRequest", (request, _reply, done) => {
-    checkCaller(request, deps.token);
+    checkCaller(request, deps.callers, deps.clock);
     done();
   });
   addDescriptionRoutes(server, deps);
   addChangeRoutes(server, deps);
   addJobRoutes(server, deps);
+  server.post(REVOCATIONS_PATH, (request) => takeRevocations(member, request));
   const relay = createInferenceRelay({
     clock: deps.clock,
     logger: deps.logger,
@@ -99,32 +105,20 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
   return server;
 }
 
-function checkCaller(request: FastifyRequest, token: string | undefined): void {
-  if (OPEN_ROUTES.has(request.routeOptions.url ?? "")) return;
-  if (token === undefined) {
-    // Without a token a page in the operator's browser could reach a loopback port; browsers name their origin.
-    if (request.method !== "GET" && request.headers.origin !== undefined) {
-      throw new CortexError("unauthorized", "a web page may not act on this neuron", {
-        next: "call the neuron from a program, or start it with --token-file",
-      });
-    }
-    return;
-  }
-  const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (given === undefined || !sameSecret(given.trim(), token)) {
+async function takeRevocations(
+  member: Member | undefined,
+  request: FastifyRequest,
+): Promise<{ readonly status: string }> {
+  const { revocations } = readBody(request, revocationsSchema);
+  if (member === undefined) {
     throw new CortexError(
-      "unauthorized",
-      given === undefined ? "no token was sent" : "the token is not this neuron's",
+      "certificate_refused",
+      "this neuron has no certificate: its machine has not joined",
     );
   }
+  await member.takeRevocations(revocations);
+  return { status: "ok" };
 }
-
-/** Equal lengths by hashing, then a comparison that takes the same time wherever they differ. */
-function sameSecret(given: string, expected: string): boolean {
-  return timingSafeEqual(digestOf(given), digestOf(expected));
-}
-
-const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 function requireJson(request: FastifyRequest): void {
   const type = request.headers["content-type"] ?? "";

@@ -11,6 +11,7 @@ import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { externalWorkerEntryFile, workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
+import type { Member } from "../../trust/io/member.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
 import { startDeviceWatch } from "./device-watch.ts";
 import { lookForEngine } from "./engine-check.ts";
@@ -61,6 +62,8 @@ export interface NeuronConfig {
   readonly modelRoots: readonly string[];
   /** Shared secret (`readTokenFile`); required on any address but loopback. */
   readonly token?: string | undefined;
+  /** The certificate of a machine that has joined a fleet: the neuron speaks TLS alone, and takes the fleet's certificates. */
+  readonly member?: Member | undefined;
   /** Where the neuron keeps what must outlive it; without one it forgets. */
   readonly stateDirectory?: string | undefined;
   /** Conversations outlive their workers in files here; absent: they end with them. */
@@ -138,7 +141,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     estimator,
     suspectFile,
     vocabularies,
-    token: config.token,
+    callers: config,
     version: describeVersion(config.gitSha),
     discovery: discovered.promise,
   });
@@ -290,8 +293,8 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, kept: Kept & { readonl
   return { loop, probe, metrics, store, estimator, launcher, vocabularies, takeDevices };
 }
 
-function requireToken({ host, token }: NeuronConfig): void {
-  if (token !== undefined || isLoopback(host)) return;
+function requireToken({ host, token, member }: NeuronConfig): void {
+  if (token !== undefined || member !== undefined || isLoopback(host)) return;
   throw new CortexError(
     "bind_needs_token",
     `${host} is not loopback: whoever reaches it could load and unload models`,

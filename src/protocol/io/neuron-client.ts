@@ -1,4 +1,4 @@
-import { Pool, type Dispatcher } from "undici";
+import { Pool, type buildConnector, type Dispatcher } from "undici";
 import type { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { withDeadline } from "../../core/deadline.ts";
@@ -23,8 +23,10 @@ import {
   type SwapRequest,
   type UnloadAsked,
 } from "../neuron-api.ts";
+import { REVOCATIONS_PATH } from "../trust/join-exchange.ts";
 import {
   connectionProblem,
+  failureCode,
   neuronRefusal,
   neuronTrouble,
   type CalledNeuron,
@@ -41,8 +43,15 @@ export interface NeuronClientOptions {
   readonly connectTimeoutMs?: number;
   /** Longest silence within a dispatched answer, 0 = for ever; undici's own figure by default. */
   readonly silenceMs?: number;
+  readonly access?: NeuronAccess | undefined;
+}
+
+/** What neurons are called with. */
+export interface NeuronAccess {
   /** Shared secret of the neurons; sent as a bearer token, never logged. */
   readonly token?: string | undefined;
+  /** Connects to the neuron of that name at an https endpoint; absent: as the system trusts. */
+  readonly connectorFor?: (neuron: string, timeoutMs: number | undefined) => buildConnector.connector;
 }
 
 /** Largest answer to a control call that is read; a neuron's own are a few kilobytes. */
@@ -71,6 +80,8 @@ export interface NeuronClient {
   /** Loads, and makes others leave as far as that takes their memory. */
   swap(request: SwapRequest, options?: ChangeOptions): Promise<ChangeResponse>;
   unload(request: UnloadAsked, options?: ChangeOptions): Promise<ChangeResponse>;
+  /** Hands over the authority's list of revoked certificates. */
+  revoke(revocations: string): Promise<void>;
   job(id: string, signal?: AbortSignal): Promise<Job>;
   /** Those that it remembers, the latest first. */
   jobs(signal?: AbortSignal): Promise<readonly Job[]>;
@@ -117,8 +128,9 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
   const { name, endpoint } = neuron;
   const base = new URL(endpoint);
   const prefix = base.pathname.replace(/\/+$/, "");
-  const pool = new Pool(base.origin, poolOptions(options));
-  const credentials = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
+  const pool = new Pool(base.origin, poolOptions(neuron, options));
+  const token = options.access?.token;
+  const credentials = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const context = { neuron: { name, endpoint }, pool, prefix, credentials, options };
   const get = <Schema extends z.ZodType>(path: string, schema: Schema, signal?: AbortSignal) =>
     read(context, { method: "GET", path, ...(signal === undefined ? {} : { signal }) }, schema);
@@ -132,20 +144,20 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     estimate: (models, signal) =>
       read(
         context,
-        { method: "POST", path: "/models/estimate", body: { models }, ...(signal && { signal }) },
+        { method: "POST", path: ESTIMATE_PATH, body: { models }, ...(signal && { signal }) },
         estimateResponseSchema,
       ),
     load: (request, options) => change("/models/load", request, options),
     swap: (request, options) => change("/models/swap", request, options),
     unload: (request, options) => change("/models/unload", request, options),
+    revoke: async (revocations) => {
+      await call(context, { method: "POST", path: REVOCATIONS_PATH, body: { revocations } });
+    },
     job: (id, signal) => get(jobPath(id), jobSchema, signal),
     jobs: async (signal) => (await get("/jobs", jobsResponseSchema, signal)).jobs,
     cancelJob: async (id, signal) => {
-      await call(context, {
-        method: "DELETE",
-        path: `${jobPath(id)}?unless_joined=1`,
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const path = `${jobPath(id)}?unless_joined=1`;
+      await call(context, { method: "DELETE", path, ...(signal && { signal }) });
     },
     events: (from) => {
       const { clock, callTimeoutMs } = options;
@@ -173,13 +185,25 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
   };
 }
 
+const ESTIMATE_PATH = "/models/estimate";
+
 const jobPath = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 
-const poolOptions = ({ connectTimeoutMs, silenceMs }: NeuronClientOptions): Pool.Options => ({
-  allowH2: false,
-  ...(connectTimeoutMs === undefined ? {} : { connect: { timeout: connectTimeoutMs } }),
-  ...(silenceMs === undefined ? {} : { headersTimeout: silenceMs, bodyTimeout: silenceMs }),
-});
+const poolOptions = (
+  { name, endpoint }: CalledNeuron,
+  { connectTimeoutMs, silenceMs, access }: NeuronClientOptions,
+): Pool.Options => {
+  const byCertificate = endpoint.startsWith("https:")
+    ? access?.connectorFor?.(name, connectTimeoutMs)
+    : undefined;
+  const connect =
+    byCertificate ?? (connectTimeoutMs === undefined ? undefined : { timeout: connectTimeoutMs });
+  return {
+    allowH2: false,
+    ...(connect === undefined ? {} : { connect }),
+    ...(silenceMs === undefined ? {} : { headersTimeout: silenceMs, bodyTimeout: silenceMs }),
+  };
+};
 
 interface ControlCall extends ChangeOptions {
   readonly method: "GET" | "POST" | "DELETE";
@@ -220,7 +244,7 @@ async function call(context: CallContext, asked: ControlCall): Promise<NeuronAns
 }
 
 async function send(context: CallContext, asked: ControlCall, signal: AbortSignal): Promise<NeuronAnswer> {
-  const { neuron, pool, prefix, credentials } = context;
+  const { neuron, pool, prefix, credentials, options } = context;
   try {
     const response = await pool.request({
       method: asked.method,
@@ -239,6 +263,11 @@ async function send(context: CallContext, asked: ControlCall, signal: AbortSigna
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
     if (thrown instanceof CortexError) throw thrown;
-    throw neuronTrouble(neuron, connectionProblem(thrown), thrown);
+    const isPlain = options.access?.connectorFor !== undefined && neuron.endpoint.startsWith("http:");
+    const hint =
+      isPlain && failureCode(thrown) === "UND_ERR_SOCKET"
+        ? "; if it has joined, its `endpoint` is https://"
+        : "";
+    throw neuronTrouble(neuron, connectionProblem(thrown) + hint, thrown);
   }
 }

@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { firstLine, saysNoRepository } from "../git-complaints.ts";
@@ -26,11 +28,16 @@ export interface WorkTree {
   readonly prefix: string;
 }
 
-/** Undefined outside of git, or when git is not installed. Throws when git refuses to look. */
-export async function findWorkTree(
-  directory: string,
-  environment: GitEnvironment,
-): Promise<WorkTree | undefined> {
+/**
+ * The work tree around a directory, or around a file. Undefined outside of git, or when git is not installed. Throws when git refuses
+ * to look.
+ */
+export async function findWorkTree(path: string, environment: GitEnvironment): Promise<WorkTree | undefined> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  const directory = isFile ? dirname(path) : path;
   const git = readingGit(directory, environment);
   try {
     const prefix = parsePrefix(await git.raw(["rev-parse", "--is-inside-work-tree", "--show-prefix"]));

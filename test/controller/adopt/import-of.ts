@@ -9,7 +9,7 @@ import { ManualClock } from "../../support/manual-clock.ts";
 /** An import with what the command line leaves open at its defaults. */
 export const importOf = (options: Partial<ImportOptions>): Promise<ImportResult> =>
   importFleet(
-    { from: undefined, path: undefined, neurons: [], fleetName: "home", neuronToken: undefined, ...options },
+    { from: undefined, path: undefined, neurons: [], fleetName: "home", neuronAccess: undefined, ...options },
     new ManualClock(),
   );
 

@@ -21,7 +21,10 @@ const facts = observedNeuron("a", {
 test("a neuron is observed as it is, with the token that it asks for", async () => {
   await using neuron = await ScriptedNeuron.start(facts, { token: "secret" });
   const fleet = { neurons: [block("a", neuron.endpoint)] };
-  const observed = await observeFleet(fleet, { clock: new ManualClock(1_000), neuronToken: "secret" });
+  const observed = await observeFleet(fleet, {
+    clock: new ManualClock(1_000),
+    neuronAccess: { token: "secret" },
+  });
   expect(observed).toEqual({ observedAtMs: 1_000, neurons: [{ ...facts, endpoint: neuron.endpoint }] });
 });
 

@@ -47,9 +47,9 @@ class FakeWorld implements PlanDeps {
   };
 
   readonly ask: PlanDeps["ask"] = {
-    neurons: (fleet, { clock, neuronToken }) => {
+    neurons: (fleet, { clock, neuronAccess }) => {
       const names = fleet.neurons.map(({ name }) => name);
-      this.asked.push(`neurons ${names.join(" ")} with ${neuronToken ?? "no token"}`);
+      this.asked.push(`neurons ${names.join(" ")} with ${neuronAccess?.token ?? "no token"}`);
       const neurons = this.neurons.filter(({ name }) => names.includes(name));
       return Promise.resolve({ observedAtMs: clock.nowMs(), neurons });
     },
@@ -89,7 +89,7 @@ describe("planning on a clock that is driven by hand", () => {
   test("the time of the look is the clock's, and the same world gives the same plan", async () => {
     const world = new FakeWorld(fleetOf(ONE));
     await world.clock.advance(90_000);
-    const options = { path: "fleet", neuronToken: () => Promise.resolve("a-token-of-16-chars") };
+    const options = { path: "fleet", neuronAccess: () => Promise.resolve({ token: "a-token-of-16-chars" }) };
     const first = await makePlan(options, world);
     expect(rowsOf(first)).toEqual(["load m@a [declared_not_loaded]"]);
     expect(first.observation.taken_at_ms).toBe(Date.UTC(2026, 0, 1) + 90_000);

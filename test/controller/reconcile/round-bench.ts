@@ -65,7 +65,7 @@ export async function roundBench(models: string, facts: NeuronFacts = { devices:
         clock: systemClock,
         signatures: undefined,
         mode: undefined,
-        neuronToken: () => Promise.resolve(undefined),
+        neuronAccess: () => Promise.resolve({}),
         gatewayUrl: undefined,
         metricsUrl: undefined,
         apiKey: () => Promise.resolve(undefined),

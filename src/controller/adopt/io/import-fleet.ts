@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
@@ -47,7 +48,7 @@ export interface ImportOptions {
   readonly path: string | undefined;
   readonly neurons: readonly NamedEndpoint[];
   readonly fleetName: string;
-  readonly neuronToken: string | undefined;
+  readonly neuronAccess: NeuronAccess | undefined;
 }
 
 export interface ImportResult {
@@ -180,7 +181,7 @@ async function readLive(options: ImportOptions, clock: Clock): Promise<ImportedF
     drain: false,
     weight: 1,
   }));
-  const observed = await observeFleet({ neurons }, { clock, neuronToken: options.neuronToken });
+  const observed = await observeFleet({ neurons }, { clock, neuronAccess: options.neuronAccess });
   const silent = observed.neurons.flatMap((neuron) =>
     neuron.reachable ? [] : [`${neuron.name} (${neuron.endpoint}): ${neuron.problem}`],
   );

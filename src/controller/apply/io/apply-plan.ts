@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { AppliedStep, ApplyEvent, ApplyResult, StepError } from "../../../protocol/apply-events.ts";
@@ -23,8 +24,7 @@ import { NeuronLane, StepWithdrawn } from "./neuron-lane.ts";
 export interface ApplyDeps extends UnloadConsent {
   readonly clock: Clock;
   readonly onEvent: (event: ApplyEvent) => void;
-  /** Shared secret of the neurons. */
-  readonly neuronToken?: string | undefined;
+  readonly neuronAccess?: NeuronAccess | undefined;
   /** Aborted: what runs is finished, nothing more is started. */
   readonly signal?: AbortSignal | undefined;
   /** The right to change the fleet; without one nothing is fenced off. */
@@ -175,7 +175,7 @@ class PlanRun {
     const { commit, dirty, repository } = this.#plan.revision;
     const client = (this.#deps.connect ?? createNeuronClient)(neuron, {
       clock: this.#deps.clock,
-      token: this.#deps.neuronToken,
+      access: this.#deps.neuronAccess,
       callTimeoutMs: this.#deps.callTimeoutMs ?? CALL_TIMEOUT_MS,
     });
     this.#clients.push(client);

@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
@@ -12,8 +13,7 @@ import { neuronProblem } from "../../../protocol/neuron-failure.ts";
 
 export interface ObserveDeps {
   readonly clock: Clock;
-  /** Shared secret of the neurons. */
-  readonly neuronToken?: string | undefined;
+  readonly neuronAccess?: NeuronAccess | undefined;
   /** How long a neuron may take to answer; 5 s by default. */
   readonly timeoutMs?: number | undefined;
   /** For whom: fleets of the same name from other repositories are told apart. */
@@ -63,7 +63,7 @@ async function observeNeuron(
   const { name, endpoint } = neuron;
   const client = createNeuronClient(neuron, {
     clock: deps.clock,
-    token: deps.neuronToken,
+    access: deps.neuronAccess,
     callTimeoutMs: deps.timeoutMs ?? OBSERVE_TIMEOUT_MS,
   });
   try {

@@ -2,7 +2,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
 import { nearest } from "../../../core/nearest.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
-import { createNeuronClient } from "../../../protocol/io/neuron-client.ts";
+import { createNeuronClient, type NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import { neuronProblem } from "../../../protocol/neuron-failure.ts";
 import type { JobsReport } from "../../../protocol/status-report.ts";
 
@@ -10,8 +10,7 @@ const TIMEOUT_MS = 5000;
 
 export interface ReadJobsDeps {
   readonly clock: Clock;
-  /** Shared secret of the neurons. */
-  readonly neuronToken?: string | undefined;
+  readonly neuronAccess?: NeuronAccess | undefined;
 }
 
 /**
@@ -46,11 +45,11 @@ function unknownNeuron(on: string, neurons: Fleet["neurons"]): CortexError {
 
 async function jobsOf(
   { name, endpoint }: { readonly name: string; readonly endpoint: string },
-  { clock, neuronToken }: ReadJobsDeps,
+  { clock, neuronAccess }: ReadJobsDeps,
 ): Promise<Pick<JobsReport, "jobs" | "silent">> {
   const client = createNeuronClient(
     { name, endpoint },
-    { clock, token: neuronToken, callTimeoutMs: TIMEOUT_MS },
+    { clock, access: neuronAccess, callTimeoutMs: TIMEOUT_MS },
   );
   try {
     const jobs = await client.jobs();

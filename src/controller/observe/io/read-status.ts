@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import { request } from "undici";
 import { z } from "zod";
 import type { Clock } from "../../../core/clock.ts";
@@ -22,7 +23,7 @@ export interface ReadStatusOptions {
   /** What tells its repository from others. */
   readonly repository: readonly string[] | undefined;
   readonly gatewayUrl: string;
-  readonly neuronToken?: string | undefined;
+  readonly neuronAccess?: NeuronAccess | undefined;
   /** For gateways of a fleet with keys. */
   readonly apiKey?: string | undefined;
   readonly clock: Clock;
@@ -30,10 +31,10 @@ export interface ReadStatusOptions {
 
 /** Asks every neuron and the gateway, all at once; what does not answer is part of the report. */
 export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
-  const { fleet, repository, clock, neuronToken } = options;
+  const { fleet, repository, clock, neuronAccess } = options;
   const owner = { name: fleet.fleet.name, repository };
   const [observed, gateway] = await Promise.all([
-    observeFleet({ neurons: fleet.neurons }, { clock, neuronToken, owner }),
+    observeFleet({ neurons: fleet.neurons }, { clock, neuronAccess, owner }),
     askGateway(options),
   ]);
   return statusReport({ fleet, observed, gateway });

@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import { localUrl, parseHostAndPort } from "../../../core/addresses.ts";
 import { CortexError } from "../../../core/errors.ts";
 import { nearest } from "../../../core/nearest.ts";
@@ -33,7 +34,7 @@ export interface FleetView {
   readonly path: string;
   readonly ref?: string | undefined;
   /** Called when neurons are asked: a plan on a snapshot needs no token. */
-  readonly neuronToken?: (() => Promise<string | undefined>) | undefined;
+  readonly neuronAccess?: (() => Promise<NeuronAccess>) | undefined;
   /** Where the gateway serves its metrics; by default where the fleet files let it, on this machine. */
   readonly metricsUrl?: string | undefined;
   /** Base URL of the gateway; by default where the fleet files let it listen, on this machine. */
@@ -158,7 +159,7 @@ async function askFleet(
   { clock, ask }: PlanDeps,
 ): Promise<Observation> {
   const owner = { name: fleet.fleet.name, repository: revision.repository };
-  const deps = { clock, owner, neuronToken: await options.neuronToken?.() };
+  const deps = { clock, owner, neuronAccess: await options.neuronAccess?.() };
   const metricsUrl =
     options.metricsUrl ?? `${localUrl(parseHostAndPort(fleet.gateway.metrics_listen))}/metrics`;
   const gatewayUrl = options.gatewayUrl ?? localUrl(parseHostAndPort(fleet.gateway.listen));

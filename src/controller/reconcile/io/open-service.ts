@@ -34,7 +34,6 @@ export interface ReconcileFlags {
   readonly gateway?: string | undefined;
   readonly "api-key-file"?: string | undefined;
   readonly "metrics-url"?: string | undefined;
-  readonly "neuron-token-file"?: string | undefined;
 }
 
 export interface ReconcileSituation {
@@ -42,13 +41,15 @@ export interface ReconcileSituation {
   readonly fleet: Fleet;
   readonly environment: RoundOptions["environment"] & { readonly operator: Operator };
   readonly clock: Clock;
+  /** Asked for anew each round: certificates and revocations change. */
+  readonly neuronAccess: RoundOptions["neuronAccess"];
   readonly onTrue?: RoundOptions["onTrue"];
 }
 
 /** The loop as a command line wants it. Throws `usage_error` for what does not go together, `token_file_unsafe`. */
 export async function openReconcileService(
   flags: ReconcileFlags,
-  { fleet, environment, clock, onTrue }: ReconcileSituation,
+  { fleet, environment, clock, neuronAccess, onTrue }: ReconcileSituation,
   deps: Omit<ReconcileServiceDeps, "clock" | "chance">,
 ): Promise<ReconcileService> {
   const { repo, branch, interval_secs, verify } = fleet.gitops;
@@ -60,7 +61,7 @@ export async function openReconcileService(
     clock,
     signatures: signaturesOf(flags.verify ?? verify, flags.signers),
     mode: flags.mode,
-    neuronToken: () => readSecret(flags["neuron-token-file"]),
+    neuronAccess,
     gatewayUrl: flags.gateway,
     metricsUrl: flags["metrics-url"],
     apiKey: () => readSecret(flags["api-key-file"]),

@@ -1,3 +1,4 @@
+import type { NeuronAccess } from "../../../protocol/io/neuron-client.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { errorKind, toCortexError, type CortexError, type ErrorCode } from "../../../core/errors.ts";
 import type { PlanDocument } from "../../../protocol/plan-document.ts";
@@ -30,7 +31,7 @@ export interface RoundOptions {
   readonly signatures: SignatureRule | undefined;
   /** Overrides `mode` of the files. */
   readonly mode: "apply" | "detect" | undefined;
-  readonly neuronToken: () => Promise<string | undefined>;
+  readonly neuronAccess: () => Promise<NeuronAccess>;
   readonly gatewayUrl: string | undefined;
   readonly metricsUrl: string | undefined;
   readonly apiKey: () => Promise<string | undefined>;
@@ -167,9 +168,9 @@ async function holdOf({ fleet }: LoadedFleet, options: RoundOptions): Promise<Ho
 }
 
 function planOf(options: RoundOptions, commit: string): Promise<PlanDocument> {
-  const { place, clock, environment, neuronToken, gatewayUrl, metricsUrl, apiKey } = options;
+  const { place, clock, environment, neuronAccess, gatewayUrl, metricsUrl, apiKey } = options;
   const recorded = (kept: KeptHistory) => readRecorded(kept, environment);
-  const view = { path: place, ref: commit, neuronToken, gatewayUrl, metricsUrl, apiKey, recorded };
+  const view = { path: place, ref: commit, neuronAccess, gatewayUrl, metricsUrl, apiKey, recorded };
   return makePlan(view, planDeps(clock, environment));
 }
 
@@ -260,7 +261,7 @@ async function applyNow(plan: PlanDocument, action: Action, summary: string): Pr
     clock,
     summary,
     signedBy,
-    apply: { onEvent: () => undefined, signal, neuronToken: await options.neuronToken() },
+    apply: { onEvent: () => undefined, signal, neuronAccess: await options.neuronAccess() },
   });
   const { result } = await course.run();
   if (result.applied.length > 0) memory.lastApplied = commit;
