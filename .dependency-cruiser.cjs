@@ -55,6 +55,7 @@ const ROOMS = {
     events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"], external: [], scripted: [] },
+  "worker/engine": { speculation: [] },
   gateway: {
     front: [],
     view: [],
@@ -135,7 +136,7 @@ module.exports = {
     rule(
       "one-room-knows-the-engine",
       "node-llama-cpp is replaceable",
-      { pathNot: "^src/worker/engine/io/" },
+      { pathNot: "^src/worker/engine/(speculation/)?io/" },
       { path: "node_modules/node-llama-cpp/" },
     ),
     rule(

@@ -9,7 +9,7 @@ const engine = await loadLlamaEngine({
   contextTokens: Number(context),
   parallel: Number(parallel),
   gpu: false,
-  cache: {},
+  settings: {},
   threads: undefined,
   onProgress: () => undefined,
   logger: pino({ level: "silent" }),

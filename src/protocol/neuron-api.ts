@@ -110,6 +110,14 @@ export const modelSpecSchema = z.object({
   flash_attention: z.boolean().optional(),
   /** All tokens are kept in layers with a sliding window too. */
   swa_full: z.boolean().optional(),
+  /** Tokens of prompts that a step computes at most; absent means the worker chooses. */
+  batch_size: z.int().positive().optional(),
+  /** Adapters put on the model; sources as the model's own. */
+  lora: z.array(z.object({ source: z.string().min(1), scale: z.number().default(1) })).optional(),
+  /** Source of a small model that guesses what this one will write. */
+  draft: z.string().min(1).optional(),
+  /** What stood before after the last tokens is guessed too. */
+  prompt_lookup: z.boolean().optional(),
   min_devices: z.int().positive().default(1),
   /** Declared footprint; a reservation until the load is measured. */
   vram_mb: z.int().positive().optional(),

@@ -8,6 +8,14 @@ const engineSettings = ({ threads, kv_cache_type, flash_attention, swa_full }: M
   swa_full,
 });
 
+/** What is put on a model or beside it. */
+const companions = ({ batch_size, lora, draft, prompt_lookup }: ModelSpec) => ({
+  batch_size,
+  lora,
+  draft,
+  prompt_lookup,
+});
+
 const declaredOf = (settings: Readonly<Record<string, unknown>>): readonly unknown[] =>
   Object.values(settings).every((value) => value === undefined) ? [] : [settings];
 
@@ -33,6 +41,7 @@ export function specHash(spec: ModelSpec): string {
     spec.min_devices,
     // Only where they are declared: the hash of every other spec stays what it was.
     ...declaredOf(engineSettings(spec)),
+    ...declaredOf(companions(spec)),
     // Only where there is an external engine: the hash of every other spec stays what it was.
     ...(spec.harness === "openai" ? [externalIdentity(spec)] : []),
   ];

@@ -108,6 +108,13 @@ const workerStartSchema = z.object({
   flash_attention: z.boolean().optional(),
   kv_cache_type: modelSpecSchema.shape.kv_cache_type,
   swa_full: z.boolean().optional(),
+  batch_size: z.int().positive().optional(),
+  /** Adapters put on the model. */
+  lora: z.array(z.object({ path: z.string().min(1), scale: z.number() })).optional(),
+  /** A small model of the same vocabulary that guesses what this one will write. */
+  draft_path: z.string().min(1).optional(),
+  /** What stood before after the last tokens is a guess too. */
+  prompt_lookup: z.boolean().optional(),
   /** Which copy of the model it is; what a later neuron knows it by. */
   instance: z.string().optional(),
   spec_hash: z.string().optional(),

@@ -128,3 +128,20 @@ test("a neuron that stops in the middle of a download stops at once", async () =
   await both.neuron.neuron.close({ drainTimeoutMs: 0 });
   expect(both.model.events()).toEqual([]);
 });
+
+test("what belongs to a model is fetched like the model", async () => {
+  await using both = await startBoth();
+  const { hub, neuron } = both;
+  const load = (more: object) => neuron.load({ model_id: "alpha", source: "hf:org/repo", ...more });
+  const missing = (await load({ draft: "hf:org/repo:nothing.gguf" })) as unknown as { body: WireError };
+  expect(missing.body.error).toMatchObject({
+    code: "source_not_found",
+    message: expect.stringMatching(/^`draft`: org\/repo has no file/) as string,
+  });
+  const asked = hub.seen.length;
+  const files = { draft: "hf:org/repo:m-Q4_K_M.gguf", lora: [{ source: "hf:org/repo:Q4_K_M", scale: 0.5 }] };
+  expect((await load(files)).body.status).toBe("loaded");
+  // Each of them was asked for, and all are the same file.
+  expect(hub.seen.length).toBeGreaterThan(asked);
+  expect((await neuron.models()).models[0]?.spec).toMatchObject(files);
+});

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron/neuron-under-test.ts";
-import { corruptModelFile, tinyModelFile } from "../support/neuron/tiny-model.ts";
+import { corruptModelFile, tinyLoraFile, tinyModelFile } from "../support/neuron/tiny-model.ts";
 import type { Health } from "../../src/protocol/neuron-api.ts";
 
 const MESSAGES = [{ role: "user", content: "hello" }];
@@ -48,6 +48,37 @@ describe("with the real engine", () => {
 
     expect((await neuron.unload({ model_id: "tiny" })).status).toBe(200);
     expect(isAlive(resident?.pid ?? -1)).toBe(false);
+  });
+
+  test("a model comes with its adapters and the model that guesses, and counts them before the load", async () => {
+    await using neuron = await startTestNeuron({}, { workerEntry: undefined });
+    await copyFile(await tinyModelFile(), join(neuron.store, "tiny.gguf"));
+    await copyFile(await tinyModelFile({ certainty: 20 }), join(neuron.store, "guesser.gguf"));
+    await copyFile(await tinyLoraFile(), join(neuron.store, "lora.gguf"));
+    const plain = { model_id: "tiny", parallel: 1, context: 512 };
+    const spec = { ...plain, draft: "guesser.gguf", lora: [{ source: "lora.gguf", scale: 0.1 }] };
+    const ask = async () => {
+      const answer = await neuron.chat({ model: "tiny", messages: MESSAGES, max_tokens: 40, temperature: 0 });
+      return (await answer.json()) as { timings: Record<string, number> };
+    };
+    await neuron.load(plain);
+    expect((await ask()).timings).not.toHaveProperty("draft_n");
+    await neuron.unload({ model_id: "tiny" });
+    const { body } = await neuron.call<{ estimates: { vram_mb: number }[] }>("/models/estimate", {
+      json: { models: [plain, spec] },
+    });
+    const [before, both] = body.estimates;
+    expect(both?.vram_mb).toBeGreaterThan(before?.vram_mb ?? Infinity);
+    expect(await neuron.load(spec)).toMatchObject({ status: 200 });
+    expect((await ask()).timings["draft_n"]).toBeGreaterThan(0);
+    await neuron.unload({ model_id: "tiny" });
+    const missing = (await neuron.load({ ...plain, draft: "nowhere.gguf" })) as unknown as {
+      body: WireError;
+    };
+    expect(missing.body.error).toMatchObject({
+      code: "source_not_found",
+      message: expect.stringMatching(/^`draft`: /) as string,
+    });
   });
 
   test("tokens are counted for a model that is not loaded as for one that is, without a load", async () => {

@@ -100,6 +100,10 @@ const settingsOf = (spec: ModelSpec): Omit<WrittenModel, "id"> => ({
   kv_cache_type: spec.kv_cache_type,
   flash_attention: spec.flash_attention,
   swa_full: spec.swa_full,
+  batch_size: spec.batch_size,
+  lora: spec.lora,
+  draft: spec.draft,
+  prompt_lookup: spec.prompt_lookup,
 });
 
 /** What the plan may count on before the next measurement. */

@@ -84,9 +84,12 @@ export function settingsHash(spec: ModelSpec): string {
   const facts = [spec.model_id, spec.harness, spec.source ?? null, spec.sha256 ?? null, spec.context ?? null];
   const { endpoint, command, served_as, token_file, health_path } = spec;
   const engine = spec.harness === "openai" ? [{ endpoint, command, served_as, token_file, health_path }] : [];
-  const { threads, kv_cache_type, flash_attention, swa_full } = spec;
+  const { threads, kv_cache_type, flash_attention, swa_full, batch_size, lora, draft, prompt_lookup } = spec;
   const settings = { threads, kv_cache_type, flash_attention, swa_full };
-  const declared = Object.values(settings).some((value) => value !== undefined) ? [settings] : [];
+  const companions = { batch_size, lora, draft, prompt_lookup };
+  const declared = [settings, companions].filter((group) =>
+    Object.values(group).some((value) => value !== undefined),
+  );
   const text = JSON.stringify([...facts, spec.parallel, spec.min_devices, ...declared, ...engine]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

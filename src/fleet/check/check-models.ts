@@ -86,11 +86,21 @@ function limitFindings({ block, path }: CheckedModel, merged: MergedFleetDocumen
 }
 
 function sourceFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
-  if (block.source === undefined) return [];
+  const beside = companionSources(block).flatMap(({ source, key }): Finding[] => {
+    const parsed = parseSource(source);
+    return parsed.ok ? [] : [{ code: "CTX116", at: merged.placeOfValue([...path, ...key]), ...parsed.error }];
+  });
+  if (block.source === undefined) return beside;
   const parsed = parseSource(block.source);
-  if (parsed.ok) return repositoryFindings({ block, path }, merged);
-  return [{ code: "CTX116", at: merged.placeOfValue([...path, "source"]), ...parsed.error }];
+  if (parsed.ok) return [...repositoryFindings({ block, path }, merged), ...beside];
+  return [{ code: "CTX116", at: merged.placeOfValue([...path, "source"]), ...parsed.error }, ...beside];
 }
+
+/** Files that a model is loaded with, and where they are named. */
+const companionSources = ({ lora = [], draft }: ModelBlock) => [
+  ...lora.map(({ source }, index) => ({ source, key: ["lora", index, "source"] })),
+  ...(draft === undefined ? [] : [{ source: draft, key: ["draft"] }]),
+];
 
 /** `org/name` is a file of the store, and what people copy from the hub. */
 function repositoryFindings({ block, path }: CheckedModel, merged: MergedFleetDocument): Finding[] {
@@ -180,7 +190,16 @@ function externalFindings({ block, path }: CheckedModel, merged: MergedFleetDocu
   ];
 }
 
-const FILE_SETTINGS = ["source", "sha256", "revision", "quant"] as const;
+const FILE_SETTINGS = [
+  "source",
+  "sha256",
+  "revision",
+  "quant",
+  "batch_size",
+  "lora",
+  "draft",
+  "prompt_lookup",
+] as const;
 const ENDPOINT_SETTINGS = [
   "endpoint",
   "served_as",

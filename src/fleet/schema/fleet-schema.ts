@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { KV_CACHE_TYPES } from "./kv-cache-types.ts";
-import { externalEngineFields } from "./engine-fields.ts";
+import { builtInEngineFields, externalEngineFields } from "./engine-fields.ts";
 import { gatewayTableSchema } from "./gateway-table.ts";
 import { gitopsTableSchema } from "./gitops-table.ts";
 import { positiveInteger } from "./number-schemas.ts";
@@ -202,26 +201,7 @@ export const modelBlockSchema = z
       .max(256, "must be at most 256")
       .default(4)
       .describe("slots: requests decoded side by side"),
-    threads: positiveInteger
-      .max(1024, "must be at most 1024")
-      .optional()
-      .describe("CPU threads that compute it; absent: the worker tries on real steps, and the neuron remembers")
-      .meta({ examples: [8] }),
-    kv_cache_type: z
-      .enum(KV_CACHE_TYPES)
-      .optional()
-      .describe("how the cache keeps keys and values; absent: f16. q8_0 takes half of its memory")
-      .meta({ examples: ["q8_0"] }),
-    flash_attention: z
-      .boolean()
-      .optional()
-      .describe("computes attention without its large buffer; absent: the engine decides")
-      .meta({ examples: [true] }),
-    swa_full: z
-      .boolean()
-      .optional()
-      .describe("keeps all tokens in layers that look back only so far, so that a conversation can be cut and gone on with")
-      .meta({ examples: [true] }),
+    ...builtInEngineFields,
     limit: modelLimitTableSchema.optional().meta({ examples: [{ context: 32_768 }] }),
     cost: modelCostTableSchema.optional().meta({ examples: [{ input: 0.5, output: 1.5 }] }),
     capabilities: z

@@ -39,6 +39,8 @@ export interface FootprintQuestion {
   readonly cacheType?: CacheType | undefined;
   /** All tokens are kept in layers with a sliding window too. */
   readonly keepsWindows?: boolean | undefined;
+  /** Tokens that a step computes at most, where they are declared. */
+  readonly batchTokens?: number | undefined;
 }
 
 /** What a copy takes, by what for. */
@@ -109,7 +111,7 @@ export function estimateFootprint(question: FootprintQuestion): Footprint {
     };
   }
   const slotTokens = roundUp(contextTokens, CACHE_STEP_TOKENS);
-  const stepTokens = Math.min(STEP_TOKENS, slotTokens);
+  const stepTokens = Math.min(question.batchTokens ?? STEP_TOKENS, slotTokens);
   const elementBytes = CACHE_ELEMENT_BYTES[question.cacheType ?? "f16"];
   const cellsOf = ({ windowTokens }: LayerCache): number =>
     windowTokens === null || question.keepsWindows === true
@@ -128,6 +130,20 @@ export function estimateFootprint(question: FootprintQuestion): Footprint {
     computeBytes: computeBytes(shape, { stepTokens, maskCells: sum([...masks]) }),
     cacheBytesPerToken:
       parallel * elementBytes * sum(growing.map(({ elementsPerToken }) => elementsPerToken)) || null,
+  };
+}
+
+/** With adapters and the model that guesses, which are in memory beside it. */
+export function withCompanions(
+  model: Footprint,
+  beside: { readonly guesser: Footprint | undefined; readonly loraBytes: readonly number[] },
+): Footprint {
+  const { guesser, loraBytes } = beside;
+  return {
+    ...model,
+    weightBytes: model.weightBytes + (guesser?.weightBytes ?? 0) + sum(loraBytes),
+    cacheBytes: model.cacheBytes + (guesser?.cacheBytes ?? 0),
+    computeBytes: model.computeBytes + (guesser?.computeBytes ?? 0),
   };
 }
 

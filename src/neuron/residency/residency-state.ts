@@ -14,11 +14,19 @@ import type { Restarts } from "./restarts.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { WorkerExit } from "./worker-exit.ts";
 
+/** Files that a model is loaded with, besides its own. */
+export interface CompanionFiles {
+  readonly lora: readonly { readonly path: string; readonly scale: number }[];
+  readonly draftPath: string | null;
+}
+
 /** A verified file and how much of it is used. */
 export interface LoadableFile {
   readonly path: string;
   /** Of all its parts. */
   readonly fileBytes: number;
+  /** Absent where there are none. */
+  readonly companions?: CompanionFiles;
   /** Tokens per slot that the worker is told to take; null leaves it to the worker. */
   readonly contextTokens: number | null;
   /** What is promised to it. */

@@ -151,6 +151,9 @@ const timingsSchema = z.looseObject({
   predicted_per_second: z.number(),
   /** From the arrival of the request, waiting for a slot included. */
   time_to_first_token_ms: z.number(),
+  /** Tokens that were guessed, and those of them that the model then wrote; absent where none were. */
+  draft_n: z.int().nonnegative().optional(),
+  draft_n_accepted: z.int().nonnegative().optional(),
 });
 export type Timings = z.infer<typeof timingsSchema>;
 

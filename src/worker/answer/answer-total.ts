@@ -51,8 +51,19 @@ function totalTimings(timings: readonly Timings[]): Timings {
     // The first token of each choice comes out of its prompt's last step.
     predicted_per_second: perSecond(Math.max(0, predictedTokens - timings.length), predictedMs),
     time_to_first_token_ms: told.length === 0 ? 0 : Math.min(...told),
+    ...draftTimings({
+      tokens: sum(timings, (one) => one.draft_n ?? 0),
+      accepted: sum(timings, (one) => one.draft_n_accepted ?? 0),
+    }),
   };
 }
+
+/** Named as llama.cpp's server names them. */
+export const draftTimings = (drafted: {
+  readonly tokens: number;
+  readonly accepted: number;
+}): Pick<Timings, "draft_n" | "draft_n_accepted"> =>
+  drafted.tokens === 0 ? {} : { draft_n: drafted.tokens, draft_n_accepted: drafted.accepted };
 
 export const perSecond = (count: number, durationMs: number): number =>
   durationMs > 0 ? (count * 1000) / durationMs : 0;

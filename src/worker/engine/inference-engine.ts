@@ -103,6 +103,8 @@ export interface GenerationResult {
   /** Of the prompt, taken from the slot's history. */
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Tokens that were guessed and computed beside others, and how many of them the model then wrote. */
+  readonly drafted: { readonly tokens: number; readonly accepted: number };
   /** From the start of the job in its slot to the first token. */
   readonly promptMs: number;
   /** From the first token to the last. */

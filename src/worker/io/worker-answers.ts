@@ -5,7 +5,7 @@ import type { FinishReason } from "../../protocol/openai/chat.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { TokenUsage } from "../../protocol/headers/usage-header.ts";
 import type { AnswerEvent } from "../answer/answer-parser.ts";
-import { answerTotal, perSecond, type EndedChoice } from "../answer/answer-total.ts";
+import { answerTotal, draftTimings, perSecond, type EndedChoice } from "../answer/answer-total.ts";
 import {
   SSE_DONE,
   sseError,
@@ -97,6 +97,7 @@ function describeEnding(
       predicted_ms: predictedMs,
       predicted_per_second: perSecond(decoded, predictedMs),
       time_to_first_token_ms: firstTokenAtMs === undefined ? 0 : firstTokenAtMs - running.arrivedAtMs,
+      ...draftTimings(result.drafted),
     },
   };
 }

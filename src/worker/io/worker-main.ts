@@ -83,7 +83,7 @@ function loadEngine(message: WorkerStart): Promise<InferenceEngine> {
     ...file,
     parallel: message.parallel,
     gpu: message.gpu,
-    cache: message,
+    settings: message,
     threads: message.threads,
     calibrations: message.calibrations,
     hibernation: message.hibernation,

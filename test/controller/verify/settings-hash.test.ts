@@ -15,6 +15,13 @@ test("the second opinion tells settings apart as the wire does: threads are sett
     { threads: 2, kv_cache_type: "q8_0" },
     { flash_attention: false },
     { swa_full: true },
+    { batch_size: 1024 },
+    { threads: 2, batch_size: 1024 },
+    { lora: [{ source: "file:/a.gguf" }] },
+    { lora: [{ source: "file:/a.gguf", scale: 0.5 }] },
+    { draft: "file:/d.gguf" },
+    { draft: "file:/d.gguf", prompt_lookup: true },
+    { prompt_lookup: true },
   ];
   const specs = [...llama, external, { ...external, threads: 2 }, started].map((settings) =>
     modelSpecSchema.parse({ model_id: "m", ...settings }),

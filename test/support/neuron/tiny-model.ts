@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeTinyLora } from "./gguf-lora-writer.ts";
 import { writeTinyGguf, type TinyGgufOptions } from "./gguf-writer.ts";
 
 /**
@@ -10,6 +11,11 @@ import { writeTinyGguf, type TinyGgufOptions } from "./gguf-writer.ts";
  */
 export async function tinyModelFile(options: TinyGgufOptions = {}): Promise<string> {
   return await placeFile(writeTinyGguf(options));
+}
+
+/** A LoRA adapter for a tiny model. */
+export async function tinyLoraFile(options: Parameters<typeof writeTinyLora>[0] = {}): Promise<string> {
+  return await placeFile(writeTinyLora(options));
 }
 
 /** A file that starts like a model and ends in the middle of its tensors. */

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { loadLlamaEngine, type LoadOptions } from "../../../src/worker/engine/io/llama-engine.ts";
+import { loadLlamaEngine, type EngineSettings } from "../../../src/worker/engine/io/llama-engine.ts";
 import type {
   GenerationResult,
   InferenceEngine,
@@ -14,14 +14,14 @@ import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 const load = async (
   parallel: number,
   contextTokens = 256,
-  { model = {}, ...cache }: LoadOptions["cache"] & { readonly model?: TinyGgufOptions } = {},
+  { model = {}, ...settings }: EngineSettings & { readonly model?: TinyGgufOptions } = {},
 ): Promise<InferenceEngine> =>
   await loadLlamaEngine({
     modelPath: await tinyModelFile(model),
     contextTokens,
     parallel,
     gpu: false,
-    cache,
+    settings,
     threads: 1,
     onProgress: () => undefined,
     logger: pino({ level: "silent" }),
@@ -51,8 +51,8 @@ function run(
   return generation.run(more.onText ?? (() => "continue"));
 }
 
-const memoryWith = async (cache: LoadOptions["cache"]): Promise<number> =>
-  (await load(2, 1024, { ...cache, model: WIDE_HEAD })).facts.memory_bytes;
+const memoryWith = async (settings: EngineSettings): Promise<number> =>
+  (await load(2, 1024, { ...settings, model: WIDE_HEAD })).facts.memory_bytes;
 
 /** Quantized caches are in blocks of 32. */
 const WIDE_HEAD = { heads: 1 };

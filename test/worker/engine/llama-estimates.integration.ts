@@ -1,6 +1,6 @@
 import { getLlama, GgufInsights, LlamaLogLevel } from "node-llama-cpp";
 import { expect, test, vi } from "vitest";
-import { estimateFromHeader } from "../../../src/worker/engine/io/llama-estimates.ts";
+import { estimateFromHeader } from "../../../src/worker/engine/io/llama-native-context.ts";
 import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 
 interface Insights {

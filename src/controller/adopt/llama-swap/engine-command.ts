@@ -58,7 +58,8 @@ const COVERED = new Set([
 const ENGINE_CALIBRATES = "the worker chooses it for the machine";
 const SAMPLING = "sampling comes from the request, then from the model's own file";
 const CACHE_TYPE = "declare `kv_cache_type`, which is of keys and values alike";
-const NOT_YET = "the built-in engine has no setting for it yet";
+const DRAFT = "declare `draft` with the source of that model";
+const LORA = "declare `lora` with the sources of the adapters";
 
 const FLAG_REASONS: Readonly<Record<string, string>> = {
   "-t": ENGINE_CALIBRATES,
@@ -80,9 +81,10 @@ const FLAG_REASONS: Readonly<Record<string, string>> = {
   "--frequency-penalty": SAMPLING,
   "--seed": SAMPLING,
   "--mmproj": "the built-in engine does not handle images",
-  "-md": NOT_YET,
-  "--model-draft": NOT_YET,
-  "--lora": NOT_YET,
+  "-md": DRAFT,
+  "--model-draft": DRAFT,
+  "--lora": LORA,
+  "--lora-scaled": LORA,
   "-ctk": CACHE_TYPE,
   "-ctv": CACHE_TYPE,
   "--cache-type-k": CACHE_TYPE,

@@ -91,10 +91,25 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
   return { launch: start, close };
 }
 
-const cacheSettings = ({ kv_cache_type, flash_attention, swa_full }: ModelSpec) => ({
+const engineSettings = ({
+  threads,
+  kv_cache_type,
+  flash_attention,
+  swa_full,
+  batch_size,
+  prompt_lookup,
+}: ModelSpec) => ({
+  ...(threads === undefined ? {} : { threads }),
   ...(kv_cache_type === undefined ? {} : { kv_cache_type }),
   ...(flash_attention === undefined ? {} : { flash_attention }),
   ...(swa_full === undefined ? {} : { swa_full }),
+  ...(batch_size === undefined ? {} : { batch_size }),
+  ...(prompt_lookup === undefined ? {} : { prompt_lookup }),
+});
+
+const companionPaths = ({ companions }: WorkerLaunch["file"]) => ({
+  ...(companions === undefined || companions.lora.length === 0 ? {} : { lora: [...companions.lora] }),
+  ...(companions === undefined || companions.draftPath === null ? {} : { draft_path: companions.draftPath }),
 });
 
 const asModel = (
@@ -149,8 +164,8 @@ function startMessage(
     model_id: spec.model_id,
     ...(contextTokens === null ? {} : { context: contextTokens }),
     parallel: spec.parallel,
-    ...(spec.threads === undefined ? {} : { threads: spec.threads }),
-    ...cacheSettings(spec),
+    ...engineSettings(spec),
+    ...companionPaths(launch.file),
     calibrations: [...launch.calibrations],
     instance: launch.instance,
     spec_hash: specHash(spec),

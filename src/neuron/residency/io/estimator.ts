@@ -3,12 +3,18 @@ import { bytesToMib } from "../../../core/quantities.ts";
 import type { DeviceKind, ModelEstimate, ModelSpec } from "../../../protocol/neuron-api.ts";
 import { specHash } from "../../../protocol/spec-hash.ts";
 import type { WorkerFacts } from "../../../protocol/worker-messages.ts";
-import { contextPerSlot, estimateFootprint, footprintMib } from "../../model/estimate-footprint.ts";
+import {
+  contextPerSlot,
+  estimateFootprint,
+  footprintMib,
+  withCompanions,
+} from "../../model/estimate-footprint.ts";
 import type { ModelFileFacts, ModelFiles } from "../../model/io/model-files.ts";
 import type { CpuPacking } from "../../model/weight-memory.ts";
 import type { ModelStore } from "../../store/io/model-store.ts";
 import { release, reserve, type DeviceLedger } from "../device-ledger.ts";
 import { factAbout, predictLoad } from "../load-facts.ts";
+import { findFiles, type SpecFiles } from "./bring-files.ts";
 import type { FactBook } from "./fact-book.ts";
 
 export interface EstimatorDeps {
@@ -36,8 +42,8 @@ export class Estimator {
     this.#deps = deps;
   }
 
-  need(spec: ModelSpec, file: ModelFileFacts): LoadNeed {
-    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
+  need(spec: ModelSpec, files: SpecFiles): LoadNeed {
+    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, files);
     return {
       requiredMib: fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint),
       contextTokens,
@@ -76,8 +82,9 @@ export class Estimator {
 
   /** Throws what `inspect` throws. */
   async estimate(spec: ModelSpec, ledger: DeviceLedger): Promise<ModelEstimate> {
-    const file = await this.inspect(spec);
-    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, file);
+    const files = await findFiles(spec, (asked) => this.inspect(asked));
+    const { file } = files;
+    const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, files);
     const vramMib = fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint);
     // A copy that is here already is counted as gone: it would make room for itself.
     const room = reserve(release(ledger, spec.model_id), {
@@ -136,19 +143,28 @@ export class Estimator {
     return { spec_hash: specHash(spec), file_bytes: fileBytes, device_kind: this.#deps.deviceKind() };
   }
 
-  #lookAt(spec: ModelSpec, file: ModelFileFacts) {
+  #lookAt(spec: ModelSpec, { file, lora, draft }: SpecFiles) {
     const { book, deviceKind, cpuPacking } = this.#deps;
     const identity = this.#identity(spec, file.fileBytes);
     const contextTokens = contextPerSlot(spec.context, file.shape);
-    const footprint = estimateFootprint({
+    const place =
+      deviceKind() === "cpu" ? ({ kind: "cpu", packing: cpuPacking } as const) : { kind: "gpu" as const };
+    const model = estimateFootprint({
       fileBytes: file.fileBytes,
       shape: file.shape,
       contextTokens,
       parallel: spec.parallel,
       cacheType: spec.kv_cache_type,
       keepsWindows: spec.swa_full,
-      place: deviceKind() === "cpu" ? { kind: "cpu", packing: cpuPacking } : { kind: "gpu" },
+      batchTokens: spec.batch_size,
+      place,
     });
+    // One sequence of as many tokens as a slot has.
+    const guesser =
+      draft === null
+        ? undefined
+        : estimateFootprint({ ...draft, contextTokens, parallel: 1, cacheType: undefined, place });
+    const footprint = withCompanions(model, { guesser, loraBytes: lora.map(({ fileBytes }) => fileBytes) });
     const fact = factAbout(book.facts, identity);
     return { contextTokens, footprint, fact, predicted: predictLoad(book.facts, identity) };
   }

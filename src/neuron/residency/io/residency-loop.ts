@@ -26,7 +26,7 @@ import type { EpochFile } from "./epoch-file.ts";
 import type { Estimator } from "./estimator.ts";
 import type { FactBook } from "./fact-book.ts";
 import { failureOf } from "../worker-failure.ts";
-import { fetchSource } from "./fetch-source.ts";
+import { bringFiles, companionsOf } from "./bring-files.ts";
 import { endWorker, type ModelWorker, type WorkerAddress, type WorkerLaunch } from "./model-worker.ts";
 
 export interface ResidencyLoopDeps {
@@ -284,20 +284,18 @@ export class ResidencyLoop {
     const abandoned = new AbortController();
     this.#verifications.set(instance, abandoned);
     try {
-      const local = await fetchSource(spec, {
-        modelStore: this.#deps.modelStore,
+      const files = await bringFiles(spec, {
+        ...this.#deps,
         signal: abandoned.signal,
-        onProgress: (news) => {
-          this.dispatch({ kind: "source-progressed", instance, ...news });
-        },
+        onProgress: (news) => this.dispatch({ kind: "source-progressed", instance, ...news }),
       });
-      const file = await this.#deps.modelFiles.verify(local, abandoned.signal);
       // The spec as it was asked for: what was learnt of it must not hang on where its file lies.
-      const { requiredMib, contextTokens, predictedMs } = this.#deps.estimator.need(spec, file);
+      const { requiredMib, contextTokens, predictedMs } = this.#deps.estimator.need(spec, files);
       const usedMib = await this.#deps.usedMib();
       const atMs = this.#nowMs();
-      const { path, fileBytes } = file;
-      const loadable = { path, fileBytes, contextTokens, requiredMib, predictedMs };
+      const { path, fileBytes } = files.file;
+      const companions = companionsOf(files);
+      const loadable = { path, fileBytes, companions, contextTokens, requiredMib, predictedMs };
       this.dispatch({ kind: "source-verified", instance, file: loadable, requiredMib, usedMib, atMs });
     } catch (thrown) {
       const failure = toCortexError(thrown);

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Token } from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaModel, Token } from "node-llama-cpp";
+import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
+import type { WorkerStart } from "../../../protocol/worker-messages.ts";
 import { sharedPrefixLength } from "../choose-slot.ts";
 import {
   bestState,
@@ -15,9 +17,9 @@ import {
 } from "../hibernated-states.ts";
 import type { Slot } from "./llama-slots.ts";
 import type { Steps } from "./llama-steps.ts";
-import { fileSha256 } from "./model-identity.ts";
+import { fileSha256, modelIdentity } from "./model-identity.ts";
 
-export interface HibernationOptions {
+interface HibernationOptions {
   /** States of this model in these settings, and of no other. */
   readonly directory: string;
   readonly mostBytes: number;
@@ -37,7 +39,55 @@ export interface Hibernation {
   keep(slots: readonly Slot[], deadlineMs: number): Promise<void>;
 }
 
-export async function openHibernation(options: HibernationOptions): Promise<Hibernation> {
+interface HibernatingModel {
+  readonly llama: Llama;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext | undefined;
+  readonly options: Pick<HibernationOptions, "clock" | "logger"> & {
+    readonly modelPath: string;
+    readonly parallel: number;
+    readonly settings: Pick<WorkerStart, "kv_cache_type" | "lora">;
+    readonly hibernation?: WorkerStart["hibernation"];
+  };
+}
+
+/**
+ * States are kept apart by all that they depend on. Not for models whose state cannot be cut where a prompt parts from
+ * it: recurrent ones, and those with a sliding window.
+ */
+export async function startHibernation(loaded: HibernatingModel): Promise<Hibernation | undefined> {
+  const { llama, model, context, options } = loaded;
+  const { hibernation, clock, logger } = options;
+  if (hibernation === undefined || context === undefined) return undefined;
+  const { isRecurrent, isHybrid, swaSize } = model.fileInsights;
+  if (isRecurrent || isHybrid || swaSize !== undefined) return undefined;
+  const key = canonicalDigest([
+    await modelIdentity(options.modelPath),
+    llama.llamaCppRelease,
+    llama.gpu,
+    model.gpuLayers,
+    context.contextSize,
+    options.parallel,
+    context.flashAttention,
+    options.settings.kv_cache_type ?? null,
+    // Other adapters write other states.
+    ...(await Promise.all(
+      (options.settings.lora ?? []).map(async ({ path, scale }) => [await modelIdentity(path), scale]),
+    )),
+  ]);
+  return openHibernation({
+    directory: join(hibernation.directory, key.slice(0, 32)),
+    mostBytes: hibernation.most_bytes,
+    leastRecomputeMs: hibernation.least_recompute_ms,
+    clock,
+    logger,
+  }).catch((thrown: unknown) => {
+    logger.warn({ err: thrown }, "conversations of this model do not hibernate");
+    return undefined;
+  });
+}
+
+async function openHibernation(options: HibernationOptions): Promise<Hibernation> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const states = new Map<string, HibernatedState>();
   for (const name of await readdir(options.directory)) {

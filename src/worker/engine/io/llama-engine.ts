@@ -1,14 +1,11 @@
 import { loadavg } from "node:os";
 import {
   InsufficientMemoryError,
-  LlamaGrammar,
   type Llama,
   type LlamaContext,
   type LlamaModel,
   type LlamaModelOptions,
 } from "node-llama-cpp";
-import { join } from "node:path";
-import { canonicalDigest } from "../../../core/canonical-digest.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
@@ -25,20 +22,26 @@ import {
 } from "../../../protocol/worker-messages.ts";
 import { openCalibration, type CalibrationOptions, type ThreadCalibration } from "./llama-calibration.ts";
 import { createEmbedder, type EmbedderOptions } from "./llama-embeddings.ts";
-import { estimateFromHeader } from "./llama-estimates.ts";
-import { admitGeneration, type GrammarCache } from "./llama-generation.ts";
-import { openHibernation, type Hibernation } from "./hibernation.ts";
-import { modelIdentity } from "./model-identity.ts";
+import { admitGeneration } from "./llama-generation.ts";
+import { createGrammarCache } from "./llama-grammars.ts";
+import { startHibernation, type Hibernation } from "./hibernation.ts";
 import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
-import { guardSampling } from "./llama-native-context.ts";
+import { estimateFromHeader, guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";
+import { startSpeculation, type Guessing } from "../speculation/io/start-speculation.ts";
 import { createSharedPrompts, NOT_SHARED } from "./shared-prompts.ts";
 import { createSteps, type Steps } from "./llama-steps.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
 import { readModelTexts } from "./llama-vocabulary-engine.ts";
+
+/** What of them is absent is the engine's to choose, or is not done. */
+export type EngineSettings = Pick<
+  WorkerStart,
+  "kv_cache_type" | "flash_attention" | "swa_full" | "batch_size" | "lora" | "draft_path" | "prompt_lookup"
+>;
 
 export interface LoadOptions {
   readonly modelPath: string;
@@ -46,8 +49,7 @@ export interface LoadOptions {
   readonly contextTokens: number | undefined;
   readonly parallel: number;
   readonly gpu: boolean;
-  /** How the cache is kept; what is absent is the engine's to choose. */
-  readonly cache: Pick<WorkerStart, "kv_cache_type" | "flash_attention" | "swa_full">;
+  readonly settings: EngineSettings;
   readonly threads: number | undefined;
   readonly calibrations?: WorkerStart["calibrations"];
   readonly hibernation?: WorkerStart["hibernation"];
@@ -58,7 +60,6 @@ export interface LoadOptions {
   readonly clock: Clock;
 }
 
-const GRAMMARS_KEPT = 32;
 /**
  * Tokens of all slots together that no machine holds. llama.cpp counts them in 32 bits and its estimates overflow
  * before that, so nonsense must not reach it.
@@ -77,6 +78,7 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   if (!options.gpu) estimateFromHeader();
   await stepOverVocabularies();
   const engineWords: string[] = [];
+  const adapters = await Promise.all((options.settings.lora ?? []).map(({ path }) => checkModelFile(path)));
   const llama = await startLlama(options, engineWords);
   const model = await loadModel(llama, options, engineWords);
   const choice = {
@@ -105,13 +107,18 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   });
   const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
   const hibernation = await startHibernation({ llama, model, context, options });
+  const { draft_path: draftPath, prompt_lookup: looksUp = false } = options.settings;
+  if (draftPath !== undefined) await checkModelFile(draftPath);
+  const speculation = await startSpeculation({ llama, model, context, threads, draftPath, looksUp });
   options.onProgress(1);
-  return buildEngine({ llama, model, context, steps, hibernation, threads, calibration, options });
+  const adapterBytes = adapters.reduce((sum, bytes) => sum + bytes, 0);
+  const loaded = { llama, model, context, steps, hibernation, speculation, adapterBytes };
+  return buildEngine({ ...loaded, threads, calibration, options });
 }
 
 /** Given with the model, so that what is fitted to a GPU counts with it; contexts take it over from there. */
-function cacheOptions(cache: LoadOptions["cache"]): Partial<LlamaModelOptions> {
-  const { kv_cache_type, flash_attention, swa_full } = cache;
+function cacheOptions(settings: EngineSettings): Partial<LlamaModelOptions> {
+  const { kv_cache_type, flash_attention, swa_full } = settings;
   const type = kv_cache_type?.toUpperCase() as Uppercase<NonNullable<typeof kv_cache_type>> | undefined;
   if (flash_attention === false && type?.startsWith("Q") === true) {
     throw new CortexError(
@@ -162,7 +169,7 @@ async function loadModel(
     // The context is still to be made when the weights are in.
     options.onProgress(fraction * 0.95);
   };
-  const cache = cacheOptions(options.cache);
+  const cache = cacheOptions(options.settings);
   try {
     return await llama.loadModel({
       modelPath: options.modelPath,
@@ -192,12 +199,15 @@ async function createContext(
   model: LlamaModel,
   options: LoadOptions & { readonly threads: number; readonly steps: Steps },
 ): Promise<LlamaContext> {
+  const { lora: adapters = [], batch_size: batchSize } = options.settings;
   try {
     const context = await model.createContext({
       sequences: options.parallel,
       contextSize: options.contextTokens ?? { max: model.trainContextSize },
       threads: options.threads,
       batching: options.steps.batching,
+      ...(batchSize === undefined ? {} : { batchSize }),
+      lora: { adapters: adapters.map(({ path, scale }) => ({ filePath: path, scale })) },
     });
     if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) {
       options.steps.attach(context);
@@ -207,7 +217,8 @@ async function createContext(
     throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
   } catch (thrown) {
     if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
-    const { kv_cache_type: type } = options.cache;
+    const { kv_cache_type: type } = options.settings;
+    if (/lora/i.test(toCortexError(thrown).message)) throw adapterRefused(adapters, thrown);
     throw new CortexError("load_failed", `no context for the model: ${toCortexError(thrown).message}`, {
       cause: thrown,
       // Quantized ones are in blocks of 32, which the heads of a model may not be.
@@ -216,37 +227,14 @@ async function createContext(
   }
 }
 
-/**
- * States are kept apart by all that they depend on. Not for models whose state cannot be cut where a prompt parts from
- * it: recurrent ones, and those with a sliding window.
- */
-async function startHibernation(
-  loaded: Pick<LoadedParts, "llama" | "model" | "context" | "options">,
-): Promise<Hibernation | undefined> {
-  const { llama, model, context, options } = loaded;
-  const { hibernation, clock, logger } = options;
-  if (hibernation === undefined || context === undefined) return undefined;
-  const { isRecurrent, isHybrid, swaSize } = model.fileInsights;
-  if (isRecurrent || isHybrid || swaSize !== undefined) return undefined;
-  const key = canonicalDigest([
-    await modelIdentity(options.modelPath),
-    llama.llamaCppRelease,
-    llama.gpu,
-    model.gpuLayers,
-    context.contextSize,
-    options.parallel,
-    context.flashAttention,
-    options.cache.kv_cache_type ?? null,
-  ]);
-  return openHibernation({
-    directory: join(hibernation.directory, key.slice(0, 32)),
-    mostBytes: hibernation.most_bytes,
-    leastRecomputeMs: hibernation.least_recompute_ms,
-    clock,
-    logger,
-  }).catch((thrown: unknown) => {
-    logger.warn({ err: thrown }, "conversations of this model do not hibernate");
-    return undefined;
+/** The binding does not say which of several it is; llama.cpp's reason comes later, into the log. */
+function adapterRefused(adapters: NonNullable<EngineSettings["lora"]>, thrown: unknown): CortexError {
+  const paths = adapters.map(({ path }) => path).join(", ");
+  const message = `\`lora\`: llama.cpp cannot put ${paths} on this model; its reason is in the worker's log`;
+  return new CortexError("load_failed", message, {
+    param: "lora",
+    cause: thrown,
+    next: "declare GGUF adapters that were made for this very model (convert_lora_to_gguf.py makes them)",
   });
 }
 
@@ -256,13 +244,16 @@ interface LoadedParts {
   readonly context: LlamaContext | undefined;
   readonly steps: Steps;
   readonly hibernation: Hibernation | undefined;
+  readonly speculation: Guessing | undefined;
+  /** On disk, and about as much in memory; the engine does not tell it. */
+  readonly adapterBytes: number;
   readonly threads: number;
   readonly calibration: ThreadCalibration;
   readonly options: LoadOptions;
 }
 
 function buildEngine(parts: LoadedParts): InferenceEngine {
-  const { llama, model, context, steps, hibernation, options } = parts;
+  const { llama, model, context, steps, hibernation, speculation, options } = parts;
   const { tokenizer, renderer, vocabulary } = readModelTexts(model);
   const { general } = model.fileInfo.metadata;
   const facts = describeModel(parts, renderer);
@@ -282,7 +273,7 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const grammars = createGrammarCache(llama);
   const tokenTexts = createTokenTexts(model, vocabulary);
   const shared = canCopy(model) ? createSharedPrompts(slotList) : NOT_SHARED;
-  const generating = { llama, model, slots, steps, hibernation, shared, grammars, tokenTexts };
+  const generating = { llama, model, slots, steps, hibernation, shared, speculation, grammars, tokenTexts };
   return {
     get facts() {
       return context === undefined ? facts : { ...facts, threads: parts.calibration.inUse };
@@ -307,10 +298,19 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
       }
       return admitGeneration({ ...generating, context, clock: options.clock }, job);
     },
-    embed: createEmbedder(inputs),
-    rank: createReranker(inputs),
+    embed: options.settings.lora === undefined ? createEmbedder(inputs) : refuseBesideAdapters,
+    rank: options.settings.lora === undefined ? createReranker(inputs) : refuseBesideAdapters,
     hibernate: async () => hibernation?.keep(slots.idle(), options.clock.monotonicMs() + HIBERNATE_WITHIN_MS),
   };
+}
+
+/** The binding puts adapters on contexts that write text, and on no other. */
+function refuseBesideAdapters(): Promise<never> {
+  const message =
+    "the adapters of `lora` are on the text that this model writes, not on embeddings and ranks";
+  return Promise.reject(
+    new CortexError("wrong_modality", message, { next: "declare the model without `lora` for these" }),
+  );
 }
 
 function createSlotList(context: LlamaContext | undefined, options: LoadOptions): readonly Slot[] {
@@ -327,10 +327,16 @@ function createSlotList(context: LlamaContext | undefined, options: LoadOptions)
 const canCopy = ({ fileInsights }: LlamaModel): boolean =>
   !fileInsights.isRecurrent && !fileInsights.isHybrid;
 
-function describeModel({ model, context, options }: LoadedParts, renderer: ChatPromptRenderer): WorkerFacts {
+function describeModel(
+  { model, context, speculation, adapterBytes, options }: LoadedParts,
+  renderer: ChatPromptRenderer,
+): WorkerFacts {
   const contextTokens = context?.contextSize ?? model.trainContextSize;
-  const embeds = !(model.fileInsights.hasEncoder && model.fileInsights.hasDecoder);
-  const memories = [model.memoryUsage, ...(context === undefined ? [] : [context.memoryUsage])];
+  const isPlain = options.settings.lora === undefined;
+  const embeds = isPlain && !(model.fileInsights.hasEncoder && model.fileInsights.hasDecoder);
+  const memories = [model, context, speculation?.guesser].flatMap((part) =>
+    part === undefined ? [] : [part.memoryUsage],
+  );
   const onGpu = model.gpuLayers > 0;
   return {
     context_tokens: contextTokens,
@@ -340,12 +346,12 @@ function describeModel({ model, context, options }: LoadedParts, renderer: ChatP
       ...(context === undefined ? [] : ["text"]),
       ...(renderer.rendersTools ? ["tools"] : []),
       ...(embeds ? ["embeddings"] : []),
-      ...(canRank(model) ? ["rerank"] : []),
+      ...(isPlain && canRank(model) ? ["rerank"] : []),
     ],
     tool_call: renderer.rendersTools,
     reasoning: renderer.marksReasoning,
     // What llama.cpp allocated: on the device when the model is there, else in main memory.
-    memory_bytes: memories.reduce((sum, memory) => sum + (onGpu ? memory.vram : memory.ram), 0),
+    memory_bytes: memories.reduce((sum, memory) => sum + (onGpu ? memory.vram : memory.ram), adapterBytes),
     parallel: options.parallel,
     architecture: model.architecture,
     parameter_count: model.fileInsights.totalParameters,
@@ -358,34 +364,4 @@ function describeModel({ model, context, options }: LoadedParts, renderer: ChatP
       embeddingLength: model.embeddingVectorSize,
     }),
   };
-}
-
-function createGrammarCache(llama: Llama): GrammarCache {
-  const kept = new Map<string, LlamaGrammar>();
-  return {
-    get(text) {
-      const known = kept.get(text);
-      if (known !== undefined) return known;
-      const grammar = parseGrammar(llama, text);
-      kept.set(text, grammar);
-      const oldest = kept.keys().next().value;
-      if (kept.size > GRAMMARS_KEPT && oldest !== undefined) kept.delete(oldest);
-      return grammar;
-    },
-  };
-}
-
-function parseGrammar(llama: Llama, text: string): LlamaGrammar {
-  try {
-    return new LlamaGrammar(llama, { grammar: text });
-  } catch (thrown) {
-    throw new CortexError(
-      "unsupported_parameter",
-      "the schema makes a grammar that the engine cannot parse",
-      {
-        cause: thrown,
-        next: "simplify the schema",
-      },
-    );
-  }
 }

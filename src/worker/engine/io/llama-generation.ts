@@ -1,9 +1,7 @@
 import {
-  LlamaGrammarEvaluationState,
   TokenBias,
   type Llama,
   type LlamaContext,
-  type LlamaGrammar,
   type LlamaModel,
   type SequenceEvaluateOptions,
   type Token,
@@ -19,6 +17,8 @@ import type {
   TextVerdict,
 } from "../inference-engine.ts";
 import type { SamplingOptions } from "../sampling-options.ts";
+import { createGrammarFollower, type GrammarCache, type GrammarFollower } from "./llama-grammars.ts";
+import { decodeChecked, type Speculation } from "../speculation/io/checked-decode.ts";
 import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
 import type { Hibernation } from "./hibernation.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
@@ -34,14 +34,11 @@ export interface GenerationDependencies {
   readonly steps: Steps;
   readonly hibernation: Hibernation | undefined;
   readonly shared: SharedPrompts;
+  /** Undefined where nothing is guessed. */
+  readonly speculation: Speculation | undefined;
   readonly grammars: GrammarCache;
   readonly tokenTexts: TokenTexts;
   readonly clock: Clock;
-}
-
-/** Parsed grammars, the few used last: clients send the same tools and schema again and again. */
-export interface GrammarCache {
-  get(text: string): LlamaGrammar;
 }
 
 /**
@@ -100,6 +97,7 @@ async function generate(
       ended: "limit",
       completionTokens: 0,
       promptMs: 0,
+      drafted: { tokens: 0, accepted: 0 },
       predictedMs: 0,
       firstTokenAtMs: undefined,
     };
@@ -144,26 +142,31 @@ async function prefill(
   }
 }
 
-type Decoded = Pick<GenerationResult, "ended" | "completionTokens" | "firstTokenAtMs">;
+type Decoded = Pick<GenerationResult, "ended" | "completionTokens" | "firstTokenAtMs" | "drafted">;
+
+interface Decoding {
+  readonly lastPiece: Token[];
+  readonly limit: number;
+}
 
 async function decode(
   dependencies: GenerationDependencies,
-  { job, slot, onText }: Generation,
-  { lastPiece, limit }: { readonly lastPiece: Token[]; readonly limit: number },
+  generation: Generation,
+  { lastPiece, limit }: Decoding,
 ): Promise<Decoded> {
-  const { clock, model, shared, steps, tokenTexts } = dependencies;
-  const generated: Token[] = [];
-  const text = createIncrementalText<Token>(tokenTexts);
-  const grammar = job.grammar === undefined ? undefined : grammarFollower(dependencies, job.grammar);
+  const { job, slot } = generation;
+  const { steps } = dependencies;
+  const writer = createAnswerWriter(dependencies, generation, limit);
+  const grammar = job.grammar === undefined ? undefined : createGrammarFollower(dependencies, job.grammar);
   const options = {
-    ...evaluateOptions(dependencies, { job, generated, grammar }),
+    ...evaluateOptions(dependencies, { job, generated: writer.generated, grammar }),
     evaluationPriority: steps.priorityOf(slot.id),
   };
-  const keepsHistory = punishes(job.sampling);
-  let completionTokens = 0;
-  let firstTokenAtMs: number | undefined;
-  const result = (ended: Decoded["ended"]): Decoded => ({ ended, completionTokens, firstTokenAtMs });
-
+  const { speculation } = dependencies;
+  if (speculation !== undefined) {
+    const answer = { lastPiece, options, grammar, writer };
+    return await writer.end(await decodeWithDrafts(dependencies, generation, { ...answer, speculation }));
+  }
   const tokens = slot.sequence.evaluateWithMetadata(
     lastPiece,
     logprobMetadata(job.topLogprobs),
@@ -173,28 +176,99 @@ async function decode(
     while (true) {
       const next = await nextToken(tokens, job, { grammar, held: steps.holdBack(slot.id) });
       if (next.done === true) break;
-      const token = next.value.token;
-      shared.progressed(slot);
-      firstTokenAtMs ??= clock.monotonicMs();
-      completionTokens += 1;
-      if (keepsHistory) generated.push(token);
-      const figures = describeLogprobs(next.value, job.topLogprobs, tokenTexts);
-      const verdict = onText(text.push(token), figures);
+      const verdict = writer.write(next.value);
       const heard = typeof verdict === "string" ? verdict : await withoutOthers(steps, slot, verdict);
-      if (heard === "stop") return result("stopped");
-      if (completionTokens >= limit) {
-        await onText(text.end());
-        return result("limit");
-      }
-      if (!job.ignoreEndOfText && model.isEogToken(token)) break;
+      const ended = writer.endedBy(heard);
+      if (ended !== undefined) return await writer.end(ended);
     }
   } finally {
     await tokens.return();
   }
-  // An end token is a token that was computed, though nothing of it shows.
-  if (firstTokenAtMs === undefined) firstTokenAtMs = clock.monotonicMs();
-  await onText(text.end());
-  return result("end");
+  return await writer.end("end");
+}
+
+interface DraftedDecoding {
+  readonly lastPiece: Token[];
+  readonly options: SequenceEvaluateOptions;
+  readonly grammar: GrammarFollower | undefined;
+  readonly writer: AnswerWriter;
+  readonly speculation: Speculation;
+}
+
+async function decodeWithDrafts(
+  { model, steps }: GenerationDependencies,
+  { job, slot: { id, sequence } }: Generation,
+  { lastPiece, options, grammar, writer, speculation }: DraftedDecoding,
+): Promise<Decoded["ended"]> {
+  const answer = {
+    sequence,
+    options,
+    figures: logprobMetadata(job.topLogprobs),
+    prompt: job.promptTokens,
+    lastPiece,
+    line: {
+      isAlone: () => !job.signal.aborted && steps.isAlone(id),
+      holdBack: () => steps.holdBack(id),
+      leave: () => steps.leave(id),
+      betweenSteps: (work: () => Promise<void>) => steps.betweenSteps(work),
+    },
+    writer,
+    endsAnswer: (token: Token) => !job.ignoreEndOfText && model.isEogToken(token),
+    mayGoOn: () => mayGoOn(job, grammar),
+  };
+  return await decodeChecked(answer, speculation).catch((thrown: unknown) => {
+    throw samplingFailure(job, thrown);
+  });
+}
+
+interface AnswerWriter {
+  /** Kept only where penalties look back. */
+  readonly generated: readonly Token[];
+  tokensLeft(): number;
+  /** Tells the reader of a token. */
+  write(figured: FiguredToken): TextVerdict | Promise<TextVerdict>;
+  /** Whether the last token was the last one, after the reader was heard. */
+  endedBy(heard: TextVerdict): Decoded["ended"] | undefined;
+  checked(step: { readonly drafted: number; readonly accepted: number }): void;
+  end(ended: Decoded["ended"]): Promise<Decoded>;
+}
+
+function createAnswerWriter(
+  { clock, shared, tokenTexts }: GenerationDependencies,
+  { job, slot, onText }: Generation,
+  limit: number,
+): AnswerWriter {
+  const generated: Token[] = [];
+  const text = createIncrementalText<Token>(tokenTexts);
+  const keepsHistory = punishes(job.sampling);
+  const drafted = { tokens: 0, accepted: 0 };
+  let completionTokens = 0;
+  let firstTokenAtMs: number | undefined;
+  return {
+    generated,
+    tokensLeft: () => limit - completionTokens,
+    write(figured) {
+      shared.progressed(slot);
+      firstTokenAtMs ??= clock.monotonicMs();
+      completionTokens += 1;
+      if (keepsHistory) generated.push(figured.token);
+      return onText(text.push(figured.token), describeLogprobs(figured, job.topLogprobs, tokenTexts));
+    },
+    endedBy(heard) {
+      if (heard === "stop") return "stopped";
+      return completionTokens >= limit ? "limit" : undefined;
+    },
+    checked(step) {
+      drafted.tokens += step.drafted;
+      drafted.accepted += step.accepted;
+    },
+    async end(ended) {
+      // An end token is a token that was computed, though nothing of it shows.
+      if (ended === "end") firstTokenAtMs ??= clock.monotonicMs();
+      if (ended !== "stopped") await onText(text.end());
+      return { ended, completionTokens, firstTokenAtMs, drafted };
+    },
+  };
 }
 
 /** A slow reader holds back its own answer only. */
@@ -213,9 +287,13 @@ async function nextToken<Output>(
   const next = await tokens.next().catch((thrown: unknown) => {
     throw samplingFailure(job, thrown);
   });
+  mayGoOn(job, grammar);
+  return next;
+}
+
+function mayGoOn(job: GenerationJob, grammar: GrammarFollower | undefined): void {
   job.signal.throwIfAborted();
   if (grammar?.failure !== undefined) throw grammar.failure;
-  return next;
 }
 
 /**
@@ -280,44 +358,4 @@ function tokenBias(model: LlamaModel, sampling: SamplingOptions): TokenBias {
     bias.set([token as Token], logit <= -100 ? "never" : { logit });
   }
   return bias;
-}
-
-interface GrammarFollower {
-  /** The state for the token that comes next. Never throws: it is called inside the binding's batch. */
-  readonly state: () => LlamaGrammarEvaluationState | undefined;
-  /** Why there was no state where there should have been one. */
-  readonly failure: unknown;
-}
-
-/** A new grammar text starts a new state; the same text goes on with the one it has. */
-function grammarFollower(
-  dependencies: GenerationDependencies,
-  wanted: () => string | undefined,
-): GrammarFollower {
-  let text: string | undefined;
-  let state: LlamaGrammarEvaluationState | undefined;
-  let failure: unknown;
-
-  const follow = (): LlamaGrammarEvaluationState | undefined => {
-    const next = wanted();
-    if (next === text) return state;
-    text = next;
-    if (next === undefined) return undefined;
-    const grammar = dependencies.grammars.get(next);
-    return new LlamaGrammarEvaluationState({ model: dependencies.model, grammar });
-  };
-  return {
-    state: () => {
-      try {
-        state = follow();
-      } catch (thrown) {
-        failure ??= thrown;
-        state = undefined;
-      }
-      return state;
-    },
-    get failure() {
-      return failure;
-    },
-  };
 }

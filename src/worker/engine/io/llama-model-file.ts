@@ -3,8 +3,8 @@ import { CortexError } from "../../../core/errors.ts";
 
 const MAGIC = "GGUF";
 
-/** Says what is wrong with a path before llama.cpp says it in its own way. */
-export async function checkModelFile(path: string): Promise<void> {
+/** Says what is wrong with a path before llama.cpp says it in its own way; answers with the bytes of the file. */
+export async function checkModelFile(path: string): Promise<number> {
   const file = await openModelFile(path);
   try {
     const start = Buffer.alloc(MAGIC.length);
@@ -12,6 +12,7 @@ export async function checkModelFile(path: string): Promise<void> {
     if (start.toString("latin1") !== MAGIC) {
       throw new CortexError("model_file_invalid", `${path} is not a GGUF file`);
     }
+    return (await file.stat()).size;
   } catch (thrown) {
     if (thrown instanceof CortexError) throw thrown;
     throw new CortexError("model_file_invalid", `${path} cannot be read`, { cause: thrown });

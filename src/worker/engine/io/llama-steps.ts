@@ -33,6 +33,8 @@ export interface Steps {
   holdBack(slot: number): Promise<void> | undefined;
   /** The slot hands nothing in until it is heard of again: its reader is slow, or its generation ended. */
   leave(slot: number): void;
+  /** Nobody else has anything to compute. */
+  isAlone(slot: number): boolean;
   /** Runs work that needs the engine between two steps. */
   betweenSteps<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Once, with the context that was made with `batching`. */
@@ -94,6 +96,8 @@ class LockstepSteps implements Steps {
   computed = 0;
   #batchTokens = 1;
   #promptTokens = 0;
+  /** The step checks a draft: it has more tokens than answers. */
+  #checksDraft = false;
   #promptTokenMs: number | undefined;
   #gate: Gate | undefined;
 
@@ -141,6 +145,11 @@ class LockstepSteps implements Steps {
     if (this.#granted.delete(slot) && this.#computing === undefined) this.#grantPieces();
   }
 
+  isAlone(slot: number): boolean {
+    const others = [this.#coming, this.#writing, this.#granted.keys()].flatMap((slots) => [...slots]);
+    return this.#gate === undefined && this.#waiting.length === 0 && others.every((other) => other === slot);
+  }
+
   async betweenSteps<Result>(work: () => Promise<Result>): Promise<Result> {
     const gate = (this.#gate ??= createGate());
     gate.holders += 1;
@@ -174,7 +183,7 @@ class LockstepSteps implements Steps {
       const stepMs = this.#options.clock.monotonicMs() - startedMs;
       const measured = this.#promptTokens >= LEAST_MEASURED_TOKENS;
       if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
-      if (measured || kind !== PROMPTS) {
+      if (measured || (kind !== PROMPTS && !this.#checksDraft)) {
         const costMs = measured ? stepMs / this.#promptTokens : stepMs;
         const learnt = learnStep(choice, { costMs, stepMs, quiet: this.#options.quiet() });
         this.#threads.set(kind, learnt);
@@ -256,9 +265,13 @@ class LockstepSteps implements Steps {
   #begin(items: readonly { readonly slot: number; readonly tokens: number }[]): void {
     const slots = items.map(({ slot }) => slot);
     this.#promptTokens = 0;
+    this.#checksDraft = false;
     for (const { slot, tokens } of items) {
       if (this.#granted.delete(slot)) this.#promptTokens += tokens;
-      else this.#writing.add(slot);
+      else {
+        this.#writing.add(slot);
+        this.#checksDraft ||= tokens > 1;
+      }
     }
     this.#computing = slots;
     this.#coming.clear();

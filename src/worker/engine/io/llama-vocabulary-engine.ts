@@ -8,9 +8,9 @@ import type { InferenceEngine, PromptTokenizer } from "../inference-engine.ts";
 import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-chat-prompt.ts";
 import { readFileSampling } from "../sampling-options.ts";
 import { startLlama } from "./llama-binary.ts";
-import { estimateFromHeader } from "./llama-estimates.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
+import { estimateFromHeader } from "./llama-native-context.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { readControlTexts, vocabularyOf, type Vocabulary } from "./llama-vocabulary.ts";
 
