@@ -55,7 +55,7 @@ const ROOMS = {
     events: ["residency"],
   },
   worker: { engine: [], answer: ["engine"], external: [], scripted: [] },
-  "worker/engine": { speculation: [] },
+  "worker/engine": { speculation: [], trial: [] },
   gateway: {
     front: [],
     view: [],
@@ -136,7 +136,7 @@ module.exports = {
     rule(
       "one-room-knows-the-engine",
       "node-llama-cpp is replaceable",
-      { pathNot: "^src/worker/engine/(speculation/)?io/" },
+      { pathNot: "^src/worker/engine/((speculation|trial)/)?io/" },
       { path: "node_modules/node-llama-cpp/" },
     ),
     rule(

@@ -157,6 +157,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-neuron-events", "src/neuron/events/io/a.ts", "src/neuron/machine/leaf.ts"],
   ["room-worker-engine", "src/worker/engine/a.ts", "src/worker/answer/leaf.ts"],
   ["room-worker-engine-speculation", "src/worker/engine/speculation/a.ts", "src/worker/engine/leaf.ts"],
+  ["room-worker-engine-trial", "src/worker/engine/trial/a.ts", "src/worker/engine/leaf.ts"],
   ["room-worker-scripted", "src/worker/scripted/a.ts", "src/worker/engine/leaf.ts"],
   ["room-worker-external", "src/worker/external/a.ts", "src/worker/engine/leaf.ts"],
   ["room-worker-answer", "src/worker/answer/a.ts", "src/worker/io/leaf.ts"],

@@ -106,17 +106,13 @@ export const modelSpecSchema = z.object({
   threads: z.int().positive().max(1024).optional(),
   /** What the cache keeps keys and values in; absent means f16. */
   kv_cache_type: z.enum(KV_CACHE_TYPES).optional(),
-  /** Absent means the engine decides. */
   flash_attention: z.boolean().optional(),
   /** All tokens are kept in layers with a sliding window too. */
   swa_full: z.boolean().optional(),
-  /** Tokens of prompts that a step computes at most; absent means the worker chooses. */
   batch_size: z.int().positive().optional(),
-  /** Adapters put on the model; sources as the model's own. */
+  /** Sources as the model's own: adapters put on it, and a small model that guesses what it will write. */
   lora: z.array(z.object({ source: z.string().min(1), scale: z.number().default(1) })).optional(),
-  /** Source of a small model that guesses what this one will write. */
   draft: z.string().min(1).optional(),
-  /** What stood before after the last tokens is guessed too. */
   prompt_lookup: z.boolean().optional(),
   min_devices: z.int().positive().default(1),
   /** Declared footprint; a reservation until the load is measured. */
@@ -239,18 +235,22 @@ export const modelLimitSchema = z.object({
 export const modelStatusSchema = z.enum(["loading", "loaded", "unloading", "unknown"]);
 export type ModelStatus = z.infer<typeof modelStatusSchema>;
 
-/**
- * CPU threads that compute a model's steps. `declared`: as `threads` says. `remembered`: as an earlier load of the same
- * file on this machine chose. `measured`: chosen by trying in this load.
- */
+/** CPU threads of a model's steps; answers by how many are written side by side, from `streams` up. Null: not chosen yet. */
 export const threadsInUseSchema = z.object({
   source: z.enum(["declared", "remembered", "measured", "unknown"]).catch("unknown"),
-  /** Null until it is chosen: by trying, on prompts long enough, while the machine is quiet. */
   prompts: z.int().positive().nullable(),
-  /** From so many answers side by side upwards; what is not listed is not chosen yet. */
   answers: z.array(z.object({ streams: z.int().positive(), threads: z.int().positive() })),
 });
 export type ThreadsInUse = z.infer<typeof threadsInUseSchema>;
+
+const settingSourceSchema = z.enum(["declared", "remembered", "engine", "unknown"]).catch("unknown");
+/** What a context is made with: tried while a loaded model is idle, for its next load. `on: null`: llama.cpp decides. */
+export const stepsInUseSchema = z.object({
+  batch_size: z.object({ source: settingSourceSchema, tokens: z.int().positive() }),
+  flash_attention: z.object({ source: settingSourceSchema, on: z.boolean().nullable() }),
+  found: z.object({ batch_size: z.int().positive(), flash_attention: z.boolean().nullable() }).nullable(),
+});
+export type StepsInUse = z.infer<typeof stepsInUseSchema>;
 
 /** One element of `GET /models`. */
 export const residentModelSchema = z.object({
@@ -283,6 +283,7 @@ export const residentModelSchema = z.object({
   cycles: z.int().nonnegative().optional().catch(undefined),
   /** Null before the model is loaded; absent from neurons that do not say. */
   threads: threadsInUseSchema.nullable().optional().catch(undefined),
+  steps: stepsInUseSchema.nullable().optional().catch(undefined),
   /** Process id of the worker, while there is one. */
   pid: z.int().nullable(),
 });

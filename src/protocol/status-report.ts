@@ -1,5 +1,5 @@
 import type { FleetState } from "./gateway-api.ts";
-import type { Job, ThreadsInUse } from "./neuron-api.ts";
+import type { Job, StepsInUse, ThreadsInUse } from "./neuron-api.ts";
 
 /** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
 export interface StatusReport {
@@ -49,6 +49,8 @@ export interface StatusNeuron {
     readonly last_used_ms: number | null;
     /** CPU threads that compute it, as `GET /models` of the neuron says; null where it is not known. */
     readonly threads: ThreadsInUse | null;
+    /** How its context is made, as `GET /models` says; null where it is not known. */
+    readonly steps: StepsInUse | null;
     /** The fleet that had it loaded; null where nobody says: by hand, or by an older cortex. */
     readonly fleet: string | null;
     /** The revision that it was loaded from; null for what a request or a person had loaded. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ERROR_TABLE, type ErrorCode } from "../core/errors.ts";
-import { modelFileSchema, modelSpecSchema, threadsInUseSchema } from "./neuron-api.ts";
+import { modelFileSchema, modelSpecSchema, stepsInUseSchema, threadsInUseSchema } from "./neuron-api.ts";
 
 /**
  * What neuron and worker say to each other over the child-process IPC channel (JSON). Inference never travels
@@ -29,6 +29,12 @@ export const calibrationSchema = z.object({
   prompts: keptThreadsSchema.nullable(),
   /** From so many answers side by side upwards. */
   answers: z.array(keptThreadsSchema.extend({ streams: z.int().positive() })),
+  /** How its context is made; null or absent where it was not tried. */
+  context: z
+    .object({ batch_size: z.int().positive(), flash_attention: z.boolean().nullable() })
+    .nullable()
+    .optional()
+    .catch(undefined),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 
@@ -170,6 +176,7 @@ const workerFactsSchema = z.object({
   file: modelFileSchema.optional().catch(undefined),
   /** Absent from workers of before, and from models that write nothing. */
   threads: threadsInUseSchema.optional().catch(undefined),
+  steps: stepsInUseSchema.optional().catch(undefined),
 });
 export type WorkerFacts = z.infer<typeof workerFactsSchema>;
 
@@ -208,10 +215,11 @@ const loadProgressedSchema = z.object({
 /** The model is loaded and the socket takes requests. */
 const modelLoadedSchema = z.object({ kind: z.literal("model-loaded"), facts: workerFactsSchema });
 
-/** Threads were tried on real steps and chosen; said again when another kind of step is. */
+/** Threads were tried on real steps and chosen, or contexts were; said again when another is. */
 const calibratedSchema = z.object({
   kind: z.literal("calibrated"),
   threads: threadsInUseSchema,
+  steps: stepsInUseSchema.optional(),
   calibration: calibrationSchema,
 });
 

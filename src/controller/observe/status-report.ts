@@ -67,6 +67,7 @@ const copyStatus = (
   unservable: model.servable.ok ? null : (model.servable.detail ?? model.servable.reason ?? "cannot serve"),
   last_used_ms: model.last_used_ms,
   threads: model.threads ?? null,
+  steps: model.steps ?? null,
   ...whoLoaded(model.origin, own),
 });
 

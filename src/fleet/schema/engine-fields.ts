@@ -86,7 +86,7 @@ export const builtInEngineFields = {
     .min(32, "must be 32 or more")
     .max(16_384, "must be at most 16384")
     .optional()
-    .describe("tokens of prompts that a step computes at most; absent: 512")
+    .describe("tokens of prompts that a step computes at most; absent: 512, or what the worker found better by trying")
     .meta({ examples: [1024] }),
   lora: z
     .array(adapter)

@@ -37,6 +37,12 @@ export const describeModels = (state: Residency): ModelsResponse => ({
 const isMeasured = (facts: Resident["facts"]): boolean =>
   facts !== null && facts.memory_source !== "declared";
 
+/** What was chosen to compute it with. */
+const computing = (facts: Resident["facts"]): Pick<ResidentModel, "threads" | "steps"> => ({
+  threads: facts?.threads ?? null,
+  steps: facts?.steps ?? null,
+});
+
 export function describeResident(state: Residency, resident: Resident): ResidentModel {
   const { spec, facts } = resident;
   return {
@@ -58,7 +64,7 @@ export function describeResident(state: Residency, resident: Resident): Resident
     loaded_at_ms: resident.loadedAtMs,
     load_duration_ms: resident.loadedAtMs === null ? null : resident.loadedAtMs - resident.requestedAtMs,
     cycles: resident.cycles,
-    threads: facts?.threads ?? null,
+    ...computing(facts),
     pid: resident.pid,
   };
 }

@@ -68,7 +68,14 @@ export function onThreadsChosen(state: Residency, event: EventOf<"threads-chosen
   const resident = findInstance(state, event.instance);
   if (resident === undefined || resident.facts === null) return unchanged(state);
   return unchanged(
-    withResident(state, { ...resident, facts: { ...resident.facts, threads: event.threads } }),
+    withResident(state, {
+      ...resident,
+      facts: {
+        ...resident.facts,
+        threads: event.threads,
+        ...(event.steps === undefined ? {} : { steps: event.steps }),
+      },
+    }),
   );
 }
 

@@ -5,6 +5,7 @@ import type {
   LoadRequest,
   ModelSpec,
   ModelStatus,
+  StepsInUse,
   ThreadsInUse,
 } from "../../protocol/neuron-api.ts";
 import type { DeviceLedger, DeviceShare, LedgerDevice } from "./device-ledger.ts";
@@ -223,8 +224,13 @@ export type ResidencyEvent =
       readonly facts: WorkerFacts;
       readonly atMs: number;
     }
-  /** A worker has tried and chosen threads for a kind of step. */
-  | { readonly kind: "threads-chosen"; readonly instance: string; readonly threads: ThreadsInUse }
+  /** A worker has tried and chosen threads for a kind of step, or how the next context is made. */
+  | {
+      readonly kind: "threads-chosen";
+      readonly instance: string;
+      readonly threads: ThreadsInUse;
+      readonly steps?: StepsInUse | undefined;
+    }
   /** The worker could not load the model; its process is still there. */
   | {
       readonly kind: "load-failed";

@@ -1,5 +1,6 @@
-import type { ThreadsInUse } from "../../protocol/neuron-api.ts";
+import type { StepsInUse, ThreadsInUse } from "../../protocol/neuron-api.ts";
 import type { Calibration } from "../../protocol/worker-messages.ts";
+import { usualContext, type ContextQuestion } from "./trial/context-choice.ts";
 import { resumeChoice, keptThreads, startChoice, type ThreadChoice } from "./thread-choice.ts";
 
 /**
@@ -64,3 +65,29 @@ export const threadsSince = (calibration: Calibration): ThreadsInUse => ({
   ...threadsAtLoad(undefined, [], calibration),
   source: "measured",
 });
+
+const sourceOf = (declared: boolean | number | undefined, isKnown: boolean) => {
+  if (declared !== undefined) return "declared";
+  return isKnown ? "remembered" : "engine";
+};
+
+/** What the context is made with: as it is declared, else as it was found before, else as the engine has it. */
+export function stepsAtLoad(
+  question: ContextQuestion,
+  remembered: NonNullable<Calibration["context"]> | undefined,
+): StepsInUse {
+  const { declaredBatch, declaredFlash } = question;
+  const usual = usualContext(question);
+  const isKnown = remembered !== undefined;
+  return {
+    batch_size: {
+      source: sourceOf(declaredBatch, isKnown),
+      tokens: Math.min(declaredBatch ?? remembered?.batch_size ?? usual.batchTokens, question.contextTokens),
+    },
+    flash_attention: {
+      source: sourceOf(declaredFlash, isKnown),
+      on: declaredFlash ?? (question.quantizedCache ? null : (remembered?.flash_attention ?? null)),
+    },
+    found: null,
+  };
+}

@@ -334,7 +334,7 @@ export class ResidencyLoop {
             return;
           case "calibrated":
             this.#deps.book.rememberThreads(file.fileBytes, message.calibration);
-            this.dispatch({ kind: "threads-chosen", instance, threads: message.threads });
+            this.dispatch({ ...message, kind: "threads-chosen", instance });
             return;
           case "load-failed": {
             const failure = failureOf(message);

@@ -32,6 +32,8 @@ import { estimateFromHeader, guardSampling } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";
 import { startSpeculation, type Guessing } from "../speculation/io/start-speculation.ts";
+import type { ContextQuestion } from "../trial/context-choice.ts";
+import { findContext } from "../trial/io/context-trials.ts";
 import { createSharedPrompts, NOT_SHARED } from "./shared-prompts.ts";
 import { createSteps, type Steps } from "./llama-steps.ts";
 import { createTokenTexts } from "./llama-token-texts.ts";
@@ -93,19 +95,23 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
     model,
     modelPath,
     threads: choice,
+    context: contextQuestion(model, options),
     calibrations,
     onCalibrated,
   });
+  const quiet = (): boolean => isQuiet(loadavg()[0] ?? 0, llama.cpuMathCores);
   const steps = createSteps({
     slots: options.parallel,
     onGpu: model.gpuLayers > 0,
     threads: calibration.candidates,
     calibration: calibration.known,
     onCalibrated: (chosen) => calibration.record(chosen),
-    quiet: () => isQuiet(loadavg()[0] ?? 0, llama.cpuMathCores),
+    quiet,
     clock: options.clock,
   });
-  const context = generates(model) ? await createContext(model, { ...options, threads, steps }) : undefined;
+  const context = generates(model)
+    ? await createContext(model, { ...options, threads, steps, calibration })
+    : undefined;
   const hibernation = await startHibernation({ llama, model, context, options });
   const { draft_path: draftPath, prompt_lookup: looksUp = false } = options.settings;
   if (draftPath !== undefined) await checkModelFile(draftPath);
@@ -113,8 +119,24 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   options.onProgress(1);
   const adapterBytes = adapters.reduce((sum, bytes) => sum + bytes, 0);
   const loaded = { llama, model, context, steps, hibernation, speculation, adapterBytes };
-  return buildEngine({ ...loaded, threads, calibration, options });
+  const engine = buildEngine({ ...loaded, threads, calibration, options });
+  // Only for a neuron, which remembers it.
+  if (options.calibrations !== undefined && context !== undefined) {
+    const idle = (): boolean => engine.occupancy.busy + engine.occupancy.queued === 0 && quiet();
+    const { vocabularySize } = engine;
+    const { clock, logger } = options;
+    void findContext({ model, vocabularySize, calibration, threads, idle, clock, logger });
+  }
+  return engine;
 }
+
+const contextQuestion = (model: LlamaModel, { contextTokens, settings }: LoadOptions): ContextQuestion => ({
+  onGpu: model.gpuLayers > 0,
+  contextTokens: contextTokens ?? model.trainContextSize,
+  declaredBatch: settings.batch_size,
+  declaredFlash: settings.flash_attention,
+  quantizedCache: settings.kv_cache_type?.startsWith("q") ?? false,
+});
 
 /** Given with the model, so that what is fitted to a GPU counts with it; contexts take it over from there. */
 function cacheOptions(settings: EngineSettings): Partial<LlamaModelOptions> {
@@ -197,16 +219,23 @@ const insufficientMemory = (thrown: Error): CortexError =>
 
 async function createContext(
   model: LlamaModel,
-  options: LoadOptions & { readonly threads: number; readonly steps: Steps },
+  options: LoadOptions & {
+    readonly threads: number;
+    readonly steps: Steps;
+    readonly calibration: ThreadCalibration;
+  },
 ): Promise<LlamaContext> {
-  const { lora: adapters = [], batch_size: batchSize } = options.settings;
+  const { calibration, settings } = options;
+  const { lora: adapters = [], kv_cache_type: type } = settings;
+  const { batchTokens, flashAttention } = calibration.settings;
   try {
     const context = await model.createContext({
       sequences: options.parallel,
       contextSize: options.contextTokens ?? { max: model.trainContextSize },
       threads: options.threads,
       batching: options.steps.batching,
-      ...(batchSize === undefined ? {} : { batchSize }),
+      batchSize: batchTokens,
+      ...(flashAttention === null ? {} : { flashAttention }),
       lora: { adapters: adapters.map(({ path, scale }) => ({ filePath: path, scale })) },
     });
     if (context.getAllocatedContextSize() >= context.contextSize * options.parallel) {
@@ -216,8 +245,9 @@ async function createContext(
     }
     throw new Error(`llama.cpp made room for ${context.getAllocatedContextSize()} tokens in all`);
   } catch (thrown) {
+    // What was found on a quiet machine may be too much on one that holds other models too.
+    if (calibration.fallBack()) return createContext(model, options);
     if (thrown instanceof InsufficientMemoryError) throw insufficientMemory(thrown);
-    const { kv_cache_type: type } = options.settings;
     if (/lora/i.test(toCortexError(thrown).message)) throw adapterRefused(adapters, thrown);
     throw new CortexError("load_failed", `no context for the model: ${toCortexError(thrown).message}`, {
       cause: thrown,
@@ -276,7 +306,8 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
   const generating = { llama, model, slots, steps, hibernation, shared, speculation, grammars, tokenTexts };
   return {
     get facts() {
-      return context === undefined ? facts : { ...facts, threads: parts.calibration.inUse };
+      const { inUse, steps: inSteps } = parts.calibration;
+      return context === undefined ? facts : { ...facts, threads: inUse, steps: inSteps };
     },
     renderer,
     fileSampling: readFileSampling((general as Readonly<Record<string, unknown>>)["sampling"]),
