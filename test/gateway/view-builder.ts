@@ -24,6 +24,8 @@ export interface NeuronSketch {
   readonly draining?: boolean;
   readonly uptimeSecs?: number;
   readonly outstanding?: Readonly<Record<string, number>>;
+  /** Seconds that a load took there, per model. */
+  readonly loadSecs?: Readonly<Record<string, number>>;
 }
 
 export const devicesOf = (sizesMb: readonly number[]): Device[] =>
@@ -58,7 +60,17 @@ export function answerOf(neuron: string, sketch: NeuronSketch = {}): FleetEvent 
     kind: "neuron-answered",
     neuron,
     atMs: 1000,
-    discovery: discoveryOf(devices),
+    discovery: {
+      ...discoveryOf(devices),
+      facts: Object.entries(sketch.loadSecs ?? {}).map(([model_id, load_secs]) => ({
+        model_id,
+        spec_hash: "s",
+        source: "measured",
+        vram_mb: 1,
+        load_secs,
+        load_secs_source: "measured",
+      })),
+    },
     health: {
       status: sketch.draining === true ? "draining" : "ok",
       uptime_secs: sketch.uptimeSecs ?? 10,

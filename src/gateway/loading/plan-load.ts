@@ -4,6 +4,7 @@ import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { loadProspects, refuseLoad } from "../routing/load-prospects.ts";
 import { healthyNeurons, type NeuronView } from "../view/fleet-view.ts";
 import { replicasOf } from "./copy-watch.ts";
+import { placeSpeeds, type PlaceSpeed } from "./place-speed.ts";
 import { blockedError, failedError } from "./load-refusal.ts";
 import { neededMib, obtainableMib, unseenLoads } from "./place-memory.ts";
 import { copyKey, type FailedPlace, type Scheduler } from "./scheduler-state.ts";
@@ -42,6 +43,7 @@ type Option =
       readonly unseen: number;
       readonly leftoverMib: number;
       readonly hasFailed: boolean;
+      readonly speed: PlaceSpeed;
     }
   | { readonly kind: "later"; readonly neuron: NeuronView; readonly neededMib: number | undefined }
   | { readonly kind: "failed"; readonly failed: FailedPlace }
@@ -78,7 +80,10 @@ export function planLoad(state: Scheduler, wanted: Wanted, claims: readonly Clai
       : { kind: "decide-again" };
   }
   const incoming: Incoming = { ...wanted, block };
-  const options = able.map((neuron) => optionOn(state, neuron, { incoming, claims }));
+  const speeds = placeSpeeds(state, modelId, able);
+  const options = able.map((neuron, at) =>
+    optionOn(state, neuron, { incoming, claims, speed: speeds[at] ?? AS_FAST_AS_ANY }),
+  );
   return choose(options, modelId, atMs);
 }
 
@@ -96,7 +101,10 @@ function foreignLoad(state: Scheduler, { modelId, deserted, atMs }: Wanted): Loa
 interface Asked {
   readonly incoming: Incoming;
   readonly claims: readonly Claim[];
+  readonly speed: PlaceSpeed;
 }
+
+const AS_FAST_AS_ANY: PlaceSpeed = { slowness: 0, loadSlowness: 0 };
 
 function optionOn(state: Scheduler, neuron: NeuronView, asked: Asked): Option {
   const { modelId, atMs } = asked.incoming;
@@ -109,7 +117,8 @@ function optionOn(state: Scheduler, neuron: NeuronView, asked: Asked): Option {
   const room = roomOn(state, neuron, asked);
   if (room.leavesTooLittle) return { kind: "later", neuron, neededMib: undefined };
   const { evict, victims, neededMib: needed, free } = room;
-  const option = { neuron, unseen: room.unseen, hasFailed: hasFailedOfLate(failed, atMs), evict };
+  const { speed } = asked;
+  const option = { neuron, unseen: room.unseen, hasFailed: hasFailedOfLate(failed, atMs), evict, speed };
   const freeMib = free([]);
   if (needed === undefined) {
     // The neuron knows once it has read the file, and makes no more leave than it takes.
@@ -189,21 +198,18 @@ function choose(options: readonly Option[], modelId: string, atMs: number): Load
 }
 
 /**
- * Best place first: where it has not failed, where no old copy is in the way, on a device that computes faster, where
- * nobody must leave, where nothing else was just begun, and where the least memory is left over: large gaps are kept
- * for large models.
+ * Best place first: where it has not failed, where no old copy is in the way, where it computes faster (as measured, or
+ * as its devices let expect), where nobody must leave, where nothing else was just begun, where it loads faster, and where
+ * the least memory is left over: large gaps are kept for large models.
  */
 function byPreference(left: NowOption, right: NowOption): number {
   return (
     Number(left.hasFailed) - Number(right.hasFailed) ||
-    slowness(left.neuron) - slowness(right.neuron) ||
+    left.speed.slowness - right.speed.slowness ||
     Number(!left.fitsFree) - Number(!right.fitsFree) ||
     left.unseen - right.unseen ||
+    left.speed.loadSlowness - right.speed.loadSlowness ||
     left.leftoverMib - right.leftoverMib ||
     compareText(left.neuron.name, right.neuron.name)
   );
 }
-
-/** A machine without a GPU has much memory, and computes with its processor. */
-const slowness = (neuron: NeuronView): number =>
-  neuron.discovery?.devices.every(({ kind }) => kind === "cpu") === true ? 1 : 0;

@@ -19,9 +19,12 @@ const WEIGHT = 0.3;
 /** A model on a machine without a GPU has no device, or the processor. */
 export function presumedSpeed({ discovery }: NeuronView, { devices }: ResidentModel): number {
   const known = (discovery?.devices ?? []).filter(({ index }) => devices.includes(index));
-  const speeds = known.map(({ kind }) => PRESUMED[kind]);
-  return speeds.length === 0 ? PRESUMED.unknown : Math.min(...speeds);
+  return presumedOf(known.map(({ kind }) => kind));
 }
+
+/** The slowest of its devices holds a model up. */
+export const presumedOf = (kinds: readonly DeviceKind[]): number =>
+  kinds.length === 0 ? PRESUMED.unknown : Math.min(...kinds.map((kind) => PRESUMED[kind]));
 
 /** Tokens a second of one answer; null for one that is too short to tell. */
 export function answerSpeed(answer: { readonly tokens: number; readonly tookMs: number }): number | null {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
 import { planLoad, type LoadPlan } from "../../../src/gateway/loading/plan-load.ts";
-import { initialScheduler, type Scheduler } from "../../../src/gateway/loading/scheduler-state.ts";
+import { copyKey, initialScheduler, type Scheduler } from "../../../src/gateway/loading/scheduler-state.ts";
 import { observeView } from "../../../src/gateway/loading/copy-watch.ts";
 import type { ResidentModel } from "../../../src/protocol/neuron-api.ts";
 import { residentModel } from "../../support/neuron/fake-neuron.ts";
@@ -185,5 +185,55 @@ describe("errors of loads", () => {
 
   test("that pass are waited out", () => {
     expect(inWords(planned(failedOn("model_busy", true)))).toBe("wait");
+  });
+});
+
+describe("the faster place", () => {
+  /** Tokens a second that answers of the model have shown. */
+  const measured = (
+    neurons: Readonly<Record<string, NeuronSketch>>,
+    speeds: Readonly<Record<string, number>>,
+  ): string => {
+    const state = stateOf(neurons);
+    const known = new Map(Object.entries(speeds).map(([name, speed]) => [copyKey(name, MODEL.id), speed]));
+    return inWords(planned({ ...state, speeds: known }));
+  };
+
+  test.each([
+    {
+      what: "as measured, before more memory",
+      neurons: { a: { freeMb: [9000] }, b: {} },
+      speeds: { a: 90, b: 30 },
+      expected: "load a",
+    },
+    {
+      what: "a little faster is no faster",
+      neurons: { a: { freeMb: [9000] }, b: {} },
+      speeds: { a: 40, b: 30 },
+      expected: "load b",
+    },
+    {
+      what: "what was not measured stands to it as its devices do",
+      neurons: { a: { kind: "vulkan" }, b: { kind: "cuda", freeMb: [9000] } },
+      speeds: { a: 30 },
+      expected: "load b",
+    },
+    {
+      what: "measured goes before what the devices let expect",
+      neurons: { a: { kind: "vulkan" }, b: { kind: "cuda" } },
+      speeds: { a: 90, b: 30 },
+      expected: "load a",
+    },
+  ] as const)("$what", ({ neurons, speeds, expected }) => {
+    expect(measured(neurons, speeds)).toBe(expected);
+  });
+
+  test("where a load took less time, of those that compute alike", () => {
+    const neurons = { a: { loadSecs: { "org/m": 60 } }, b: { loadSecs: { "org/m": 12 }, freeMb: [9000] } };
+    expect(measured(neurons, {})).toBe("load b");
+    expect(measured(neurons, { a: 90, b: 30 })).toBe("load a");
+    const alike = { a: { loadSecs: { "org/m": 13 } }, b: { loadSecs: { "org/m": 12 }, freeMb: [9000] } };
+    expect(measured(alike, {})).toBe("load a");
+    expect(measured({ a: {}, b: { loadSecs: { "org/m": 500 } } }, {})).toBe("load a");
   });
 });
