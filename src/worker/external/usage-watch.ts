@@ -73,7 +73,7 @@ export class UsageWatch {
 
   #passes(event: Buffer): boolean {
     if (!event.includes(USAGE_WORD)) return true;
-    const data = /^data: ?(.*)$/m.exec(event.toString("utf8"))?.[1];
+    const data = /(?:^|[\r\n])data: ?([^\r\n]*)/.exec(event.toString("utf8"))?.[1];
     const answer = data === undefined ? undefined : parseJson(data);
     const usage = usageOf(answer);
     if (usage === undefined) return true;
@@ -83,10 +83,14 @@ export class UsageWatch {
   }
 }
 
-/** The position after the blank line that ends the event; -1 while it has not come. */
+const BLANK_LINES = ["\n\n", "\r\n\r\n", "\r\r"] as const;
+
+/** The position after the blank line that ends the event; -1 while it has not come. Lines end in LF, CRLF or CR alone. */
 function endOfEvent(bytes: Buffer, from: number): number {
-  const lf = bytes.indexOf("\n\n", from);
-  const crlf = bytes.indexOf("\r\n\r\n", from);
-  if (lf === -1 && crlf === -1) return -1;
-  return lf !== -1 && (crlf === -1 || lf < crlf) ? lf + 2 : crlf + 4;
+  let end = -1;
+  for (const blank of BLANK_LINES) {
+    const at = bytes.indexOf(blank, from);
+    if (at !== -1 && (end === -1 || at + blank.length < end)) end = at + blank.length;
+  }
+  return end;
 }

@@ -60,6 +60,17 @@ describe("what is kept of answers", () => {
     expect(shelf.bytes).toBe(0);
   });
 
+  test("an answer that is kept twice counts once, and nobody's takes the place of another's", () => {
+    const shelf = new AnswerShelf(LIMITS);
+    const of = (owner: string) => shelf.memoryOf(owner, () => 0);
+    of("a").keep({ id: "r1", previousId: null, items: ["x".repeat(100)] });
+    of("a").keep({ id: "r1", previousId: null, items: ["y".repeat(50)] });
+    expect(shelf.bytes).toBe(Buffer.byteLength(JSON.stringify(["y".repeat(50)])));
+    of("b").keep({ id: "r1", previousId: null, items: ["b"] });
+    expect(of("b").conversation("r1")).toBeNull();
+    expect(of("a").conversation("r1")).toEqual(["y".repeat(50)]);
+  });
+
   test("one owner's answers push out nobody else's, and the longest unused go first", () => {
     const shelf = new AnswerShelf(LIMITS);
     const of = (owner: string) => shelf.memoryOf(owner, () => 0);

@@ -158,4 +158,21 @@ describe("a long request of a dialect, translated in a thread", () => {
       /beside its conversation .* 512 KiB/,
     );
   });
+
+  test("a body that takes more memory than there is refused, and what else ends the thread is no fault of the request", async () => {
+    const small = new TranslationThread({ memoryMb: 16 });
+    const messages = Array.from({ length: 200_000 }, () => ({ role: "user", content: "so" }));
+    const body = Buffer.from(JSON.stringify({ model: "org/a", messages, max_tokens: 4 }));
+    await expect(small.translate(route, body, context())).rejects.toMatchObject({
+      code: "invalid_request_body",
+    });
+    const good = Buffer.from(JSON.stringify({ model: "org/a", messages: CHAT, max_tokens: 4 }));
+    const asked = expect(small.translate(route, good, context())).rejects.toMatchObject({
+      code: "internal_error",
+    });
+    // The thread is there after a turn, and takes many to begin.
+    await new Promise((resolve) => setImmediate(resolve));
+    await small.close();
+    await asked;
+  });
 });

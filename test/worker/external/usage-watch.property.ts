@@ -20,7 +20,7 @@ const event = fc.oneof(
   ),
   fc.string().map((text) => `data: ${JSON.stringify({ choices: [{ delta: { content: text } }] })}`),
 );
-const lineEnd = fc.constantFrom("\n\n", "\r\n\r\n");
+const lineEnd = fc.constantFrom("\n\n", "\r\n\r\n", "\r\r");
 const events = fc
   .array(fc.tuple(event, lineEnd), { maxLength: 12 })
   .map((list) => list.map(([a, b]) => a + b).join(""));
@@ -49,6 +49,14 @@ describe("a stream that is watched for its usage", () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test("events whose lines end in CR alone are neither held nor misread", () => {
+    const watch = new UsageWatch({ keepsBack: true });
+    const first = Buffer.from('data: {"choices":[{"delta":{"content":"a"}}]}\r\r');
+    expect(watch.push(first)).toEqual(first);
+    expect(watch.push(Buffer.from(`event: usage\rdata: ${LAST}\r\r`))).toHaveLength(0);
+    expect(watch.usage).toMatchObject({ promptTokens: 5, completionTokens: 2 });
   });
 
   test("an event that never ends is not kept for ever", () => {

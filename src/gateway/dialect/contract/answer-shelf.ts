@@ -95,6 +95,10 @@ export class AnswerShelf {
     const bytes = Buffer.byteLength(JSON.stringify(answer.items));
     const { mostBytes, mostBytesOfOne, ttlMs } = this.#limits;
     if (bytes > Math.min(mostBytes, mostBytesOfOne)) return;
+    const before = this.#entries.get(answer.id);
+    // Ids are made here and come once; one that comes again takes the place of its own only.
+    if (before !== undefined && before.owner !== owner) return;
+    if (before !== undefined) this.#remove(before);
     const entry = { owner, answer, bytes, usedAtMs: nowMs };
     this.#entries.set(answer.id, entry);
     this.#count(owner, bytes);

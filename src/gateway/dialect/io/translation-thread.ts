@@ -36,8 +36,13 @@ const MEMORY_MB = 1024;
  * of anybody went on. The thread is started for the first of them, and keeps no process alive.
  */
 export class TranslationThread {
+  readonly #memoryMb: number;
   #worker: Worker | null = null;
   #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ memoryMb = MEMORY_MB }: { readonly memoryMb?: number } = {}) {
+    this.#memoryMb = memoryMb;
+  }
 
   /** Throws as `translateBody` does. */
   async translate(route: DialectRoute, body: Buffer, context: TranslationContext): Promise<OpenAiRequest> {
@@ -80,13 +85,7 @@ export class TranslationThread {
       if (typeof reply === "number") throw new Error(`the thread ended with ${reply}`);
       return reply;
     } catch (cause) {
-      throw new CortexError(
-        "invalid_request_body",
-        "the request body takes more memory than there is for it",
-        {
-          cause,
-        },
-      );
+      throw deathOfThread(cause);
     } finally {
       ended.abort();
       worker.unref();
@@ -96,7 +95,7 @@ export class TranslationThread {
   #start(): Worker {
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const worker = new Worker(new URL(`./translation-worker.${extension}`, import.meta.url), {
-      resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
+      resourceLimits: { maxOldGenerationSizeMb: this.#memoryMb },
     });
     // What it was asked is refused; the next request gets another thread.
     const forget = (): void => {
@@ -106,4 +105,14 @@ export class TranslationThread {
     worker.once("exit", forget);
     return worker;
   }
+}
+
+/** What the body has done is the request's fault; whatever else ends a thread is ours. */
+function deathOfThread(cause: unknown): CortexError {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return code === "ERR_WORKER_OUT_OF_MEMORY"
+    ? new CortexError("invalid_request_body", "the request body takes more memory than there is for it", {
+        cause,
+      })
+    : new CortexError("internal_error", "the thread that reads long bodies has ended", { cause });
 }
