@@ -175,6 +175,20 @@ describe.skipIf(found.kind === "missing")(`with a real server${why}`, () => {
     await other.close();
   });
 
+  test("a server of a cluster is refused by name, with what to use instead", async () => {
+    const cluster = await RedisServer.startOfCluster(path);
+    const clock = new ManualClock();
+    const refused = await connect(clock, { fleetName: freshFleet(), url: cluster.url }).catch(
+      (thrown: unknown) => thrown,
+    );
+    await cluster.stop();
+    expect(refused).toMatchObject({
+      code: "ledger_unusable",
+      message: `the ledger ${cluster.url} belongs to a Redis Cluster`,
+      next: expect.stringContaining("name one server") as unknown,
+    });
+  });
+
   test("a wrong password is said at once, without the password; a server that is not there is waited for", async () => {
     const own = await RedisServer.start(path, "swordfish");
     const clock = new ManualClock();

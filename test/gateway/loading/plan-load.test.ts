@@ -188,17 +188,17 @@ describe("errors of loads", () => {
   });
 });
 
-describe("the faster place", () => {
-  /** Tokens a second that answers of the model have shown. */
-  const measured = (
-    neurons: Readonly<Record<string, NeuronSketch>>,
-    speeds: Readonly<Record<string, number>>,
-  ): string => {
-    const state = stateOf(neurons);
-    const known = new Map(Object.entries(speeds).map(([name, speed]) => [copyKey(name, MODEL.id), speed]));
-    return inWords(planned({ ...state, speeds: known }));
-  };
+/** Tokens a second that answers of the model have shown. */
+const measured = (
+  neurons: Readonly<Record<string, NeuronSketch>>,
+  speeds: Readonly<Record<string, number>>,
+): string => {
+  const state = stateOf(neurons);
+  const known = new Map(Object.entries(speeds).map(([name, speed]) => [copyKey(name, MODEL.id), speed]));
+  return inWords(planned({ ...state, speeds: known }));
+};
 
+describe("the faster place", () => {
   test.each([
     {
       what: "as measured, before more memory",

@@ -62,6 +62,7 @@ export async function connectRedis(url: string, deps: ConnectDeps): Promise<Redi
       cause: failure,
     });
   }
+  await refuseCluster(client, address);
   const asked = async (work: Promise<unknown>): Promise<unknown> => {
     try {
       return await within(work, { clock, timeoutMs: ANSWER_WITHIN_MS, otherwise: timedOut });
@@ -83,6 +84,27 @@ export async function connectRedis(url: string, deps: ConnectDeps): Promise<Redi
       return Promise.resolve();
     },
   };
+}
+
+interface AskedOnce {
+  readonly isReady: boolean;
+  sendCommand(words: string[]): Promise<unknown>;
+  destroy(): void;
+}
+
+/**
+ * A cluster sends most commands elsewhere, and answers what is sent to a server of it by the shares that the server has.
+ * One that cannot be asked yet is looked at by nobody: its answers to scripts say the same.
+ */
+async function refuseCluster(client: AskedOnce, address: string): Promise<void> {
+  if (!client.isReady) return;
+  // Where the command is forbidden, a user was made for one server with care.
+  const told = await client.sendCommand(["INFO", "cluster"]).catch(() => "");
+  if (!/^cluster_enabled:1\r?$/m.test(String(told))) return;
+  client.destroy();
+  throw new CortexError("ledger_unusable", `the ledger ${address} belongs to a Redis Cluster`, {
+    next: "name one server, or a pair with a fixed address in front: Redis 6.2 or newer, or Valkey, with cluster-enabled no",
+  });
 }
 
 /**
