@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { otherServersSchema } from "../test/client/conform/other-servers.ts";
 import { CONFORM_DIALECTS } from "../src/client/conform/dialects.ts";
 import { foreignRules } from "../src/client/conform/rules-of-dialect.ts";
 import { RULES, type RuleName } from "../src/client/grammar/rules.ts";
@@ -33,5 +35,21 @@ fault, for each rule.
 | rule | dialects | what is held |
 |---|---|---|
 ${rows.join("\n")}
-`;
+
+## Other servers
+
+What it said of servers that are not cortex (\`test/client/conform/keep-report.ts\`), asked with the demo model on a machine of two cores that was busy
+with other work: \`alive\`, which is about time, says something of the machine there.
+
+${otherServers()}`;
+}
+
+function otherServers(): string {
+  const path = new URL("../test/client/conform/other-servers.json", import.meta.url);
+  const kept = otherServersSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  const rows = kept.map(({ server, dialect, kept: count, broken, not_seen: unseen }) => {
+    const breaches = broken.map(({ rule, seen }) => `\`${rule}\`: ${seen.replaceAll("|", "\\|")}`);
+    return `| ${server} | ${dialect} | ${count} | ${breaches.join("<br>")} | ${unseen.length} |`;
+  });
+  return `| server | dialect | rules kept | rules broken, and where first | not seen |\n|---|---|---|---|---|\n${rows.join("\n")}\n`;
 }

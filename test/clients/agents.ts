@@ -12,6 +12,11 @@ export interface Agent {
   readonly commandLine: (session: AgentSession) => readonly string[];
   readonly environment?: (session: AgentSession) => Readonly<Record<string, string>>;
   readonly files?: (session: AgentSession) => Readonly<Record<string, string>>;
+  /**
+   * The window of the demo model for it, where it never ends with the model's own: it shortens the conversation and asks
+   * again, though its own prompt alone is longer.
+   */
+  readonly demoContext?: number;
   /** It changes a file by what the model writes, not by tools. */
   readonly writesFiles?: true;
   /** Tools are not files: what the final answer has to hold is the version of the agent itself. */
@@ -59,6 +64,8 @@ export const AGENTS: Readonly<Record<string, Agent>> = {
     dialect: "openai",
     connects: "opencode",
     binary: "opencode",
+    // Its prompt and tools take 10,700 tokens of the demo model.
+    demoContext: 16_384,
     commandLine: ({ prompt }) => ["run", prompt],
     environment: () => ({
       OPENCODE_DISABLE_AUTOUPDATE: "1",
@@ -89,6 +96,8 @@ export const AGENTS: Readonly<Record<string, Agent>> = {
     dialect: "openai",
     connects: "continue",
     binary: "cn",
+    // With 2,048 it leaves the question out to make room, and asks without one until it is ended.
+    demoContext: 16_384,
     commandLine: ({ prompt, home }) => ["-p", "--auto", "--config", `${home}/.continue/config.yaml`, prompt],
     environment: () => ({ CONTINUE_TELEMETRY_ENABLED: "0", CONTINUE_ALLOW_ANONYMOUS_TELEMETRY: "0" }),
   },

@@ -12,8 +12,8 @@ export interface DemoFleet extends AsyncDisposable {
   outcomes(): Promise<readonly string[]>;
 }
 
-/** The demo model behind gateway and neuron, as `cortex up` runs them. */
-export async function startDemoFleet(): Promise<DemoFleet> {
+/** The demo model behind gateway and neuron, as `cortex up` runs them; with a wider window it writes no better. */
+export async function startDemoFleet(context?: number): Promise<DemoFleet> {
   const fleet = await startFleet({
     neuronNames: ["local"],
     modelPath: DEMO_MODEL,
@@ -22,6 +22,7 @@ id = "cortex/demo"
 source = "${sourceOf(DEMO_MODEL)}"
 replicas = 1
 parallel = 1
+${context === undefined ? "" : `context = ${context}`}
 `,
   });
   await applyFleet(fleet);

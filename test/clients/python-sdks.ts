@@ -19,7 +19,24 @@ export const PYTHON_SDKS = [
 
 const checkSchema = z.object({ check: z.string(), passed: z.boolean(), detail: z.string() });
 
-async function installSdks(into: string): Promise<string> {
+const coldSchema = z.object({
+  name: z.enum(["openai", "anthropic"]),
+  dialect: z.enum(["openai", "responses", "anthropic"]),
+  answers: z.array(z.string()),
+  seconds: z.number(),
+});
+
+/** What sdk_cold.py has printed, with the versions that were installed. */
+export const pythonSdkChecks = (lines: readonly string[]) =>
+  lines
+    .map((line) => coldSchema.parse(JSON.parse(line)))
+    .map((check) => ({
+      ...check,
+      version: PYTHON_SDKS.find(({ name }) => name === check.name)?.version ?? "",
+    }));
+
+/** The path of a Python that has the SDKs. */
+export async function installSdks(into: string): Promise<string> {
   const directory = join(into, "sdk-python");
   const wanted = PYTHON_SDKS.map(({ name, version }) => `${name}==${version}`);
   const mark = join(directory, `installed-${wanted.join("-")}`);

@@ -77,10 +77,12 @@ export async function runTrial(agent: Agent, options: TrialOptions): Promise<Tri
   const place = { home, directory, prompt: task.prompt };
   const { trial } = options;
   if (trial === "demo") {
-    await using demo = await startDemoFleet();
+    await using demo = await startDemoFleet(agent.demoContext);
     const session = { ...place, gatewayUrl: demo.gatewayUrl, model: "cortex/demo" };
     const { ended, seconds } = await drive(agent, session, options);
-    return { trial, seconds, ...judgeDemo(ended, await demo.outcomes()) };
+    const judged = judgeDemo(ended, await demo.outcomes());
+    const window = agent.demoContext === undefined ? "" : `with a window of ${agent.demoContext} tokens: `;
+    return { trial, seconds, ...judged, seen: window + judged.seen };
   }
   const model = new ScriptedModel({
     directory,

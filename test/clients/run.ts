@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AGENTS, type Agent } from "./agents.ts";
 import { installAgent } from "./install-agent.ts";
-import { PYTHON_SDKS, runPythonSdks } from "./python-sdks.ts";
+import { installSdks, PYTHON_SDKS, runPythonSdks } from "./python-sdks.ts";
 import { runTrial, type Trial, type TrialResult } from "./run-agent.ts";
+import { runColdSdks } from "./sdk-cold.ts";
 import { triedSchema, type Tried } from "./tried.ts";
 
 const TRIED = new URL("tried.json", import.meta.url);
@@ -16,6 +17,16 @@ const LONG_LOAD_SECS = 90;
 
 /** Agents whose prompt does not fit may shorten it and ask again, for ever. */
 const DEMO_SECS = 60;
+/** A prompt of ten thousand tokens takes two cores a minute or two. */
+const WIDE_DEMO_SECS = 300;
+
+const timeoutOf = (trial: Trial, agent: Agent, loadSecs: number): number => {
+  if (trial !== "demo") return loadSecs + 180;
+  return agent.demoContext === undefined ? DEMO_SECS : WIDE_DEMO_SECS;
+};
+
+/** Sets of SDKs, beside the agents. */
+const SDKS = ["sdk-python", "sdk-cold"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,12 +44,12 @@ const say = (line: string): void => {
 
 function chosen(): readonly (readonly [string, Agent])[] {
   const all = Object.entries(AGENTS);
-  if (positionals.length === 1 && positionals[0] === "sdk-python") return [];
+  if (positionals.length > 0 && positionals.every((name) => SDKS.includes(name))) return [];
   if (positionals.includes("all")) return all;
   const found = all.filter(([name]) => positionals.includes(name));
   if (found.length > 0 && found.length === positionals.length) return found;
   say(`usage: test/clients/run CLIENT... [--trial ${TRIALS.join("|")}] [--long] [--record] [--into DIR]`);
-  say(`clients: ${Object.keys(AGENTS).join(", ")}, sdk-python, all`);
+  say(`clients: ${Object.keys(AGENTS).join(", ")}, sdk-python, sdk-cold, all`);
   return process.exit(64);
 }
 
@@ -84,7 +95,7 @@ for (const [name, agent] of chosen()) {
       trial,
       binary,
       loadSecs,
-      timeoutSecs: trial === "demo" ? DEMO_SECS : loadSecs + 180,
+      timeoutSecs: timeoutOf(trial, agent, loadSecs),
     });
     if (!result.passed) failures += 1;
     if (values.record) record(entryOf(name, agent, { ...result, loadSecs }));
@@ -114,6 +125,17 @@ if (positionals.some((name) => name === "sdk-python" || name === "all")) {
       requests: own.length,
       seconds,
     });
+  }
+}
+if (positionals.some((name) => name === "sdk-cold" || name === "all")) {
+  const loadSecs = values.long ? LONG_LOAD_SECS : SHORT_LOAD_SECS;
+  say("sdk-cold: installing");
+  for (const { client, ...check } of await runColdSdks(loadSecs, await installSdks(values.into))) {
+    if (!check.passed) failures += 1;
+    process.stdout.write(`${JSON.stringify({ client, ...check })}\n`);
+    const { seen, ...told } = check;
+    const entry = { ...told, trial: `cold ${check.dialect}`, requests: 2, load_secs: loadSecs };
+    if (values.record) record({ client, ...entry, seen: check.passed ? seen : "failed" });
   }
 }
 process.exitCode = failures === 0 ? 0 : 1;

@@ -154,6 +154,18 @@ def messages_tools():
     expect(final.content, "no answer to the result")
 
 
+def messages_structured():
+    config = {"format": {"type": "json_schema", "schema": Colour.model_json_schema()}}
+    asked = {"model": MODEL, "messages": [{"role": "user", "content": "Name a colour."}], "max_tokens": 128}
+    whole = claude.messages.create(**asked, extra_body={"output_config": config})
+    Colour.model_validate_json(whole.content[0].text)
+    with claude.messages.stream(**asked, extra_body={"output_config": config}) as stream:
+        Colour.model_validate_json("".join(stream.text_stream))
+    if hasattr(claude.messages, "parse"):
+        parsed = claude.messages.parse(**asked, output_format=Colour)
+        expect(isinstance(parsed.parsed_output, Colour), "was not parsed")
+
+
 def anthropic_errors():
     asked = {"messages": QUESTION, "max_tokens": 8}
     raises(anthropic.NotFoundError, lambda: claude.messages.create(model="org/none", **asked))
@@ -258,6 +270,7 @@ CHECKS = {
     "openai: responses whole, streamed, tools, structured output": responses_whole_streamed_tools,
     "anthropic: messages whole and streamed, count_tokens": messages_whole_and_streamed,
     "anthropic: tools over two turns": messages_tools,
+    "anthropic: structured output": messages_structured,
     "anthropic: error classes": anthropic_errors,
     **{f"{name}: leaving frees the place": (lambda name=name: leaving(name)) for name in STREAMS},
     **{f"{name}: a worker that dies raises": (lambda name=name: dying(name)) for name in STREAMS},

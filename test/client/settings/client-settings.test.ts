@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { CLIENT_NAMES, clientSettings, isClientName } from "../../../src/client/settings/client-settings.ts";
 import { mergeSettings } from "../../../src/client/settings/merge-settings.ts";
 import { parseJsonc } from "../../../src/client/settings/merge-json.ts";
@@ -37,6 +38,45 @@ test("settings files are what their clients read", () => {
   expect(parseYaml(written("continue"))).toMatchObject({
     models: [{ model: "org/a", apiBase: `${OPEN.baseUrl}/v1` }],
   });
+});
+
+/** As Zed's own reader of its settings has them (crates/settings_content, 2026-11): what is not there is not read. */
+const ZED_SETTINGS = z.strictObject({
+  language_models: z.strictObject({
+    openai_compatible: z.record(
+      z.string(),
+      z.strictObject({
+        api_url: z.url(),
+        available_models: z.array(
+          z.strictObject({
+            name: z.string(),
+            display_name: z.string().optional(),
+            max_tokens: z.int().positive(),
+            max_output_tokens: z.int().positive().optional(),
+            max_completion_tokens: z.int().positive().optional(),
+            capabilities: z.strictObject({
+              tools: z.boolean(),
+              images: z.boolean(),
+              parallel_tool_calls: z.boolean(),
+              prompt_cache_key: z.boolean(),
+              chat_completions: z.boolean().optional(),
+            }),
+          }),
+        ),
+      }),
+    ),
+  }),
+  agent: z.strictObject({ default_model: z.strictObject({ provider: z.string(), model: z.string() }) }),
+});
+
+test("Zed's settings are those that Zed reads, and its key is in the variable that it looks into", () => {
+  const { file, shell } = clientSettings("zed", KEYED);
+  const read = ZED_SETTINGS.parse(parseJsonc(file === null ? "" : mergeSettings("", file)));
+  const [provider = "", { available_models: models } = { available_models: [] }] =
+    Object.entries(read.language_models.openai_compatible)[0] ?? [];
+  expect(models).toMatchObject([{ name: "org/a", max_tokens: 32_000 }]);
+  expect(read.agent.default_model).toEqual({ provider, model: "org/a" });
+  expect(shell[0]).toContain(`export ${provider.toUpperCase()}_API_KEY=`);
 });
 
 /** Where a client reads the key itself, or takes it from a variable that somebody sets. */
