@@ -14,6 +14,7 @@ const AREAS = {
   worker: ["protocol", "platform", "core"],
   gateway: ["repository", "protocol", "fleet", "platform", "core"],
   client: ["protocol", "platform", "core"],
+  page: ["protocol", "core"],
   demo: ["client", "controller", "neuron", "gateway", "repository", "protocol", "fleet", "platform", "core"],
   cli: ["repository", "trust", "protocol", "fleet", "platform", "core"],
 };
@@ -63,6 +64,7 @@ const ROOMS = {
     loading: ["view", "routing"],
     relay: [],
     keys: [],
+    page: [],
     dialect: ["relay"],
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
@@ -162,6 +164,18 @@ module.exports = {
       "certificates are made in one place",
       { pathNot: "^src/trust/io/" },
       { path: "node_modules/(@peculiar/x509|reflect-metadata)/" },
+    ),
+    rule(
+      "nobody-imports-the-page",
+      "the page runs in a browser, and what it imports is sent there",
+      { path: "^src/(?!page/)" },
+      { path: "^src/page/" },
+    ),
+    rule(
+      "the-page-runs-in-a-browser",
+      "a browser has none of Node's modules",
+      { path: "^src/page/" },
+      { dependencyTypes: ["core"] },
     ),
     rule(
       "one-room-knows-git",

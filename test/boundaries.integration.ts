@@ -104,6 +104,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["area-gateway", "src/gateway/a.ts", "src/controller/leaf.ts"],
   ["area-gateway", "src/gateway/io/a.ts", "src/demo/leaf.ts"],
   ["area-client", "src/client/a.ts", "src/gateway/leaf.ts"],
+  ["area-page", "src/page/a.ts", "src/gateway/leaf.ts"],
   ["area-demo", "src/demo/a.ts", "src/worker/leaf.ts"],
   ["area-cli", "src/cli/a.ts", "src/neuron/leaf.ts"],
 
@@ -171,6 +172,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-gateway-dialect-ollama", "src/gateway/dialect/ollama/a.ts", "src/gateway/dialect/leaf.ts"],
   ["room-gateway-dialect", "src/gateway/dialect/a.ts", "src/gateway/view/leaf.ts"],
   ["room-gateway-keys", "src/gateway/keys/a.ts", "src/gateway/view/leaf.ts"],
+  ["room-gateway-page", "src/gateway/page/a.ts", "src/gateway/view/leaf.ts"],
   ["room-gateway-relay", "src/gateway/relay/a.ts", "src/gateway/view/leaf.ts"],
 
   ["room-client-grammar", "src/client/grammar/a.ts", "src/client/conform/leaf.ts"],
@@ -198,6 +200,8 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["one-room-knows-ink", "src/cli/view/moving.ts", "ink"],
   ["one-room-knows-cron", "src/controller/reconcile/a.ts", "croner"],
   ["one-area-knows-x509", "src/neuron/io/certificates.ts", "@peculiar/x509"],
+  ["nobody-imports-the-page", "src/gateway/io/b.ts", "src/page/leaf.ts"],
+  ["the-page-runs-in-a-browser", "src/page/io/a.ts", "node:fs"],
   ["one-room-knows-git", "src/controller/adopt/io/a.ts", "simple-git"],
   ["verifier-shares-no-code", "src/controller/verify/check-anything.ts", "src/controller/observe/leaf.ts"],
   ["verifier-shares-no-code", "src/controller/verify/memory.ts", "src/core/leaf.ts"],

@@ -53,6 +53,7 @@ export function usageText(options: {
   return `cortex is up. Ctrl-C stops everything.
 
 ${connectionText({ baseUrl: options.baseUrl, model: DEMO_MODEL_ID })}
+  page      ${options.baseUrl}/ui
   status    npx cortex status --config ${options.directory}
   change    edit ${options.directory}/models.toml, then npx cortex plan --config ${options.directory}
   metrics   curl -s ${options.metricsUrl}`;

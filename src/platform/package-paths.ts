@@ -13,6 +13,23 @@ export const shippedModelsDirectory = (): string => fileURLToPath(new URL("asset
 /** Templates of `cortex init`. */
 export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageDirectory));
 
+/** The files of the page at `/ui`; `script` is there once the package is built. */
+export interface PageFilePaths {
+  readonly document: string;
+  readonly script: string;
+  readonly style: string;
+  readonly icon: string;
+}
+
+export const pageFilePaths = (): PageFilePaths => ({
+  document: packageFile("assets/page/index.html"),
+  script: packageFile("dist/page/app.js"),
+  style: packageFile("assets/page/page.css"),
+  icon: packageFile("assets/page/icon.svg"),
+});
+
+const packageFile = (path: string): string => fileURLToPath(new URL(path, packageDirectory));
+
 /** The worker program that a neuron starts; `.ts` from source, `.js` from dist. */
 export const workerEntryFile = (): string => programFile("worker/io/worker-main");
 

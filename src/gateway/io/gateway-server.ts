@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
+import { present } from "../../core/present.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { isForm } from "../../protocol/openai/form-body.ts";
@@ -28,6 +29,8 @@ import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
 import type { TranslationThread } from "../dialect/io/translation-thread.ts";
 import { TranslatedResponse } from "../dialect/io/translated-response.ts";
 import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
+import { pageAnswer, type PageFiles } from "../page/page-answer.ts";
+import { PAGE_PATHS, readPage } from "../page/io/read-page.ts";
 import { FleetFeed } from "./fleet-feed.ts";
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
 import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
@@ -65,6 +68,7 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   server.decorateRequest(PRINCIPAL, null);
   server.decorateRequest(HEAD_AT, null);
   registerReadRoutes(server, deps);
+  registerPage(server, deps);
   for (const path of [...INFERENCE_ROUTES, ...MEDIA_ROUTES.keys()]) {
     server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
     answerOtherMethods(server, path, { allowed: "POST", deps });
@@ -86,8 +90,11 @@ const PRINCIPAL = "principal";
 /** When the head of a request had come, where that is of interest. */
 const HEAD_AT = "headAtMs";
 
-/** What a load balancer or a supervisor asks for without a key. */
-const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready"]);
+/**
+ * What a load balancer or a supervisor asks for without a key, and the files of the page, which hold nothing of the fleet:
+ * a browser opens them before anybody can give it a key.
+ */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready", ...PAGE_PATHS]);
 
 /** Before the body is read: whoever has no key is not listened to for long. */
 function identify(request: FastifyRequest, reply: FastifyReply, keys: KeyRing): void {
@@ -173,6 +180,25 @@ function registerFleetEvents(server: FastifyInstance, deps: GatewayServerDeps): 
   deps.onStop(() => {
     feed.close();
   });
+}
+
+/** `/ui`: read once, when it is first asked for. What the page shows it asks for like any client, with its key. */
+function registerPage(server: FastifyInstance, deps: GatewayServerDeps): void {
+  let reading: Promise<PageFiles> | null = null;
+  for (const path of PAGE_PATHS) {
+    server.get(path, async (request, reply) => {
+      // From `/ui/` the page would look for its files a folder too deep.
+      if (/\/(?:\?|$)/.test(request.originalUrl)) return reply.redirect("../ui", 308);
+      reading ??= readPage();
+      const files = await reading.catch((thrown: unknown) => {
+        reading = null;
+        throw thrown;
+      });
+      const { status, headers, body } = pageAnswer(present(files.get(path), path), request.headers);
+      return reply.status(status).headers(headers).send(body);
+    });
+    answerOtherMethods(server, path, { allowed: "GET, HEAD", deps });
+  }
 }
 
 const speaksAnthropic = ({ headers }: FastifyRequest): boolean => headers["anthropic-version"] !== undefined;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fleetChanges } from "../../../src/gateway/fleet-changes.ts";
+import { takeEvent } from "../../../src/page/take-event.ts";
 import { RequestRate } from "../../../src/gateway/request-rate.ts";
 import {
   applyFleetStateEvent,
@@ -81,6 +82,8 @@ test("a snapshot and the changes after it add up to what is", () => {
       let seen = told === null ? null : applyFleetStateEvent(null, { kind: "snapshot-taken", state: told });
       for (const next of later) {
         for (const event of told === null ? [] : fleetChanges(told, next)) {
+          // The page in a browser puts the parts in their places by code of its own.
+          expect(takeEvent(seen, event)).toEqual(applyFleetStateEvent(seen, event));
           seen = applyFleetStateEvent(seen, event);
         }
         told = next;
