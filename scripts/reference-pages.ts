@@ -2,6 +2,8 @@ import { fleetJsonSchemaText } from "../src/fleet/schema/fleet-json-schema.ts";
 import { diagnosticsPage, fleetFilesPage } from "./fleet-files-page.ts";
 import { planJsonSchemaText } from "../src/protocol/plan-json-schema.ts";
 import { clientsTriedPage } from "./clients-tried-page.ts";
+import { grafanaDashboard } from "./grafana-dashboard.ts";
+import { metricsPage } from "./metrics-page.ts";
 import { conformancePage } from "./conformance-page.ts";
 import { planDocumentPage } from "./plan-document-page.ts";
 import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
@@ -10,9 +12,11 @@ import { ERROR_TABLE, errorKind, type ErrorCode } from "../src/core/errors.ts";
 export const REFERENCE_PAGES: Readonly<Record<string, () => string>> = {
   "docs/clients-tried.md": clientsTriedPage,
   "docs/conformance.md": conformancePage,
+  "dashboards/cortex.json": grafanaDashboard,
   "docs/errors.md": errorsPage,
   "docs/diagnostics.md": diagnosticsPage,
   "docs/fleet-files.md": fleetFilesPage,
+  "docs/metrics.md": metricsPage,
   "docs/plan-document.md": planDocumentPage,
   "schema/fleet.schema.json": fleetJsonSchemaText,
   "schema/plan.schema.json": planJsonSchemaText,

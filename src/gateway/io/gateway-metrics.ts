@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { BudgetReading } from "../keys/budget-readings.ts";
 import type { ModelQueue } from "../loading/scheduler-state.ts";
 import type { FleetView } from "../view/fleet-view.ts";
 
@@ -12,6 +13,9 @@ export interface MetricsSources {
   readonly view: () => FleetView;
   /** By model. */
   readonly queues: () => ReadonlyMap<string, ModelQueue>;
+  /** Copies that the fleet files want loaded, by model. */
+  readonly declaredCopies: () => readonly (readonly [model: string, copies: number])[];
+  readonly budgets: () => Promise<readonly BudgetReading[]>;
   readonly build: { readonly packageVersion: string; readonly gitSha: string };
   /** When the counters began at zero, milliseconds since the epoch. */
   readonly startedAtMs: number;
@@ -136,6 +140,21 @@ function createFleetGauges(registry: Registry) {
   return {
     healthy: gauge("cortex_neuron_healthy", "1 while the neuron answers", ["node"]),
     misses: gauge("cortex_neuron_missed_polls", "Polls missed in a row", ["node"]),
+    servable: gauge(
+      "cortex_model_servable",
+      "1 for each loaded copy that can serve, 0 for one that is loaded and cannot",
+      perModel,
+    ),
+    declaredCopies: gauge("cortex_model_declared_copies", "Copies that the fleet files want loaded", [
+      "model",
+    ]),
+    servingCopies: gauge("cortex_model_serving_copies", "Copies that are loaded and can serve", ["model"]),
+    budget: gauge("cortex_key_budget_tokens", "Tokens that a key may spend within its window", ["key"]),
+    budgetUsed: gauge(
+      "cortex_key_budget_used_tokens",
+      "Tokens that a key has spent within its window, and reserved for requests under way",
+      ["key"],
+    ),
     loaded: gauge("cortex_model_loaded", "1 for each loaded copy, 0 while it loads or leaves", perModel),
     inFlight: gauge("cortex_model_in_flight", "Requests a replica works on", perModel),
     queueDepth: gauge("cortex_model_queue_depth", "Requests that wait at a replica", perModel),
@@ -159,7 +178,7 @@ function createFleetGauges(registry: Registry) {
  * What is, rather than what happened. The function that is returned sets it afresh from the view and must run before
  * each scrape: a model that has left or a neuron that does not answer then keeps no stale series.
  */
-export function registerFleetMetrics(registry: Registry, sources: MetricsSources): () => void {
+export function registerFleetMetrics(registry: Registry, sources: MetricsSources): () => Promise<void> {
   const gauges = createFleetGauges(registry);
   const build = new Gauge({
     name: "cortex_build_info",
@@ -174,11 +193,32 @@ export function registerFleetMetrics(registry: Registry, sources: MetricsSources
     registers: [registry],
   });
   started.set(sources.startedAtMs / 1000);
-  return () => {
+  return async () => {
+    const budgets = await sources.budgets();
     for (const gauge of Object.values(gauges)) gauge.reset();
     setFleetGauges(gauges, sources.view());
+    setCopies(gauges, sources);
+    for (const { key, budgetTokens, usedTokens } of budgets) {
+      gauges.budget.set({ key }, budgetTokens);
+      gauges.budgetUsed.set({ key }, usedTokens);
+    }
     for (const [model, { waiters }] of sources.queues()) gauges.loadWaiters.set({ model }, waiters.length);
   };
+}
+
+/** For each declared model, so that one without a copy shows as such and not as nothing. */
+function setCopies(gauges: FleetGauges, { declaredCopies, view }: MetricsSources): void {
+  const serving = new Map<string, number>();
+  for (const { health, models } of view().neurons.values()) {
+    if (health !== "healthy") continue;
+    for (const { id, status, servable } of models.values()) {
+      if (status === "loaded" && servable.ok) serving.set(id, (serving.get(id) ?? 0) + 1);
+    }
+  }
+  for (const [model, copies] of declaredCopies()) {
+    gauges.declaredCopies.set({ model }, copies);
+    gauges.servingCopies.set({ model }, serving.get(model) ?? 0);
+  }
 }
 
 function setFleetGauges(gauges: FleetGauges, view: FleetView): void {
@@ -188,7 +228,9 @@ function setFleetGauges(gauges: FleetGauges, view: FleetView): void {
     gauges.misses.set({ node }, neuron.misses);
     if (neuron.health !== "healthy") continue;
     for (const model of neuron.models.values()) {
-      gauges.loaded.set({ node, model: model.id }, model.status === "loaded" ? 1 : 0);
+      const isLoaded = model.status === "loaded";
+      gauges.loaded.set({ node, model: model.id }, isLoaded ? 1 : 0);
+      if (isLoaded) gauges.servable.set({ node, model: model.id }, model.servable.ok ? 1 : 0);
     }
     for (const load of neuron.loads.values()) {
       const labels = { node, model: load.id };

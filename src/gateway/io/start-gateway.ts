@@ -26,6 +26,7 @@ import { createGatewayServer } from "./gateway-server.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import { createNeuronClient, type NeuronAccess, type NeuronClient } from "../../protocol/io/neuron-client.ts";
 import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
+import { budgetReadings } from "../keys/budget-readings.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { openLedger } from "../keys/io/open-ledger.ts";
 import { TranslationThread } from "../dialect/io/translation-thread.ts";
@@ -131,17 +132,18 @@ function assembleGateway(config: GatewayConfig, opened: Opened, deps: GatewayDep
     },
   });
   const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
-  const view = () => poller.view();
   const startedAtMs = clock.nowMs();
-  const setFleetGauges = registerFleetMetrics(registry, {
-    view,
-    queues: () => scheduling.state.queues,
-    build,
-    startedAtMs,
-  });
   const stopping = createStopping();
   const crashes = new CrashMemory(clock);
   const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
+  const setFleetGauges = registerFleetMetrics(registry, {
+    view: () => poller.view(),
+    queues: () => scheduling.state.queues,
+    declaredCopies: () => [...fleet.modelsById].map(([id, { replicas }]) => [id, replicas]),
+    budgets: () => budgetReadings(keys, ledger, clock.nowMs()),
+    build,
+    startedAtMs,
+  });
   const ticker = new Ticker(clock, () => timings.tickMs);
   const { watch } = ticker;
   const underWay = new UnderWayRequests(ledger, watch);
@@ -271,11 +273,11 @@ async function drainRequests({ api, active, clock, timings }: Draining): Promise
 function createMetricsServer(parts: {
   readonly logger: Logger;
   readonly registry: Registry;
-  readonly setFleetGauges: () => void;
+  readonly setFleetGauges: () => Promise<void>;
 }): FastifyInstance {
   const server = createHttpServer({ logger: parts.logger, errorResponse: toErrorResponse });
   server.get("/metrics", async (_request, reply) => {
-    parts.setFleetGauges();
+    await parts.setFleetGauges();
     const exposition = await parts.registry.metrics();
     return reply.header("content-type", parts.registry.contentType).send(exposition);
   });

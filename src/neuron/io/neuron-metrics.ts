@@ -15,8 +15,7 @@ export interface NeuronMetrics {
 }
 
 /** Metrics of one neuron, on a registry of its own: several neurons can live in one process. */
-export function createNeuronMetrics(residency: () => Residency): NeuronMetrics {
-  const registry = new Registry();
+export function createNeuronMetrics(residency: () => Residency, registry = new Registry()): NeuronMetrics {
   const registers = [registry];
   const requests = new Counter({
     name: "cortex_neuron_requests_total",
