@@ -15,6 +15,7 @@ const AREAS = {
   gateway: ["repository", "protocol", "fleet", "platform", "core"],
   client: ["protocol", "platform", "core"],
   page: ["protocol", "core"],
+  doctor: ["neuron", "repository", "protocol", "fleet", "platform", "core"],
   demo: ["client", "controller", "neuron", "gateway", "repository", "protocol", "fleet", "platform", "core"],
   cli: ["repository", "trust", "protocol", "fleet", "platform", "core"],
 };
@@ -25,6 +26,7 @@ const AREAS = {
  */
 const ROOMS = {
   protocol: { openai: [], headers: [], declaration: [], refs: [], trust: [] },
+  protocol: { openai: [], headers: [], declaration: [], refs: [], findings: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],

@@ -105,6 +105,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["area-gateway", "src/gateway/io/a.ts", "src/demo/leaf.ts"],
   ["area-client", "src/client/a.ts", "src/gateway/leaf.ts"],
   ["area-page", "src/page/a.ts", "src/gateway/leaf.ts"],
+  ["area-doctor", "src/doctor/a.ts", "src/gateway/leaf.ts"],
   ["area-demo", "src/demo/a.ts", "src/worker/leaf.ts"],
   ["area-cli", "src/cli/a.ts", "src/neuron/leaf.ts"],
 
@@ -112,6 +113,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-protocol-openai", "src/protocol/openai/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-declaration", "src/protocol/declaration/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-trust", "src/protocol/trust/a.ts", "src/protocol/leaf.ts"],
+  ["room-protocol-findings", "src/protocol/findings/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-refs", "src/protocol/refs/a.ts", "src/protocol/leaf.ts"],
   ["room-fleet-text", "src/fleet/text/a.ts", "src/fleet/schema/leaf.ts"],
   ["room-fleet-schema", "src/fleet/schema/a.ts", "src/fleet/check/leaf.ts"],

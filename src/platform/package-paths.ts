@@ -48,6 +48,12 @@ function programFile(path: string): string {
 export const packageVersion = (): string =>
   present(textOf(manifest()["version"]), "the version in package.json");
 
+/** The Node that this package runs on, as its package.json says it: ">=24". */
+export function neededNode(): string {
+  const { engines } = manifest();
+  return present(isRecord(engines) ? textOf(engines["node"]) : undefined, "engines.node in package.json");
+}
+
 /** Of the inference engine: the one version that this package works with, and what is installed beside it (null: nothing). */
 export function engineVersions(): { readonly needed: string; readonly installed: string | null } {
   const { peerDependencies } = manifestAt(new URL("package.json", packageDirectory));
