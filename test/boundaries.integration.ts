@@ -202,6 +202,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["one-room-knows-ink", "src/cli/view/moving.ts", "ink"],
   ["one-room-knows-cron", "src/controller/reconcile/a.ts", "croner"],
   ["one-area-knows-x509", "src/neuron/io/certificates.ts", "@peculiar/x509"],
+  ["one-room-knows-cron", "src/controller/reconcile/b.ts", "croner"],
   ["nobody-imports-the-page", "src/gateway/io/b.ts", "src/page/leaf.ts"],
   ["the-page-runs-in-a-browser", "src/page/io/a.ts", "node:fs"],
   ["one-room-knows-git", "src/controller/adopt/io/a.ts", "simple-git"],
