@@ -70,7 +70,7 @@ const ROOMS = {
     dialect: ["relay"],
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
-  client: { grammar: [], conform: ["grammar"], settings: [] },
+  client: { grammar: [], conform: ["grammar"], settings: [], measure: [] },
   cli: {
     flags: [],
     print: [],

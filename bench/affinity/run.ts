@@ -9,7 +9,7 @@ import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
 import { freePort } from "../../test/support/cortex-process.ts";
 import { machineLine } from "../support/report.ts";
 import { healthy, start, stop } from "../support/served-process.ts";
-import { promptsOf } from "../support/streamed-completion.ts";
+import { promptsOf } from "../../src/client/measure/prompts.ts";
 
 /*
  * What keeping a conversation at one copy is worth: two neurons with a copy of the demo model each behind a gateway,

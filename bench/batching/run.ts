@@ -6,7 +6,7 @@ import { spawnWorker, type SpawnedWorker } from "../../test/support/neuron/spawn
 import { workerHttp, type WorkerHttp } from "../../test/support/neuron/worker-http.ts";
 import { machineLine } from "../support/report.ts";
 import { usedBy } from "../support/served-process.ts";
-import { promptsOf } from "../support/streamed-completion.ts";
+import { promptsOf } from "../../src/client/measure/prompts.ts";
 
 /*
  * What side by side changes. First: the same four prompts at temperature 0, one after the other and all at once, with

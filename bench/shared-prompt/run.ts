@@ -8,7 +8,8 @@ import {
 } from "../support/compared-servers.ts";
 import { machineLine, median } from "../support/report.ts";
 import { healthy, stop, usedBy } from "../support/served-process.ts";
-import { complete, promptsOf } from "../support/streamed-completion.ts";
+import { promptsOf } from "../../src/client/measure/prompts.ts";
+import { complete } from "../support/streamed-completion.ts";
 import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
 
 /*
