@@ -25,8 +25,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [], headers: [], declaration: [], refs: [], trust: [] },
-  protocol: { openai: [], headers: [], declaration: [], refs: [], findings: [] },
+  protocol: { openai: [], headers: [], declaration: [], refs: [], findings: [], trust: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],
@@ -78,6 +77,7 @@ const ROOMS = {
     view: ["print"],
     tables: ["print", "overview", "view"],
     screen: ["print", "overview"],
+    shell: [],
   },
 };
 

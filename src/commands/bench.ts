@@ -1,7 +1,7 @@
 import { Args, Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { apiKeyFileFlag } from "../cli/flags/fleet-flags.ts";
-import { benchView } from "../cli/view/bench-view.ts";
+import { benchView } from "../cli/tables/bench-view.ts";
 import type { BenchReport, LoadMode } from "../client/measure/measured-load.ts";
 import { CortexError, EXIT } from "../core/errors.ts";
 

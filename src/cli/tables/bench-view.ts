@@ -1,7 +1,7 @@
 import { formatDuration } from "../../core/quantities.ts";
 import { paint } from "../print/paint.ts";
 import { tableText } from "../print/table.ts";
-import type { Look, View } from "./view.ts";
+import type { Look, View } from "../view/view.ts";
 
 interface Spread {
   readonly mean: number;
