@@ -1,13 +1,14 @@
+import { present } from "../core/present.ts";
 import { err, ok, type Result } from "../core/result.ts";
 import { checkFleet } from "./check/check-fleet.ts";
 import { declaredBlocks } from "./check/declared-blocks.ts";
 import { diagnostic, sortDiagnostics, type Diagnostic } from "./text/diagnostics.ts";
 import { applyOverrides, overriddenSettings } from "./check/environment-overrides.ts";
-import { fleetSchema, type Fleet } from "./schema/fleet-schema.ts";
+import type { Fleet } from "./schema/fleet-schema.ts";
 import { foreignFile, unreadableFile } from "./check/foreign-files.ts";
 import { MergedFleetDocument } from "./check/merge-fleet-files.ts";
 import { parseFleetFile, type ParsedFile } from "./text/parse-fleet-file.ts";
-import { schemaFindings } from "./check/schema-findings.ts";
+import { checkSchema } from "./check/schema-findings.ts";
 import type { FleetFile } from "./text/source-lines.ts";
 import { readBrokenFile, type BrokenFile } from "./text/syntax-recovery.ts";
 
@@ -38,15 +39,14 @@ export function parseFleet(
   const unapplied = applyOverrides(merged, overrides);
   const isWhole = parsed.length > 0 && syntaxErrors.every(({ code }) => code === "CTX131");
   // What could not be read may hold what seems to be missing.
-  const shaped = [...unapplied, ...schemaFindings(merged)].filter(
-    ({ code }) => isWhole || !ABSENCES.has(code),
-  );
+  const schema = checkSchema(merged);
+  const shaped = [...unapplied, ...schema.findings].filter(({ code }) => isWhole || !ABSENCES.has(code));
   // References into a file that could not be read would all look wrong.
-  const checked = isWhole ? checkFleet({ merged, declared: declaredBlocks(merged) }) : [];
+  const checked = isWhole ? checkFleet({ merged, declared: declaredBlocks(merged, schema.fleet) }) : [];
   const findings = [...syntaxErrors, ...merged.conflicts, ...shaped, ...checked];
   if (findings.some(({ severity }) => severity === "error")) return err(sortDiagnostics(findings));
   return ok({
-    fleet: deepFreeze(fleetSchema.parse(merged.document)),
+    fleet: deepFreeze(present(schema.fleet, "the fleet")),
     warnings: sortDiagnostics(findings),
     overridden: overriddenSettings(merged),
   });

@@ -1,4 +1,5 @@
 import { DEFAULT_RESIDENCY_PRIORITY, type Fleet, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
+import { onceFor } from "../../core/once-for.ts";
 import { modelSpecFromBlock } from "../../protocol/model-spec.ts";
 import type { ModelSpec, ResidentModel } from "../../protocol/neuron-api.ts";
 import { specHash } from "../../protocol/spec-hash.ts";
@@ -22,9 +23,14 @@ export function desiredModels(fleet: Fleet, observed: ObservedFleet): ReadonlyMa
   return new Map(fleet.models.map((block) => [block.id, desiredModel(block, known)]));
 }
 
-function desiredModel(block: ModelBlock, sizes: KnownSizes): DesiredModel {
+/** Every round and trial of a plan asks for the same blocks. */
+const specified = onceFor((block: ModelBlock): Pick<DesiredModel, "spec" | "specHash"> => {
   const spec = modelSpecFromBlock(block);
-  const hash = specHash(spec);
+  return { spec, specHash: specHash(spec) };
+});
+
+function desiredModel(block: ModelBlock, sizes: KnownSizes): DesiredModel {
+  const { spec, specHash: hash } = specified(block);
   return {
     block,
     spec,

@@ -1,4 +1,5 @@
 import { compareText } from "../../core/order.ts";
+import { onceFor } from "../../core/once-for.ts";
 import { present } from "../../core/present.ts";
 import type { Device, ResidentModel } from "../../protocol/neuron-api.ts";
 import type { ReachableNeuron } from "./observed-fleet.ts";
@@ -27,7 +28,7 @@ export const sharesTotal = (shares: Shares): number => sum(shares.values());
  * The memory of every resident per device: as the neuron says, else split by what the driver says is used there,
  * narrow models first because theirs is the surest.
  */
-export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Shares> {
+export const residentShares = onceFor((neuron: ReachableNeuron): ReadonlyMap<string, Shares> => {
   const used = new Map(neuron.health.devices.map((reading) => [reading.index, reading.vram_used_mb]));
   const byWidth = neuron.models.toSorted(
     (left, right) => left.devices.length - right.devices.length || compareText(left.id, right.id),
@@ -40,7 +41,7 @@ export function residentShares(neuron: ReachableNeuron): ReadonlyMap<string, Sha
     shares.set(model.id, split);
   }
   return shares;
-}
+});
 
 function statedSplit({ devices, device_vram_mb: stated }: ResidentModel): Shares | undefined {
   if (stated?.length !== devices.length) return undefined;
@@ -50,17 +51,18 @@ function statedSplit({ devices, device_vram_mb: stated }: ResidentModel): Shares
 }
 
 /** What the driver reports as used beyond the neuron's own models. */
-export function foreignMemory(neuron: ReachableNeuron): Shares {
-  const held = [...residentShares(neuron).values()];
+export const foreignMemory = onceFor((neuron: ReachableNeuron): Shares => {
+  const ours = new Map<number, number>();
+  for (const shares of residentShares(neuron).values())
+    for (const [index, share] of shares) ours.set(index, (ours.get(index) ?? 0) + share);
   return new Map(
     neuron.discovery.devices.map((device) => {
       const reading = neuron.health.devices.find(({ index }) => index === device.index);
-      const ours = sum(held.map((shares) => shares.get(device.index) ?? 0));
-      const foreign = Math.max(0, (reading?.vram_used_mb ?? 0) - ours);
+      const foreign = Math.max(0, (reading?.vram_used_mb ?? 0) - (ours.get(device.index) ?? 0));
       return [device.index, Math.min(device.vram_total_mb, foreign)];
     }),
   );
-}
+});
 
 /** Devices that meet the block's floor, whatever is on them now. */
 export const eligibleDevices = (neuron: ReachableNeuron, { minDeviceMib }: DeviceFloor): Device[] =>

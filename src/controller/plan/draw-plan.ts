@@ -16,7 +16,7 @@ import { confineToTargets, leaveOut } from "./targets.ts";
 import type { ExplainedAssignment, Placement } from "../place/board/placement.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
 import { RemedyTrials } from "./remedy-trials.ts";
-import { fleetAfter, memoryStepsOf, simulateSteps, type Overrun } from "./simulate.ts";
+import { memoryStepsOf, simulateSteps, type Overrun } from "./simulate.ts";
 import { forecast, type Forecast } from "../schedule/forecast.ts";
 import { unloadGuard } from "./unload-guard.ts";
 
@@ -121,7 +121,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
     survival:
       input.whatIf === "skip"
         ? { neurons: null, remark: null }
-        : survivalOf(fleet, fleetAfter(observed, rows)),
+        : survivalOf(fleet, { before: observed, changes: rows }),
   };
 }
 

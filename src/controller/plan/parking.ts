@@ -3,7 +3,7 @@ import type { DesiredModel } from "../intent/desired-models.ts";
 import { eligibleDevices } from "../observe/device-memory.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { loadDraft, type LoadPlace } from "./diff.ts";
-import { identify, type Draft, type ParkingOption } from "../schedule/draft.ts";
+import { identify, type Draft, type ParkingOption, type ParkingPlace } from "../schedule/draft.ts";
 import { loadHistory, predictUnload, type LoadHistory } from "../schedule/load-duration.ts";
 
 /**
@@ -41,20 +41,23 @@ function parkingOption(
 ): ParkingOption | undefined {
   const { mib } = model.need;
   if (mib === undefined || model.floor.minDevices !== 1 || model.block.replicas === 0) return undefined;
-  const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
   const { pinned_on: pins, harness } = model.block;
-  const places = reachableNeurons(observed)
-    .filter(
-      ({ name, health, discovery }) =>
-        blocks.get(name)?.drain === false &&
-        (pins.length === 0 || pins.includes(name)) &&
-        health.status === "ok" &&
-        discovery.harnesses.includes(harness),
-    )
-    .map((neuron) => ({
-      neuron: neuron.name,
-      devices: eligibleDevices(neuron, model.floor).map((device) => device.index),
-    }));
+  // Every neuron is asked, and few models are ever parked.
+  const places = (): ParkingPlace[] => {
+    const blocks = new Map(fleet.neurons.map((block) => [block.name, block]));
+    return reachableNeurons(observed)
+      .filter(
+        ({ name, health, discovery }) =>
+          blocks.get(name)?.drain === false &&
+          (pins.length === 0 || pins.includes(name)) &&
+          health.status === "ok" &&
+          discovery.harnesses.includes(harness),
+      )
+      .map((neuron) => ({
+        neuron: neuron.name,
+        devices: eligibleDevices(neuron, model.floor).map((device) => device.index),
+      }));
+  };
   const draftsOn = ({ neuron, device }: { readonly neuron: string; readonly device: number }) =>
     parkedDrafts({ model, neuron, shares: new Map([[device, mib]]), history });
   return { mib, places, draftsOn };

@@ -3,6 +3,7 @@ import { desiredModels, type DesiredModel } from "../intent/desired-models.ts";
 import { placeWithoutDoubt } from "../place/doubtful-copies.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
+import { fleetAfter, type FleetChange } from "./simulate.ts";
 
 export interface Survival {
   /** Null: not computed, see `remark`. */
@@ -26,16 +27,21 @@ const LARGEST_GAME = 20_000;
 
 /**
  * What is left when one neuron dies, for each neuron that answers: all declared copies are placed again on the others,
- * as `cortex apply` would do with the neuron's block gone. `after` is the fleet as the plan leaves it.
+ * as `cortex apply` would do with the neuron's block gone.
  */
-export function survivalOf(fleet: Fleet, after: ObservedFleet): Survival {
-  const neurons = reachableNeurons(after);
+export function survivalOf(
+  fleet: Fleet,
+  { before, changes }: { readonly before: ObservedFleet; readonly changes: readonly FleetChange[] },
+): Survival {
+  const answering = reachableNeurons(before).length;
   const copies = fleet.models.reduce((total, { replicas }) => total + replicas, 0);
   if (copies === 0) return { neurons: [], remark: null };
-  if (neurons.length * copies > LARGEST_GAME) {
-    const remark = `not computed: ${neurons.length} neurons times ${copies} declared copies would take too long`;
+  if (answering * copies > LARGEST_GAME) {
+    const remark = `not computed: ${answering} neurons times ${copies} declared copies would take too long`;
     return { neurons: null, remark };
   }
+  const after = fleetAfter(before, changes);
+  const neurons = reachableNeurons(after);
   const desired = desiredModels(fleet, after);
   const whole = copiesPlaced(fleet, after, desired);
   const rows = neurons.map(({ name }) => name).toSorted();

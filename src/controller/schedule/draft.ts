@@ -104,10 +104,15 @@ export interface Draft {
   readonly inFavourOf?: string | undefined;
 }
 
+export interface ParkingPlace {
+  readonly neuron: string;
+  readonly devices: readonly number[];
+}
+
 /** Where a model could stand for a while: neurons and devices that its block allows, whatever is on them now. */
 export interface ParkingOption {
   readonly mib: number;
-  readonly places: readonly { readonly neuron: string; readonly devices: readonly number[] }[];
+  readonly places: () => readonly ParkingPlace[];
   /** The row of the parked copy, and of its end; filled in by whoever knows rows. */
   readonly draftsOn: (place: { readonly neuron: string; readonly device: number }) => {
     readonly load: Draft;

@@ -1,3 +1,4 @@
+import { onceFor } from "../../core/once-for.ts";
 import type { ModelFact, ResidentModel } from "../../protocol/neuron-api.ts";
 import type { StepRecord } from "../../protocol/refs/apply-record.ts";
 import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
@@ -67,7 +68,7 @@ interface TimedUnload {
 /** Of the same step no more than so many count, so that what became faster is believed soon. */
 const RECENT = 3;
 
-export function loadHistory(observed: ObservedFleet): LoadHistory {
+export const loadHistory = onceFor((observed: ObservedFleet): LoadHistory => {
   const neurons = reachableNeurons(observed);
   const { recorded = [] } = observed;
   const measured = neurons.flatMap(({ name, models, discovery }) => [
@@ -83,7 +84,7 @@ export function loadHistory(observed: ObservedFleet): LoadHistory {
       timedFacts(name, discovery.facts ?? [], "neuron_rate"),
     ),
   };
-}
+});
 
 const timedResident = (neuron: string, model: ResidentModel): readonly TimedLoad[] =>
   model.load_duration_ms === null

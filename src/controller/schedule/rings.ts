@@ -89,7 +89,8 @@ function parkingPlace(
   option: ParkingOption,
   deadlock: Deadlock,
 ): { readonly neuron: string; readonly device: number } | undefined {
-  const places = option.places
+  const places = option
+    .places()
     .filter(({ neuron }) => !deadlock.isTaken(modelId, neuron))
     .flatMap(({ neuron, devices }) =>
       devices.map((device) => ({ neuron, device, freeMib: deadlock.memory.freeMib(neuron, device) })),

@@ -29,14 +29,12 @@ interface CheckedModel {
 }
 
 function pinFindings({ block, path }: CheckedModel, { declared, merged }: CheckContext): Finding[] {
-  // Of ten thousand models few are pinned, and each of them would ask for the names of a thousand neurons.
-  const names = block.pinned_on.length === 0 ? [] : namesOf(declared.neurons);
   return block.pinned_on.flatMap((pin, index): Finding[] => {
+    const isRepeated = block.pinned_on.indexOf(pin) !== index;
+    if (!isRepeated && declared.neurons.some(({ name }) => name === pin)) return [];
     const at = merged.placeOfValue([...path, "pinned_on", index]);
-    if (block.pinned_on.indexOf(pin) !== index) {
-      return [{ code: "CTX117", at, message: `\`${pin}\` is already in pinned_on` }];
-    }
-    if (names.includes(pin)) return [];
+    if (isRepeated) return [{ code: "CTX117", at, message: `\`${pin}\` is already in pinned_on` }];
+    const names = namesOf(declared.neurons);
     const meant = nearest(pin, names);
     const known = names.length === 0 ? "no neuron is declared" : `declared neurons: ${names.join(", ")}`;
     const help = meant === undefined ? known : `did you mean \`${meant}\`?`;

@@ -3,6 +3,7 @@ import {
   keyBlockSchema,
   modelBlockSchema,
   neuronBlockSchema,
+  type Fleet,
   type KeyBlock,
   type ModelBlock,
   type NeuronBlock,
@@ -30,17 +31,24 @@ export interface DeclaredFleet {
   readonly aliases: readonly { readonly path: KeyPath; readonly alias: string; readonly target: string }[];
 }
 
-export function declaredBlocks(merged: MergedFleetDocument): DeclaredFleet {
+/** `fleet`: the document as the schema read it, where it refused nothing. */
+export function declaredBlocks(merged: MergedFleetDocument, fleet: Fleet | undefined): DeclaredFleet {
   const { aliases } = merged.document;
   return {
-    neurons: readBlocks(merged.document["neurons"], { table: "neurons", nameKey: "name" }, (raw) =>
-      readLeniently(neuronBlockSchema, raw),
+    neurons: readBlocks(
+      merged.document["neurons"],
+      { table: "neurons", nameKey: "name" },
+      (raw, index) => fleet?.neurons[index] ?? readLeniently(neuronBlockSchema, raw),
     ),
-    models: readBlocks(merged.document["models"], { table: "models", nameKey: "id" }, (raw) =>
-      readLeniently(modelBlockSchema, raw),
+    models: readBlocks(
+      merged.document["models"],
+      { table: "models", nameKey: "id" },
+      (raw, index) => fleet?.models[index] ?? readLeniently(modelBlockSchema, raw),
     ),
-    keys: readBlocks(merged.document["keys"], { table: "keys", nameKey: "id" }, (raw) =>
-      readLeniently(keyBlockSchema, raw),
+    keys: readBlocks(
+      merged.document["keys"],
+      { table: "keys", nameKey: "id" },
+      (raw, index) => fleet?.keys[index] ?? readLeniently(keyBlockSchema, raw),
     ),
     aliases: Object.entries(isTable(aliases) ? aliases : {}).flatMap(([alias, target]) =>
       typeof target === "string" ? [{ path: ["aliases", alias], alias, target }] : [],
@@ -51,7 +59,7 @@ export function declaredBlocks(merged: MergedFleetDocument): DeclaredFleet {
 function readBlocks<Block>(
   blocks: unknown,
   names: { readonly table: string; readonly nameKey: string },
-  check: (raw: unknown) => Block | undefined,
+  check: (raw: unknown, index: number) => Block | undefined,
 ): Declared<Block>[] {
   if (!Array.isArray(blocks)) return [];
   return blocks.map((raw: unknown, index) => {
@@ -59,7 +67,7 @@ function readBlocks<Block>(
     return {
       path: [names.table, index],
       name: typeof name === "string" ? name : undefined,
-      block: check(raw),
+      block: check(raw, index),
     };
   });
 }

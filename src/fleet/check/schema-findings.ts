@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { nearest } from "../../core/nearest.ts";
 import { diagnostic, QUOTED_LENGTH, type Diagnostic, type MarkedPlace } from "../text/diagnostics.ts";
 import { FOREIGN_KEYS } from "./foreign-keys.ts";
-import { fleetSchema } from "../schema/fleet-schema.ts";
+import { fleetSchema, type Fleet } from "../schema/fleet-schema.ts";
 import { isTable, type MergedFleetDocument } from "./merge-fleet-files.ts";
 import { keysOf, schemaAt } from "../schema/schema-shape.ts";
 import { namesInPath, type KeyPath } from "../../core/key-path.ts";
@@ -10,11 +10,18 @@ import { missingKeyHelp, valueHelp } from "./value-help.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Every finding of the schema, in the words of the file. */
-export function schemaFindings(merged: MergedFleetDocument): Diagnostic[] {
+export interface SchemaCheck {
+  /** Undefined where the schema refuses something. */
+  readonly fleet: Fleet | undefined;
+  /** All that it refuses, in the words of the file. */
+  readonly findings: readonly Diagnostic[];
+}
+
+export function checkSchema(merged: MergedFleetDocument): SchemaCheck {
   const checked = fleetSchema.safeParse(merged.document);
-  if (checked.success) return [];
-  return oneForEachValue(checked.error.issues).flatMap((issue) => findingsOf(issue, merged));
+  if (checked.success) return { fleet: checked.data, findings: [] };
+  const findings = oneForEachValue(checked.error.issues).flatMap((issue) => findingsOf(issue, merged));
+  return { fleet: undefined, findings };
 }
 
 /** A value that breaks several rules is wrong once: the first rule, in the order of the schema, says most. */

@@ -220,18 +220,22 @@ function decodeEscapes(inner: string): string {
   });
 }
 
-/** The places of one document. Paths are those of the parsed value: strings for keys, numbers for elements. */
+/**
+ * The places of one document. Paths are those of the parsed value: strings for keys, numbers for elements. The text is
+ * walked when the first place is asked for: of files without findings nobody asks.
+ */
 export class TomlLocator {
-  readonly #root: LocationNode;
+  readonly #text: string;
+  #root: LocationNode | undefined;
 
   /** `text` must be TOML that smol-toml accepts. */
   constructor(text: string) {
-    this.#root = new TomlScanner(text).scan();
+    this.#text = text;
   }
 
   /** Where the path stands, or undefined when the document has no such path. */
   find(path: KeyPath): TomlLocation | undefined {
-    let node: LocationNode | undefined = this.#root;
+    let node: LocationNode | undefined = (this.#root ??= new TomlScanner(this.#text).scan());
     for (const step of path) {
       node = typeof step === "number" ? node.items[step] : node.children.get(step);
       if (node === undefined) return undefined;
