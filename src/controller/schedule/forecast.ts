@@ -147,6 +147,9 @@ interface ServingSpan {
   readonly neuron: string;
   readonly fromSecs: number;
   readonly fromKnown: boolean;
+  /** The step that loaded it; undefined: it served before the plan. */
+  readonly loadedBy: string | undefined;
+  readonly fromOrder: number;
   toSecs: number;
   toOrder: number;
 }
@@ -166,7 +169,12 @@ function downtimes(timed: readonly TimedStep[], input: ForecastInput): Map<strin
     const wasServing = others.some(
       (span) => span.neuron === change.neuron && span.toOrder === order && span.fromSecs <= startSecs,
     );
-    if (serves || !wasServing) continue;
+    if (!wasServing) continue;
+    if (serves) {
+      const doubt = doubtfulCover(step, order, others);
+      if (doubt !== undefined) found.set(change.id, doubt);
+      continue;
+    }
     const next = others
       .filter((span) => span.toOrder > order && span.fromSecs >= startSecs)
       .sort((left, right) => left.fromSecs - right.fromSecs)[0];
@@ -175,6 +183,29 @@ function downtimes(timed: readonly TimedStep[], input: ForecastInput): Map<strin
     found.set(change.id, { secs, ends, reason: downtimeReason(step, ends) });
   }
   return found;
+}
+
+/**
+ * A copy that goes before its successor is ready, though by the predicted times another one is there first: neurons
+ * overtake each other, and nothing makes it wait for that one.
+ */
+function doubtfulCover(
+  { interruption, dependsOn, draft }: ScheduledStep,
+  order: number,
+  spans: readonly ServingSpan[],
+): Downtime | undefined {
+  if (interruption === undefined) return undefined;
+  const isSure = ({ neuron, loadedBy, toOrder }: ServingSpan): boolean =>
+    neuron !== draft.change.neuron &&
+    toOrder === Number.POSITIVE_INFINITY &&
+    (loadedBy === undefined || dependsOn.includes(loadedBy));
+  if (spans.some(isSure)) return undefined;
+  const ends = spans.some(({ fromOrder }) => fromOrder > order);
+  return {
+    secs: null,
+    ends,
+    reason: `${interruption}; its successor should be ready before, and is not waited for`,
+  };
 }
 
 function servingSpans(
@@ -186,8 +217,9 @@ function servingSpans(
     spans.set(modelId, [...(spans.get(modelId) ?? []), span]);
   };
   const forever = { toSecs: Number.POSITIVE_INFINITY, toOrder: Number.POSITIVE_INFINITY };
+  const always = { fromSecs: -1, fromKnown: true, loadedBy: undefined, fromOrder: -1, ...forever };
   for (const [modelId, neurons] of serving) {
-    for (const neuron of neurons) open(modelId, { neuron, fromSecs: -1, fromKnown: true, ...forever });
+    for (const neuron of neurons) open(modelId, { neuron, ...always });
   }
   for (const [order, { step, startSecs, endSecs }] of timed.entries()) {
     const { change } = step.draft;
@@ -202,7 +234,8 @@ function servingSpans(
     }
     if (change.kind !== "unload") {
       const fromKnown = change.duration.secs !== null;
-      open(change.modelId, { neuron: change.neuron, fromSecs: endSecs, fromKnown, ...forever });
+      const from = { fromSecs: endSecs, fromKnown, loadedBy: change.id, fromOrder: order };
+      open(change.modelId, { neuron: change.neuron, ...from, ...forever });
     }
   }
   return spans;
