@@ -95,10 +95,7 @@ class Scheduler {
   }
 
   #next(): Candidate | undefined {
-    for (const neuron of this.#stale) {
-      const best = this.#candidatesOn(neuron, "strict").sort(byPrecedence)[0];
-      this.#best.set(neuron, best);
-    }
+    for (const neuron of this.#stale) this.#best.set(neuron, this.#bestOn(neuron, "strict"));
     this.#stale.clear();
     return this.#best.first();
   }
@@ -106,17 +103,34 @@ class Scheduler {
   /** Replacements that would rather wait for a new copy elsewhere, which itself waits for them. */
   #nextWithoutWishes(): Candidate | undefined {
     return [...this.#pending.neurons()]
-      .flatMap((neuron) => this.#candidatesOn(neuron, "lenient"))
+      .flatMap((neuron) => this.#bestOn(neuron, "lenient") ?? [])
       .sort(byPrecedence)[0];
   }
 
-  #candidatesOn(neuron: string, mode: Mode): Candidate[] {
-    return this.#pending.onNeuron(neuron).flatMap((draft) => {
-      const isHasty = this.#isHasty(draft);
-      const dependsOn = isHasty && mode === "strict" ? undefined : this.#readiness(draft, mode);
-      if (dependsOn === undefined) return [];
-      return [{ draft, dependsOn, isHasty, startSecs: earliestStart(this.#timeline, draft, dependsOn) }];
-    });
+  /**
+   * Of a neuron's changes that could start, the first. To judge one costs much, so those are not judged that could not
+   * come first even if nothing kept them: where an empty fleet is filled, that is nearly all.
+   */
+  #bestOn(neuron: string, mode: Mode): Candidate | undefined {
+    const freeSecs = this.#timeline.laneEnd.get(neuron) ?? 0;
+    let best: Candidate | undefined;
+    for (const draft of this.#pending.onNeuron(neuron)) {
+      const atBest = { draft, dependsOn: [], isHasty: false, startSecs: freeSecs, isReluctant: false };
+      if (best !== undefined && byPrecedence(atBest, best) > 0) continue;
+      const candidate = this.#candidate(draft, mode);
+      if (candidate !== undefined && (best === undefined || byPrecedence(candidate, best) < 0))
+        best = candidate;
+    }
+    return best;
+  }
+
+  #candidate(draft: Draft, mode: Mode): Candidate | undefined {
+    const isHasty = this.#isHasty(draft);
+    const dependsOn = isHasty && mode === "strict" ? undefined : this.#readiness(draft, mode);
+    if (dependsOn === undefined) return undefined;
+    const startSecs = earliestStart(this.#timeline, draft, dependsOn);
+    const isReluctant = needsSuccessor(draft) && dependsOn.length === 0;
+    return { draft, dependsOn, isHasty, startSecs, isReluctant };
   }
 
   #emit({ draft: wanted, dependsOn, startSecs }: Candidate): void {
@@ -308,19 +322,17 @@ interface Candidate {
   readonly dependsOn: readonly string[];
   readonly isHasty: boolean;
   readonly startSecs: number;
+  /** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has gone. */
+  readonly isReluctant: boolean;
 }
 
 const byPrecedence = (left: Candidate, right: Candidate): number =>
   Number(left.isHasty) - Number(right.isHasty) ||
-  reluctance(left) - reluctance(right) ||
+  Number(left.isReluctant) - Number(right.isReluctant) ||
   left.startSecs - right.startSecs ||
   layerOf(left.draft) - layerOf(right.draft) ||
   right.draft.priority - left.draft.priority ||
   byId(left.draft, right.draft);
-
-/** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has gone. */
-const reluctance = ({ draft, dependsOn }: Candidate): number =>
-  needsSuccessor(draft) && dependsOn.length === 0 ? 1 : 0;
 
 const idOf = ({ draft }: ScheduledStep): string => draft.change.id;
 

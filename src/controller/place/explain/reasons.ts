@@ -25,6 +25,8 @@ export class Reasons {
   readonly #models: ReadonlyMap<string, ProblemModel>;
   readonly #known = new Map<ApplicantNo, WhyHere>();
   #room: OnDemandRoom | undefined;
+  /** Neurons, the one with the most on one device first. */
+  #mostFree: readonly NeuronNo[] | undefined;
   /** Who left for each applicant, and from where. */
   #departures: ReadonlyMap<ApplicantNo, readonly Departed[]> | undefined;
 
@@ -71,12 +73,23 @@ export class Reasons {
     const { ordinal } = itemAt(board.problem.applicants, applicant);
     const whole = (this.#room ??= new OnDemandRoom(board));
     const room = this.#style === "spread" ? whole : undefined;
+    const neurons = this.#mayTake(model);
     const compared = board.without(applicant, () => {
       whole.refresh(place.neuron);
-      return compare(board, { model, place, ordinal }, { style: this.#style, room });
+      return compare(board, { model, place, ordinal, neurons }, { style: this.#style, room });
     });
     whole.refresh(place.neuron);
     return compared;
+  }
+
+  /** Neurons with a device that is free enough, in their order; in a large fleet most are too full for anybody. */
+  #mayTake(model: ProblemModel): NeuronNo[] {
+    const board = this.#board;
+    this.#mostFree ??= [...board.problem.neurons.keys()].sort(
+      (left, right) => at(board.largestFree, right) - at(board.largestFree, left),
+    );
+    const full = this.#mostFree.findIndex((neuron) => !mayFit(board, model, neuron));
+    return this.#mostFree.slice(0, full === -1 ? undefined : full).sort((left, right) => left - right);
   }
 
   /** Models that left this neuron for its sake. */
@@ -120,6 +133,8 @@ interface PlacedCopy {
   readonly model: ProblemModel;
   readonly place: Place;
   readonly ordinal: number;
+  /** Those where there may be room. */
+  readonly neurons: readonly NeuronNo[];
 }
 
 function compare(board: Board, copy: PlacedCopy, options: ChoiceOptions): Comparison {
@@ -151,7 +166,7 @@ function hostsOf(board: Board, model: ProblemModel): NeuronNo[] {
 /** The best place on every other neuron that could take the copy, and why the rest could not. */
 function otherPlaces(
   board: Board,
-  { model, place }: PlacedCopy,
+  { model, place, neurons: roomy }: PlacedCopy,
   options: ChoiceOptions,
 ): { readonly choices: readonly Choice[]; readonly ruledOut: NeuronsRuledOut } {
   const { neurons, input } = board.problem;
@@ -159,9 +174,8 @@ function otherPlaces(
   const isOther = (neuron: NeuronNo): boolean => neuron !== place.neuron && at(model.open, neuron) === 1;
   const others = model.openCount - at(model.open, place.neuron);
   const holdsCopy = hostsOf(board, model).filter(isOther).length;
-  // In a large fleet most neurons are too full, and this is asked for every copy: the cheapest question comes first.
-  for (const neuron of neurons.keys()) {
-    if (!mayFit(board, model, neuron) || !isOther(neuron) || board.hosts(model, neuron)) continue;
+  for (const neuron of roomy) {
+    if (!isOther(neuron) || board.hosts(model, neuron)) continue;
     const choice = choiceOn(board, { model, neuron }, options);
     if (choice !== undefined) choices.push(choice);
   }
