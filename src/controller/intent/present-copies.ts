@@ -167,8 +167,8 @@ function misplacement(copy: PresentCopy, model: DesiredModel): Standing | undefi
     const detail = `pinned_on = [${pins.map((pin) => `"${pin}"`).join(", ")}]`;
     return leave(copy, { stillWanted: true, reason: "pin_changed", detail });
   }
-  const eligible = eligibleDevices(copy.neuron, model.floor).map((device) => device.index);
-  const stands = copy.resident.devices.every((index) => eligible.includes(index));
+  const eligible = eligibleDevices(copy.neuron, model.floor);
+  const stands = copy.resident.devices.every((index) => eligible.some((device) => device.index === index));
   const { minDevices, minDeviceMib } = model.floor;
   if (stands && eligible.length >= minDevices) return undefined;
   const wanted = `${minDevices} device(s) of ${minDeviceMib} MB or more`;

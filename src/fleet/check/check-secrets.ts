@@ -8,9 +8,9 @@ import type { KeyPath } from "../../core/key-path.ts";
  * is an error even where the value would work. Values from the environment may hold them.
  */
 export function secretFindings(merged: MergedFleetDocument): Finding[] {
-  return textsOf(merged.document, []).flatMap(({ path, text }): Finding[] => {
+  return secretsIn(merged.document, []).flatMap((path): Finding[] => {
     // The schema's findings know the keys' own secrets.
-    if (path[0] === "keys" || !hasSecret(text) || !merged.isFromFile(path)) return [];
+    if (path[0] === "keys" || !merged.isFromFile(path)) return [];
     const help = HELP[String(path[0])];
     return [
       {
@@ -30,14 +30,15 @@ const HELP: Readonly<Record<string, string>> = {
   neurons: "start with --neuron-token-file instead, and change the password: git keeps it",
 };
 
-interface FoundText {
-  readonly path: KeyPath;
-  readonly text: string;
-}
-
-function textsOf(value: unknown, path: KeyPath): FoundText[] {
-  if (typeof value === "string") return [{ path, text: value }];
-  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => textsOf(item, [...path, index]));
-  if (!isTable(value)) return [];
-  return Object.entries(value).flatMap(([key, inner]) => textsOf(inner, [...path, key]));
+/** Where a text has one. A path is built only for what is found: of ten thousand blocks nothing is. */
+function secretsIn(value: unknown, path: (string | number)[]): KeyPath[] {
+  if (typeof value === "string") return hasSecret(value) ? [[...path]] : [];
+  const steps = Array.isArray(value) ? value.entries() : isTable(value) ? Object.entries(value) : [];
+  const found: KeyPath[] = [];
+  for (const [step, inner] of steps as Iterable<[string | number, unknown]>) {
+    path.push(step);
+    found.push(...secretsIn(inner, path));
+    path.pop();
+  }
+  return found;
 }

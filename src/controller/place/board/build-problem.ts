@@ -1,3 +1,4 @@
+import { onceFor } from "../../../core/once-for.ts";
 import { compareText } from "../../../core/order.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
 import { loadedByCortex, type DesiredModel } from "../../intent/desired-models.ts";
@@ -105,7 +106,7 @@ class ProblemBuilder {
       openCount,
       hash: stableHash(id),
       applicants: [],
-      closed: new Set(copies.filter(isLeftAlone).flatMap((copy) => this.#placeOf(copy)?.neuron ?? [])),
+      closed: new Set(copies.filter(isLeftAlone).flatMap((copy) => this.#placeOf(copy).place?.neuron ?? [])),
       preferred: this.#preferredDevices(copies, width),
     };
   }
@@ -122,7 +123,7 @@ class ProblemBuilder {
       .filter(({ standing }) => standing.kind === "kept")
       .toSorted((left, right) => compareText(left.neuron.name, right.neuron.name));
     for (const copy of present) {
-      const place = this.#placeOf(copy);
+      const { place } = this.#placeOf(copy);
       if (place === undefined) continue;
       const current = copy.standing.kind === "kept" && copy.standing.current;
       const movable = !protect && loadedByCortex(copy.resident);
@@ -179,7 +180,12 @@ class ProblemBuilder {
     return made;
   }
 
-  #placeOf(copy: JudgedCopy): Place | undefined {
+  /** Asked of each copy several times. */
+  readonly #placeOf = onceFor((copy: JudgedCopy): { readonly place: Place | undefined } => ({
+    place: this.#whereIs(copy),
+  }));
+
+  #whereIs(copy: JudgedCopy): Place | undefined {
     const neuron = this.#numberOf.get(copy.neuron.name);
     if (neuron === undefined) return undefined;
     const { firstDevice } = itemAt(this.#neurons, neuron);
@@ -192,7 +198,7 @@ class ProblemBuilder {
   }
 
   #preferredDevices(copies: readonly JudgedCopy[], width: number): ProblemModel["preferred"] {
-    const places = copies.flatMap((copy) => this.#placeOf(copy) ?? []);
+    const places = copies.flatMap((copy) => this.#placeOf(copy).place ?? []);
     return new Map(
       places
         .filter(({ devices }) => devices.length === width)
@@ -203,7 +209,7 @@ class ProblemBuilder {
   #fixedTenants(): FixedTenant[] {
     return this.#input.copies.flatMap((copy) => {
       const because = fixedBecause(copy);
-      const place = this.#placeOf(copy);
+      const { place } = this.#placeOf(copy);
       if (because === undefined || place === undefined) return [];
       return [{ modelId: copy.resident.id, priority: copy.model?.priority ?? 0, because, place }];
     });
@@ -213,7 +219,7 @@ class ProblemBuilder {
     return this.#input.copies
       .filter((copy) => copy.standing.kind === "on_demand" && fixedBecause(copy) === undefined)
       .flatMap((copy) => {
-        const place = this.#placeOf(copy);
+        const { place } = this.#placeOf(copy);
         if (place === undefined) return [];
         const { id: modelId, last_used_ms: lastUsedMs } = copy.resident;
         return [{ modelId, priority: copy.model?.priority ?? 0, lastUsedMs: lastUsedMs ?? 0, place }];

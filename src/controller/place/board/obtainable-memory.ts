@@ -1,6 +1,15 @@
 import { compareText } from "../../../core/order.ts";
 import type { Board } from "./board.ts";
-import { at, itemAt, type ApplicantNo, type DeviceNo, type NeuronNo } from "./numbers.ts";
+import {
+  at,
+  figures,
+  itemAt,
+  next,
+  type ApplicantNo,
+  type DeviceNo,
+  type Figures,
+  type NeuronNo,
+} from "./numbers.ts";
 import { loadedByCortex } from "../../intent/desired-models.ts";
 import {
   devicesOf,
@@ -99,8 +108,32 @@ const heldOn = ({ place }: Holder, devices: readonly DeviceNo[]): number =>
 export const capacityMib = (board: Board, prospect: Prospect): number | null =>
   widest(board, prospect, (device) => itemAt(board.problem.devices, device).totalMib);
 
+/**
+ * For every device of the fleet: what is free there once all have left that give way to a class. Whoever asks about every
+ * neuron, as explanations do over and over, asks this once.
+ */
+export function obtainableByDevice(board: Board, priority: number): Figures<DeviceNo> {
+  const { problem } = board;
+  const mib = Int32Array.from(board.free);
+  const add = (place: Place): void => {
+    for (const [position, device] of place.devices.entries())
+      mib[device] = (mib[device] as number) + shareAt(place, position);
+  };
+  for (const [applicant, { movable }] of problem.applicants.entries()) {
+    const place = board.places[applicant];
+    if (place !== undefined && movable && board.modelOf(applicant).priority < priority) add(place);
+  }
+  for (const [guest, { priority: its, place }] of problem.guests.entries())
+    if (at(board.evicted, guest) === 0 && its <= priority) add(place);
+  return figures(mib);
+}
+
+/** What is free on the best devices of a neuron, by what can be had on each. */
+export const widestFree = (board: Board, prospect: Prospect, obtainable: Figures<DeviceNo>): number | null =>
+  widest(board, prospect, (device) => Math.max(0, at(obtainable, device)));
+
 /** What is free on the best devices once all have left that give way. */
-export const obtainableMib = (board: Board, prospect: Prospect): number | null =>
+const obtainableMib = (board: Board, prospect: Prospect): number | null =>
   widest(board, prospect, obtainableOn(board, prospect));
 
 /** For each device: what is free there once all have left that give way. */
@@ -141,10 +174,21 @@ export const availableMib = (board: Board, prospect: Prospect, going: readonly H
     ),
   );
 
-/** The sum over as many eligible devices as the model wants, those with most first. */
-export function widest(board: Board, prospect: Prospect, mibOf: (device: DeviceNo) => number): number | null {
-  const devices = widestDevices(board, prospect, mibOf);
-  return devices === null ? null : devices.reduce((total, device) => total + mibOf(device), 0);
+/** The sum over as many eligible devices as the model wants, those with most first; null when there are too few. */
+export function widest(
+  { problem }: Board,
+  { model: { width, floorMib }, neuron }: Prospect,
+  mibOf: (device: DeviceNo) => number,
+): number | null {
+  const { firstDevice, deviceCount } = itemAt(problem.neurons, neuron);
+  const found: number[] = [];
+  for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device))
+    if (floorMib === 0 || itemAt(problem.devices, device).totalMib >= floorMib) found.push(mibOf(device));
+  if (found.length < width) return null;
+  found.sort((left, right) => right - left);
+  let total = 0;
+  for (let position = 0; position < width; position += 1) total += found[position] as number;
+  return total;
 }
 
 /** As many eligible devices as the model wants, those with most first; null when there are too few. */

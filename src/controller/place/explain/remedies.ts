@@ -1,10 +1,10 @@
 import type { Board } from "../board/board.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
-import { leastMib, obtainableMib } from "../board/obtainable-memory.ts";
+import { leastMib, obtainableByDevice, widestFree } from "../board/obtainable-memory.ts";
 import type { Blocker, NeuronVerdict, Remedy } from "../board/placement.ts";
 import { silentNeurons } from "../board/silent-neurons.ts";
 import { present } from "../../../core/present.ts";
-import { at, flagsOf, itemAt, type NeuronNo } from "../board/numbers.ts";
+import { at, flagsOf, itemAt, type DeviceNo, type Figures, type NeuronNo } from "../board/numbers.ts";
 import { devicesOf, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
 
 /*
@@ -21,20 +21,27 @@ export interface Unplaced {
 }
 
 export function remediesFor(board: Board, unplaced: Unplaced): Remedy[] {
+  const view = { board, obtainable: obtainableByDevice(board, unplaced.model.priority) };
   return [
-    ...contextRemedy(board, unplaced.model),
-    ...footprintRemedy(board, unplaced.model),
-    ...widthRemedy(board, unplaced.model),
-    ...floorRemedy(board, unplaced.model),
-    ...elsewhereRemedies(board, unplaced),
-    ...resumeRemedy(board, unplaced.model),
+    ...contextRemedy(view, unplaced.model),
+    ...footprintRemedy(view, unplaced.model),
+    ...widthRemedy(view, unplaced.model),
+    ...floorRemedy(view, unplaced.model),
+    ...elsewhereRemedies(view, unplaced),
+    ...resumeRemedy(view, unplaced.model),
     ...silentRemedy(board, unplaced.model),
     ...blockerRemedies(board, unplaced),
     ...ownersRemedies(board, unplaced),
-    ...foreignRemedy(board, unplaced.model),
+    ...foreignRemedy(view, unplaced.model),
     ...replicasRemedy(unplaced),
     ...deviceRemedy(unplaced.model),
   ];
+}
+
+/** The board, and what the model's class could have on each device. */
+interface View {
+  readonly board: Board;
+  readonly obtainable: Figures<DeviceNo>;
 }
 
 const tomlList = (names: readonly string[]): string => `[${names.map((name) => `"${name}"`).join(", ")}]`;
@@ -47,13 +54,13 @@ interface Nearest {
 }
 
 /** The neuron with most to spare (or least lacking) for a variant of the model. */
-function closest(board: Board, model: ProblemModel): Nearest | undefined {
+function closest({ board, obtainable }: View, model: ProblemModel): Nearest | undefined {
   let best: Nearest | undefined;
   for (const neuron of board.problem.neurons.keys()) {
     if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
-    const obtainable = obtainableMib(board, { model, neuron });
-    if (obtainable === null) continue;
-    const slackMib = obtainable - leastMib(model);
+    const free = widestFree(board, { model, neuron }, obtainable);
+    if (free === null) continue;
+    const slackMib = free - leastMib(model);
     if (best === undefined || slackMib > best.slackMib) best = { neuron, slackMib };
   }
   return best;
@@ -65,10 +72,10 @@ const nameOf = (board: Board, neuron: NeuronNo): string => itemAt(board.problem.
 const CONTEXT_STEP = 256;
 const SHORTEST_CONTEXT = 1024;
 
-function contextRemedy(board: Board, model: ProblemModel): Remedy[] {
+function contextRemedy(view: View, model: ProblemModel): Remedy[] {
   const { context } = model.desired.block;
   const { cacheBytesPerToken } = model.desired.need;
-  const best = closest(board, model);
+  const best = closest(view, model);
   if (context === undefined || cacheBytesPerToken === undefined || best === undefined) return [];
   const tooMany = Math.ceil((-best.slackMib * MIB_BYTES) / cacheBytesPerToken);
   const fitting = Math.floor((context - tooMany) / CONTEXT_STEP) * CONTEXT_STEP;
@@ -79,7 +86,7 @@ function contextRemedy(board: Board, model: ProblemModel): Remedy[] {
       line: line(model.id, "context"),
       from: String(context),
       to: String(fitting),
-      neuron: nameOf(board, best.neuron),
+      neuron: nameOf(view.board, best.neuron),
     },
   ];
 }
@@ -87,8 +94,8 @@ function contextRemedy(board: Board, model: ProblemModel): Remedy[] {
 /** A declared footprint may be generous; below this share of it nobody believes that. */
 const BELIEVABLE_SHARE = 0.8;
 
-function footprintRemedy(board: Board, model: ProblemModel): Remedy[] {
-  const best = closest(board, model);
+function footprintRemedy(view: View, model: ProblemModel): Remedy[] {
+  const best = closest(view, model);
   if (model.desired.need.source !== "declared" || best === undefined) return [];
   const fitting = model.mib + best.slackMib;
   if (fitting < model.mib * BELIEVABLE_SHARE || fitting >= model.mib) return [];
@@ -98,20 +105,21 @@ function footprintRemedy(board: Board, model: ProblemModel): Remedy[] {
       line: line(model.id, "vram_mb"),
       from: String(model.mib),
       to: String(fitting),
-      neuron: nameOf(board, best.neuron),
+      neuron: nameOf(view.board, best.neuron),
     },
   ];
 }
 
 const WIDEST = 8;
 
-function widthRemedy(board: Board, model: ProblemModel): Remedy[] {
+function widthRemedy(view: View, model: ProblemModel): Remedy[] {
+  const { board } = view;
   const widths = Array.from({ length: WIDEST }, (_, index) => index + 1)
     .filter((width) => width !== model.width)
     .sort((left, right) => Math.abs(left - model.width) - Math.abs(right - model.width));
   for (const width of widths) {
     const variant = { ...model, width, open: openFor(board, { ...model, width }) };
-    const best = closest(board, variant);
+    const best = closest(view, variant);
     if (best === undefined || best.slackMib < 0) continue;
     const [from, to] = [String(model.width), String(width)];
     return [
@@ -127,10 +135,11 @@ function widthRemedy(board: Board, model: ProblemModel): Remedy[] {
   return [];
 }
 
-function floorRemedy(board: Board, model: ProblemModel): Remedy[] {
+function floorRemedy(view: View, model: ProblemModel): Remedy[] {
+  const { board } = view;
   if (model.floorMib === 0) return [];
   const variant = { ...model, floorMib: 0, open: openFor(board, { ...model, floorMib: 0 }) };
-  const best = closest(board, variant);
+  const best = closest(view, variant);
   if (best === undefined || best.slackMib < 0) return [];
   const totals = devicesOf(board.problem, best.neuron).map(
     (device) => itemAt(board.problem.devices, device).totalMib,
@@ -148,12 +157,13 @@ function floorRemedy(board: Board, model: ProblemModel): Remedy[] {
 }
 
 /** Neurons that the pins or a drain keep from holding it. */
-function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
+function elsewhereRemedies(view: View, { model }: Unplaced): Remedy[] {
+  const { board } = view;
   const { pinned_on: pins } = model.desired.block;
   const found: Remedy[] = [];
   if (pins.length > 0) {
     const open = openFor(board, model, { ignorePins: true });
-    const best = closest(board, { ...model, open });
+    const best = closest(view, { ...model, open });
     if (best !== undefined && best.slackMib >= 0 && at(model.open, best.neuron) === 0) {
       const neuron = nameOf(board, best.neuron);
       const [from, to] = [tomlList(pins), tomlList([...pins, neuron])];
@@ -161,7 +171,7 @@ function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
     }
   }
   const open = openFor(board, model, { ignoreDrain: true });
-  const drained = closest(board, { ...model, open });
+  const drained = closest(view, { ...model, open });
   if (drained !== undefined && drained.slackMib >= 0 && at(model.open, drained.neuron) === 0) {
     const neuron = nameOf(board, drained.neuron);
     const where: Remedy["line"] = { table: "neurons", id: neuron, key: "drain" };
@@ -171,14 +181,15 @@ function elsewhereRemedies(board: Board, { model }: Unplaced): Remedy[] {
 }
 
 /** A neuron that takes no new work until somebody resumes it; a copy with old settings may wait there for the new ones. */
-function resumeRemedy(board: Board, model: ProblemModel): Remedy[] {
+function resumeRemedy(view: View, model: ProblemModel): Remedy[] {
+  const { board } = view;
   const open = openFor(board, model, { ignoreDraining: true });
   const reopens = (neuron: NeuronNo): boolean => at(open, neuron) === 1 && at(model.open, neuron) === 0;
   const outdated = model.applicants
     .filter((applicant) => at(board.untouched, applicant) === 1)
     .map((applicant) => itemAt(board.problem.applicants, applicant).home)
     .find((home) => home?.current === false && reopens(home.place.neuron));
-  const best = closest(board, { ...model, open });
+  const best = closest(view, { ...model, open });
   const found =
     outdated?.place.neuron ?? (best !== undefined && best.slackMib >= 0 ? best.neuron : undefined);
   if (found === undefined || !reopens(found)) return [];
@@ -263,13 +274,13 @@ function ownersRemedies(board: Board, { blockers }: Unplaced): Remedy[] {
 }
 
 /** The neuron where least is lacking of those on which other processes hold as much as that. */
-function foreignRemedy(board: Board, model: ProblemModel): Remedy[] {
+function foreignRemedy({ board, obtainable }: View, model: ProblemModel): Remedy[] {
   let best: { readonly neuron: NeuronNo; readonly lackMib: number; readonly foreignMib: number } | undefined;
   for (const neuron of board.problem.neurons.keys()) {
     if (at(model.open, neuron) === 0 || board.hosts(model, neuron)) continue;
-    const obtainable = obtainableMib(board, { model, neuron });
-    if (obtainable === null) continue;
-    const lackMib = leastMib(model) - obtainable;
+    const free = widestFree(board, { model, neuron }, obtainable);
+    if (free === null) continue;
+    const lackMib = leastMib(model) - free;
     const foreignMib = devicesOf(board.problem, neuron).reduce(
       (total, device) => total + itemAt(board.problem.devices, device).foreignMib,
       0,

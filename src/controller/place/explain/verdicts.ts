@@ -5,14 +5,22 @@ import { standingChecks, standingFailures } from "../board/standing-checks.ts";
 import {
   capacityMib,
   leastMib,
-  obtainableMib,
+  obtainableByDevice,
   roomFor,
+  widestFree,
   type Holder,
   type MemoryRoom,
 } from "../board/obtainable-memory.ts";
 import type { Check, CheckName, NeuronVerdict } from "../board/placement.ts";
 import { present } from "../../../core/present.ts";
-import { at, itemAt, type ApplicantNo, type NeuronNo } from "../board/numbers.ts";
+import {
+  at,
+  itemAt,
+  type ApplicantNo,
+  type DeviceNo,
+  type Figures,
+  type NeuronNo,
+} from "../board/numbers.ts";
 import type { ProblemModel } from "../board/problem.ts";
 
 /** Of a larger fleet only the nearest misses are told in full. */
@@ -29,9 +37,10 @@ export interface Verdicts {
 /** Puts every question to every declared neuron. */
 export function verdictsOn(board: Board, model: ProblemModel): Verdicts {
   const numbers = new Map(board.problem.neurons.map(({ name }, number) => [name, number]));
+  const obtainable = obtainableByDevice(board, model.priority);
   const sketches = board.problem.input.fleet.neurons.map((block) => {
     const subject = { model, block, neuron: numbers.get(block.name) };
-    return { subject, ...sketchOf(board, subject) };
+    return { subject, ...sketchOf(board, subject, obtainable) };
   });
   const nearestFirst = sketches.sort(
     (left, right) =>
@@ -58,14 +67,14 @@ function countFailures(failing: readonly CheckName[]): Partial<Record<CheckName,
 }
 
 /** What fails and how much memory is lacking, without a word: enough to tell near from far. */
-function sketchOf(board: Board, { model, block, neuron }: Subject) {
+function sketchOf(board: Board, { model, block, neuron }: Subject, obtainable: Figures<DeviceNo>) {
   const observed = observedOf(board, { block, neuron });
   const failing = standingFailures(model.desired, block, observed);
   if (neuron === undefined) return { failing, lacking: 0 };
   if (board.hosts(model, neuron)) failing.push("one_copy");
   const [capacity, available] = [
     capacityMib(board, { model, neuron }),
-    obtainableMib(board, { model, neuron }),
+    widestFree(board, { model, neuron }, obtainable),
   ];
   if (capacity === null || available === null) return { failing, lacking: 0 };
   const least = leastMib(model);
