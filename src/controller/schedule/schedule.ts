@@ -115,8 +115,7 @@ class Scheduler {
     const freeSecs = this.#timeline.laneEnd.get(neuron) ?? 0;
     let best: Candidate | undefined;
     for (const draft of this.#pending.onNeuron(neuron)) {
-      const atBest = { draft, dependsOn: [], isHasty: false, startSecs: freeSecs, isReluctant: false };
-      if (best !== undefined && byPrecedence(atBest, best) > 0) continue;
+      if (best !== undefined && startsAt(best, freeSecs) && byRank(draft, best.draft) > 0) continue;
       const candidate = this.#candidate(draft, mode);
       if (candidate !== undefined && (best === undefined || byPrecedence(candidate, best) < 0))
         best = candidate;
@@ -330,9 +329,15 @@ const byPrecedence = (left: Candidate, right: Candidate): number =>
   Number(left.isHasty) - Number(right.isHasty) ||
   Number(left.isReluctant) - Number(right.isReluctant) ||
   left.startSecs - right.startSecs ||
-  layerOf(left.draft) - layerOf(right.draft) ||
-  right.draft.priority - left.draft.priority ||
-  byId(left.draft, right.draft);
+  byRank(left.draft, right.draft);
+
+/** Nothing keeps it: then only one of a higher rank could come before it. */
+const startsAt = ({ isHasty, isReluctant, startSecs }: Candidate, freeSecs: number): boolean =>
+  !isHasty && !isReluctant && startSecs <= freeSecs;
+
+/** Of those that nothing keeps. */
+const byRank = (left: Draft, right: Draft): number =>
+  layerOf(left) - layerOf(right) || right.priority - left.priority || byId(left, right);
 
 const idOf = ({ draft }: ScheduledStep): string => draft.change.id;
 

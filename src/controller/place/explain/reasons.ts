@@ -73,23 +73,15 @@ export class Reasons {
     const { ordinal } = itemAt(board.problem.applicants, applicant);
     const whole = (this.#room ??= new OnDemandRoom(board));
     const room = this.#style === "spread" ? whole : undefined;
-    const neurons = this.#mayTake(model);
+    const mostFree = (this.#mostFree ??= [...board.problem.neurons.keys()].sort(
+      (left, right) => at(board.largestFree, right) - at(board.largestFree, left),
+    ));
     const compared = board.without(applicant, () => {
       whole.refresh(place.neuron);
-      return compare(board, { model, place, ordinal, neurons }, { style: this.#style, room });
+      return compare(board, { model, place, ordinal, mostFree }, { style: this.#style, room });
     });
     whole.refresh(place.neuron);
     return compared;
-  }
-
-  /** Neurons with a device that is free enough, in their order; in a large fleet most are too full for anybody. */
-  #mayTake(model: ProblemModel): NeuronNo[] {
-    const board = this.#board;
-    this.#mostFree ??= [...board.problem.neurons.keys()].sort(
-      (left, right) => at(board.largestFree, right) - at(board.largestFree, left),
-    );
-    const full = this.#mostFree.findIndex((neuron) => !mayFit(board, model, neuron));
-    return this.#mostFree.slice(0, full === -1 ? undefined : full).sort((left, right) => left - right);
   }
 
   /** Models that left this neuron for its sake. */
@@ -133,8 +125,8 @@ interface PlacedCopy {
   readonly model: ProblemModel;
   readonly place: Place;
   readonly ordinal: number;
-  /** Those where there may be room. */
-  readonly neurons: readonly NeuronNo[];
+  /** Neurons, the one with the most on one device first. */
+  readonly mostFree: readonly NeuronNo[];
 }
 
 function compare(board: Board, copy: PlacedCopy, options: ChoiceOptions): Comparison {
@@ -166,7 +158,7 @@ function hostsOf(board: Board, model: ProblemModel): NeuronNo[] {
 /** The best place on every other neuron that could take the copy, and why the rest could not. */
 function otherPlaces(
   board: Board,
-  { model, place, neurons: roomy }: PlacedCopy,
+  { model, place, mostFree }: PlacedCopy,
   options: ChoiceOptions,
 ): { readonly choices: readonly Choice[]; readonly ruledOut: NeuronsRuledOut } {
   const { neurons, input } = board.problem;
@@ -174,8 +166,10 @@ function otherPlaces(
   const isOther = (neuron: NeuronNo): boolean => neuron !== place.neuron && at(model.open, neuron) === 1;
   const others = model.openCount - at(model.open, place.neuron);
   const holdsCopy = hostsOf(board, model).filter(isOther).length;
-  for (const neuron of roomy) {
+  // In a large fleet most neurons are too full for anybody, and this is asked for every copy.
+  for (const neuron of mostFree) {
     if (!isOther(neuron) || board.hosts(model, neuron)) continue;
+    if (!mayFit(board, model, neuron)) break;
     const choice = choiceOn(board, { model, neuron }, options);
     if (choice !== undefined) choices.push(choice);
   }
