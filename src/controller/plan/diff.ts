@@ -13,7 +13,14 @@ import { copyKey, type ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Arrival, Departure as PlanDeparture, Placement } from "../place/board/placement.ts";
 import type { FormerProtection, FormerProtections } from "../intent/former-protections.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
-import { identify, type Change, type ChangeReason, type Draft, type Role } from "../schedule/draft.ts";
+import {
+  identify,
+  roomFor,
+  type Change,
+  type ChangeReason,
+  type Draft,
+  type Role,
+} from "../schedule/draft.ts";
 
 const FORMER_PROTECTION: Readonly<Record<FormerProtection, string>> = {
   protected: "its last one had protect = true",
@@ -108,7 +115,7 @@ class FleetDiff {
     const key = copyKey(resident.id, neuron.name);
     const displaced = this.#displaced.get(key);
     if (displaced !== undefined) {
-      const detail = `makes room for ${displaced.inFavourOf}`;
+      const detail = roomFor(displaced.inFavourOf);
       return { stillWanted: true, reason: "makes_room", detail, inFavourOf: displaced.inFavourOf };
     }
     if (standing.kind === "leaves") return this.#judgeLeaving(copy, standing);

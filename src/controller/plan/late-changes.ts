@@ -1,6 +1,6 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
-import { loadedByCortex, type DesiredModel } from "../intent/desired-models.ts";
+import { loadedByCortex } from "../intent/desired-models.ts";
 import type { JudgedCopy } from "../intent/present-copies.ts";
 import { copyKey, reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
 import type { Assignment, Placement } from "../place/board/placement.ts";
@@ -8,6 +8,7 @@ import { copiesShort } from "../place/explain/refusals.ts";
 import { withMoreWanted } from "../place/prove/gap.ts";
 import {
   isUnload,
+  roomFor,
   type DeferredDraft,
   type Draft,
   type ScheduledStep,
@@ -69,12 +70,43 @@ export function withoutLate(
 const lateArrivals = ({ deferred }: TransitionSchedule): Draft[] =>
   deferred.map(({ draft }) => draft).filter((draft) => !isUnload(draft));
 
-/** Departures for the sake of a model of which no copy comes. */
-export function leftInVain({ steps }: TransitionSchedule): ScheduledStep[] {
-  const coming = new Set(
-    steps.filter(({ draft }) => !isUnload(draft)).map(({ draft }) => draft.change.modelId),
+const comingModels = ({ steps }: TransitionSchedule): ReadonlySet<string> =>
+  new Set(steps.filter(({ draft }) => !isUnload(draft)).map(({ draft }) => draft.change.modelId));
+
+/** Departures for the sake of a model of which no copy comes, and of copies whose own new settings have to wait. */
+function leftInVain({ transition, copies }: Pick<PlanRounds, "transition" | "copies">): ScheduledStep[] {
+  const coming = comingModels(transition);
+  const late = new Set(lateArrivals(transition).map(({ change }) => change.modelId));
+  const outdated = new Set(
+    copies
+      .filter(({ standing }) => standing.kind === "kept" && !standing.current)
+      .map(({ resident, neuron }) => copyKey(resident.id, neuron.name)),
   );
-  return steps.filter(({ draft: { inFavourOf } }) => inFavourOf !== undefined && !coming.has(inFavourOf));
+  return transition.steps.filter(({ draft }) => {
+    const { modelId, neuron } = draft.change;
+    if (draft.inFavourOf !== undefined) return !coming.has(draft.inFavourOf);
+    const isRenewal = isUnload(draft) && outdated.has(copyKey(modelId, neuron));
+    return isRenewal && late.has(modelId) && !coming.has(modelId);
+  });
+}
+
+/** The same steps; a copy that left for one that does not come made room for whoever waits for its memory. */
+export function withTrueReasons<Round extends Pick<PlanRounds, "transition">>(round: Round): Round {
+  const { steps } = round.transition;
+  const coming = comingModels(round.transition);
+  const renamed = steps.map((step): ScheduledStep => {
+    const { inFavourOf, change } = step.draft;
+    if (inFavourOf === undefined || coming.has(inFavourOf)) return step;
+    const heir = steps.find(
+      ({ draft, dependsOn }) =>
+        !isUnload(draft) && draft.change.modelId !== change.modelId && dependsOn.includes(change.id),
+    )?.draft.change.modelId;
+    if (heir === undefined) return step;
+    const detail = change.detail.replace(roomFor(inFavourOf), roomFor(heir));
+    return { ...step, draft: { ...step.draft, inFavourOf: heir, change: { ...change, detail } } };
+  });
+  const isSame = renamed.every((step, position) => step === steps[position]);
+  return isSame ? round : { ...round, transition: { ...round.transition, steps: renamed } };
 }
 
 const withHash =
@@ -171,12 +203,14 @@ function mergedDeferred(without: PlanRounds, found: PlanRounds): DeferredDraft[]
 
 /**
  * Class by class, the highest first: copies that were there and are not any more, models without a copy, copies that
- * are not there, and copies in other settings than declared.
+ * are not there, copies that leave in vain, and copies in other settings than declared.
  */
 export function shortcomings(
-  desired: ReadonlyMap<string, DesiredModel>,
+  round: Pick<PlanRounds, "desired" | "transition" | "copies">,
   { before, after }: { readonly before: ObservedFleet; readonly after: ObservedFleet },
 ): readonly number[] {
+  const { desired } = round;
+  const inVain = Map.groupBy(leftInVain(round), ({ draft }) => draft.priority);
   const [had, have] = [residentsById(before), residentsById(after)];
   const classes = Map.groupBy(desired.values(), ({ priority }) => priority);
   return [...classes.keys()]
@@ -195,6 +229,7 @@ export function shortcomings(
         total(({ lost }) => lost),
         total(({ missing, isNone }) => (isNone ? Math.min(1, missing) : 0)),
         total(({ missing }) => missing),
+        inVain.get(priority)?.length ?? 0,
         total(({ outdated }) => outdated),
       ];
     });

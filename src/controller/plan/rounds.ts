@@ -10,7 +10,7 @@ import { diffPlacement } from "./diff.ts";
 import { copiesShort } from "../place/explain/refusals.ts";
 import { parkingOptions } from "./parking.ts";
 import { judgeCopies } from "../intent/present-copies.ts";
-import { leftInVain, shortcomings, withLate, withoutLate } from "./late-changes.ts";
+import { shortcomings, withLate, withoutLate, withTrueReasons } from "./late-changes.ts";
 import type { PlanRounds } from "./plan-rounds.ts";
 import { fleetAfter, memoryInUse } from "./simulate.ts";
 import { namesOf, type FreeMemory, type ScheduledStep } from "../schedule/draft.ts";
@@ -47,12 +47,12 @@ const DEEPEST = 2;
 function plannedAt(depth: number, question: Question): PlanRounds {
   const { fleet, observed, options } = question;
   const first = planRound(fleet, observed, options);
-  const found = furtherRounds(first, question);
+  const found = withTrueReasons(furtherRounds(first, question));
   if (depth === DEEPEST) return found;
-  return [...new Set([found, first])].reduce(
-    (best, round) => betterOf(best, withoutMovesInVain(round, question, depth + 1), observed),
-    found,
-  );
+  return [...new Set([found, first])].reduce((best, round) => {
+    const other = withoutMovesInVain(round, question, depth + 1);
+    return other === undefined ? best : betterOf(best, withTrueReasons(other), observed);
+  }, found);
 }
 
 function furtherRounds(first: PlanRounds, { fleet, observed, options }: Question): PlanRounds {
@@ -105,14 +105,15 @@ function withoutMovesInVain(round: PlanRounds, question: Question, depth: number
   return steps.length === 0 ? undefined : joinRounds(without, next, steps);
 }
 
-/** That which leaves less to be wished for; then that in which fewer leave, in vain first. */
-function betterOf(best: PlanRounds, other: PlanRounds | undefined, observed: ObservedFleet): PlanRounds {
-  if (other === undefined) return best;
-  const [mine, its] = [other, best].map(({ desired, transition, transition: { steps } }) => [
-    ...shortcomings(desired, { before: observed, after: afterSteps(observed, steps) }),
-    leftInVain(transition).length,
-    steps.filter(({ draft }) => draft.role === "hands_over").length,
-  ]);
+/** That which leaves less to be wished for; then that in which fewer leave. */
+function betterOf(best: PlanRounds, other: PlanRounds, observed: ObservedFleet): PlanRounds {
+  const [mine, its] = [other, best].map((round) => {
+    const { steps } = round.transition;
+    return [
+      ...shortcomings(round, { before: observed, after: afterSteps(observed, steps) }),
+      steps.filter(({ draft }) => draft.role === "hands_over").length,
+    ];
+  });
   return compareCosts(mine ?? [], its ?? []) < 0 ? other : best;
 }
 

@@ -144,6 +144,9 @@ export interface DeferredDraft {
 /** MiB free before anything happens, by neuron and device. */
 export type FreeMemory = ReadonlyMap<string, Shares>;
 
+/** In people's words: for whom a copy leaves. */
+export const roomFor = (modelId: string): string => `makes room for ${modelId}`;
+
 export const isLoad = ({ change }: Draft): boolean => change.kind === "load";
 export const isUnload = ({ change }: Draft): boolean => change.kind === "unload";
 export const isReplace = ({ change }: Draft): boolean => change.kind === "replace";
