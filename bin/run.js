@@ -2,6 +2,7 @@
 import module from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import v8 from "node:v8";
 
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
@@ -15,5 +16,7 @@ if (major < 24) {
 // code into this process, so not where Node keeps it by itself, which is below the temporary directory of all users.
 const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(caches, "cortex", "compiled"));
+// A neuron relays for months: what dies young need not have 16 MiB and more to live in, which it never gives back.
+if (process.argv[2] === "neuron") v8.setFlagsFromString("--semi-space-growth-factor=1");
 const { execute } = await import("@oclif/core");
 await execute({ dir: import.meta.url });

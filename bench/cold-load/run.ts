@@ -46,7 +46,7 @@ interface Row {
   readonly name: string;
   readonly tookMs: number;
   readonly cpuMs: number;
-  readonly rssMib: number;
+  readonly memoryMib: number;
 }
 
 const BARE = fileURLToPath(new URL("bare-binding.ts", import.meta.url));
@@ -59,8 +59,8 @@ function bareBinding(): Row {
     stdio: ["ignore", "pipe", "ignore"],
   });
   const tookMs = performance.now() - startedMs;
-  const [cpuMs = 0, rssMib = 0] = JSON.parse(told) as number[];
-  return { name: "bare binding, until it is loaded", tookMs, cpuMs, rssMib };
+  const [cpuMs = 0, memoryMib = 0] = JSON.parse(told) as number[];
+  return { name: "bare binding, until it is loaded", tookMs, cpuMs, memoryMib };
 }
 
 async function coldServers(): Promise<readonly Row[]> {
@@ -69,8 +69,8 @@ async function coldServers(): Promise<readonly Row[]> {
     const startedMs = performance.now();
     const server = await compared.start();
     const measured = (name: string, sinceMs: number, cpuMsBefore: number): void => {
-      const { cpuMs, rssMib } = usedBy(server.child.pid ?? 0);
-      rows.push({ name, tookMs: performance.now() - sinceMs, cpuMs: cpuMs - cpuMsBefore, rssMib });
+      const { cpuMs, memoryMib } = usedBy(server.child.pid ?? 0);
+      rows.push({ name, tookMs: performance.now() - sinceMs, cpuMs: cpuMs - cpuMsBefore, memoryMib });
     };
     try {
       await healthy(server);
@@ -96,11 +96,11 @@ const rows: Row[] = [];
 for (let round = 0; round < Number(values.rounds); round++)
   rows.push(bareBinding(), ...(await coldServers()));
 console.log(`${basename(options.model)}, ${values.slots} slots; ${machineLine()}`);
-console.log("                                    first token ms   CPU ms  RSS MiB");
+console.log("                                    first token ms   CPU ms  memory MiB");
 for (const name of new Set(rows.map((row) => row.name))) {
   const of = (field: Exclude<keyof Row, "name">): string =>
     median(rows.filter((row) => row.name === name).map((row) => row[field])).toFixed(0);
   console.log(
-    `${name.padEnd(35)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("rssMib").padStart(8)}`,
+    `${name.padEnd(35)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("memoryMib").padStart(11)}`,
   );
 }

@@ -11,7 +11,13 @@ export interface Served {
 
 export interface Used {
   readonly cpuMs: number;
-  readonly rssMib: number;
+  /**
+   * Proportional: what processes share (the text of one program that runs three times, a mapped model) counts once, in
+   * parts. Resident sizes added up would count it for each.
+   */
+  readonly memoryMib: number;
+  /** Of the process that holds the model: the largest. */
+  readonly largestMib: number;
 }
 
 const TICK_MS = 10;
@@ -49,14 +55,18 @@ export async function stop({ child }: Served): Promise<void> {
 /** Processor time and memory of a process and all below it. */
 export function usedBy(root: number): Used {
   let cpuMs = 0;
-  let rssMib = 0;
+  const memories: number[] = [];
   for (const pid of family(root)) {
     const fields = statOf(pid);
     if (fields === undefined) continue;
     cpuMs += (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-    rssMib += (Number(fields[21]) * 4096) / 2 ** 20;
+    memories.push(proportionalMib(pid));
   }
-  return { cpuMs, rssMib };
+  return {
+    cpuMs,
+    memoryMib: memories.reduce((sum, mib) => sum + mib, 0),
+    largestMib: Math.max(0, ...memories),
+  };
 }
 
 function family(root: number): readonly number[] {
@@ -65,6 +75,15 @@ function family(root: number): readonly number[] {
   const isBelow = (pid: number | undefined): boolean =>
     pid !== undefined && pid > 0 && (pid === root || isBelow(parentOf.get(pid)));
   return [...parentOf.keys()].filter(isBelow);
+}
+
+function proportionalMib(pid: number): number {
+  try {
+    const kib = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
+    return Number(kib ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
 }
 
 /** The fields of /proc/PID/stat after the name, which may contain anything. */

@@ -49,8 +49,14 @@ interface Row {
   readonly tokensPerSecond: number;
   readonly firstTokenMs: number;
   readonly cpuMsPerToken: number;
-  readonly rssMib: number;
+  /** To the first token of a prompt that begins with the one before. */
+  readonly secondTurnMs: number;
+  readonly memoryMib: number;
+  readonly largestMib: number;
 }
+
+/** What the second turn says; the answer of the first is not repeated, as nobody needs it to find the beginning. */
+const SECOND_TURN = promptsOf(8, 8, 99);
 
 async function measure(
   server: Served,
@@ -63,6 +69,8 @@ async function measure(
   const answers = await Promise.all(prompts.map((prompt) => complete(server, prompt, Number(values.tokens))));
   const tookMs = performance.now() - startedMs;
   const after = usedBy(server.child.pid ?? 0);
+  const longer = prompts.map((prompt, at) => `${prompt} ${SECOND_TURN[at % SECOND_TURN.length] ?? ""}`);
+  const seconds = await Promise.all(longer.map((prompt) => complete(server, prompt, 1)));
   const tokens = answers.reduce((sum, answer) => sum + answer.tokens, 0);
   return {
     server: name,
@@ -71,7 +79,9 @@ async function measure(
     tokensPerSecond: tokens / (tookMs / 1000),
     firstTokenMs: median(answers.map((answer) => answer.firstTokenMs)),
     cpuMsPerToken: (after.cpuMs - before.cpuMs) / tokens,
-    rssMib: after.rssMib,
+    secondTurnMs: median(seconds.map((answer) => answer.firstTokenMs)),
+    memoryMib: after.memoryMib,
+    largestMib: after.largestMib,
   };
 }
 
@@ -91,7 +101,9 @@ const figure = (value: number, digits: number, width: number): string =>
 
 function print(rows: readonly Row[]): void {
   console.log(`${basename(options.model)}, ${values.tokens} tokens an answer; ${machineLine()}`);
-  console.log("words streams server                     tokens/s  first token ms  CPU ms/token  RSS MiB");
+  console.log(
+    "words streams server                     tokens/s  first token ms  2nd turn ms  CPU ms/token  memory MiB  of it the model's process",
+  );
   for (const words of list(values.words)) {
     for (const streams of streamCounts) {
       for (const server of new Set(rows.map((row) => row.server))) {
@@ -100,8 +112,11 @@ function print(rows: readonly Row[]): void {
         );
         const of = (field: Exclude<keyof Row, "server">): number => median(mine.map((row) => row[field]));
         const speed = figure(of("tokensPerSecond"), 1, 8) + figure(of("firstTokenMs"), 0, 16);
-        const cost = figure(of("cpuMsPerToken"), 2, 14) + figure(of("rssMib"), 0, 9);
-        console.log(`${figure(words, 0, 5)} ${figure(streams, 0, 7)} ${server.padEnd(26)} ${speed}${cost}`);
+        const cost = figure(of("secondTurnMs"), 0, 13) + figure(of("cpuMsPerToken"), 2, 14);
+        const memory = figure(of("memoryMib"), 0, 12) + figure(of("largestMib"), 0, 12);
+        console.log(
+          `${figure(words, 0, 5)} ${figure(streams, 0, 7)} ${server.padEnd(26)} ${speed}${cost}${memory}`,
+        );
       }
     }
   }

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Pool } from "undici";
 import { workerHealthSchema, type WorkerHealth } from "../../../src/protocol/openai/chat.ts";
@@ -12,6 +13,8 @@ export interface SoakOptions {
   readonly seed: number;
   /** Told of every so many requests. */
   readonly onProgress?: (progress: SoakProgress) => void;
+  /** Where the worker leaves snapshots of its heap on SIGUSR2: what is alive is measured after a fifth and at the end. */
+  readonly snapshots?: string;
 }
 
 export interface SoakProgress {
@@ -29,6 +32,8 @@ export interface SoakResult {
   readonly health: WorkerHealth;
   /** Memory of the worker's process, over time. */
   readonly progress: readonly SoakProgress[];
+  /** MiB that a full collection leaves in the heap, after a fifth and at the end; empty without `snapshots`. */
+  readonly liveMib: readonly number[];
 }
 
 const SLOTS = 4;
@@ -42,6 +47,11 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const broken: string[] = [];
   const progress: SoakProgress[] = [];
   const step = Math.max(1, Math.floor(options.requests / 10));
+  const liveMib: number[] = [];
+  const lookAtHeap = async (): Promise<void> => {
+    if (options.snapshots === undefined) return;
+    liveMib.push(await liveHeapMib(worker.child.pid ?? -1, { pool, directory: options.snapshots }));
+  };
   let begun = 0;
 
   const client = async (): Promise<void> => {
@@ -55,13 +65,43 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
       const told = { done: number, residentMib: await residentMib(worker.child.pid ?? -1) };
       progress.push(told);
       options.onProgress?.(told);
+      if (number === 2 * step) await lookAtHeap();
     }
   };
   await Promise.all(Array.from({ length: options.clients }, client));
   const health = await untilIdle(pool);
+  await lookAtHeap();
   await pool.close();
   await worker.stop();
-  return { ...counts, broken, health, progress };
+  return { ...counts, broken, health, progress, liveMib };
+}
+
+/** Taking a snapshot collects all that is not alive first; the worker answers nothing meanwhile. */
+async function liveHeapMib(
+  pid: number,
+  { pool, directory }: { readonly pool: Pool; readonly directory: string },
+): Promise<number> {
+  process.kill(pid, "SIGUSR2");
+  let names: readonly string[] = [];
+  while (names.length === 0) {
+    const response = await pool.request({ method: "GET", path: "/health" });
+    await response.body.dump();
+    names = (await readdir(directory)).filter((name) => name.endsWith(".heapsnapshot"));
+  }
+  const path = join(directory, names[0] ?? "");
+  // The worker is in the middle of writing it until it answers.
+  await (await pool.request({ method: "GET", path: "/health" })).body.dump();
+  const { snapshot, nodes } = JSON.parse(await readFile(path, "utf8")) as HeapSnapshot;
+  await rm(path);
+  const { node_fields: fields } = snapshot.meta;
+  let bytes = 0;
+  for (let at = fields.indexOf("self_size"); at < nodes.length; at += fields.length) bytes += nodes[at] ?? 0;
+  return Math.round((bytes / 2 ** 20) * 10) / 10;
+}
+
+interface HeapSnapshot {
+  readonly snapshot: { readonly meta: { readonly node_fields: readonly string[] } };
+  readonly nodes: readonly number[];
 }
 
 async function one(

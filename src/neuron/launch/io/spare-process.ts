@@ -26,6 +26,12 @@ export interface SpareProcessOptions {
 const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
 
 /**
+ * What dies young has 4 MiB to live in, not 16: tokens and events of streams are small and short-lived, and up to three times
+ * that room stayed in memory for each worker, the one that is kept ready among them.
+ */
+const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"];
+
+/**
  * One process of the worker's program is kept ready: reading that program takes longer than loading a small model. It
  * ends with the neuron, whose channel it listens to.
  */
@@ -89,7 +95,7 @@ export class SpareProcess {
     const logPath = join(directory, `${this.#started}.log`);
     const log = openSync(logPath, "a", 0o600);
     try {
-      const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", entry], {
+      const child = spawn(process.execPath, [...WORKER_FLAGS, entry], {
         stdio: ["ignore", log, log, "ipc"],
         detached: true,
         env: { ...withoutCredentials(environment), ...compileCache() },
