@@ -15,7 +15,7 @@ import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 export default class NeuronCommand extends BaseCommand {
   static override summary = "run on each machine: hold models in worker processes and answer for them";
   static override description =
-    "Finds the machine's devices, loads and unloads models when asked, one process per model, and serves inference. It listens on loopback unless told otherwise; any other address needs a certificate of the fleet (cortex neuron join) or a token.";
+    "Finds the machine's devices, loads and unloads models when asked, one process per model, and serves inference. It listens on loopback unless told otherwise; any other address needs a certificate of the fleet (cortex neuron join) or a token. With OTEL_EXPORTER_OTLP_ENDPOINT set, traces of its gateways go on here.";
   static override examples = [
     "<%= config.bin %> neuron",
     "<%= config.bin %> neuron --model-root /srv/models",
@@ -121,6 +121,7 @@ export default class NeuronCommand extends BaseCommand {
             memoryLimitMib,
             simulation,
             orphanGraceMs: flags["worker-grace"] * 1000,
+            tracing: this.environment.tracing === undefined ? undefined : {},
             gitSha: gitSha(),
           },
           { clock: systemClock, logger },

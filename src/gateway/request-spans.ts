@@ -1,6 +1,7 @@
 import type { RequestRecord, RequestStep } from "./request-record.ts";
 import type { LoadSeen } from "./loading/loads-seen.ts";
-import type { TraceContext } from "./trace-context.ts";
+import type { DrawnSpan } from "../core/drawn-span.ts";
+import type { TraceContext } from "../protocol/headers/trace-context.ts";
 
 /** A trace that a request is part of, as it is needed to draw it afterwards. */
 export interface RequestTrace {
@@ -12,23 +13,6 @@ export interface RequestTrace {
   readonly headAtMs: number;
   /** One for each time that the request was sent to a neuron, which got it as its parent. */
   readonly attemptSpanIds: readonly string[];
-}
-
-export type SpanKindName = "server" | "client" | "internal";
-
-/** A span as it is drawn. Times are milliseconds since the epoch. */
-export interface DrawnSpan {
-  readonly name: string;
-  readonly kind: SpanKindName;
-  /** Null: whichever. */
-  readonly spanId: string | null;
-  /** Index of its parent in the list; null for the span of the request as a whole. */
-  readonly parent: number | null;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-  readonly attributes: Readonly<Record<string, string | number | boolean>>;
-  /** Of one that failed. */
-  readonly errorCode: string | undefined;
 }
 
 type Step<Kind extends RequestStep["kind"]> = Extract<RequestStep, { kind: Kind }>;

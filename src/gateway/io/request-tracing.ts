@@ -3,12 +3,13 @@ import type { Clock } from "../../core/clock.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
 import type { HeaderBag } from "../relay/header-policy.ts";
 import type { RequestRecord } from "../request-record.ts";
-import type { RequestTrace } from "../request-spans.ts";
-import { formatTraceparent, isSampledBy, parseTraceparent } from "../trace-context.ts";
+import type { DrawnSpan, SpanRoot } from "../../core/drawn-span.ts";
+import { formatTraceparent, isSampledBy, parseTraceparent } from "../../protocol/headers/trace-context.ts";
+import { drawSpans } from "../request-spans.ts";
 
 /** Where the spans of requests that have ended go. */
 export interface SpanSink {
-  send(record: RequestRecord, trace: RequestTrace): void;
+  send(spans: readonly DrawnSpan[], root: SpanRoot): void;
   close(): Promise<void>;
 }
 
@@ -50,7 +51,7 @@ export class RequestTracing {
         return { traceparent: formatTraceparent({ traceId, spanId, sampled: true }) };
       },
       ended: (record) => {
-        this.#sink.send(record, trace);
+        this.#sink.send(drawSpans(record, trace), { traceId, parentSpanId: parent?.spanId });
       },
     };
   }

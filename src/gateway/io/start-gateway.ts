@@ -169,8 +169,12 @@ interface Opened {
 async function openTracing(config: GatewayConfig, clock: Clock): Promise<RequestTracing | null> {
   const { tracing, build } = config;
   if (tracing === undefined) return null;
-  const { createSpanExporter } = await import("./span-exporter.ts");
-  const sink = createSpanExporter({ url: tracing.url, packageVersion: build?.packageVersion ?? "0.0.0" });
+  const { createSpanExporter } = await import("../../platform/span-exporter.ts");
+  const sink = createSpanExporter({
+    url: tracing.url,
+    serviceName: "cortex-gateway",
+    packageVersion: build?.packageVersion ?? "0.0.0",
+  });
   return new RequestTracing(sink, { ratio: tracing.sampleRatio, clock });
 }
 

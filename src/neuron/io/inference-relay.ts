@@ -10,6 +10,7 @@ import { parseJsonBody } from "../../platform/http-server.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts";
+import { parseTimings, TIMINGS_HEADER } from "../../protocol/headers/timings-header.ts";
 import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
 import { MODEL_SPEC_HEADER, readModelSpec } from "../../protocol/model-spec.ts";
 import { isForm, modelOfForm } from "../../protocol/openai/form-body.ts";
@@ -17,6 +18,7 @@ import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
+import type { AnswerTracing, TracedRelay } from "./answer-tracing.ts";
 import type { CrashWatch, WatchedRequest } from "./crash-watch.ts";
 
 export interface InferenceRelayDeps {
@@ -25,6 +27,8 @@ export interface InferenceRelayDeps {
   readonly loop: ResidencyLoop;
   readonly crashes: CrashWatch;
   readonly vocabularies: Vocabularies;
+  /** Where requests may be traced; null: nothing is. */
+  readonly tracing: Pick<AnswerTracing, "begin"> | null;
   /** Told once per request: "ok", "client_gone", "http_<status>" of the worker, or the code of the failure. */
   readonly countRequest: (modelId: string, outcome: string) => void;
 }
@@ -48,12 +52,17 @@ export function createInferenceRelay(deps: InferenceRelayDeps) {
     // A name that is not loaded could be anything: it must not become a label.
     const label = deps.loop.state.models.has(modelId) ? modelId : "unknown";
     const gone = abortWhenClientLeaves(reply.raw);
+    const route = request.routeOptions.url ?? "";
+    const traced = deps.tracing?.begin(request.headers, { route, modelId: label }) ?? null;
+    let outcome = "internal_error";
     try {
-      deps.countRequest(label, await take(deps, { modelId, request, reply, signal: gone.signal }));
+      outcome = await take(deps, { modelId, request, reply, signal: gone.signal, traced });
     } catch (thrown) {
-      deps.countRequest(label, toCortexError(thrown).code);
+      outcome = toCortexError(thrown).code;
       throw thrown;
     } finally {
+      deps.countRequest(label, outcome);
+      traced?.ended(outcome);
       gone.release();
     }
   };
@@ -64,6 +73,7 @@ interface Arrival {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly signal: AbortSignal;
+  readonly traced: TracedRelay | null;
 }
 
 /** Takes the request, or throws why not, and relays it. What came of it in one word. */
@@ -163,6 +173,7 @@ async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<stri
   const tail: StreamTail = { endsEvent: true };
   try {
     await pump(response, raw, { signal, tail });
+    noteTimings(exchange, response);
     return response.statusCode < 400 ? "ok" : `http_${response.statusCode}`;
   } catch (thrown) {
     if (signal.aborted) return "client_gone";
@@ -173,12 +184,18 @@ async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<stri
   }
 }
 
-function askWorker({ admitted, request, signal }: Exchange): Promise<Dispatcher.ResponseData> {
+/** Whole answers tell in the head, streams behind the answer. */
+function noteTimings({ traced }: Exchange, { headers, trailers }: Dispatcher.ResponseData): void {
+  if (traced !== null) traced.timings = parseTimings(headers[TIMINGS_HEADER] ?? trailers[TIMINGS_HEADER]);
+}
+
+function askWorker({ admitted, request, signal, traced }: Exchange): Promise<Dispatcher.ResponseData> {
   const headers: Record<string, string> = {};
   for (const name of FORWARDED_HEADERS) {
     const value = request.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
+  Object.assign(headers, traced?.sent());
   return admitted.worker.http.request({
     method: "POST",
     path: request.url,
@@ -220,7 +237,8 @@ function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | 
     .map((name) => name.trim());
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && !HOP_BY_HOP_HEADERS.has(name) && !named.includes(name)) kept[name] = value;
+    const isOurs = name === TIMINGS_HEADER || HOP_BY_HOP_HEADERS.has(name) || named.includes(name);
+    if (value !== undefined && !isOurs) kept[name] = value;
   }
   return kept;
 }

@@ -42,6 +42,7 @@ import { checkCaller, type CallerRules } from "./check-caller.ts";
 import { CrashWatch } from "./crash-watch.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
 import type { SuspectFile } from "./suspect-file.ts";
+import type { AnswerTracing } from "./answer-tracing.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
 import type { NeuronMetrics } from "./neuron-metrics.ts";
 import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
@@ -63,6 +64,8 @@ export interface NeuronServerDeps {
   readonly restored: readonly RestoredModel[];
   /** With a certificate the server speaks TLS alone. */
   readonly callers: CallerRules;
+  /** Null where no collector is named. */
+  readonly tracing: AnswerTracing | null;
   readonly version: Version;
   /** Resolves once the devices are known: the server is bound before that. */
   readonly discovery: Promise<Discovery>;
@@ -90,6 +93,7 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
     loop: deps.loop,
     crashes: new CrashWatch(deps),
     vocabularies: deps.vocabularies,
+    tracing: deps.tracing,
     countRequest: (model, outcome) => {
       deps.metrics.countRequest(model, outcome);
     },

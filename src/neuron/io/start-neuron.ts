@@ -9,10 +9,11 @@ import { MIB_BYTES } from "../../core/quantities.ts";
 import { readEnvironment, type ModelHubAddress } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { externalWorkerEntryFile, workerEntryFile } from "../../platform/package-paths.ts";
+import { externalWorkerEntryFile, packageVersion, workerEntryFile } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import type { Member } from "../../trust/io/member.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
+import { openAnswerTracing, type AnswerTracing } from "./answer-tracing.ts";
 import { startDeviceWatch } from "./device-watch.ts";
 import { lookForEngine } from "./engine-check.ts";
 import { followResidency } from "./follow-residency.ts";
@@ -84,6 +85,8 @@ export interface NeuronConfig {
   /** Where `hf:` sources come from; what the environment says by default. */
   readonly hub?: ModelHubAddress | undefined;
   readonly downloads?: Partial<DownloadLimits> | undefined;
+  /** Present where spans are sent: of requests that whoever sent them traces. */
+  readonly tracing?: { readonly url?: string } | undefined;
 }
 
 export interface NeuronDeps {
@@ -130,7 +133,6 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const startedMs = clock.monotonicMs();
   const assignment = new AssignmentFile(config.stateDirectory, logger);
   const restoration = new Restoration({ clock, logger, loop, hibernation: kept.hibernation });
-  const { suspectFile } = kept;
   const told = { clock, loop, probe, startedMs, facts, restored: restoration.restored };
   const feed = followResidency({ ...told, discovery: discovered.promise });
   const server = createNeuronServer({
@@ -139,7 +141,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     metrics,
     feed,
     estimator,
-    suspectFile,
+    ...kept,
     vocabularies,
     callers: config,
     version: describeVersion(config.gitSha),
@@ -161,7 +163,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   await restoration.loadOthers();
   assignment.follow(loop);
   let closing: Promise<void> | null = null;
-  const kit = { feed, book: kept.book, suspectFile, assignment, server, clock, logger, socketDirectory };
+  const kit = { ...kept, feed, assignment, server, clock, logger, socketDirectory };
   const parts = {
     watching: startDeviceWatch({ clock, logger, probe, loop }, found.devices),
     ...assembled,
@@ -190,9 +192,11 @@ interface Kept {
   readonly suspectFile: SuspectFile;
   readonly cpuPacking: CpuPacking;
   readonly hibernation: HibernationShelf | undefined;
+  readonly tracing: AnswerTracing | null;
 }
 
 const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> => ({
+  tracing: await openAnswerTracing(config.tracing, { clock: deps.clock, packageVersion: packageVersion() }),
   missing: lookForEngine(config, deps.logger),
   epochs: await openEpochFile(config.stateDirectory),
   book: await openFactBook(config.stateDirectory, deps.logger),
@@ -308,6 +312,7 @@ async function makeSocketDirectory(): Promise<string> {
 }
 
 interface NeuronParts {
+  readonly tracing: AnswerTracing | null;
   readonly watching: { readonly close: () => void };
   readonly loop: ResidencyLoop;
   readonly launcher: WorkerLauncher;
@@ -364,6 +369,7 @@ async function closeParts(neuron: NeuronParts): Promise<void> {
   lastBytes.abort();
   server.server.closeAllConnections();
   await closed;
+  await neuron.tracing?.close();
 }
 
 async function abortAfter(

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
 import { formatUsage, NO_USAGE, USAGE_HEADER, type TokenUsage } from "../../protocol/headers/usage-header.ts";
+import { formatTimings, TIMINGS_HEADER, type AnswerTimings } from "../../protocol/headers/timings-header.ts";
 import { SSE_KEEP_ALIVE } from "../answer/chat-completion-chunks.ts";
 
 /**
@@ -11,8 +12,8 @@ export interface SseStream {
   send(text: string): void;
   /** Undefined when the client keeps up; else resolves when it does again or is gone. */
   ready(): Promise<void> | undefined;
-  /** Ends the stream after what was sent; `usage` follows as a trailer. */
-  end(usage?: TokenUsage): void;
+  /** Ends the stream after what was sent; `usage` and `timings` follow as trailers. */
+  end(usage?: TokenUsage, timings?: AnswerTimings): void;
 }
 
 const KEEP_ALIVE_MS = 1000;
@@ -83,10 +84,13 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
       setImmediate(flush);
     },
     ready: () => blocked,
-    end(usage) {
+    end(usage, timings) {
       clearInterval(keepAlive);
       flush();
-      if (usage !== undefined) response.addTrailers({ [USAGE_HEADER]: formatUsage(usage) });
+      if (usage !== undefined) {
+        const told = timings === undefined ? {} : { [TIMINGS_HEADER]: formatTimings(timings) };
+        response.addTrailers({ [USAGE_HEADER]: formatUsage(usage), ...told });
+      }
       response.end();
       if (response.writableLength > 0) watch();
     },

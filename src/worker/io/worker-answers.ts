@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { FinishReason } from "../../protocol/openai/chat.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import type { TokenUsage } from "../../protocol/headers/usage-header.ts";
+import type { AnswerTimings } from "../../protocol/headers/timings-header.ts";
 import type { AnswerEvent } from "../answer/answer-parser.ts";
 import { answerTotal, draftTimings, perSecond, type EndedChoice } from "../answer/answer-total.ts";
 import {
@@ -27,6 +28,8 @@ export interface RunningAnswer {
   readonly clock: Clock;
   /** Monotonic time at which the request arrived. */
   readonly arrivedAtMs: number;
+  /** Whoever asked draws a trace, and is told where the time went. */
+  readonly isTraced: boolean;
   /** Ends the other choices when one fails. */
   readonly abort: (reason: unknown) => void;
 }
@@ -168,6 +171,7 @@ export async function streamAnswer(
   const stream = openSseStream(response, answer.clock, promptTokensOf(choices));
   const open = choices.map((_, index) => ({ writer: writers.choice(index), opened: false }));
   let usage: TokenUsage | undefined;
+  let timings: AnswerTimings | undefined;
   const write = (index: number, text: (writer: ChunkWriter) => string): void => {
     const choice = open[index];
     if (choice === undefined) return;
@@ -194,13 +198,21 @@ export async function streamAnswer(
     if (includeUsage) stream.send(writers.usage(total));
     stream.send(SSE_DONE);
     usage = toTokenUsage(total.usage);
+    if (answer.isTraced) timings = timingsOf(total);
   } catch (thrown) {
     stream.send(sseError(toErrorResponse(toCortexError(thrown)).body));
     if (!left) throw thrown;
   } finally {
-    stream.end(usage);
+    stream.end(usage, timings);
   }
 }
+
+/** The first token comes out of the prompt's last step: what was before the prompt is the wait for a slot. */
+export const timingsOf = ({ timings }: AnswerTotal): AnswerTimings => ({
+  queueMs: Math.max(0, timings.time_to_first_token_ms - timings.prompt_ms),
+  prefillMs: timings.prompt_ms,
+  decodeMs: timings.predicted_ms,
+});
 
 /** The usage of an answer as the header and the trailer say it. */
 export const toTokenUsage = (usage: AnswerTotal["usage"]): TokenUsage => ({

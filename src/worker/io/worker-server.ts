@@ -7,6 +7,8 @@ import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { createHttpServer, parseJsonBody } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
+import { formatTimings, TIMINGS_HEADER } from "../../protocol/headers/timings-header.ts";
+import { parseTraceparent } from "../../protocol/headers/trace-context.ts";
 import { formatUsage, NO_USAGE, USAGE_HEADER } from "../../protocol/headers/usage-header.ts";
 import type { WorkerHealth } from "../../protocol/openai/chat.ts";
 import {
@@ -43,6 +45,7 @@ import {
 import {
   collectAnswer,
   streamAnswer,
+  timingsOf,
   toTokenUsage,
   type AnswerWriters,
   type CollectedAnswer,
@@ -192,7 +195,8 @@ async function answer(context: RouteContext, route: AnswerRoute): Promise<unknow
   return await untilClientLeaves(context, route.reply.raw, async (signal, abort) => {
     const prepared = route.prepare({ engine, signal, randomSeed: randomInt(2 ** 31) });
     const admitted = engine.admit(prepared.choices[0].job);
-    const running: RunningAnswer = { prepared, engine, admitted, clock, arrivedAtMs, abort };
+    const isTraced = parseTraceparent(route.reply.request.headers["traceparent"])?.sampled === true;
+    const running: RunningAnswer = { prepared, engine, admitted, clock, arrivedAtMs, isTraced, abort };
     const identity = {
       id: route.idPrefix + randomBytes(12).toString("hex"),
       created: Math.floor(clock.nowMs() / 1000),
@@ -201,6 +205,7 @@ async function answer(context: RouteContext, route: AnswerRoute): Promise<unknow
     if (!route.stream) {
       const whole = await collectAnswer(running);
       route.reply.header(USAGE_HEADER, formatUsage(toTokenUsage(whole.total.usage)));
+      if (isTraced) route.reply.header(TIMINGS_HEADER, formatTimings(timingsOf(whole.total)));
       return route.whole(identity, whole);
     }
     route.reply.hijack();

@@ -3,9 +3,7 @@ import { SpanKind, SpanStatusCode, type HrTime, type SpanContext } from "@opente
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, resourceFromAttributes, type Resource } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type ReadableSpan } from "@opentelemetry/sdk-trace";
-import { drawSpans, type DrawnSpan, type RequestTrace, type SpanKindName } from "../request-spans.ts";
-import type { RequestRecord } from "../request-record.ts";
-import type { SpanSink } from "./request-tracing.ts";
+import type { DrawnSpan, SpanKindName, SpanRoot } from "../core/drawn-span.ts";
 
 const KINDS: Readonly<Record<SpanKindName, SpanKind>> = {
   server: SpanKind.SERVER,
@@ -25,23 +23,30 @@ const NOTHING = {
 interface SpanExporterOptions {
   /** In the place of what the environment says. */
   readonly url: string | undefined;
+  /** Under which name, where the environment has none. */
+  readonly serviceName: string;
   readonly packageVersion: string;
+}
+
+export interface SpanExporter {
+  send(spans: readonly DrawnSpan[], root: SpanRoot): void;
+  close(): Promise<void>;
 }
 
 /**
  * Sends spans by OTLP over HTTP, in batches, beside the requests; where the collector is away they are dropped. Where
  * to, with which headers and under which name is in the `OTEL_*` variables, which the exporter reads itself.
  */
-export function createSpanExporter(options: SpanExporterOptions): SpanSink {
-  const { url, packageVersion } = options;
+export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
+  const { url, serviceName, packageVersion } = options;
   const exporter = new OTLPTraceExporter(url === undefined ? {} : { url });
   const processor = new BatchSpanProcessor({ exporter });
-  const named = { "service.name": "cortex-gateway", "service.version": packageVersion };
+  const named = { "service.name": serviceName, "service.version": packageVersion };
   // What the environment says goes before.
   const resource = resourceFromAttributes(named).merge(withoutDefaultName(defaultResource()));
   return {
-    send: (record, trace) => {
-      for (const span of readableSpans(record, trace, resource)) processor.onEnd(span);
+    send: (spans, root) => {
+      for (const span of readableSpans(spans, root, resource)) processor.onEnd(span);
     },
     close: async () => {
       await processor.shutdown().catch(() => undefined);
@@ -56,14 +61,15 @@ function withoutDefaultName(resource: Resource): Resource {
   return resourceFromAttributes(isChosen ? { ...rest, "service.name": name } : rest);
 }
 
-function readableSpans(record: RequestRecord, trace: RequestTrace, resource: Resource): ReadableSpan[] {
-  const { traceId } = trace.context;
+function readableSpans(
+  drawn: readonly DrawnSpan[],
+  { traceId, parentSpanId }: SpanRoot,
+  resource: Resource,
+): ReadableSpan[] {
   const contextOf = (spanId: string): SpanContext => ({ traceId, spanId, traceFlags: 1 });
-  const drawn = drawSpans(record, trace);
   const contexts = drawn.map(({ spanId }) => contextOf(spanId ?? randomBytes(8).toString("hex")));
   const parentOf = ({ parent }: DrawnSpan): SpanContext | undefined => {
     if (parent !== null) return contexts[parent];
-    const { parentSpanId } = trace;
     return parentSpanId === undefined ? undefined : { ...contextOf(parentSpanId), isRemote: true };
   };
   return drawn.map((span, index): ReadableSpan => {

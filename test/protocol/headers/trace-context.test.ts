@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { formatTraceparent, isSampledBy, parseTraceparent } from "../../../src/gateway/trace-context.ts";
+import {
+  formatTraceparent,
+  isSampledBy,
+  parseTraceparent,
+} from "../../../src/protocol/headers/trace-context.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
