@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AGENTS, type Agent } from "./agents.ts";
 import { installAgent } from "./install-agent.ts";
+import { installOpenWebUi, OPEN_WEBUI, runOpenWebUi } from "./open-webui.ts";
 import { installSdks, PYTHON_SDKS, runPythonSdks } from "./python-sdks.ts";
 import { runTrial, type Trial, type TrialResult } from "./run-agent.ts";
 import { runColdSdks } from "./sdk-cold.ts";
@@ -25,8 +26,8 @@ const timeoutOf = (trial: Trial, agent: Agent, loadSecs: number): number => {
   return agent.demoContext === undefined ? DEMO_SECS : WIDE_DEMO_SECS;
 };
 
-/** Sets of SDKs, beside the agents. */
-const SDKS = ["sdk-python", "sdk-cold"];
+/** Sets of SDKs, and a server with a page, beside the agents. */
+const SDKS = ["sdk-python", "sdk-cold", "open-webui"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,7 +50,7 @@ function chosen(): readonly (readonly [string, Agent])[] {
   const found = all.filter(([name]) => positionals.includes(name));
   if (found.length > 0 && found.length === positionals.length) return found;
   say(`usage: test/clients/run CLIENT... [--trial ${TRIALS.join("|")}] [--long] [--record] [--into DIR]`);
-  say(`clients: ${Object.keys(AGENTS).join(", ")}, sdk-python, sdk-cold, all`);
+  say(`clients: ${Object.keys(AGENTS).join(", ")}, sdk-python, sdk-cold, open-webui, all`);
   return process.exit(64);
 }
 
@@ -136,6 +137,25 @@ if (positionals.some((name) => name === "sdk-cold" || name === "all")) {
     const { seen, ...told } = check;
     const entry = { ...told, trial: `cold ${check.dialect}`, requests: 2, load_secs: loadSecs };
     if (values.record) record({ client, ...entry, seen: check.passed ? seen : "failed" });
+  }
+}
+if (positionals.some((name) => name === "open-webui" || name === "all")) {
+  const loadSecs = values.long ? LONG_LOAD_SECS : SHORT_LOAD_SECS;
+  say("open-webui: installing");
+  const binary = await installOpenWebUi(values.into);
+  for (const dialect of ["openai", "ollama"] as const) {
+    const { passed, seen, seconds } = await runOpenWebUi(binary, dialect, loadSecs);
+    if (!passed) failures += 1;
+    const told = {
+      client: "open-webui",
+      package: OPEN_WEBUI.name,
+      version: OPEN_WEBUI.version,
+      dialect,
+      passed,
+    };
+    process.stdout.write(`${JSON.stringify({ ...told, seen, seconds })}\n`);
+    const entry = { ...told, seen: passed ? seen : "failed", requests: 2, seconds, load_secs: loadSecs };
+    if (values.record) record({ ...entry, trial: `cold ${dialect}` });
   }
 }
 process.exitCode = failures === 0 ? 0 : 1;

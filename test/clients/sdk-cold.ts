@@ -20,8 +20,9 @@ import { pythonSdkChecks } from "./python-sdks.ts";
  * again. A real gateway and neuron; the neuron's devices are simulated, and its model is a script that takes its time to load.
  */
 
-const MODEL = "cold/model";
-const SAYS = "It was worth the wait.";
+export const COLD_MODEL = "cold/model";
+const MODEL = COLD_MODEL;
+export const SAYS = "It was worth the wait.";
 const SCRIPT = fileURLToPath(new URL("sdk_cold.py", import.meta.url));
 
 export interface ColdCheck {
@@ -210,7 +211,8 @@ async function startPython(interpreter: string, gatewayUrl: string) {
   };
 }
 
-async function coldFleet(loadSecs: number) {
+/** A gateway and a neuron whose model takes so long to load, and says one sentence. */
+export async function coldFleet(loadSecs: number) {
   const directory = await mkdtemp(join(tmpdir(), "cortex-cold-"));
   const script = join(directory, "faults.toml");
   await writeFile(script, `[[models]]\nload_secs = ${loadSecs}\n\n[[models.answers]]\ntext = "${SAYS}"\n`);

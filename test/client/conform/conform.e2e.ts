@@ -60,3 +60,29 @@ test.each(DIALECTS)("%s: gateway, neuron and engine conform, also while a model 
   expect(report.coldLoad?.endMs).toBeGreaterThan(3000);
   expect(report.coldLoad?.events).toBeGreaterThan(3);
 });
+
+test.each([
+  { client: "claude-code", dialect: "anthropic" },
+  { client: "codex", dialect: "responses" },
+  { client: "opencode", dialect: "openai" },
+  { client: "ollama", dialect: "ollama" },
+])("cortex connect $client --check asks as that client would", async ({ client, dialect }) => {
+  const gateway = ["--gateway", fleet.gatewayUrl];
+  const { code, stdout, stderr } = await runCortex([
+    "connect",
+    client,
+    ...gateway,
+    "--model",
+    "cortex/demo",
+    "--check",
+    "--json",
+  ]);
+  expect(stderr).toBe("");
+  const { check } = JSON.parse(stdout) as { readonly check: ConformReport };
+  expect(check.dialect).toBe(dialect);
+  expect(check.steps.flatMap(({ breaches }) => breaches)).toEqual([]);
+  expect(check.steps.filter(({ outcome }) => outcome === "kept").length).toBeGreaterThan(3);
+  expect(code).toBe(0);
+  const lost = await runCortex(["connect", client, ...gateway, "--model", "no/such", "--check", "--json"]);
+  expect(lost.code).toBe(1);
+});

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { reduceScheduler } from "../../../src/gateway/loading/scheduler.ts";
 import { FleetModel } from "./fleet-model.ts";
 import { POLICY } from "./simulated-neuron.ts";
 import type { Request } from "./simulated-request.ts";
@@ -46,6 +47,14 @@ const command = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("turn" as const), modelId, neuron, fails: fc.boolean() }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("see" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("wish" as const),
+      modelId,
+      keepMs: fc.constantFrom(0, 3000, Infinity),
+    }),
+  },
 );
 type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
 
@@ -63,6 +72,9 @@ function play(fleet: FleetModel, step: Command): void {
     case "see":
       fleet.see();
       return;
+    case "wish":
+      wish(fleet, step);
+      return;
     case "finish":
     case "leave":
       endOne(fleet, step);
@@ -74,6 +86,12 @@ function play(fleet: FleetModel, step: Command): void {
     case "turn":
       playOthers(fleet, step);
   }
+}
+
+/** Whatever is wished, the laws hold: nobody declared, at work or of a higher class goes for it. */
+function wish(fleet: FleetModel, { modelId: id, keepMs }: Extract<Command, { readonly do: "wish" }>): void {
+  const event = { kind: "residency-wished", modelId: id, keepMs, atMs: fleet.nowMs } as const;
+  fleet.state = reduceScheduler(fleet.state, event).state;
 }
 
 function endOne(fleet: FleetModel, step: Extract<Command, { readonly do: "finish" | "leave" }>): void {
