@@ -7,12 +7,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/booted-root.sh"
 old=$1 new=$2
 work=${WORK:-$(mktemp -d)}
-root=$work/debian
+base=$work/base root=$work/debian
 trap shut_down EXIT
 
 step "a bare Debian: $(date --utc +%F), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg)"
-[ -x "$root/usr/bin/curl" ] || debootstrap --variant=minbase \
-  --include=systemd,procps,curl,libgomp1,libstdc++6 bookworm "$root" >"$work/debootstrap.log"
+[ -x "$base/usr/bin/curl" ] || debootstrap --variant=minbase \
+  --include=systemd,procps,curl,libgomp1,libstdc++6 bookworm "$base" >"$work/debootstrap.log"
+rm -rf "$root"
+cp -a "$base" "$root"
 mkdir -p "$root/packages/old" "$root/packages/new"
 cp "$old"/*.deb "$root/packages/old/"
 cp "$new"/*.deb "$root/packages/new/"
@@ -34,7 +36,7 @@ done
 step "start, each as its own user"
 inside systemctl start neuron cortex
 inside systemctl show --property Id,ActiveState,Type,User,NotifyAccess neuron cortex
-inside ps -o user:8,args -C node | cut -c1-110
+inside ps -eo user:8,args | grep /usr/lib/cortex | grep -v grep | cut -c1-110
 
 step "how long the gateway takes from its start to its first answer"
 for _ in 1 2 3; do
@@ -54,10 +56,10 @@ step "upgrade while an answer is being written"
 inside sh -c 'echo "# changed by its owner" >> /etc/cortex/cortex.env'
 inside curl --silent --no-buffer --max-time 120 http://127.0.0.1:31313/v1/chat/completions \
   --header 'content-type: application/json' \
-  --data '{"model":"cortex/demo","stream":true,"max_tokens":4000,"min_tokens":4000,"messages":[{"role":"user","content":"What is cortex?"}]}' \
+  --data '{"model":"cortex/demo","stream":true,"max_tokens":900,"response_format":{"type":"json_schema","json_schema":{"name":"numbers","schema":{"type":"array","items":{"type":"integer"},"minItems":400}}},"messages":[{"role":"user","content":"What is cortex?"}]}' \
   >"$work/stream" 2>/dev/null &
 stream=$!
-until [ -s "$work/stream" ]; do :; done
+until [ "$(grep -c '^data:' "$work/stream")" -gt 3 ]; do kill -0 "$stream"; done
 inside sh -c 'dpkg --install /packages/new/*.deb' | grep -E '^(Setting|Unpacking|Configuration)'
 wait "$stream" || true
 echo "events of the stream: $(grep -c '^data:' "$work/stream"); its last: $(grep '^data:' "$work/stream" | tail -1 | cut -c1-160)"
