@@ -18,5 +18,7 @@ const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(caches, "cortex", "compiled"));
 // A neuron relays for months: what dies young need not have 16 MiB and more to live in, which it never gives back.
 if (process.argv[2] === "neuron") v8.setFlagsFromString("--semi-space-growth-factor=1");
+// Without it oclif asks for the account's shell, and a user id without an account, as in many containers, has none.
+process.env.SHELL ||= "/bin/sh";
 const { execute } = await import("@oclif/core");
 await execute({ dir: import.meta.url });
