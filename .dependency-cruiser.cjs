@@ -76,7 +76,8 @@ const ROOMS = {
     overview: [],
     view: ["print"],
     tables: ["print", "overview", "view"],
-    screen: ["print", "overview"],
+    top: ["print", "overview"],
+    screen: [],
     shell: [],
   },
 };

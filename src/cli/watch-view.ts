@@ -1,15 +1,17 @@
 import type { Clock } from "../core/clock.ts";
 import { toCortexError, type CortexError } from "../core/errors.ts";
 import { sleptThrough } from "../core/interruptible-sleep.ts";
+import { cutText } from "./print/fit-table.ts";
 import { errorToJson } from "./print/print-error.ts";
 import { wrapText } from "./print/wrap-text.ts";
+import { LineScreen, type TerminalSize } from "./screen/line-screen.ts";
 import type { Look, View } from "./view/view.ts";
 
 /** Where a watched view goes: a terminal that is redrawn in place, or lines. */
 export interface WatchedOutput {
   readonly write: (text: string) => void;
   /** Size of the terminal; undefined where what moves must not be shown. */
-  readonly size: () => { readonly columns: number; readonly rows: number } | undefined;
+  readonly size: () => TerminalSize | undefined;
 }
 
 export interface WatchOptions {
@@ -130,48 +132,48 @@ class ChangedText implements Printer {
 
 const failureText = ({ code, message }: CortexError): string => `${code}: ${message}; trying again`;
 
-const ENTER = "\u001B[?1049h\u001B[?25l";
-const LEAVE = "\u001B[?25h\u001B[?1049l";
-/** Terminals that know it draw what is between at once; others ignore it. */
-const [BEGIN_FRAME, END_FRAME] = ["\u001B[?2026h", "\u001B[?2026l"];
-const CLEAR_LINE = "\u001B[K";
-const CLEAR_BELOW = "\u001B[J";
-const HOME = "\u001B[H";
-
-/** Drawn over itself line by line on the terminal's other screen, so that nothing flickers and nothing is left behind. */
+/** Drawn over itself on a screen of its own. */
 class RedrawnScreen implements Printer {
   readonly #options: WatchOptions;
+  readonly #screen: LineScreen;
 
   constructor(options: WatchOptions) {
     this.#options = options;
+    this.#screen = new LineScreen({ write: options.output.write, size: () => this.#size() });
   }
 
   begin(): void {
-    this.#options.output.write(ENTER);
+    this.#screen.open();
   }
 
   show(view: View<unknown>, failure: CortexError | undefined): void {
-    const { output, clock, everyMs } = this.#options;
-    const { columns, rows } = output.size() ?? { columns: 80, rows: 24 };
+    const { clock, everyMs, look } = this.#options;
+    const { columns, rows } = this.#size();
     const time = new Date(clock.nowMs()).toISOString().slice(11, 19);
     const what = failure === undefined ? `every ${everyMs / 1000} s` : failureText(failure);
-    const status = `${time}Z  ${what}  Ctrl-C ends`;
     const room = Math.max(1, rows - 1);
-    const all = this.#text(view, columns).split("\n");
+    const all = this.#text(view).split("\n");
     const hidden = all.length - room;
     const body = hidden > 0 ? [...all.slice(0, room - 1), `and ${hidden + 1} more lines`] : all;
-    const lines = [...body, ...Array.from({ length: Math.max(0, room - body.length) }, () => "")];
-    const frame = [...lines, status.slice(0, columns - 1)].join(`${CLEAR_LINE}\r\n`);
-    output.write(`${BEGIN_FRAME}${HOME}${frame}${CLEAR_LINE}${CLEAR_BELOW}${END_FRAME}`);
+    const blank = Array.from({ length: Math.max(0, room - body.length) }, () => "");
+    this.#screen.draw([
+      ...body,
+      ...blank,
+      cutText(`${time}Z  Ctrl-C ends  ${what}`, columns, look.unicode ?? true),
+    ]);
   }
 
   end(last: View<unknown>): void {
-    const { output } = this.#options;
-    const { columns } = output.size() ?? { columns: 80 };
-    output.write(`${LEAVE}${this.#text(last, columns)}\n`);
+    this.#screen.close();
+    this.#options.output.write(`${this.#text(last)}\n`);
   }
 
-  #text(view: View<unknown>, columns: number): string {
+  #size(): TerminalSize {
+    return this.#options.output.size() ?? { columns: 80, rows: 24 };
+  }
+
+  #text(view: View<unknown>): string {
+    const { columns } = this.#size();
     const text = view.human({ ...this.#options.look, columns });
     return view.wraps ? wrapText(text, columns) : text;
   }

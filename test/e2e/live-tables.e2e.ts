@@ -35,9 +35,9 @@ const asJson = async (...commandLine: readonly string[]): Promise<unknown> =>
 describe("the running fleet as tables", () => {
   test("cortex models", async () => {
     const lines = (await told("models", ...gateway())).split("\n");
-    expect(lines[0]).toMatch(/^MODEL +STATE +COPIES +ON +SLOTS +QUEUE +TOK\/S +MEMORY +USED +WHY$/);
+    expect(lines[0]).toMatch(/^MODEL +STATE +COPIES +ON +SLOTS +QUEUE +TOK\/S +MEMORY +LAST +WHY$/);
     expect(lines[1]).toMatch(/^org\/cold +cold +0\/0 .*on demand, nobody asks$/);
-    expect(lines[2]).toMatch(/^org\/here +serving +1\/1 +beast +0\/\d.*declared, by [0-9a-f]{7}$/);
+    expect(lines[2]).toMatch(/^org\/here +serving +1\/1 +beast +0\/\d.*declared [0-9a-f]{7}$/);
     expect(await asJson("models", ...gateway())).toMatchObject({
       models: [
         { id: "org/cold", state: "cold", declared: 0, copies: [] },

@@ -276,6 +276,8 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
     unload: async (request, options = {}) =>
       fuse.change(() => machine.unload(unloadRequestSchema.parse(request), options)),
     jobs: never,
+    drain: never,
+    resume: never,
     estimate: never,
     swap: never,
     cancelJob: never,

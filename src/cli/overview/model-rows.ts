@@ -2,11 +2,12 @@ import { by } from "../../core/order.ts";
 import type { FleetModelState, FleetNeuronState, FleetState } from "../../protocol/gateway-api.ts";
 import { copyKindOf, type CopyKind } from "./device-use.ts";
 
-/** `serving` copies answer; `stuck` ones are loaded and cannot; `missing` models are declared and not all there. */
+/** `serving` copies answer; `stuck` ones are loaded and cannot, `draining` ones because their neuron takes no new work; `missing` models are declared and not all there. */
 export type ModelRowState =
   | "serving"
   | "loading"
   | "leaving"
+  | "draining"
   | "stuck"
   | "missing"
   | "failed"
@@ -127,7 +128,8 @@ interface CopiesSeen {
 function stateOf({ id, declared, seen, all }: CopiesSeen, facts: RowFacts): ModelRowState {
   const isAny = (status: string): boolean => seen.some(({ model }) => model.status === status);
   const loaded = seen.filter(({ model }) => model.status === "loaded");
-  if (loaded.some(({ model }) => !model.servable.ok)) return "stuck";
+  const unable = unableState(loaded);
+  if (unable !== null) return unable;
   const own = loaded.filter(({ kind }) => kind !== "foreign").length;
   const lacks = own < (declared ?? 0);
   if (loaded.length > 0 && !lacks) return "serving";
@@ -135,6 +137,13 @@ function stateOf({ id, declared, seen, all }: CopiesSeen, facts: RowFacts): Mode
   if (all.length > seen.length || (lacks && facts.isPartial)) return "unknown";
   if (lacks) return "missing";
   return isAny("unloading") ? "leaving" : absentState(id, facts);
+}
+
+/** Null where some copy serves, or none is loaded. */
+function unableState(loaded: readonly ModelCopy[]): ModelRowState | null {
+  const unable = loaded.filter(({ model }) => !model.servable.ok);
+  if (unable.some(({ model }) => model.servable.reason !== "draining")) return "stuck";
+  return unable.length > 0 && unable.length === loaded.length ? "draining" : null;
 }
 
 const absentState = (id: string, { failures }: RowFacts): ModelRowState =>
@@ -159,9 +168,9 @@ function whyText(
   const load = loads.get(id);
   if (load !== undefined) return `${load.waiting} waiting for ${load.state} on ${load.node}`;
   const stuck = copies.find(({ model }) => model.status === "loaded" && !model.servable.ok);
-  if (stuck !== undefined) {
+  if (stuck !== undefined && (state === "stuck" || state === "draining")) {
     const { reason, detail } = stuck.model.servable;
-    return `cannot serve on ${stuck.neuron}: ${detail ?? reason ?? "no reason given"}`;
+    return `${stuck.neuron}: ${detail ?? reason ?? "cannot serve"}`;
   }
   if (state === "missing") return "declared, and not loaded";
   if (state === "unknown") return "a neuron does not answer";
@@ -170,7 +179,7 @@ function whyText(
   return declared === null ? "not declared" : "on demand, nobody asks";
 }
 
-/** "declared, by a1b2c3d": what a copy says of itself. */
+/** "declared a1b2c3d": what a copy says of itself. */
 export function originText({ model, kind }: ModelCopy): string {
   if (kind === "manual") return "by hand";
   const { origin } = model;
@@ -178,7 +187,7 @@ export function originText({ model, kind }: ModelCopy): string {
   if (origin?.kind !== "revision") return kind === "resident" ? "declared" : "a request asked for it";
   const mark = origin.uncommitted === true ? ", uncommitted" : "";
   return kind === "resident"
-    ? `declared, by ${shortRevision(origin.ref)}${mark}`
+    ? `declared ${shortRevision(origin.ref)}${mark}`
     : `not declared any more${mark}`;
 }
 

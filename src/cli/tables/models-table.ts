@@ -37,6 +37,7 @@ export const STATE_LOOKS: Readonly<
   serving: { words: "serving", style: "green" },
   loading: { words: "loading", style: "yellow" },
   leaving: { words: "leaving", style: "yellow" },
+  draining: { words: "draining", style: "yellow" },
   stuck: { words: "stuck", style: "red" },
   missing: { words: "missing", style: "red" },
   failed: { words: "failed", style: "red" },
@@ -81,7 +82,7 @@ const COLUMNS: readonly TableColumn[] = [
   { name: "QUEUE", right: true },
   { name: "TOK/S", right: true, drop: 2 },
   { name: "MEMORY", right: true, drop: 3 },
-  { name: "USED", right: true, drop: 4 },
+  { name: "LAST", right: true, drop: 4 },
   { name: "WHY", least: 12, drop: 6 },
 ];
 

@@ -87,6 +87,9 @@ export interface NeuronClient {
   jobs(signal?: AbortSignal): Promise<readonly Job[]>;
   /** Takes a job back; a load that somebody else has asked for too goes on. */
   cancelJob(id: string, signal?: AbortSignal): Promise<void>;
+  /** Takes no new work from now on, or takes it again. */
+  drain(signal?: AbortSignal): Promise<void>;
+  resume(signal?: AbortSignal): Promise<void>;
   /**
    * Follows `GET /events`: what came together, in batches, without an end; an empty one for a
    * heartbeat. Rejects when the stream breaks, is silent for
@@ -141,12 +144,7 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     discovery: (signal) => get("/discovery", discoverySchema, signal),
     health: (signal) => get("/health", healthSchema, signal),
     models: (signal) => get("/models", modelsResponseSchema, signal),
-    estimate: (models, signal) =>
-      read(
-        context,
-        { method: "POST", path: ESTIMATE_PATH, body: { models }, ...(signal && { signal }) },
-        estimateResponseSchema,
-      ),
+    estimate: (models, signal) => estimate(context, models, signal),
     load: (request, options) => change("/models/load", request, options),
     swap: (request, options) => change("/models/swap", request, options),
     unload: (request, options) => change("/models/unload", request, options),
@@ -159,6 +157,8 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
       const path = `${jobPath(id)}?unless_joined=1`;
       await call(context, { method: "DELETE", path, ...(signal && { signal }) });
     },
+    drain: (signal) => post(context, "/drain", signal),
+    resume: (signal) => post(context, "/resume", signal),
     events: (from) => {
       const { clock, callTimeoutMs } = options;
       return readNeuronEvents(
@@ -204,6 +204,21 @@ const poolOptions = (
     ...(silenceMs === undefined ? {} : { headersTimeout: silenceMs, bodyTimeout: silenceMs }),
   };
 };
+
+const estimate = (
+  context: CallContext,
+  models: readonly ModelSpec[],
+  signal: AbortSignal | undefined,
+): Promise<EstimateResponse> =>
+  read(
+    context,
+    { method: "POST", path: ESTIMATE_PATH, body: { models }, ...(signal && { signal }) },
+    estimateResponseSchema,
+  );
+
+async function post(context: CallContext, path: string, signal: AbortSignal | undefined): Promise<void> {
+  await call(context, { method: "POST", path, ...(signal && { signal }) });
+}
 
 interface ControlCall extends ChangeOptions {
   readonly method: "GET" | "POST" | "DELETE";

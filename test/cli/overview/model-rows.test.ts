@@ -22,12 +22,7 @@ const on = (model: Parameters<typeof copy>[0]) => [{ name: "beast", models: [cop
 
 describe("the state of a model", () => {
   test.each<[string, StatedFleet, string, string]>([
-    [
-      "declared and there",
-      { declared: { m: 1 }, neurons: on({ id: "m" }) },
-      "serving",
-      "declared, by a1b2c3d",
-    ],
+    ["declared and there", { declared: { m: 1 }, neurons: on({ id: "m" }) }, "serving", "declared a1b2c3d"],
     [
       "declared and not there",
       { declared: { m: 1 }, neurons: [{ name: "beast" }] },
@@ -75,7 +70,16 @@ describe("the state of a model", () => {
         neurons: on({ id: "m", servable: { ok: false, reason: "vram", detail: "out of memory" } }),
       },
       "stuck",
-      "cannot serve on beast: out of memory",
+      "beast: out of memory",
+    ],
+    [
+      "on a neuron that drains",
+      {
+        declared: { m: 1 },
+        neurons: on({ id: "m", servable: { ok: false, reason: "draining", detail: "no new work" } }),
+      },
+      "draining",
+      "beast: no new work",
     ],
     [
       "a load under way",
