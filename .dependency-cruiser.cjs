@@ -77,6 +77,7 @@ const ROOMS = {
     view: ["print"],
     tables: ["print", "overview", "view"],
     top: ["print", "overview"],
+    chat: ["print"],
     screen: [],
     shell: [],
   },

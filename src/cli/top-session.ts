@@ -1,4 +1,4 @@
-import { emitKeypressEvents, type Key } from "node:readline";
+import { emitKeypressEvents, type Interface, type Key } from "node:readline";
 import { assertNever } from "../core/assert-never.ts";
 import type { Clock } from "../core/clock.ts";
 import { toCortexError } from "../core/errors.ts";
@@ -51,6 +51,9 @@ const TICK_MS = 1000;
 const REQUESTS_EVERY_MS = 2000;
 const SYNC_EVERY_MS = 30_000;
 
+/** The escape key alone is a key soon after, not half a second later, as where people type Meta by hand. */
+const QUICK_ESCAPE = { escapeCodeTimeout: 50 } as unknown as Interface;
+
 /** One loop: events into the reducer, effects out of it, a frame when something is different. */
 export class TopSession {
   readonly #options: TopSessionOptions;
@@ -79,7 +82,7 @@ export class TopSession {
     const onKey = (text: string | undefined, key: Key): void => {
       this.#press(text, key);
     };
-    emitKeypressEvents(input);
+    emitKeypressEvents(input, QUICK_ESCAPE);
     input.setRawMode(true);
     input.on("keypress", onKey);
     input.resume();

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { StatusReport } from "../../src/protocol/status-report.ts";
-import { CortexProcess, runCortex } from "../support/cortex-process.ts";
-import { eventually } from "../support/eventually.ts";
-import { applyFleet, sourceOf, startFleet, type RunningFleet } from "../support/fleet/running-fleet.ts";
-import { tinyModelFile } from "../support/neuron/tiny-model.ts";
+import type { StatusReport } from "../../../src/protocol/status-report.ts";
+import { CortexProcess, runCortex } from "../../support/cortex-process.ts";
+import { eventually } from "../../support/eventually.ts";
+import { applyFleet, sourceOf, startFleet, type RunningFleet } from "../../support/fleet/running-fleet.ts";
+import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
 
 let fleet: RunningFleet;
 
