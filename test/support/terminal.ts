@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { eventually } from "./eventually.ts";
 
@@ -80,6 +81,14 @@ export class Terminal implements AsyncDisposable {
       if (!pattern.test(screen)) throw new Error(`no ${String(pattern)} in\n${screen}`);
     });
     return screen;
+  }
+
+  /** Of `cortex` itself. */
+  async processId(): Promise<number> {
+    const { stdout } = await this.#tmux(["list-panes", "-F", "#{pane_pid}"]);
+    const shell = stdout.trim();
+    const children = await readFile(`/proc/${shell}/task/${shell}/children`, "utf8");
+    return Number(children.trim().split(" ")[0]);
   }
 
   async resize(columns: number, rows: number): Promise<void> {
