@@ -47,6 +47,7 @@ const settled = (screen: string): string =>
     .replaceAll(/(rev |declared )[0-9a-f]{7}\b/g, "$1a1b2c3d")
     .replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:12345")
     .replaceAll(/up \d+ [smh]/g, "up 9 s")
+    .replaceAll(/seen {6}.*$/gm, "seen      now")
     .replaceAll(/generation \d+/g, "generation 7")
     .replaceAll("▁", " ")
     .replaceAll(/ +$/gm, "");
