@@ -58,13 +58,16 @@ describe("cortex chat in a terminal", () => {
     await terminal.shows(/12 tokens \(\d+ in.*tok\/s/);
     await terminal.type("/system Be brief.");
     await terminal.press("Enter");
+    await terminal.shows(/taken, from the next question on\n>$/m);
     await terminal.type("/modle");
     await terminal.press("Enter");
+    await terminal.shows(/did you mean \/model\?\n>$/m);
     await terminal.type("/models");
     await terminal.press("Enter");
+    await terminal.shows(/\* org\/talker\n>$/m);
     await terminal.type("/model org/other");
     await terminal.press("Enter");
-    const screen = await terminal.shows(/org\/other answers from now on/);
+    const screen = await terminal.shows(/org\/other answers from now on\n>$/m);
     await expect(settled(screen)).toMatchFileSnapshot(`screens/chat-${name}.txt`);
     await terminal.press("C-d");
     await terminal.shows(/ended with 0/);
