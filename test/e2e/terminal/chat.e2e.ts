@@ -43,6 +43,7 @@ const settled = (screen: string): string =>
     .replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:12345")
     .replaceAll(/[\d.]+ (ms|s)\b/g, "9 ms")
     .replaceAll(/[\d.]+k? tok\/s/g, "9 tok/s")
+    .replaceAll(/, \d+ cached/g, "")
     .replace(/^(> hello)\n[\s\S]*?\n(cut at its length)/m, "$1\n<answer>\n$2")
     .replaceAll(/ +$/gm, "");
 
