@@ -20,5 +20,7 @@ module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(caches, "cortex
 if (process.argv[2] === "neuron") v8.setFlagsFromString("--semi-space-growth-factor=1");
 // Without it oclif asks for the account's shell, and a user id without an account, as in many containers, has none.
 process.env.SHELL ||= "/bin/sh";
+// React, which draws the screens, is loaded as its slow build for developers unless this says otherwise.
+process.env.NODE_ENV ||= "production";
 const { execute } = await import("@oclif/core");
 await execute({ dir: import.meta.url });

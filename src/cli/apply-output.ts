@@ -24,6 +24,8 @@ export interface ApplyCourse {
     /** Somebody looks at a screen. */
     readonly watchDevices: boolean;
   }) => Promise<ApplyResult>;
+  /** Called where the plan changes nothing. */
+  readonly onNothing: () => Promise<void>;
   /** Called when a second Ctrl-C ends the wait. */
   readonly onEndNow: (result: ApplyResult) => void;
 }
@@ -67,7 +69,7 @@ export class ApplyOutput {
         return;
       }
       await this.#follow(plan, course);
-    }
+    } else await course.onNothing();
     this.#finish(plan);
   }
 

@@ -1,9 +1,17 @@
 import type { LoadedFleet } from "../repository/io/load-fleet.ts";
 import type { FleetLocation } from "../repository/io/open-repository.ts";
+import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import { BaseCommand } from "./base-command.ts";
 
 /** A wait that is no longer than this needs no words. */
 const PATIENCE_MS = 500;
+
+export interface LockPlace {
+  readonly path: string;
+  readonly repo: string | undefined;
+  /** Undefined where the files cannot be read. */
+  readonly declared: Fleet | undefined;
+}
 
 /** A command about a fleet: it reads the fleet files, and asks the neurons that they declare. */
 export abstract class FleetCommand extends BaseCommand {
@@ -14,9 +22,9 @@ export abstract class FleetCommand extends BaseCommand {
   }
 
   /** Where the lock and the history of the fleet are kept: files that cannot be read must not keep anybody from a lock. */
-  async lockLocation(path: string): Promise<{ readonly path: string; readonly repo: string | undefined }> {
+  async lockLocation(path: string): Promise<LockPlace> {
     const loaded = await this.loadFleet({ path }).catch(() => undefined);
-    return { path, repo: loaded?.fleet.gitops.repo };
+    return { path, repo: loaded?.fleet.gitops.repo, declared: loaded?.fleet };
   }
 
   /** Whoever sits at a terminal is told when the fleet takes longer than a moment to answer. */

@@ -44,7 +44,8 @@ export default class ApplyCommand extends FleetCommand {
       helpValue: "PERCENT",
       min: 0,
       max: 100,
-      summary: "most of what is loaded that may be taken away; default: max_unload_percent of [gitops]",
+      summary:
+        "a lower limit than max_unload_percent of [gitops], for this once; what is beyond needs the next flag",
     }),
     "allow-mass-unload": Flags.integer({
       helpValue: "COPIES",
@@ -131,6 +132,7 @@ export default class ApplyCommand extends FleetCommand {
           timeoutMs: flags.timeout,
           stepTimeoutMs: flags["step-timeout"],
         }),
+      onNothing: () => this.#clearDeadLock(plan, flags),
       onEndNow: (result) => {
         this.#endedNow = result;
       },
@@ -142,14 +144,23 @@ export default class ApplyCommand extends FleetCommand {
     flags: LockFlags,
     apply: RecordedApplyOptions["apply"],
   ): Promise<ApplyResult> {
-    const [{ ApplyOnRecord }, { systemClock }] = await Promise.all([
+    const [{ ApplyOnRecord }, { createNeuronLease }, { systemClock }] = await Promise.all([
       import("../controller/history/io/apply-on-record.ts"),
+      import("../controller/lock/io/neuron-lease.ts"),
       import("../platform/system-clock.ts"),
     ]);
     const { operator } = this.environment;
     const onRemark = (text: string): void => this.#output?.tell(text);
     const course = new ApplyOnRecord(plan, {
       store: flags["no-lock"] ? undefined : await this.#openLock(plan, flags),
+      lease: flags["no-lock"]
+        ? undefined
+        : createNeuronLease({
+            fleet: plan.fleet,
+            neurons: plan.neurons,
+            clock: systemClock,
+            access: apply.neuronAccess,
+          }),
       operation: "apply",
       operator,
       clock: systemClock,
@@ -163,6 +174,23 @@ export default class ApplyCommand extends FleetCommand {
     const { result, unrecorded } = await course.run();
     if (unrecorded !== undefined) onRemark(`The history has no entry of this apply: ${unrecorded}.`);
     return result;
+  }
+
+  /** Whoever was killed while it gave its lock back left nothing to apply, and a lock that frightens everybody. */
+  async #clearDeadLock(plan: PlanDocument, flags: LockFlags): Promise<void> {
+    if (flags["no-lock"]) return;
+    const [{ clearDeadLock }, { systemClock: clock }] = await Promise.all([
+      import("../controller/lock/io/clear-dead-lock.ts"),
+      import("../platform/system-clock.ts"),
+    ]);
+    const { operator } = this.environment;
+    const tell = (text: string): void => this.#output?.tell(text);
+    const asked = { fleet: plan.fleet, operation: "apply", revision: plan.revision.commit, operator, clock };
+    // Nothing was to be done, so nothing has failed where the lock cannot be looked at.
+    const removed = await this.#openLock(plan, flags)
+      .then((store) => store && clearDeadLock(store, { ...asked, onWait: tell }))
+      .catch(() => undefined);
+    if (removed !== undefined) tell(`Removed the lock ${removed}, whose holder is gone.`);
   }
 
   /** Of the fleet that the plan is about: a saved plan may be carried out anywhere. */

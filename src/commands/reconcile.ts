@@ -11,6 +11,7 @@ import { serveUntilSignal } from "../cli/serve-until-signal.ts";
 import { reconcileFlags } from "../cli/flags/reconcile-flags.ts";
 import type { News } from "../controller/reconcile/notification.ts";
 import type { RoundOutcome } from "../controller/reconcile/round-outcome.ts";
+import { onHangup } from "../platform/shutdown.ts";
 import { EXIT } from "../core/errors.ts";
 
 export default class ReconcileCommand extends FleetCommand {
@@ -60,8 +61,14 @@ export default class ReconcileCommand extends FleetCommand {
         });
         if (service.url !== undefined)
           this.announce({ type: "listening", url: service.url }, `listening on ${service.url}`);
+        const stopListening = onHangup(() => service.reconciler.announcePush());
         if (flags.once) process.exitCode = exitCodeOf(await service.reconciler.firstRound);
-        return service;
+        return {
+          close: async () => {
+            stopListening();
+            await service.close();
+          },
+        };
       },
       { once: flags.once },
     );

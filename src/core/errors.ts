@@ -122,6 +122,8 @@ export const ERROR_TABLE = {
   fleet_unreachable:         kind(502, EXIT.unavailable, "api_error", "check the address of the fleet repository and your access to it", 5),
   refs_not_writable:         kind(403, EXIT.failed, INVALID, "give the account that applies the right to push refs/cortex/*; what runs without it is neither locked nor recorded in git"),
   lock_held:                 kind(409, EXIT.unavailable, "api_error", "wait until it is released, as with --lock-timeout 10m; `cortex lock ls` shows who holds it"),
+  lock_unreachable:          kind(503, EXIT.unavailable, "api_error", "bring the neurons back, or go on without a lock where nobody else applies: --no-lock", 5),
+  leases_not_kept:           kind(501, EXIT.failed, INVALID, "bring all neurons to this version of cortex; what runs without it is not locked"),
   lock_lost:                 kind(409, EXIT.failed, "api_error", "somebody else applies now; `cortex history` shows who, and `cortex apply` goes on from here"),
   history_not_kept:          kind(404, EXIT.failed, INVALID, "name the fleet repository with --config: a clone of it, or git+<url>"),
   commit_untrusted:          kind(403, EXIT.failed, INVALID, "sign the commit with a key that is among the signers, or revert it"),

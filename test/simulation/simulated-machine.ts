@@ -282,6 +282,8 @@ export function clientOf(machine: SimulatedMachine, fuse: Fuse): NeuronClient {
     swap: never,
     cancelJob: never,
     ask: never,
+    lease: never,
+    swapLease: never,
     dispatch: never,
     async *events() {
       const { discovery, health, generation, models } = await ask(() => {

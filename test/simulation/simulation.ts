@@ -59,7 +59,7 @@ export class Simulation {
       clock: this.#clock,
       onEvent: () => undefined,
       allowProtected: true,
-      maxUnloadPercent: 100,
+      allowMassUnload: plan.unload_guard.copies_lost,
       connect: ({ name }) => {
         const machine = this.#machines.find((candidate) => candidate.name === name);
         if (machine === undefined) throw new Error(`nobody is called ${name}`);

@@ -5,7 +5,7 @@ import { verifyPlan } from "../verify/verify-plan.ts";
 
 /** What somebody has agreed to lose. */
 export interface UnloadConsent {
-  /** Most of what is loaded that may be taken away; the plan's own limit by default. */
+  /** Most of what is loaded that may be taken away, where that is less than the plan's own limit. */
   readonly maxUnloadPercent?: number | undefined;
   /** The copies that the plan takes away, counted by whoever agrees: another number is no consent to this plan. */
   readonly allowMassUnload?: number | undefined;
@@ -34,12 +34,15 @@ export function checkBeforeApply(plan: PlanDocument, options: UnloadConsent = {}
   checkUnloads(plan, options);
 }
 
-/** Throws `mass_unload` unless what is lost is little, or somebody has agreed to just that. */
+/**
+ * Throws `mass_unload` unless what is lost is little, or somebody has agreed to just that. A limit that somebody raises for
+ * this once is no consent to any plan: beyond what the files allow the copies have to be counted all the same.
+ */
 function checkUnloads(
   { unload_guard: guard, declared }: Pick<PlanDocument, "unload_guard" | "declared">,
   { maxUnloadPercent, allowMassUnload: said }: UnloadConsent,
 ): void {
-  const limit = maxUnloadPercent ?? guard.limit_percent;
+  const limit = Math.min(maxUnloadPercent ?? guard.limit_percent, guard.limit_percent);
   // Files that declare nothing are more often a render that failed than a wish.
   const isEmpty = declared.length === 0 && guard.copies_lost > 0;
   const exceeds = exceedsLimit({ copiesLost: guard.copies_lost, percent: guard.percent }, limit);

@@ -8,15 +8,18 @@ export interface StatusInput {
   readonly fleet: Fleet;
   readonly observed: ObservedFleet;
   readonly gateway: StatusReport["gateway"];
+  /** Nobody can tell from here which repository the fleet is of: copies of its name may be its own, and may not. */
+  readonly isOwnerUnknown?: boolean | undefined;
 }
 
 /** Declared and observed, side by side. */
-export function statusReport({ fleet, observed, gateway }: StatusInput): StatusReport {
+export function statusReport(input: StatusInput): StatusReport {
+  const { fleet, observed, gateway } = input;
   return {
     fleet: fleet.fleet.name,
     gateway,
     neurons: observed.neurons.map((neuron) => statusNeuron(neuron, ownFleets(fleet))),
-    models: statusModels(fleet, observed),
+    models: statusModels(input),
   };
 }
 
@@ -78,13 +81,17 @@ const whoLoaded = (origin: LoadOrigin, own: readonly string[]) => ({
   foreign: foreignFleet(origin, own) !== undefined,
 });
 
-function statusModels(fleet: Fleet, observed: ObservedFleet): StatusModel[] {
+function statusModels({ fleet, observed, isOwnerUnknown = false }: StatusInput): StatusModel[] {
   const declared = new Map(fleet.models.map((block) => [block.id, block.replicas]));
   const own = ownFleets(fleet);
   const isOwn = ({ origin }: ResidentModel): boolean => foreignFleet(origin, own) === undefined;
   const loadedOn = copiesByModel(observed, (model) => model.status === "loaded" && isOwn(model));
   const loading = copiesByModel(observed, (model) => model.status === "loading" && isOwn(model));
   const foreign = copiesByModel(observed, (model) => !isOwn(model));
+  const ofThisName = copiesByModel(
+    observed,
+    ({ origin }) => isOwnerUnknown && origin.fleet?.startsWith(`${fleet.fleet.name}#`) === true,
+  );
   const partial = observed.neurons.some((neuron) => !neuron.reachable);
   const ids = [
     ...new Set([...declared.keys(), ...loadedOn.keys(), ...loading.keys(), ...foreign.keys()]),
@@ -94,7 +101,8 @@ function statusModels(fleet: Fleet, observed: ObservedFleet): StatusModel[] {
     const isForeign = replicas === null && !loadedOn.has(id) && !loading.has(id);
     const copies = (isForeign ? foreign : loadedOn).get(id) ?? [];
     if (isForeign) return { id, declared: null, loaded_on: copies, state: "foreign" };
-    const facts = { replicas, loaded: copies.length, loading: loading.has(id), partial };
+    const isDoubtful = partial || ofThisName.has(id);
+    const facts = { replicas, loaded: copies.length, loading: loading.has(id), isDoubtful };
     return { id, declared: replicas, loaded_on: copies, state: modelState(facts) };
   });
 }
@@ -116,12 +124,12 @@ function modelState(facts: {
   readonly replicas: number | null;
   readonly loaded: number;
   readonly loading: boolean;
-  readonly partial: boolean;
+  readonly isDoubtful: boolean;
 }): StatusModel["state"] {
   if (facts.replicas === null) return "undeclared";
   if (facts.replicas === 0) return facts.loading ? "loading" : "on_demand";
   if (facts.loaded >= facts.replicas) return "resident";
   if (facts.loading) return "loading";
-  // A neuron that does not answer may well hold the copy.
-  return facts.partial ? "unknown" : "missing";
+  // A neuron that does not answer may well hold the copy; so may what is loaded be it.
+  return facts.isDoubtful ? "unknown" : "missing";
 }

@@ -11,6 +11,7 @@ import { isForm } from "../../protocol/openai/form-body.ts";
 import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { REVOCATIONS_PATH, revocationsSchema } from "../../protocol/trust/join-exchange.ts";
 import type { Member } from "../../trust/io/member.ts";
+import { FLEET_NAME } from "../../protocol/refs/neuron-lease.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   estimateRequestSchema,
@@ -41,6 +42,8 @@ import type { GpuProbe } from "../machine/io/gpu-probe.ts";
 import { checkCaller, type CallerRules } from "./check-caller.ts";
 import { CrashWatch } from "./crash-watch.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
+import { addLeaseRoutes } from "./lease-routes.ts";
+import type { LeaseRegister } from "../residency/io/lease-register.ts";
 import type { SuspectFile } from "./suspect-file.ts";
 import type { AnswerTracing } from "./answer-tracing.ts";
 import { createInferenceRelay } from "./inference-relay.ts";
@@ -56,6 +59,7 @@ export interface NeuronServerDeps {
   readonly feed: EventFeed;
   readonly estimator: Estimator;
   readonly suspectFile: SuspectFile;
+  readonly leases: LeaseRegister;
   readonly vocabularies: Vocabularies;
   /** What is known of models by past loads. */
   readonly facts: () => ModelFact[];
@@ -87,6 +91,7 @@ export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
   addChangeRoutes(server, deps);
   addJobRoutes(server, deps);
   server.post(REVOCATIONS_PATH, (request) => takeRevocations(member, request));
+  addLeaseRoutes(server, deps);
   const relay = createInferenceRelay({
     clock: deps.clock,
     logger: deps.logger,
@@ -256,7 +261,18 @@ function requireHarness(discovery: Discovery, harness: string): void {
 const changeCondition = (request: FastifyRequest): ChangeCondition => ({
   ifMatch: expectedGeneration(request),
   epoch: sentEpoch(request),
+  fleet: sentFleet(request),
 });
+
+/** `Cortex-Fleet: <name>`, whose epoch it is; an apply of an older cortex does not say. */
+function sentFleet(request: FastifyRequest): string | undefined {
+  const header = request.headers["cortex-fleet"];
+  if (header === undefined) return undefined;
+  if (FLEET_NAME.test(String(header))) return String(header);
+  throw new CortexError("invalid_request_body", `Cortex-Fleet: ${String(header)} is no name of a fleet`, {
+    param: "Cortex-Fleet",
+  });
+}
 
 /** `Cortex-Epoch: <n>`, which an apply sends; absence means a caller that is no apply. */
 function sentEpoch(request: FastifyRequest): number | null {

@@ -52,6 +52,7 @@ import { Restoration } from "./restore-models.ts";
 import { Estimator } from "../residency/io/estimator.ts";
 import { openFactBook, type FactBook } from "../residency/io/fact-book.ts";
 import { describeFacts } from "../residency/load-facts.ts";
+import { LeaseRegister } from "../residency/io/lease-register.ts";
 import { openEpochFile, type EpochFile } from "../residency/io/epoch-file.ts";
 import { ResidencyLoop } from "../residency/io/residency-loop.ts";
 
@@ -188,6 +189,7 @@ interface Kept {
   /** The engine is not there. */
   readonly missing: CortexError | null;
   readonly epochs: EpochFile;
+  readonly leases: LeaseRegister;
   readonly book: FactBook;
   readonly suspectFile: SuspectFile;
   readonly cpuPacking: CpuPacking;
@@ -199,6 +201,7 @@ const openKept = async (config: NeuronConfig, deps: NeuronDeps): Promise<Kept> =
   tracing: await openAnswerTracing(config.tracing, { clock: deps.clock, packageVersion: packageVersion() }),
   missing: lookForEngine(config, deps.logger),
   epochs: await openEpochFile(config.stateDirectory),
+  leases: await LeaseRegister.open(config.stateDirectory),
   book: await openFactBook(config.stateDirectory, deps.logger),
   suspectFile: await openSuspectFile(config.stateDirectory, deps),
   cpuPacking: await readCpuPacking(),

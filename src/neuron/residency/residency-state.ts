@@ -110,8 +110,8 @@ export interface Residency {
    */
   readonly generation: number;
   readonly mode: "open" | "draining" | "closing";
-  /** The highest epoch of an apply that was seen; changes of a lower one are refused. */
-  readonly epoch: number;
+  /** The highest epoch of an apply that was seen, by fleet; changes of a lower one are refused. */
+  readonly epochs: ReadonlyMap<string, number>;
   readonly ledger: DeviceLedger;
   readonly models: ReadonlyMap<string, Resident>;
   readonly jobs: JobHistory;
@@ -125,7 +125,12 @@ export interface Residency {
 export interface ChangeCondition {
   readonly ifMatch: number | null;
   readonly epoch: number | null;
+  /** Whose epochs it counts among: two fleets on one neuron have each their own. */
+  readonly fleet?: string | undefined;
 }
+
+/** Of a caller that names no fleet. */
+export const UNNAMED_FLEET = "";
 
 /** What happened to this neuron, in the past tense. An event of one copy names its instance. */
 export type ResidencyEvent =
@@ -340,7 +345,7 @@ export interface ResidencyStep {
 export const emptyResidency: Residency = {
   generation: 0,
   mode: "open",
-  epoch: 0,
+  epochs: new Map(),
   ledger: [],
   models: new Map(),
   jobs: new Map(),

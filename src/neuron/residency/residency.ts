@@ -15,6 +15,7 @@ import {
 import {
   findInstance,
   statusOf,
+  UNNAMED_FLEET,
   type ChangeCondition,
   type Eviction,
   type Residency,
@@ -125,13 +126,17 @@ function onCondition(
   { condition }: { readonly condition: ChangeCondition },
   change: (current: Residency) => ResidencyStep,
 ): ResidencyStep {
-  const { ifMatch, epoch } = condition;
-  if (epoch !== null && epoch < state.epoch) {
-    const message = `the change is of epoch ${epoch}, and this neuron has seen a change of epoch ${state.epoch}`;
-    const details = { epoch: state.epoch, sent_epoch: epoch };
+  const { ifMatch, epoch, fleet = UNNAMED_FLEET } = condition;
+  const seen = state.epochs.get(fleet) ?? 0;
+  if (epoch !== null && epoch < seen) {
+    const message = `the change is of epoch ${epoch}, and this neuron has seen a change of epoch ${seen}`;
+    const details = { epoch: seen, sent_epoch: epoch };
     return refused(state, new CortexError("stale_epoch", message, { details }));
   }
-  const current = epoch === null ? state : { ...state, epoch };
+  const current =
+    epoch === null || epoch === seen
+      ? state
+      : { ...state, epochs: new Map([...state.epochs, [fleet, epoch]]) };
   if (ifMatch === null || ifMatch === state.generation) return change(current);
   const message = `the change was made for generation ${ifMatch} and this neuron is at ${state.generation}`;
   const details = { generation: state.generation, if_match: ifMatch };

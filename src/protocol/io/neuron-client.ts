@@ -32,6 +32,13 @@ import {
   type CalledNeuron,
   type NeuronAnswer,
 } from "../neuron-failure.ts";
+import {
+  leaseAnswerSchema,
+  neuronLeaseSchema,
+  type LeaseAnswer,
+  type LeaseSwap,
+  type NeuronLease,
+} from "../refs/neuron-lease.ts";
 import { readBoundedText } from "./bounded-body.ts";
 import { readNeuronEvents, type NumberedEvent } from "./read-neuron-events.ts";
 
@@ -62,6 +69,8 @@ export interface ChangeOptions {
   readonly generation?: number;
   /** Refused with `stale_epoch` when the neuron has seen a change of a higher one. */
   readonly epoch?: number;
+  /** Whose epoch that is. */
+  readonly fleet?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -96,6 +105,9 @@ export interface NeuronClient {
    * longer than its heartbeats allow, or is refused (`route_not_found` by a neuron that has no events).
    */
   events(from: EventsFrom): AsyncIterable<readonly NumberedEvent[]>;
+  /** The lock of a fleet as this neuron keeps it; `route_not_found` of one that keeps none. */
+  lease(fleet: string, signal?: AbortSignal): Promise<NeuronLease>;
+  swapLease(fleet: string, swap: LeaseSwap, signal?: AbortSignal): Promise<LeaseAnswer>;
   /** Asks a loaded model, and reads the whole answer as JSON; `path` as of `dispatch`. */
   ask(question: ModelQuestion): Promise<unknown>;
   /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
@@ -166,11 +178,8 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
         from,
       );
     },
-    ask: async ({ path, body, timeoutMs, signal }) => {
-      const patient = { ...context, options: { ...options, callTimeoutMs: timeoutMs } };
-      const answer = await call(patient, { method: "POST", path, body, ...(signal && { signal }) });
-      return answer.body;
-    },
+    ...leaseCalls(context),
+    ask: (question) => ask(context, question),
     dispatch: ({ path, headers, body }, handler) => {
       const sent = {
         method: "POST" as const,
@@ -186,6 +195,23 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
 }
 
 const ESTIMATE_PATH = "/models/estimate";
+
+const leaseCalls = (context: CallContext): Pick<NeuronClient, "lease" | "swapLease"> => ({
+  lease: (fleet, signal) =>
+    read(context, { method: "GET", path: leasePath(fleet), ...(signal && { signal }) }, neuronLeaseSchema),
+  swapLease: (fleet, swap, signal) => {
+    const asked = { method: "POST", path: leasePath(fleet), body: swap, ...(signal && { signal }) } as const;
+    return read(context, asked, leaseAnswerSchema);
+  },
+});
+
+const leasePath = (fleet: string): string => `/leases/${encodeURIComponent(fleet)}`;
+
+async function ask(context: CallContext, { path, body, timeoutMs, signal }: ModelQuestion): Promise<unknown> {
+  const patient = { ...context, options: { ...context.options, callTimeoutMs: timeoutMs } };
+  const answer = await call(patient, { method: "POST", path, body, ...(signal && { signal }) });
+  return answer.body;
+}
 
 const jobPath = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 
@@ -258,18 +284,20 @@ async function call(context: CallContext, asked: ControlCall): Promise<NeuronAns
   return answer;
 }
 
+const headersOf = ({ body, generation, epoch, fleet }: ControlCall): Record<string, string> => ({
+  ...(body === undefined ? {} : { "content-type": "application/json" }),
+  ...(generation === undefined ? {} : { "if-match": `"${generation}"` }),
+  ...(epoch === undefined ? {} : { "cortex-epoch": String(epoch) }),
+  ...(fleet === undefined ? {} : { "cortex-fleet": fleet }),
+});
+
 async function send(context: CallContext, asked: ControlCall, signal: AbortSignal): Promise<NeuronAnswer> {
   const { neuron, pool, prefix, credentials, options } = context;
   try {
     const response = await pool.request({
       method: asked.method,
       path: prefix + asked.path,
-      headers: {
-        ...credentials,
-        ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
-        ...(asked.generation === undefined ? {} : { "if-match": `"${asked.generation}"` }),
-        ...(asked.epoch === undefined ? {} : { "cortex-epoch": String(asked.epoch) }),
-      },
+      headers: { ...credentials, ...headersOf(asked) },
       body: asked.body === undefined ? null : JSON.stringify(asked.body),
       signal,
     });

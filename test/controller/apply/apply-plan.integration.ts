@@ -251,7 +251,21 @@ describe("applying a plan", () => {
       next: "if that is meant: --allow-mass-unload 3",
     });
     expect(bed.neuron("a").changes()).toEqual([]);
-    expect(stepsOf((await bed.apply({ maxUnloadPercent: 100 })).applied)).toHaveLength(4);
+    // A limit that is raised for once says nothing of this plan.
+    await expect(bed.apply({ maxUnloadPercent: 100 })).rejects.toMatchObject({ code: "mass_unload" });
+    expect(stepsOf((await bed.apply({ allowMassUnload: 3 })).applied)).toHaveLength(4);
+  });
+
+  test("a lower limit for once counts", async () => {
+    const residents = ["x", "y", "m"].map((id) => residentModel({ id, vramMb: 10 }));
+    await using bed = await bench(model("m") + "[gitops]\nmax_unload_percent = 90\n", {
+      a: { devices: [8000], residents },
+    });
+    await expect(bed.apply({ maxUnloadPercent: 10 })).rejects.toMatchObject({
+      code: "mass_unload",
+      message: expect.stringContaining("10 % is the limit") as string,
+    });
+    expect((await bed.apply()).failed).toEqual([]);
   });
 
   test("one copy is no mass, unless the files say that nothing may go", async () => {

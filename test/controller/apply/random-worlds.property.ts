@@ -49,7 +49,12 @@ class LiveWorld implements AsyncDisposable {
   /** Consents to all that loses copies; to the end of protected ones only where asked. */
   apply(document: PlanDocument, { allowProtected }: { readonly allowProtected: boolean }) {
     const clock = this.#clock;
-    return applyPlan(document, { clock, onEvent: () => undefined, allowProtected, maxUnloadPercent: 100 });
+    return applyPlan(document, {
+      clock,
+      onEvent: () => undefined,
+      allowProtected,
+      allowMassUnload: document.unload_guard.copies_lost,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

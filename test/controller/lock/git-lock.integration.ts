@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { clearDeadLock } from "../../../src/controller/lock/io/clear-dead-lock.ts";
+import { systemClock } from "../../../src/platform/system-clock.ts";
 import { createGitLock } from "../../../src/controller/lock/io/git-lock.ts";
 import { openSharedRefs } from "../../../src/repository/io/shared-refs.ts";
 import { git, temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
@@ -13,6 +15,7 @@ import {
   locksAsPromised,
   lossOf,
   operatorOf,
+  recordOf,
   take,
 } from "./lock-contract.ts";
 
@@ -173,4 +176,33 @@ describe("a host in trouble", () => {
       expect(refused.next).toContain("refs/cortex");
     },
   );
+});
+
+test("a dead holder's lock is cleared by whoever has nothing to apply; one that may be alive is left alone", async () => {
+  await using place = await placeBehind(overHttp);
+  const store = await place.open("ann");
+  const past = new Date(Date.now() - 120_000).toISOString();
+  const options = {
+    fleet: "test",
+    operation: "apply",
+    revision: null,
+    operator: operatorOf("bob"),
+    clock: systemClock,
+  };
+  expect(await clearDeadLock(store, options)).toBeUndefined();
+  await store.swap(undefined, recordOf({ ttl_ms: 600, acquired_at: past, renewed_at: past }));
+  expect(await clearDeadLock(store, options)).toBe("00c0ffee of ann@machine");
+  expect((await store.read()).token).toBeUndefined();
+  const log = await git(
+    join(place.root, "fleet.git"),
+    "log",
+    "-1",
+    "--format=%s",
+    "refs/cortex/applied/test",
+  );
+  expect(log).toBe("lock 00c0ffee of ann@machine removed: its holder is gone, and there is nothing to apply");
+  const held = await take(store, "ann");
+  expect(await clearDeadLock(store, options)).toBeUndefined();
+  expect((await store.read()).record?.id).toBe(held.record.id);
+  await held.release(closing("done"));
 });

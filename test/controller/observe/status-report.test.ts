@@ -125,3 +125,12 @@ test("as text: gateway, neurons with devices and models, models, and the next co
   });
   expect(printStatus(missing, { colour: false })).toContain("Next: cortex plan");
 });
+
+test("a copy of this fleet's name is not called missing where nobody can tell whose it is", () => {
+  const resident = residentModel({ id: "a/resident", vramMb: 8000, fleet: "home#root-0123456789ab" });
+  const observed = observedFleet(observedNeuron("left", { devices: [24_000], residents: [resident] }));
+  const stateOf = (isOwnerUnknown: boolean) =>
+    statusReport({ fleet, observed, gateway, isOwnerUnknown }).models.find(({ id }) => id === "a/resident")
+      ?.state;
+  expect([stateOf(true), stateOf(false)]).toEqual(["unknown", "missing"]);
+});

@@ -91,6 +91,8 @@ describe("POST /models/swap", () => {
   });
 });
 
+const of = (fleet: string, epoch: number) => ({ "cortex-epoch": String(epoch), "cortex-fleet": fleet });
+
 describe("Cortex-Epoch", () => {
   test("a lower one than any seen is refused, also after a restart", async () => {
     await using state = await temporaryDirectory();
@@ -111,6 +113,25 @@ describe("Cortex-Epoch", () => {
     const load = await again.load<WireError>({ model_id: "alpha" }, { "cortex-epoch": "11" });
     expect([load.status, load.body.error.code]).toEqual([409, "stale_epoch"]);
     const odd = await again.load<WireError>({ model_id: "alpha" }, { "cortex-epoch": "new" });
+    expect([odd.status, odd.body.error.code]).toEqual([422, "invalid_request_body"]);
+  });
+
+  test("counts for each fleet by itself: two fleets on one neuron do not shut each other out, also after a restart", async () => {
+    await using state = await temporaryDirectory();
+    const stateDirectory = join(state.path, "neuron");
+    {
+      await using neuron = await startTestNeuron({ stateDirectory });
+      writeFakeModel(neuron.store, "alpha");
+      expect((await neuron.load({ model_id: "alpha" }, of("home", 9))).status).toBe(200);
+      expect((await neuron.unload({ model_id: "alpha" }, of("lab", 3))).status).toBe(200);
+      const stale = await neuron.load<WireError>({ model_id: "alpha" }, of("home", 8));
+      expect([stale.status, stale.body.error.code]).toEqual([409, "stale_epoch"]);
+    }
+    expect(await readFile(join(stateDirectory, "epoch"), "utf8")).toBe("9 home\n3 lab\n");
+    await using again = await startTestNeuron({ stateDirectory });
+    expect((await again.load<WireError>({ model_id: "alpha" }, of("lab", 2))).status).toBe(409);
+    expect((await again.load<WireError>({ model_id: "alpha" }, of("home", 8))).status).toBe(409);
+    const odd = await again.load<WireError>({ model_id: "alpha" }, of("No Name", 8));
     expect([odd.status, odd.body.error.code]).toEqual([422, "invalid_request_body"]);
   });
 

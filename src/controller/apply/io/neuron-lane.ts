@@ -242,7 +242,7 @@ export class NeuronLane {
     if (lease !== undefined) requireHeld(lease);
     const condition = {
       generation: this.#generation,
-      ...(lease === undefined ? {} : { epoch: lease.epoch }),
+      ...(lease === undefined ? {} : { epoch: lease.epoch, fleet: this.#options.owner.name }),
     };
     if (action === "load" && change.spec !== null) {
       return client.load({ ...change.spec, origin }, condition);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError, toCortexError } from "../../../core/errors.ts";
+import { maskSecrets } from "../../../fleet/text/mask-secrets.ts";
 import type { ApplyResult } from "../../../protocol/apply-events.ts";
 import type { PlanDocument } from "../../../protocol/plan-document.ts";
 import type { ApplyRecord } from "../../../protocol/refs/apply-record.ts";
@@ -8,12 +9,14 @@ import { applyRecord } from "../../apply/apply-record.ts";
 import { applyPlan, type ApplyDeps } from "../../apply/io/apply-plan.ts";
 import type { HeldLock } from "../../lock/io/held-lock.ts";
 import { takeLock } from "../../lock/io/take-lock.ts";
-import type { LockStore } from "../../lock/lock-store.ts";
+import type { ClosingEntry, LockStore } from "../../lock/lock-store.ts";
 import { writeEntry } from "../entry-text.ts";
 
 export interface RecordedApplyOptions {
-  /** Undefined: nobody else is kept away, and nothing is written down. */
+  /** Undefined where the fleet's repository has no remote. */
   readonly store: LockStore | undefined;
+  /** Where the lock is kept instead, when there is no remote or nobody may write it; undefined: nowhere. */
+  readonly lease?: LockStore | undefined;
   readonly operation: string;
   readonly operator: Operator;
   readonly clock: Clock;
@@ -57,8 +60,8 @@ export class ApplyOnRecord {
       const result = await applyPlan(this.#plan, { ...apply, clock, lease: this.#lock });
       return await this.close(result);
     } catch (thrown) {
-      // Refused before anything was sent: nobody has to wait for the end of the lock.
-      await this.#release(NOTHING_DONE).catch(() => undefined);
+      // Nobody has to wait for the end of the lock.
+      await this.#release(brokenOff(thrown)).catch(() => undefined);
       throw thrown;
     }
   }
@@ -76,25 +79,44 @@ export class ApplyOnRecord {
   }
 
   async #takeLock(): Promise<HeldLock | undefined> {
-    const { store, operation, operator, clock, lockWaitMs, lockTtlMs, onRemark, apply } = this.#options;
-    if (store === undefined) return undefined;
+    const { store, lease, onRemark } = this.#options;
+    if (store === undefined) return lease === undefined ? undefined : this.#takeLease(lease);
     try {
-      return await takeLock(store, {
-        fleet: this.#plan.fleet,
-        operation,
-        revision: this.#plan.revision.commit,
-        operator,
-        clock,
-        waitMs: lockWaitMs,
-        ttlMs: lockTtlMs,
-        signal: apply.signal,
-        onWait: onRemark,
-      });
+      // What was applied under a lease meanwhile has used up epochs of which the history knows nothing.
+      const seen = await lease?.read().catch(() => undefined);
+      return await this.#take(store, seen?.lastEpoch);
     } catch (thrown) {
       if (!(thrown instanceof CortexError) || thrown.code !== "refs_not_writable") throw thrown;
-      onRemark?.(`Applying without a lock, and without an entry in the history: ${thrown.message}.`);
+      const how = lease === undefined ? "without a lock" : "under a lease on the neurons";
+      onRemark?.(`Applying ${how}, and without an entry in the history: ${thrown.message}.`);
+      return lease === undefined ? undefined : this.#takeLease(lease);
+    }
+  }
+
+  async #takeLease(lease: LockStore): Promise<HeldLock | undefined> {
+    try {
+      return await this.#take(lease);
+    } catch (thrown) {
+      if (!(thrown instanceof CortexError) || thrown.code !== "leases_not_kept") throw thrown;
+      this.#options.onRemark?.(`Applying without a lock: ${thrown.message}.`);
       return undefined;
     }
+  }
+
+  #take(store: LockStore, usedEpoch?: number): Promise<HeldLock> {
+    const { operation, operator, clock, lockWaitMs, lockTtlMs, onRemark, apply } = this.#options;
+    return takeLock(store, {
+      fleet: this.#plan.fleet,
+      operation,
+      revision: this.#plan.revision.commit,
+      operator,
+      clock,
+      usedEpoch,
+      waitMs: lockWaitMs,
+      ttlMs: lockTtlMs,
+      signal: apply.signal,
+      onWait: onRemark,
+    });
   }
 
   /** Why nothing was written down; undefined when it was, and where nothing had to be. */
@@ -106,6 +128,14 @@ export class ApplyOnRecord {
   }
 }
 
-const NOTHING_DONE = { message: "lock given back: the plan was refused, nothing was sent", files: {} };
+/** Refusals of a plan come before anything is sent; of whatever else is thrown nobody knows. */
+function brokenOff(thrown: unknown): ClosingEntry {
+  const { code, message } = toCortexError(thrown);
+  const isRefusal = code === "plan_refused" || code === "mass_unload";
+  const what = isRefusal
+    ? "the plan was refused, nothing was sent"
+    : `the apply broke off, and what it had sent until then is not known here: ${message}`;
+  return { message: maskSecrets(`lock given back: ${what}`), files: {} };
+}
 
 const reasonOf = (thrown: unknown): string => toCortexError(thrown).message;

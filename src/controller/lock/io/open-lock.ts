@@ -1,6 +1,6 @@
 import { CortexError } from "../../../core/errors.ts";
 import type { LockRecord, Operator } from "../../../protocol/refs/lock-record.ts";
-import { openSharedRefs, type SharedRefs } from "../../../repository/io/shared-refs.ts";
+import { openSharedRefs, type RefTip } from "../../../repository/io/shared-refs.ts";
 import type { FleetGit } from "../../../repository/io/fleet-git.ts";
 import type { FleetLocation } from "../../../repository/io/open-repository.ts";
 import type { GitEnvironment } from "../../../repository/io/git-process.ts";
@@ -23,48 +23,83 @@ export interface ListedLock {
   readonly record: LockRecord | null;
 }
 
-/** Every lock of the fleet repository's remote, by fleet. Throws `fleet_unreachable`. */
+/** The lock of one fleet on its neurons, for where no remote keeps it. */
+export interface FleetLease {
+  readonly fleet: string;
+  readonly store: LockStore;
+}
+
+/**
+ * Every lock of the fleet repository's remote, by fleet; without a remote, and where nobody holds one there, the lease on the
+ * neurons. Throws `fleet_unreachable`.
+ */
 export async function listLocks(
   location: LockLocation,
   environment: GitEnvironment,
+  lease?: FleetLease,
 ): Promise<{ readonly place: string; readonly locks: readonly ListedLock[] }> {
-  const refs = await remoteRefs(location, environment);
-  const tips = await refs.read([`${LOCK_REFS}*`]);
+  const refs = await openSharedRefs(location, environment);
+  if (refs === undefined && lease === undefined) throw nowhere(location);
+  const tips = (await refs?.read([`${LOCK_REFS}*`])) ?? new Map<string, RefTip>();
   const locks = [...tips].map(([ref, { message }]) => ({
     fleet: ref.slice(LOCK_REFS.length),
     record: parseLockMessage(message) ?? null,
   }));
-  return { place: refs.shown, locks };
+  if (lease === undefined || locks.length > 0) return { place: refs?.shown ?? "", locks };
+  return listLease(lease, refs?.shown);
+}
+
+/** `remote`: where nobody holds one; there neurons that are silent or old say nothing. */
+async function listLease(
+  { fleet, store }: FleetLease,
+  remote: string | undefined,
+): Promise<{ readonly place: string; readonly locks: readonly ListedLock[] }> {
+  const seen = await (remote === undefined ? store.read() : store.read().catch(() => undefined));
+  const locks = seen?.record === undefined ? [] : [{ fleet, record: seen.record }];
+  return { place: remote === undefined ? store.shown : `${remote}, or on ${store.shown}`, locks };
 }
 
 /** Takes a lock away from whoever holds it. Its epoch stays used up, so that its holder cannot act any more. */
 export async function releaseLock(
   location: LockLocation & { readonly id: string },
-  { environment, operator }: { readonly environment: GitEnvironment; readonly operator: Operator },
+  {
+    environment,
+    operator,
+    lease,
+  }: {
+    readonly environment: GitEnvironment;
+    readonly operator: Operator;
+    readonly lease?: FleetLease | undefined;
+  },
 ): Promise<LockRecord> {
-  const { locks, place } = await listLocks(location, environment);
+  const { locks, place } = await listLocks(location, environment, lease);
   const record = locks.find((lock) => lock.record?.id === location.id)?.record ?? undefined;
   if (record === undefined)
     throw new CortexError("lock_not_found", `nobody holds a lock ${location.id} at ${place}`);
-  const refs = await remoteRefs(location, environment);
-  const store = createGitLock(refs, { fleet: record.fleet, operator });
-  const seen = await store.read();
+  const refs = await openSharedRefs(location, environment);
+  const stores = [
+    ...(refs === undefined ? [] : [createGitLock(refs, { fleet: record.fleet, operator })]),
+    ...(lease === undefined ? [] : [lease.store]),
+  ];
   const message = `lock ${record.id} of ${operatorName(record.holder)} released by ${operatorName(operator)}`;
-  const files = {};
-  const isSame = seen.token !== undefined && seen.record?.id === record.id;
-  if (isSame && (await store.drop(seen.token, { message, files, epoch: record.epoch }))) return record;
+  for (const store of stores) {
+    const seen = await store.read();
+    if (seen.token === undefined || seen.record?.id !== record.id) continue;
+    if (await store.drop(seen.token, { message, files: {}, epoch: record.epoch })) return record;
+  }
   throw new CortexError("lock_not_found", `the lock ${record.id} moved while it was released`, {
     next: "its holder is alive: cortex lock ls",
   });
 }
 
-async function remoteRefs(location: LockLocation, environment: GitEnvironment): Promise<SharedRefs> {
-  const refs = await openSharedRefs(location, environment);
-  if (refs !== undefined) return refs;
-  throw new CortexError("lock_not_found", `${location.path} has no git remote, so no lock is kept there`, {
-    next: "name the fleet repository with --config: a clone of it, or git+<url>",
-  });
-}
+const nowhere = ({ path }: LockLocation): CortexError =>
+  new CortexError(
+    "lock_not_found",
+    `${path} has no git remote and no fleet in it, so no lock is kept there`,
+    {
+      next: "name the fleet repository with --config: a clone of it, or git+<url>",
+    },
+  );
 
 /**
  * Where the lock of a fleet is kept, at the first of these places that has the fleet: a saved plan may be carried out in any

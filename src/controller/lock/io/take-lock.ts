@@ -17,6 +17,8 @@ export interface TakeLockOptions {
   readonly waitMs?: number | undefined;
   readonly ttlMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** An epoch that is used up elsewhere: the lock gets a higher one. */
+  readonly usedEpoch?: number | undefined;
   /** Told once of each holder that is waited for. */
   readonly onWait?: ((text: string) => void) | undefined;
 }
@@ -74,7 +76,7 @@ async function take(
     operation,
     holder,
     revision,
-    epoch: nextEpoch(seen),
+    epoch: Math.max(nextEpoch(seen), (options.usedEpoch ?? 0) + 1),
     ttl_ms: ttlMs,
     acquired_at: now,
     renewed_at: now,

@@ -37,7 +37,7 @@ export async function readStatus(options: ReadStatusOptions): Promise<StatusRepo
     observeFleet({ neurons: fleet.neurons }, { clock, neuronAccess, owner }),
     askGateway(options),
   ]);
-  return statusReport({ fleet, observed, gateway });
+  return statusReport({ fleet, observed, gateway, isOwnerUnknown: repository === undefined });
 }
 
 async function askGateway({ gatewayUrl: url, clock, apiKey }: ReadStatusOptions): Promise<GatewayPart> {

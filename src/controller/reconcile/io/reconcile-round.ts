@@ -12,6 +12,7 @@ import { ApplyOnRecord } from "../../history/io/apply-on-record.ts";
 import { readRecorded } from "../../history/io/read-recorded.ts";
 import { readHistory } from "../../history/io/read-history.ts";
 import { openLockStore } from "../../lock/io/open-lock.ts";
+import { createNeuronLease } from "../../lock/io/neuron-lease.ts";
 import { makePlan, type KeptHistory } from "../../plan/io/make-plan.ts";
 import { planDeps } from "../../plan/io/plan-deps.ts";
 import { windowHold, type Hold } from "../hold.ts";
@@ -254,14 +255,17 @@ async function applyNow(plan: PlanDocument, action: Action, summary: string): Pr
     environment,
     operator,
   });
+  const neuronAccess = await options.neuronAccess();
+  const lease = createNeuronLease({ fleet: plan.fleet, neurons: plan.neurons, clock, access: neuronAccess });
   const course = new ApplyOnRecord(plan, {
     store,
+    lease,
     operation: "reconcile",
     operator,
     clock,
     summary,
     signedBy,
-    apply: { onEvent: () => undefined, signal, neuronAccess: await options.neuronAccess() },
+    apply: { onEvent: () => undefined, signal, neuronAccess },
   });
   const { result } = await course.run();
   if (result.applied.length > 0) memory.lastApplied = commit;

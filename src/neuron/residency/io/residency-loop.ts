@@ -74,7 +74,7 @@ export class ResidencyLoop {
     this.#deps = deps;
     // Counting goes on from the time of the start: a plan made before a restart must not match after it.
     const generation = Math.floor(deps.clock.nowMs() / 1000);
-    this.#state = { ...emptyResidency, generation, epoch: deps.epochs.highest };
+    this.#state = { ...emptyResidency, generation, epochs: deps.epochs.highest };
   }
 
   get state(): Residency {
@@ -240,8 +240,8 @@ export class ResidencyLoop {
   }
 
   /** On disk before anything is done in its name: a neuron that comes back must not obey an older apply. */
-  async #keepEpoch({ epoch }: ChangeCondition): Promise<void> {
-    if (epoch !== null && epoch > this.#state.epoch) await this.#deps.epochs.keep(epoch);
+  async #keepEpoch({ epoch, fleet }: ChangeCondition): Promise<void> {
+    if (epoch !== null) await this.#deps.epochs.keep(fleet, epoch);
   }
 
   #ask(event: ResidencyEvent): ChangeAnswer {
