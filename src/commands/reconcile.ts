@@ -52,7 +52,13 @@ export default class ReconcileCommand extends FleetCommand {
     const { environment } = this;
     const { fleet } = await this.loadFleet({ path: flags.config });
     const neuronAccess = () => this.neuronAccess(flags["neuron-token-file"]);
-    const situation = { fleet, environment, clock, neuronAccess };
+    const situation = {
+      fleet,
+      environment,
+      clock,
+      neuronAccess,
+      onApply: (told: Begun) => this.#tellBegun(told),
+    };
     await serveUntilSignal(
       async () => {
         const service = await openReconcileService(flags, situation, {
@@ -74,6 +80,15 @@ export default class ReconcileCommand extends FleetCommand {
     );
   }
 
+  /** So that whoever looks knows why nothing is said for minutes. */
+  #tellBegun({ commit, summary }: Begun): void {
+    const at = new Date().toISOString();
+    this.announce(
+      { type: "applying", at, commit, summary },
+      `${at} Applying ${commit.slice(0, 8)}: ${summary}`,
+    );
+  }
+
   #tell({ conditions, outcome, at }: News): void {
     const { status, reason } = conditions.Ready;
     this.announce(
@@ -81,6 +96,11 @@ export default class ReconcileCommand extends FleetCommand {
       `${at} Ready=${status} ${reason}: ${outcome.message}`,
     );
   }
+}
+
+interface Begun {
+  readonly commit: string;
+  readonly summary: string;
 }
 
 function exitCodeOf(outcome: RoundOutcome): number {

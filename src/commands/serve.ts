@@ -126,6 +126,8 @@ export default class ServeCommand extends FleetCommand {
       environment,
       clock,
       neuronAccess: () => this.neuronAccess(flags["neuron-token-file"]),
+      onApply: ({ commit, summary }: { readonly commit: string; readonly summary: string }) =>
+        logger.info({ commit }, `reconcile: applying ${commit.slice(0, 8)}: ${summary}`),
       onTrue: ({ fleet: declared, overridden, revision }: LoadedFleet) =>
         gateway.reload({ fleet: declared, overridden, repository: revision.repository }),
     };

@@ -90,8 +90,11 @@ function noteOnLane(lane: BoardLane, event: ApplyEvent, nowMs: number): BoardLan
       return { ...lane, done: lane.done + 1, running: undefined };
     case "step-failed":
       return { ...lane, failed: lane.failed + 1, running: undefined };
-    case "step-skipped":
-      return { ...lane, skipped: lane.skipped + 1, running: undefined };
+    case "step-skipped": {
+      // Of a neuron that goes on with what it does: after a Ctrl-C all that waits is given up at once.
+      const running = lane.running?.step === event.step ? undefined : lane.running;
+      return { ...lane, skipped: lane.skipped + 1, running };
+    }
     case "devices-read": {
       const devices = event.devices.map(({ index, vram_used_mb: usedMb, vram_total_mb: totalMb }) => ({
         index,
@@ -130,9 +133,9 @@ export function secsLeft(running: RunningStep, nowMs: number): number | null {
   return left > 0 ? left : null;
 }
 
-/** Seconds that all of it still takes, by the plan; null when it cannot tell or it is later than that. */
-export function boardSecsLeft({ predictedSecs, startedMs }: ApplyBoard, nowMs: number): number | null {
-  if (predictedSecs === null) return null;
+/** Seconds that all of it still takes, by the plan; null when it cannot tell, it is later than that, or not all will be done. */
+export function boardSecsLeft({ predictedSecs, startedMs, lanes }: ApplyBoard, nowMs: number): number | null {
+  if (predictedSecs === null || lanes.some(({ skipped, failed }) => skipped + failed > 0)) return null;
   const left = predictedSecs - (nowMs - startedMs) / 1000;
   return left > 0 ? left : null;
 }

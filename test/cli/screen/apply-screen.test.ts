@@ -189,3 +189,18 @@ describe("what a step still takes", () => {
     expect(secsLeft({ ...running, progress }, 4000)).toBe(3);
   });
 });
+
+test("what is given up at a Ctrl-C leaves the lane of its neuron, which finishes what runs, and no time is foretold for it", () => {
+  const [first] = started("beast");
+  const board = boardAfter(first === undefined ? [] : [first]);
+  const of = new Map([...neuronOf, ["another step of beast", "beast"]]);
+  const skipped = noteOnBoard(
+    board,
+    { type: "step-skipped", step: "another step of beast", reason: "the apply was stopped" },
+    { nowMs: 1000, neuronOf: of },
+  );
+  const lane = skipped.lanes.find(({ neuron }) => neuron === "beast");
+  expect([lane?.running?.step, lane?.skipped]).toEqual([stepOn("beast"), 1]);
+  const rows = boardRows(skipped, undefined, { columns: 80, rows: 24, unicode: true, nowMs: 3500 });
+  expect(rows.at(-1)?.text).toBe("  0 of 3 applied, 1 skipped, 4 s");
+});

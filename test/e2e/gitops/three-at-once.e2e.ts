@@ -14,6 +14,7 @@ test("two appliers and a loop at once: one acts, the others say who holds the lo
     models: ["x/1", "x/2", "x/3"].map((id) => block(id, 64)).join(""),
   });
   const loop = served.start(["reconcile", "--config", `git+${served.url}`]);
+  await loop.waitFor(/Applying [0-9a-f]{8}: 3 to load/);
   await loop.waitFor(/Ready=True Succeeded/);
 
   const [left, right] = [await served.clone("left"), await served.clone("right")];

@@ -43,13 +43,14 @@ export interface ReconcileSituation {
   readonly clock: Clock;
   /** Asked for anew each round: certificates and revocations change. */
   readonly neuronAccess: RoundOptions["neuronAccess"];
+  readonly onApply?: RoundOptions["onApply"];
   readonly onTrue?: RoundOptions["onTrue"];
 }
 
 /** The loop as a command line wants it. Throws `usage_error` for what does not go together, `token_file_unsafe`. */
 export async function openReconcileService(
   flags: ReconcileFlags,
-  { fleet, environment, clock, neuronAccess, onTrue }: ReconcileSituation,
+  { fleet, environment, clock, neuronAccess, onApply, onTrue }: ReconcileSituation,
   deps: Omit<ReconcileServiceDeps, "clock" | "chance">,
 ): Promise<ReconcileService> {
   const { repo, branch, interval_secs, verify } = fleet.gitops;
@@ -65,6 +66,7 @@ export async function openReconcileService(
     gatewayUrl: flags.gateway,
     metricsUrl: flags["metrics-url"],
     apiKey: () => readSecret(flags["api-key-file"]),
+    onApply,
     onTrue,
     intervalMs: interval_secs * 1000,
     branch,

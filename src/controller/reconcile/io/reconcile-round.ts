@@ -36,6 +36,8 @@ export interface RoundOptions {
   readonly gatewayUrl: string | undefined;
   readonly metricsUrl: string | undefined;
   readonly apiKey: () => Promise<string | undefined>;
+  /** Told as changes begin, which may take long. */
+  readonly onApply?: ((told: { readonly commit: string; readonly summary: string }) => void) | undefined;
   /** Told the files of a commit once the fleet is as they declare; again only for another commit. */
   readonly onTrue?: ((loaded: LoadedFleet) => void) | undefined;
 }
@@ -255,6 +257,7 @@ async function applyNow(plan: PlanDocument, action: Action, summary: string): Pr
     environment,
     operator,
   });
+  options.onApply?.({ commit, summary });
   const neuronAccess = await options.neuronAccess();
   const lease = createNeuronLease({ fleet: plan.fleet, neurons: plan.neurons, clock, access: neuronAccess });
   const course = new ApplyOnRecord(plan, {
