@@ -3,6 +3,7 @@ import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { parse } from "yaml";
 import { expect, test } from "vitest";
 import { runCortex } from "../support/cortex-process.ts";
 import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
@@ -19,6 +20,25 @@ const binary = fileURLToPath(new URL("../../bin/run.js", import.meta.url));
 interface Outcome {
   readonly code: number;
   readonly output: string;
+}
+
+interface Workflow {
+  readonly env: Readonly<Record<string, string>>;
+  readonly jobs: Readonly<
+    Record<string, { readonly steps: readonly { readonly name?: string; readonly run?: string }[] }>
+  >;
+}
+
+/** What the jobs of the workflow run, word for word, by the names of the steps. */
+async function workflowIn(checkout: string) {
+  const { env, jobs } = parse(
+    await readFile(join(checkout, ".github/workflows/cortex.yml"), "utf8"),
+  ) as Workflow;
+  const named = (job: string): [string, string][] =>
+    (jobs[job]?.steps ?? []).flatMap(({ name, run: line }) =>
+      line === undefined ? [] : [[name ?? "", line]],
+    );
+  return { config: env["CORTEX_CONFIG"] ?? "", apply: named("apply"), plan: new Map(named("plan")) };
 }
 
 /** A checkout as CI has it, with `cortex` on the PATH. */
@@ -69,12 +89,12 @@ test("a merge is applied and leaves a snapshot; pull requests are planned on it,
     await git(fleet.directory, "commit", "--quiet", "--message", "CI");
     await git(directory.path, "clone", "--quiet", "--bare", fleet.directory, remote);
     await git(directory.path, "clone", "--quiet", remote, clone);
-    const applied = await script(clone, "sh ./.cortex/ci/install.sh && sh ./.cortex/ci/apply.sh", {
-      CORTEX_CONFIG: ".",
-    });
-    expect(applied.code, applied.output).toBe(0);
-    const published = await script(clone, "sh ./.cortex/ci/publish-snapshot.sh");
-    expect(published).toEqual({ code: 0, output: "" });
+    const { apply, config } = await workflowIn(clone);
+    expect(apply.map(([name]) => name)).toEqual(["Install cortex", "Apply", "Publish what apply saw"]);
+    for (const [name, line] of apply) {
+      const step = await script(clone, line, { CORTEX_CONFIG: config });
+      expect([name, step.code], step.output).toEqual([name, 0]);
+    }
   }
   // The neurons are gone; from here on nobody can be asked.
   await git(clone, "fetch", "--quiet", "origin");
@@ -83,8 +103,13 @@ test("a merge is applied and leaves a snapshot; pull requests are planned on it,
   const text = await readFile(fleetFile, "utf8");
   await writeFile(fleetFile, text.replace("context = 64", "context = 128"));
   await git(clone, "commit", "--quiet", "--all", "--message", "more context");
-  const planned = await script(clone, "sh ./.cortex/ci/plan.sh origin/main");
-  expect(planned.code, planned.output).toBe(0);
+  const { plan: steps, config } = await workflowIn(clone);
+  expect([...steps.keys()]).toEqual(["Install cortex", "Validate and plan", "Comment"]);
+  const variables = { CORTEX_CONFIG: config, BASE_BRANCH: "main" };
+  for (const name of ["Install cortex", "Validate and plan"]) {
+    const planned = await script(clone, steps.get(name) ?? "", variables);
+    expect([name, planned.code], planned.output).toEqual([name, 0]);
+  }
   const plan = await readFile(join(clone, "plan.md"), "utf8");
   expect(plan).toMatch(/^<!-- cortex-plan:test -->/);
   expect(plan).toContain("x/y");

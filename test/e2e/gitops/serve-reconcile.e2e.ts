@@ -92,12 +92,8 @@ test("serve --reconcile: one process serves what is true, waits while suspended,
           path.endsWith(`/repos/own/fleet/statuses/${commit}`) && token === "token t0ken-0123456789",
       )
       .map(({ body }) => body.state);
-  const becomes = async (reason: string): Promise<void> => {
-    await eventually(async () => expect((await ready()).reason).toBe(reason));
-  };
-
   const clone = await served.clone("ann");
-  await becomes("Succeeded");
+  await gateway.waitFor(/"reason":"Succeeded"/);
   expect(await loaded()).toEqual(["x/1"]);
 
   const suspend = await served.run([
@@ -114,7 +110,7 @@ test("serve --reconcile: one process serves what is true, waits while suspended,
   expect(suspend.stdout).toMatch(/^The loops of test change nothing until \S+Z; they go on looking\.$/m);
   const commit = await served.change(clone, (text) => `${text}\n${block("x/2")}`);
   gateway.signal("SIGHUP");
-  await becomes("Suspended");
+  await gateway.waitFor(/"reason":"Suspended"/);
   expect((await ready()).message).toMatch(
     /^[0-9a-f]{8} waits: 1 to load; suspended by ann@\S+ until \S+: new cards$/,
   );
@@ -125,7 +121,7 @@ test("serve --reconcile: one process serves what is true, waits while suspended,
     "The loops of test change it again",
   );
   gateway.signal("SIGHUP");
-  await becomes("Succeeded");
+  await gateway.waitFor(new RegExp(`reconcile: ${commit.slice(0, 8)} applied: 1 to load`));
   expect((await loaded()).toSorted()).toEqual(["x/1", "x/2"]);
   await eventually(async () => expect((await offered()).toSorted()).toEqual(["x/1", "x/2"]));
   await eventually(() => Promise.resolve(expect(statusesOf(commit)).toEqual(["pending", "success"])));
