@@ -113,6 +113,13 @@ export class GatewayClient {
   }
 }
 
+/** A browser says "network error" of a stream that ends before its end; one that was stopped here is told as such. */
+function brokenOff(thrown: unknown): never {
+  if (thrown instanceof DOMException || thrown instanceof GatewayProblem) throw thrown;
+  const why = thrown instanceof Error ? thrown.message : String(thrown);
+  throw new GatewayProblem(0, `the answer broke off (${why}): what stands here is not all of it`);
+}
+
 /** Events of a stream until its end; `[DONE]` and what is no JSON object is passed over. */
 async function readStream(response: Response, reader: StreamReader): Promise<void> {
   const parser = createParser({
@@ -126,7 +133,7 @@ async function readStream(response: Response, reader: StreamReader): Promise<voi
   const body = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (body === undefined) return;
   for (;;) {
-    const { done, value } = await body.read();
+    const { done, value } = await body.read().catch(brokenOff);
     if (done) return;
     parser.feed(value);
   }
