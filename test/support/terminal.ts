@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { readFile } from "node:fs/promises";
@@ -13,6 +13,9 @@ export interface TerminalOptions {
   readonly rows: number;
   readonly environment?: Readonly<Record<string, string>>;
 }
+
+/** Tests of screens are left out, and say so, where there is no tmux. */
+export const hasTmux = spawnSync("tmux", ["-V"]).error === undefined;
 
 /** `cortex` in a terminal that is one: tmux shows what a person would see, and types what a person would type. */
 export class Terminal implements AsyncDisposable {

@@ -4,7 +4,7 @@ import { runCortex } from "../../support/cortex-process.ts";
 import { eventually } from "../../support/eventually.ts";
 import { applyFleet, sourceOf, startFleet, type RunningFleet } from "../../support/fleet/running-fleet.ts";
 import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
-import { Terminal } from "../../support/terminal.ts";
+import { hasTmux, Terminal } from "../../support/terminal.ts";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { once } from "node:events";
@@ -47,7 +47,7 @@ const settled = (screen: string): string =>
     .replace(/^(> hello)\n[\s\S]*?\n(cut at its length)/m, "$1\n<answer>\n$2")
     .replaceAll(/ +$/gm, "");
 
-describe("cortex chat in a terminal", () => {
+describe.skipIf(!hasTmux)("cortex chat in a terminal", () => {
   test.each([
     ["80x24", 80, 24],
     ["200x60", 200, 60],

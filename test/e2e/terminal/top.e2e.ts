@@ -8,7 +8,7 @@ import {
   type RunningFleet,
 } from "../../support/fleet/running-fleet.ts";
 import { tinyModelFile } from "../../support/neuron/tiny-model.ts";
-import { Terminal, type TerminalOptions } from "../../support/terminal.ts";
+import { hasTmux, Terminal, type TerminalOptions } from "../../support/terminal.ts";
 
 const SMALL = { columns: 80, rows: 24 };
 const LARGE = { columns: 200, rows: 60 };
@@ -52,7 +52,7 @@ const settled = (screen: string): string =>
     .replaceAll("▁", " ")
     .replaceAll(/ +$/gm, "");
 
-describe("cortex top in a terminal", () => {
+describe.skipIf(!hasTmux)("cortex top in a terminal", () => {
   test.each([
     ["80x24", SMALL],
     ["200x60", LARGE],
@@ -140,7 +140,7 @@ describe("cortex top without a terminal", () => {
   });
 });
 
-test("a gateway that stops is said; when it is back, so is the screen", async () => {
+test.skipIf(!hasTmux)("a gateway that stops is said; when it is back, so is the screen", async () => {
   await using terminal = await openTop(SMALL);
   await terminal.shows(/in sync[\s\S]*flagship-70b +serving/);
   await fleet.gateway.stop("SIGTERM");
