@@ -160,19 +160,21 @@ function chooseDevices(
   if (request.devices !== undefined && request.devices.length > 0) {
     return namedDevices(ledger, request.devices);
   }
-  if (request.minDevices > ledger.length) {
+  // Also what takes no memory is nowhere on a card that has fallen off.
+  const present = ledger.filter(({ isLost }) => isLost !== true);
+  if (request.minDevices > present.length) {
     return err(
       new CortexError(
         "no_feasible_neuron",
-        `${request.holder} needs ${request.minDevices} devices and this neuron has ${ledger.length}`,
+        `${request.holder} needs ${request.minDevices} devices and this neuron has ${present.length}`,
         {
-          details: { required_devices: request.minDevices, devices: ledger.length },
+          details: { required_devices: request.minDevices, devices: present.length },
           next: "lower min_devices, or place the model on a neuron with more devices",
         },
       ),
     );
   }
-  const byFreeMemory = [...ledger].sort(
+  const byFreeMemory = present.toSorted(
     (left, right) => freeMib(right) - freeMib(left) || left.index - right.index,
   );
   return ok(byFreeMemory.slice(0, request.minDevices));
@@ -182,6 +184,13 @@ function namedDevices(
   ledger: DeviceLedger,
   indices: readonly number[],
 ): Result<readonly LedgerDevice[], CortexError> {
+  const lost = ledger.filter(({ index, isLost }) => isLost === true && indices.includes(index));
+  if (lost.length > 0) {
+    const which = lost.map(({ index }) => index).join(" and ");
+    return err(
+      new CortexError("device_lost", `device ${which} does not answer any more`, { param: "devices" }),
+    );
+  }
   const known = new Set(ledger.map((device) => device.index));
   const unknown = indices.filter((index) => !known.has(index));
   if (unknown.length > 0) {

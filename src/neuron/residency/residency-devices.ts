@@ -1,6 +1,6 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { CortexError } from "../../core/errors.ts";
-import { withoutDevices } from "./device-ledger.ts";
+import { release, withoutDevices } from "./device-ledger.ts";
 import { advanceLoads } from "./residency-loading.ts";
 import { failBeforeStart, stopWorker } from "./residency-steps.ts";
 import {
@@ -43,7 +43,11 @@ function loseResident(
   });
   switch (phase.name) {
     case "reserved":
-      return failBeforeStart(state, resident, { failure, atMs });
+      // Of a wide model the other cards were promised too.
+      return failBeforeStart({ ...state, ledger: release(state.ledger, spec.model_id) }, resident, {
+        failure,
+        atMs,
+      });
     case "loading":
       return stopWorker(state, resident, { unloadJobId: null, loadFailure: failure });
     case "loaded":

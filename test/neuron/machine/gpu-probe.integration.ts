@@ -197,7 +197,7 @@ esac`,
     const refused = await neuron.load<WireError>({ model_id: "gamma", vram_mb: 100, devices: [1] });
     expect(refused).toMatchObject({
       status: 503,
-      body: { error: { code: "insufficient_vram", free_mb: 0 } },
+      body: { error: { code: "device_lost" } },
     });
   });
 });

@@ -52,6 +52,7 @@ const move = fc.record({
     "ended",
     "drain",
     "resume",
+    "device lost",
     "restart",
   ),
   model: fc.nat(MODELS.length - 1),
@@ -166,10 +167,19 @@ class World {
       ended: () => neuron.requestEnds(instance),
       drain: () => neuron.on({ kind: "drain-requested" }),
       resume: () => neuron.on({ kind: "resume-requested" }),
+      "device lost": () => this.#loseDevice(step.minDevices % TOTALS_MIB.length),
       restart: () => this.#restart(),
     };
     neuron.effects = [];
     acts[step.what]();
+  }
+
+  /** Whoever is on the card goes with it, work and all; the card comes back with the next restart alone. */
+  #loseDevice(index: number): void {
+    for (const { instance, devices } of this.neuron.state.models.values()) {
+      if (devices.includes(index)) this.#forced.add(instance);
+    }
+    this.neuron.on({ kind: "devices-lost", indices: new Set([index]), atMs: 1 });
   }
 
   /** What waits to be loaded again is. */
@@ -229,6 +239,7 @@ class World {
   }
 
   #carryOut(): void {
+    const killed: string[] = [];
     for (const effect of this.neuron.effects) {
       if (effect.kind === "start-worker") {
         if (this.running.has(effect.instance)) throw new Error(`${effect.instance} was started twice`);
@@ -238,13 +249,17 @@ class World {
       if (effect.kind === "start-restart-timer") {
         this.#due.push({ request: effect.request, instance: effect.instance });
       }
-      if (effect.kind === "stop-worker") {
+      if (effect.kind === "stop-worker" && effect.atOnce === true) killed.push(effect.instance);
+      else if (effect.kind === "stop-worker") {
         this.stopped.add(effect.instance);
         const resident = findInstance(this.neuron.state, effect.instance);
         if (!this.#forced.has(effect.instance)) this.cut += resident?.openRequests ?? 0;
       }
     }
     this.neuron.effects = [];
+    if (killed.length === 0) return;
+    for (const instance of killed) this.exit(instance);
+    this.#carryOut();
   }
 
   /** A patient world: every process that was told to go exits, everything else moves on. */
@@ -260,8 +275,13 @@ class World {
 }
 
 function checkLaws(state: Residency): void {
+  const lost = new Set(state.ledger.flatMap(({ index, isLost }) => (isLost === true ? index : [])));
+  for (const { devices, phase } of state.models.values()) {
+    // What was on a lost card may still be on its way out, and nothing else is there.
+    if (devices.some((index) => lost.has(index))) expect(phase.name).toBe("stopping");
+  }
   for (const device of state.ledger) {
-    expect(heldMib(device)).toBeLessThanOrEqual(device.totalMib);
+    if (!lost.has(device.index)) expect(heldMib(device)).toBeLessThanOrEqual(device.totalMib);
     expect(new Set(device.holds.map(({ holder }) => holder)).size).toBe(device.holds.length);
     for (const { holder, heldMib: held } of device.holds) {
       expect(held).toBeGreaterThanOrEqual(0);
