@@ -93,6 +93,9 @@ export const modelScriptSchema = z.strictObject({
 });
 export type ModelScript = z.infer<typeof modelScriptSchema>;
 
+/** In the environment of an engine that a worker has started: which copy of which model it is for. */
+export const INSTANCE_VARIABLE = "CORTEX_INSTANCE";
+
 /** Load the model and listen; said once, first. */
 const workerStartSchema = z.object({
   kind: z.literal("start-worker"),

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { readAssignment } from "../../src/neuron/residency/assignment.ts";
 import { workerEntryFile } from "../../src/platform/package-paths.ts";
 import type { Health } from "../../src/protocol/neuron-api.ts";
 import { isAlive } from "../support/cortex-process.ts";
+import { HurriedClock } from "../support/hurried-clock.ts";
 import { eventually } from "../support/eventually.ts";
 import { writeFakeModel } from "../support/neuron/fake-worker-model.ts";
 import { writeTinyGguf } from "../support/neuron/gguf-writer.ts";
@@ -152,3 +153,83 @@ test.each(["", "{", '{"version":9,"models":[]}', '{"version":1,"models":[{"spec"
     expect(await activation(neuron)).toMatchObject({ state: "ready", completed: [], failed: [] });
   },
 );
+
+const ENGINE = fileURLToPath(new URL("../support/neuron/fake-engine.ts", import.meta.url));
+
+/** Running processes of the group that a worker leads, itself left out; a dead one that nobody fetches is none. */
+async function startedBy(worker: number): Promise<number[]> {
+  const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && name !== String(worker));
+  const stats = await Promise.all(
+    names.map((name) => readFile(`/proc/${name}/stat`, "utf8").catch(() => "")),
+  );
+  return names.flatMap((name, at) => {
+    const [state = "", , group] = (stats[at] ?? "").replace(/^.*\) /, "").split(" ");
+    return Number(group) === worker && !"ZX".includes(state) ? [Number(name)] : [];
+  });
+}
+
+test("an engine whose worker was killed while no neuron ran is ended by the next one, and started anew", async () => {
+  await using at = await place();
+  const command = ["node", ENGINE, '{"port":${PORT},"model":"m","fault":"none"}'];
+  const spec = JSON.stringify({ model_id: "m", harness: "openai", vram_mb: 64, command });
+  const first = spawn(process.execPath, [leftNeuron, at.state, at.store, spec], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(first.stdout, "data");
+  let worker = -1;
+  await eventually(async () => {
+    worker = (await at.assigned())[0]?.worker?.pid ?? -1;
+    expect(worker).toBeGreaterThan(0);
+  }).finally(() => first.kill("SIGKILL"));
+  await once(first, "exit");
+  const engines = await startedBy(worker);
+  expect(engines).toHaveLength(1);
+  process.kill(worker, "SIGKILL");
+  expect(await startedBy(worker)).toEqual(engines);
+  await using next = await startTestNeuron({ stateDirectory: at.state, engines: [process.execPath] });
+  expect(await startedBy(worker)).toEqual([]);
+  await eventually(async () => {
+    expect((await loaded(next)).map(({ id }) => id)).toEqual(["m"]);
+  });
+  expect((await next.chat(ask("m"))).status).toBe(200);
+});
+
+/** Long sleeps end when the test says so, and not before. */
+class HeldClock extends HurriedClock {
+  readonly #released = Promise.withResolvers<void>();
+  readonly release = (): void => this.#released.resolve();
+
+  override async sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
+    if (durationMs >= 10_000) await this.#released.promise;
+    return super.sleep(durationMs, signal);
+  }
+}
+
+test("a model that could not come back is tried again, later each time, and is there once it can", async () => {
+  await using at = await place();
+  const config = { stateDirectory: at.state, modelRoots: [at.store] };
+  writeFakeModel(at.store, "away");
+  const first = await startTestNeuron(config);
+  await first.load({ model_id: "away" });
+  await first.neuron.handOver();
+  await eventually(async () => {
+    expect(await at.assigned()).toHaveLength(1);
+  });
+  const [left] = await at.assigned();
+  // The fake worker goes with its neuron.
+  await eventually(() => {
+    expect(isAlive(left?.worker?.pid ?? -1)).toBe(false);
+  });
+  await rm(join(at.store, "away.gguf"));
+  const clock = new HeldClock();
+  await using second = await startTestNeuron(config, { clock });
+  await eventually(async () => {
+    expect((await activation(second))?.failed).toHaveLength(1);
+  });
+  writeFakeModel(at.store, "away");
+  clock.release();
+  await eventually(async () => {
+    expect(await activation(second)).toMatchObject({ state: "ready", completed: ["away"], failed: [] });
+  });
+  expect((await loaded(second)).map(({ id }) => id)).toEqual(["away"]);
+});

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { toCortexError } from "../../core/errors.ts";
 import type { WorkerIdentity } from "../../protocol/worker-messages.ts";
 import { adoptWorker, askIdentity, type AdoptionDeps } from "../launch/io/adopted-worker.ts";
+import { endOrphanEngine } from "../launch/io/orphan-engine.ts";
 import { removeTraces } from "../launch/io/worker-launcher.ts";
 import { whyNotAdopted, type AssignedModel, type RestoredModel } from "../residency/assignment.ts";
 import type { ModelWorker } from "../residency/io/model-worker.ts";
@@ -12,10 +13,14 @@ export interface RestoreDeps extends AdoptionDeps {
   readonly loop: ResidencyLoop;
 }
 
+/** Some 20 minutes in all; then it stays away until somebody asks for it. */
+const RETRY_DELAYS_MS = [10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
+
 /** What the neuron before this one held, on its way back. */
 export class Restoration {
   readonly #deps: RestoreDeps;
   readonly #toLoad: AssignedModel[] = [];
+  readonly #ended = new AbortController();
   readonly restored: RestoredModel[] = [];
 
   constructor(deps: RestoreDeps) {
@@ -32,31 +37,65 @@ export class Restoration {
     await Promise.all(
       assigned.map(async (model, at) => {
         const identity = identities[at] ?? null;
+        if (identity === null) await this.#endEngineOf(model);
         if (model.wanted) this.#adoptOne(model, identity);
         else await this.#endOne(model, identity);
       }),
     );
   }
 
-  /** Loads the others, oldest first; one that fails holds up nobody. */
+  /** Loads the others, oldest first; one that fails holds up nobody, and is tried again. */
   async loadOthers(): Promise<void> {
-    const { loop, logger } = this.#deps;
-    for (const { spec, origin } of this.#toLoad) {
-      const modelId = spec.model_id;
-      try {
-        const answer = await loop.load({ ...spec, origin }, { ifMatch: null, epoch: null });
-        if (answer.kind === "refused") throw answer.failure;
-        this.restored.push(
-          answer.kind === "job"
-            ? { modelId, kind: "loads", jobId: answer.jobId }
-            : { modelId, kind: "adopted" },
-        );
-      } catch (thrown) {
-        const { message } = toCortexError(thrown);
-        logger.warn({ model: modelId, reason: message }, "model not restored");
-        this.restored.push({ modelId, kind: "refused", reason: message });
-      }
+    for (const model of this.#toLoad) {
+      const first = await this.#load(model);
+      const at = this.restored.push(first) - 1;
+      void this.#seeThrough(model, at).catch((thrown: unknown) => {
+        if (!this.#ended.signal.aborted) this.#deps.logger.error({ err: thrown }, "restoring went wrong");
+      });
     }
+  }
+
+  /** Tries no more: the neuron ends. */
+  close(): void {
+    this.#ended.abort();
+  }
+
+  async #load({ spec, origin }: AssignedModel): Promise<RestoredModel> {
+    const { loop, logger } = this.#deps;
+    const modelId = spec.model_id;
+    try {
+      const answer = await loop.load({ ...spec, origin }, { ifMatch: null, epoch: null });
+      if (answer.kind === "refused") throw answer.failure;
+      return answer.kind === "job"
+        ? { modelId, kind: "loads", jobId: answer.jobId }
+        : { modelId, kind: "adopted" };
+    } catch (thrown) {
+      const { message } = toCortexError(thrown);
+      logger.warn({ model: modelId, reason: message }, "model not restored");
+      return { modelId, kind: "refused", reason: message };
+    }
+  }
+
+  /** What made it fail may pass: a card that wakes up late, a share that is not mounted yet, a hub that is away. */
+  async #seeThrough(model: AssignedModel, at: number): Promise<void> {
+    const { loop, clock } = this.#deps;
+    const { signal } = this.#ended;
+    for (const delayMs of RETRY_DELAYS_MS) {
+      if (!(await this.#hasFailed(this.restored[at]))) return;
+      await clock.sleep(delayMs, signal);
+      // Somebody else has seen to it meanwhile.
+      const isHere = loop.state.models.has(model.spec.model_id);
+      this.restored[at] = isHere
+        ? { modelId: model.spec.model_id, kind: "adopted" }
+        : await this.#load(model);
+    }
+  }
+
+  async #hasFailed(restored: RestoredModel | undefined): Promise<boolean> {
+    if (restored?.kind !== "loads") return restored?.kind === "refused";
+    const job = await this.#deps.loop.jobEnd(restored.jobId, this.#ended.signal);
+    // Who takes a load back does not want it.
+    return job.error !== null && job.error.code !== "job_cancelled";
   }
 
   #adoptOne(model: AssignedModel, identity: WorkerIdentity | null): void {
@@ -101,6 +140,15 @@ export class Restoration {
       "a model on its way out is ended",
     );
     await this.#take(model, worker).stop();
+  }
+
+  /** The worker was killed meanwhile, and an engine that it had started lives on: its memory is needed, and nobody asks it any more. */
+  async #endEngineOf({ spec, instance, worker }: AssignedModel): Promise<void> {
+    if (worker === null || spec.harness !== "openai") return;
+    const { clock, logger } = this.#deps;
+    if (await endOrphanEngine({ pid: worker.pid, instance }, clock)) {
+      logger.warn({ model: spec.model_id }, "an engine that was left without its worker is ended");
+    }
   }
 
   #take({ spec }: AssignedModel, worker: NonNullable<AssignedModel["worker"]>): ModelWorker {

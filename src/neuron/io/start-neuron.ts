@@ -164,7 +164,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   await restoration.loadOthers();
   assignment.follow(loop);
   let closing: Promise<void> | null = null;
-  const kit = { ...kept, feed, assignment, server, clock, logger, socketDirectory };
+  const kit = { ...kept, restoration, feed, assignment, server, clock, logger, socketDirectory };
   const parts = {
     watching: startDeviceWatch({ clock, logger, probe, loop }, found.devices),
     ...assembled,
@@ -316,6 +316,7 @@ async function makeSocketDirectory(): Promise<string> {
 
 interface NeuronParts {
   readonly tracing: AnswerTracing | null;
+  readonly restoration: Restoration;
   readonly watching: { readonly close: () => void };
   readonly loop: ResidencyLoop;
   readonly launcher: WorkerLauncher;
@@ -332,6 +333,7 @@ interface NeuronParts {
 }
 
 async function handOverNeuron(neuron: NeuronParts): Promise<void> {
+  neuron.restoration.close();
   neuron.launcher.close();
   neuron.vocabularies.close();
   await neuron.assignment.leave();
@@ -343,6 +345,7 @@ async function closeNeuron(
   neuron: NeuronParts & { readonly drainTimeoutMs: number; readonly workerStopMs: number },
 ): Promise<void> {
   const { loop, launcher, vocabularies, clock, logger } = neuron;
+  neuron.restoration.close();
   launcher.close();
   vocabularies.close();
   const bound = new AbortController();

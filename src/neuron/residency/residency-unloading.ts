@@ -294,8 +294,19 @@ function bringBack(state: Residency, resident: Resident, atMs: number): Residenc
   const { restarts, delayMs } = isLost
     ? afterLoss(state.restarts, spec.model_id, { instance, atMs })
     : { restarts: withAwaited(state.restarts, spec.model_id, { instance, atMs }), delayMs: 0 };
+  if (delayMs === null) return givenUp({ ...state, restarts }, resident, atMs);
   const timer = { kind: "start-restart-timer", instance, request: { ...spec, origin }, delayMs } as const;
   return { ...unchanged({ ...state, restarts }), effects: [timer] };
+}
+
+/** Whoever asks for it is told why it is not here; the next try is theirs, or an operator's. */
+function givenUp(state: Residency, { spec, specHash }: Resident, atMs: number): ResidencyStep {
+  const failure = new CortexError(
+    "worker_crashed",
+    `the worker of ${spec.model_id} has died again and again, and is not started any more by itself`,
+    { next: "see the neuron's log for its last words, mend the cause, then load it again: cortex apply" },
+  );
+  return unchanged({ ...state, failures: rememberFailure(state.failures, specHash, { failure, atMs }) });
 }
 
 function loadFailure(resident: Resident, exit: WorkerExit): CortexError {

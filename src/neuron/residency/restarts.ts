@@ -16,18 +16,22 @@ interface Restart {
 const DELAYS_MS = [0, 2_000, 10_000, 30_000, 120_000];
 /** A copy that lived so long is no part of a row of deaths. */
 const ROW_ENDS_MS = 10 * 60_000;
+/** Some 14 minutes of nothing but loading and dying: then it stays away until somebody asks for it. */
+const MOST_DEATHS_IN_ROW = 10;
 const KEPT_RESTARTS = 100;
 
+/** Null for a delay: it has died too often, and does not come back by itself. */
 export function afterLoss(
   restarts: Restarts,
   modelId: string,
   lost: { readonly instance: string; readonly atMs: number },
-): { readonly restarts: Restarts; readonly delayMs: number } {
+): { readonly restarts: Restarts; readonly delayMs: number | null } {
   const before = restarts.get(modelId);
   const inRow = before !== undefined && lost.atMs - before.lastDeathMs < ROW_ENDS_MS;
   const deaths = inRow ? before.deaths + 1 : 1;
   const next = new Map(restarts);
   next.delete(modelId);
+  if (deaths > MOST_DEATHS_IN_ROW) return { restarts: next, delayMs: null };
   next.set(modelId, { deaths, lastDeathMs: lost.atMs, awaited: lost.instance });
   return { restarts: kept(next), delayMs: DELAYS_MS[Math.min(deaths, DELAYS_MS.length) - 1] ?? 0 };
 }

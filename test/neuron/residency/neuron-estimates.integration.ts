@@ -122,7 +122,7 @@ test("a load that was measured before says when it will be there", async () => {
 });
 
 test("says where it does not fit, and answers for each of several", async () => {
-  await using neuron = await startTestNeuron({ memoryLimitMib: 40 });
+  await using neuron = await startTestNeuron({ memoryLimitMib: 40, engines: [process.execPath] });
   await writeFile(join(neuron.store, "tiny.gguf"), writeTinyGguf());
   writeFakeModel(neuron.store, "fake");
   const models = [
@@ -132,9 +132,12 @@ test("says where it does not fit, and answers for each of several", async () => 
     { model_id: "far", source: "hf:org/repo:Q4_K_M" },
     { model_id: "declared", source: "tiny", vram_mb: 30 },
     { model_id: "other", harness: "openai", endpoint: "http://127.0.0.1:9" },
+    { model_id: "started", harness: "openai", command: ["node", "engine", "--port=${PORT}"] },
+    { model_id: "said", harness: "openai", command: ["node", "engine", "--port=${PORT}"], vram_mb: 20 },
   ];
   const { body } = await neuron.call("/models/estimate", { json: { models } });
-  const [large, fake, gone, far, declared, other] = estimateResponseSchema.parse(body).estimates;
+  const [large, fake, gone, far, declared, other, started, said] =
+    estimateResponseSchema.parse(body).estimates;
   expect(large).toMatchObject({ devices: [], fits_now: { ok: false, reason: "insufficient_vram" } });
   expect(fake).toMatchObject({ source: "file_size" });
   expect(gone).toMatchObject({ model_id: "gone", error: { code: "source_not_found" } });
@@ -144,6 +147,11 @@ test("says where it does not fit, and answers for each of several", async () => 
   expect(declared).toMatchObject({ source: "declared", vram_mb: 30 });
   // An engine that runs anyway holds its memory whether it is used here or not.
   expect(other).toMatchObject({ vram_mb: 0, fits_now: { ok: true } });
+  // One that is started here takes memory here: unknown is not nothing.
+  expect(started).toMatchObject({
+    error: { code: "invalid_request_body", message: expect.stringContaining("must be declared") as string },
+  });
+  expect(said).toMatchObject({ source: "declared", vram_mb: 20 });
 });
 
 test.each([

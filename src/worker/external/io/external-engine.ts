@@ -3,7 +3,7 @@ import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import { present } from "../../../core/present.ts";
 import type { Logger } from "../../../platform/logger.ts";
-import type { WorkerFacts, WorkerStart } from "../../../protocol/worker-messages.ts";
+import { INSTANCE_VARIABLE, type WorkerFacts, type WorkerStart } from "../../../protocol/worker-messages.ts";
 import { factsOf, findServed, type ProbeAnswers } from "../engine-facts.ts";
 import { EngineClient, jsonOf, type Answered } from "./engine-client.ts";
 import { measureGroup } from "./engine-memory.ts";
@@ -42,6 +42,8 @@ export async function startExternalEngine(start: WorkerStart, deps: ExternalDeps
       ? null
       : await startEngineProcess(command, {
           ...deps,
+          // A neuron finds it by this when nobody else is left who knows it.
+          environment: { ...deps.environment, [INSTANCE_VARIABLE]: start.instance },
           // Its own words, into the log of this worker: last words are read there.
           log: (line) => process.stdout.write(`${line}\n`),
         });
