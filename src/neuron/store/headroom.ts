@@ -1,4 +1,4 @@
-import { CortexError } from "../../core/errors.ts";
+import { CortexError, systemErrorCode } from "../../core/errors.ts";
 import { formatBytes } from "../../core/quantities.ts";
 
 export interface HeadroomQuestion {
@@ -39,3 +39,9 @@ export const diskFull = (
     details: { required_bytes: told.requiredBytes, free_bytes: told.freeBytes },
     ...(told.cause === undefined ? {} : { cause: told.cause }),
   });
+
+/** What the system says of a full disk, as `disk_full`; anything else as it is. */
+export const nameDiskFull = (thrown: unknown, directory: string): unknown =>
+  ["ENOSPC", "EDQUOT"].includes(String(systemErrorCode(thrown)))
+    ? diskFull(`the disk of ${directory} is full`, { requiredBytes: null, freeBytes: null, cause: thrown })
+    : thrown;

@@ -4,7 +4,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { CortexError, systemErrorCode } from "../../../core/errors.ts";
 import { formatBytes } from "../../../core/quantities.ts";
 import { hasGgufMagic } from "../../model/gguf-head.ts";
-import { diskFull, headroomFailure } from "../headroom.ts";
+import { headroomFailure, nameDiskFull } from "../headroom.ts";
 import {
   broken,
   downloadError,
@@ -82,7 +82,7 @@ export async function downloadFile(order: DownloadOrder, deps: DownloadDeps): Pr
       return await new FileDownload(order, deps).run();
     } catch (thrown) {
       order.signal.throwIfAborted();
-      if (!(thrown instanceof UselessAnswer)) throw nameDiskFull(thrown, order.path);
+      if (!(thrown instanceof UselessAnswer)) throw nameDiskFull(thrown, dirname(order.path));
       if (thrown.failure.kind !== "changed" || restarts === MAX_RESTARTS)
         throw downloadError(thrown.failure, place);
     }
@@ -328,15 +328,6 @@ function networkFailure(thrown: unknown): AnswerFailure | null {
   if (["ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EBADF", "EFBIG"].includes(code)) return null;
   return broken(`no answer, or a broken one (${code})`);
 }
-
-const nameDiskFull = (thrown: unknown, path: string): unknown =>
-  ["ENOSPC", "EDQUOT"].includes(String(systemErrorCode(thrown)))
-    ? diskFull(`the disk of ${dirname(path)} is full`, {
-        requiredBytes: null,
-        freeBytes: null,
-        cause: thrown,
-      })
-    : thrown;
 
 async function startsLikeGguf(path: string): Promise<boolean> {
   const handle = await open(path, "r");

@@ -1,3 +1,4 @@
+import { nameDiskFull } from "../headroom.ts";
 import { mkdir, readFile, stat, statfs, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../../core/clock.ts";
@@ -109,7 +110,10 @@ export class ModelStore {
     const { sha256, refresh = false } = options;
     const wish: Wish = { source, remote: remote.value, sha256, refresh };
     const stored = await this.#flights.join(source, options, (signal, tell) =>
-      this.#obtain(wish, signal, tell),
+      // A disk can be too full for as little as the lock.
+      this.#obtain(wish, signal, tell).catch((thrown: unknown) => {
+        throw nameDiskFull(thrown, this.#root);
+      }),
     );
     // Whoever joined may pin another digest than the one who began.
     requirePinned(stored, sha256);

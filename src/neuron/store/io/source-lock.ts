@@ -16,8 +16,8 @@ export async function lockSource(
 ): Promise<{ release(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.${randomUUID()}`;
-  await writeFile(draft, `${process.pid}\n`);
   try {
+    await writeFile(draft, `${process.pid}\n`);
     for (;;) {
       signal.throwIfAborted();
       // A link appears whole or not at all, unlike a file that is made and then written.
