@@ -152,7 +152,7 @@ describe.skipIf(executablePath === undefined)("the page in Chromium", () => {
     await page.getByRole("option", { name: STAYS, exact: true }).waitFor({ state: "attached" });
     await page.getByLabel("Question", { exact: true }).fill("go on");
     await page.keyboard.press("Enter");
-    await page.getByText("half an").waitFor();
+    // What came just before the end may be lost with the connection; that it is not all must be seen.
     const problem = page.locator(".answer .problem");
     await problem.waitFor();
     expect(await problem.textContent()).toMatch(/broke off|broken off|incomplete|cut/);
