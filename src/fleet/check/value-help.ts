@@ -17,7 +17,9 @@ export function valueHelp(path: KeyPath, value: unknown): string {
     const how = meant.how === undefined ? "" : `, ${meant.how}`;
     return `did you mean ${assignment(path, meant.value)}${how}?`;
   }
-  const known = FOREIGN_VALUES[`${namesInPath(path)}=${String(value)}`.toLowerCase()];
+  // A table of TOML has no text of its own, not even by way of a list that holds it.
+  const said = typeof value === "string" ? value : JSON.stringify(value);
+  const known = FOREIGN_VALUES[`${namesInPath(path)}=${said}`.toLowerCase()];
   return known ?? `write ${likeExample(path)}`;
 }
 

@@ -48,3 +48,20 @@ test("a value that a finding suggests is allowed there, when it is written as su
   }
   expect(tried).toBeGreaterThan(30);
 });
+
+test("tables where a value belongs are a finding at their place, also in lists", () => {
+  const text = `[fleet]
+name = "home"
+[[neurons]]
+name = "beast"
+endpoint = "http://127.0.0.1:13131"
+[[models]]
+id = "m"
+source = "m"
+replicas = [{ a = 1 }]
+protect = { b = [{}] }
+capabilities = [[{}]]
+`;
+  const found = findingsOf([{ path: "fleet.toml", text }]);
+  expect(found.map(({ code, line }) => `${code} ${line}`)).toEqual(["CTX103 9", "CTX103 10", "CTX103 11"]);
+});
