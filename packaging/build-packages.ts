@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readEnvironment } from "../src/platform/environment.ts";
 import { billOfMaterials } from "./bill-of-materials.ts";
@@ -54,6 +54,7 @@ for (const { name, engines, docs } of PACKAGES.filter(
   stageCommand(join(stage, "usr/bin", name), `/usr/lib/${name}`);
   for (const path of docs) cpSync(join(repository, path), join(stage, "usr/share/doc", name, basename(path)));
   cpSync(join(repository, "LICENSE"), join(stage, "usr/share/doc", name, "copyright"));
+  if (name === "cortex") stageShared(stage);
   stampAll(stage);
   writeFileSync(join(out, `${name}.cdx.json`), billOfMaterials(name, join(stage, "usr/lib", name, "app")));
   for (const packager of ["deb", "rpm"]) {
@@ -62,6 +63,23 @@ for (const { name, engines, docs } of PACKAGES.filter(
 }
 rmSync(join(out, "stage"), { recursive: true, force: true });
 writeSums();
+
+/** What one of two packages of one machine may bring: pages of the manual, completion, dashboards. */
+function stageShared(stage: string): void {
+  const share = join(stage, "usr/share");
+  cpSync(join(repository, "dist/man"), join(share, "man/man1"), { recursive: true });
+  cpSync(join(repository, "dashboards"), join(share, "cortex/dashboards"), { recursive: true });
+  const places = [
+    ["bash", "bash-completion/completions/cortex"],
+    ["zsh", "zsh/vendor-completions/_cortex"],
+    ["fish", "fish/vendor_completions.d/cortex.fish"],
+  ] as const;
+  for (const [shell, place] of places) {
+    const script = execFileSync(process.execPath, ["bin/run.js", "completion", shell], { cwd: repository });
+    mkdirSync(dirname(join(share, place)), { recursive: true });
+    writeFileSync(join(share, place), script);
+  }
+}
 
 function run(config: string, packager: string, env: NodeJS.ProcessEnv): void {
   const args = ["package", "--config", config, "--packager", packager, "--target", `${out}/`];

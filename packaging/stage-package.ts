@@ -21,6 +21,8 @@ const ASSETS = [
   "fleet.example.toml",
   "oclif.manifest.json",
   "assets/init",
+  "assets/page",
+  "dist/page",
   "schema",
 ];
 const DEMO_ASSETS = ["assets/demo"];
