@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { CortexProcess, freePort, isAlive, runCortex } from "../support/cortex-process.ts";
+import { CortexProcess, freePort, freePortsInARow, isAlive, runCortex } from "../support/cortex-process.ts";
 import { git, temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
 import { residentModels } from "../support/fleet/running-fleet.ts";
 
@@ -103,7 +103,7 @@ test("a fleet that is not there: three machines by their names and cards, plainl
   await using directory = await temporaryDirectory();
   const environment = { CORTEX_DATA_DIR: directory.path };
   // The neurons take three ports in a row.
-  const neuron = await freePort();
+  const neuron = await freePortsInARow(3);
   const flags = ["--gateway-port", String(await freePort()), "--metrics-port", String(await freePort())];
   const up = new CortexProcess(["up", "--simulate", "canonical", ...flags, "--neuron-port", String(neuron)], {
     environment,

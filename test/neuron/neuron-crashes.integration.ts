@@ -101,8 +101,12 @@ describe("native code that dies", () => {
   test("is remembered by the neuron that comes next, also when this one had no time to say so", async () => {
     const stateDirectory = await mkdtemp(join(tmpdir(), "cortex-test-suspects-"));
     const file = join(stateDirectory, "suspects.json");
+    // The next neuron loads the model by itself, so it must find the file where the one before had it.
+    const store = await mkdtemp(join(tmpdir(), "cortex-test-kept-store-"));
+    await copyFile(await tinyModelFile(), join(store, "tiny.gguf"));
+    const kept = { stateDirectory, modelRoots: [store] };
     {
-      await using neuron = await neuronWithTiny({ stateDirectory });
+      await using neuron = await neuronWithTiny(kept);
       const stream = await atWork(neuron, "deadly");
       await killWorker(neuron, "SIGSEGV");
       await stream.end;
@@ -113,12 +117,12 @@ describe("native code that dies", () => {
     }
     expect((await stat(file)).mode % 0o1000).toBe(0o600);
     expect(await readFile(file, "utf8")).not.toContain("deadly");
-    await using next = await neuronWithTiny({ stateDirectory });
+    await using next = await neuronWithTiny(kept);
     expect(await refusal(next, "deadly")).toMatchObject({ code: "request_ended_worker" });
     expect(await refusal(next, "harmless")).toEqual({});
     await next.neuron.close();
     await writeFile(file, "{ damaged");
-    await using last = await neuronWithTiny({ stateDirectory });
+    await using last = await neuronWithTiny(kept);
     expect(await refusal(last, "deadly")).toEqual({});
   });
 

@@ -118,11 +118,25 @@ export async function freePort(): Promise<number> {
   }
 }
 
-async function unusedPort(): Promise<number> {
+/** The first of so many in a row that are all free. */
+export async function freePortsInARow(count: number): Promise<number> {
+  for (;;) {
+    const first = await freePort();
+    const others = Array.from({ length: count - 1 }, (_, index) => first + 1 + index);
+    if (others.some((port) => givenPorts.has(port) || port > 65_535)) continue;
+    const found = await Promise.all(others.map((port) => unusedPort(port).catch(() => null)));
+    if (found.includes(null)) continue;
+    for (const port of others) givenPorts.add(port);
+    return first;
+  }
+}
+
+/** Any, or this one. Throws when it is in use. */
+async function unusedPort(port = 0): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", resolve);
   });
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));

@@ -47,6 +47,7 @@ test("a load whose answer was lost is found again, not begun a second time elsew
   await expect.poll(() => [...one.lost, ...other.lost]).toHaveLength(1);
   const holder = one.lost.length === 1 ? first : second;
   const stranger = holder === first ? second : first;
+  await holder.until((neuron) => neuron.callsTo("POST", "/models/load").length > 0);
   holder.finishLoad(MODEL);
   expect((await received(await asked)).complete).toBe(true);
   expect(stranger.callsTo("POST", "/models/load")).toEqual([]);
