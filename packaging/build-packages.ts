@@ -19,12 +19,25 @@ const PACKAGES = [
   {
     name: "cortex",
     engines: [],
-    docs: ["README.md", "CHANGELOG.md", "docs/fleet-files.md", "docs/gitops.md", "docs/errors.md"],
+    docs: [
+      "README.md",
+      "CHANGELOG.md",
+      "docs/fleet-files.md",
+      "docs/gitops.md",
+      "docs/fleet-certificates.md",
+      "docs/errors.md",
+    ],
   },
   {
     name: "cortex-neuron",
     engines: ["linux-x64", "linux-x64-cuda", "linux-x64-cuda-ext", "linux-x64-vulkan"],
-    docs: ["docs/neuron-service.md", "docs/model-worker.md", "docs/external-engines.md", "docs/errors.md"],
+    docs: [
+      "docs/neuron-service.md",
+      "docs/model-worker.md",
+      "docs/external-engines.md",
+      "docs/fleet-certificates.md",
+      "docs/errors.md",
+    ],
   },
 ] as const;
 

@@ -41,7 +41,8 @@ export async function stageProgram({ folder, engines }: StagedProgram): Promise<
   const { fileList } = await nodeFileTrace(entries, {
     base: repository,
     conditions: ["node", "import"],
-    ignore: hasEngine ? [] : ["node_modules/node-llama-cpp/**", "node_modules/@node-llama-cpp/**"],
+    // The engine imports the binary package of every back end, and only those that are named are to come along.
+    ignore: ["node_modules/@node-llama-cpp/**", ...(hasEngine ? [] : ["node_modules/node-llama-cpp/**"])],
   });
   for (const path of fileList) copy(path, app);
   for (const path of [...ASSETS, ...(hasEngine ? DEMO_ASSETS : [])]) copy(path, app);

@@ -13,7 +13,7 @@ export interface Measured {
   readonly sharedDevice: boolean;
 }
 
-/** A card's memory is this process's alone on a machine that does nothing else; a processor's is everybody's. */
+/** Of a card the driver says what is used, others' included; of a processor the neuron says what it has promised. */
 const NOISE_MB = { card: 2, processor: 64 };
 const CLOSE_PERCENT = 5;
 const CLOSE_MB = 64;
@@ -51,7 +51,7 @@ export function judge(measured: Measured): SelfTestCheck[] {
     {
       name: "unloading returns every byte",
       ok: after - before <= noiseMb,
-      detail: `${before} MiB used before, ${after} MiB after`,
+      detail: `${before} MiB used before, ${after} MiB after, ${backend === "cpu" ? "by the neuron's own account" : "as the driver says"}`,
     },
   ];
 }
