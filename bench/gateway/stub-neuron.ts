@@ -28,15 +28,25 @@ const whole = Buffer.from(
     usage: { prompt_tokens: 12, completion_tokens: 96, total_tokens: 108 },
   }),
 );
-const event = Buffer.from(
-  `data: ${JSON.stringify({
-    id: "chatcmpl-bench",
-    object: "chat.completion.chunk",
-    created: 1_700_000_000,
-    model: MODEL,
-    choices: [{ index: 0, delta: { content: " lorem" }, finish_reason: null }],
-  })}\n\n`,
-);
+const AT_DIGITS = 16;
+const event = `data: ${JSON.stringify({
+  id: "chatcmpl-bench",
+  at: "0".repeat(AT_DIGITS),
+  object: "chat.completion.chunk",
+  created: 1_700_000_000,
+  model: MODEL,
+  choices: [{ index: 0, delta: { content: " lorem" }, finish_reason: null }],
+})}\n\n`;
+/** Framed here, once: this side must have time left when the side that is measured has none. */
+const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+const framed = chunk(event);
+const END_OF_STREAM = `${chunk("data: [DONE]\n\n")}0\r\ncortex-usage: ${usage}\r\n\r\n`;
+const beforeAt = framed.slice(0, framed.indexOf("0".repeat(AT_DIGITS)));
+const afterAt = framed.slice(beforeAt.length + AT_DIGITS);
+
+/** With the time of its writing, in microseconds of the clock that all processes share. */
+const eventNow = (): string =>
+  beforeAt + String(process.hrtime.bigint() / 1000n).padStart(AT_DIGITS, "0") + afterAt;
 
 interface Stream {
   readonly response: ServerResponse;
@@ -53,11 +63,10 @@ setInterval(() => {
     if (nowMs < stream.dueMs) continue;
     stream.dueMs += stream.periodMs;
     stream.left -= 1;
-    stream.response.write(event);
+    stream.response.write(eventNow(), "latin1");
     if (stream.left > 0) continue;
     streams.delete(stream);
-    stream.response.addTrailers({ "cortex-usage": usage });
-    stream.response.end("data: [DONE]\n\n");
+    stream.response.end(END_OF_STREAM, "latin1");
   }
 }, TICK_MS);
 
@@ -126,6 +135,8 @@ function infer(body: Buffer, response: ServerResponse): void {
     trailer: "cortex-usage",
   });
   response.flushHeaders();
+  // The head has announced chunks; Node need not frame them any more.
+  response.chunkedEncoding = false;
   // Streams that are asked for together do not speak together.
   const dueMs = performance.now() + Math.random() * periodMs;
   streams.add({ response, periodMs, left: Number(asked[1]), dueMs });

@@ -1,4 +1,5 @@
 import type { CortexError } from "../../core/errors.ts";
+import { Roster } from "../../core/roster.ts";
 
 /** One open request; `stop` ends it with an error that its client can read. */
 export interface ActiveRequest {
@@ -7,16 +8,19 @@ export interface ActiveRequest {
 
 /** Every open request of the gateway. */
 export class ActiveRequests {
-  readonly #open = new Set<ActiveRequest>();
+  readonly #open = new Roster<ActiveRequest>();
   #onIdle: (() => void)[] = [];
 
-  add(request: ActiveRequest): void {
-    this.#open.add(request);
+  /** Until the returned function is called. */
+  add(request: ActiveRequest): () => void {
+    const seat = this.#open.add(request);
+    return () => {
+      this.#open.remove(seat);
+      if (this.#open.size === 0) this.#tellIdle();
+    };
   }
 
-  remove(request: ActiveRequest): void {
-    this.#open.delete(request);
-    if (this.#open.size > 0) return;
+  #tellIdle(): void {
     const waiting = this.#onIdle;
     this.#onIdle = [];
     for (const resolve of waiting) resolve();
@@ -32,6 +36,8 @@ export class ActiveRequests {
   }
 
   stopAll(error: CortexError): void {
-    for (const request of this.#open) request.stop(error);
+    this.#open.forEach((request) => {
+      request.stop(error);
+    });
   }
 }

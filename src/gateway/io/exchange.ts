@@ -79,6 +79,10 @@ export function failExchange(exchange: Exchange, error: CortexError): void {
   exchange.client.fail(error);
 }
 
+/** Records are kept for a while; what told the cost under way holds the request's bodies and sockets. */
+const costAtTheEnd = (cost: AnswerCost | undefined): (() => AnswerCost) | undefined =>
+  cost === undefined || cost.usage !== undefined ? undefined : () => cost;
+
 export interface ReportDeps {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -94,6 +98,7 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   const status = left ? STATUS_CLIENT_LEFT : trueStatus(client.status, trace.errorCode);
   trace.durationMs = durationMs;
   trace.status = status;
+  trace.costSoFar = costAtTheEnd(trace.cost);
   exchange.traced?.ended(trace);
   const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
   metrics.requests.inc({ ...labels, status: String(status) });

@@ -266,15 +266,15 @@ async function handleInference(
   };
   const model = knownModelId(deps.fleet, deps.poller.view(), facts.model) ?? UNKNOWN_MODEL;
   const stopWatching = deps.watch(stallWatch(exchange, deps.timings.stallMs));
+  const ended = deps.active.add(active);
   const onClose = () => {
     stopWatching();
-    deps.active.remove(active);
+    ended();
     deps.metrics.requestsInFlight.dec({ model });
     if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
   };
   deps.requests.add(exchange.trace);
   deps.rate.count(startedAtMs);
-  deps.active.add(active);
   deps.metrics.requestsInFlight.inc({ model });
   const { socket } = request.raw;
   if (raw.closed || socket.destroyed) onClose();

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { sleptThrough } from "../../core/interruptible-sleep.ts";
+import { Roster } from "../../core/roster.ts";
 
 export type Look = (nowMs: number) => void;
 
@@ -7,7 +8,7 @@ export type Look = (nowMs: number) => void;
 export class Ticker {
   readonly #clock: Clock;
   readonly #periodMs: () => number;
-  readonly #looks = new Set<Look>();
+  readonly #looks = new Roster<Look>();
   readonly #closed = new AbortController();
 
   constructor(clock: Clock, periodMs: () => number) {
@@ -17,16 +18,18 @@ export class Ticker {
 
   /** Looks until the returned function is called. */
   readonly watch = (look: Look): (() => void) => {
-    this.#looks.add(look);
+    const seat = this.#looks.add(look);
     return () => {
-      this.#looks.delete(look);
+      this.#looks.remove(seat);
     };
   };
 
   async run(): Promise<void> {
     while (await sleptThrough(this.#clock, this.#periodMs(), this.#closed.signal)) {
       const nowMs = this.#clock.monotonicMs();
-      for (const look of this.#looks) look(nowMs);
+      this.#looks.forEach((look) => {
+        look(nowMs);
+      });
     }
   }
 

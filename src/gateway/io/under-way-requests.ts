@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { Roster } from "../../core/roster.ts";
 import type { TokenUsage } from "../../protocol/headers/usage-header.ts";
 import type { UnderWay, UsageLedger } from "../keys/usage-ledger.ts";
 import type { Look } from "./ticker.ts";
@@ -13,7 +14,7 @@ interface OpenRequest {
 
 /** The requests that are being metered: what the ledger is told of them, so that a crash does not make them free. */
 export class UnderWayRequests {
-  readonly #open = new Set<OpenRequest>();
+  readonly #open = new Roster<OpenRequest>();
   /** Of this process: ids of two gateways, or of one before and after a restart, never meet. */
   readonly #prefix = randomBytes(9).toString("base64url");
   #count = 0;
@@ -31,15 +32,18 @@ export class UnderWayRequests {
 
   /** Until the returned function is called. */
   begin(request: OpenRequest): () => void {
-    this.#open.add(request);
+    const seat = this.#open.add(request);
     return () => {
-      this.#open.delete(request);
+      this.#open.remove(seat);
     };
   }
 
   #list(): readonly UnderWay[] {
-    return [...this.#open].flatMap(({ meterId, keyId, trace, usageSoFar }) =>
-      trace.modelId === undefined ? [] : [{ meterId, keyId, modelId: trace.modelId, usage: usageSoFar() }],
-    );
+    const list: UnderWay[] = [];
+    this.#open.forEach(({ meterId, keyId, trace, usageSoFar }) => {
+      if (trace.modelId !== undefined)
+        list.push({ meterId, keyId, modelId: trace.modelId, usage: usageSoFar() });
+    });
+    return list;
   }
 }
