@@ -1,5 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES, type IncomingMessage, type Server, type ServerOptions } from "node:http";
+import {
+  STATUS_CODES,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import fastify, {
@@ -43,6 +49,8 @@ export interface HttpServerOptions {
   readonly maxConnections?: () => number;
   /** Other spellings of a path, made one before it is routed. */
   readonly rewritePath?: (url: string) => string;
+  /** Takes requests that the framework is not to see: a response of its own follows. False: it is to see this one. */
+  readonly inFront?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** Is told of each refusal, to log and count it. Without it defects alone are logged. */
   readonly onRefusal?: (refusal: Refusal) => void;
   /** Speaks TLS alone, and asks clients for a certificate. Whether one is needed is for the routes to say. */
@@ -140,7 +148,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   );
   askBeforeLargeBodies(server.server, limits);
   limitConnections(server.server, options);
+  if (options.inFront !== undefined) putInFront(server.server, options.inFront);
   return server;
+}
+
+function putInFront(server: Server, takes: Required<HttpServerOptions>["inFront"]): void {
+  const behind = server.listeners("request");
+  server.removeAllListeners("request");
+  server.on("request", (request, response) => {
+    if (takes(request, response)) return;
+    for (const listener of behind) Reflect.apply(listener, server, [request, response]);
+  });
 }
 
 /** A client without a certificate, or with a foreign one, gets as far as an answer that says so. */

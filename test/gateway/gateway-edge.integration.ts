@@ -44,6 +44,8 @@ describe("what clients really send is served", () => {
     "//v1/chat/completions",
     "/chat/completions",
     "/v1/v1/chat/completions",
+    "/v1/chat/completions?beta=true",
+    "/v1/%63hat/completions",
   ])("POST %s", async (path) => {
     const { gateway, neuron } = await edge();
     const response = await fetch(gateway.address + path, { method: "POST", headers: JSON_TYPE, body: BODY });

@@ -2,6 +2,13 @@
 const UNPREFIXED =
   /^\/(?:models|chat\/completions|completions|embeddings|rerank|responses|messages|audio|images)(?:\/|$)/;
 
+/** Without the query, in one spelling. */
+export function pathOf(url: string): string {
+  const path = canonicalPath(url);
+  const query = path.indexOf("?");
+  return query === -1 ? path : path.slice(0, query);
+}
+
 /**
  * One spelling for each path. Base URLs are typed by people: with a slash at the end, with `/v1` twice or not at all,
  * and clients glue their own part to them as it is. The query stays as it came.

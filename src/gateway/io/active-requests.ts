@@ -1,18 +1,14 @@
+import type { Cancellation } from "../../core/cancellation.ts";
 import type { CortexError } from "../../core/errors.ts";
 import { Roster } from "../../core/roster.ts";
 
-/** One open request; `stop` ends it with an error that its client can read. */
-export interface ActiveRequest {
-  stop(error: CortexError): void;
-}
-
-/** Every open request of the gateway. */
+/** Every open request of the gateway: what cancels it with an error that its client can read. */
 export class ActiveRequests {
-  readonly #open = new Roster<ActiveRequest>();
+  readonly #open = new Roster<Cancellation>();
   #onIdle: (() => void)[] = [];
 
   /** Until the returned function is called. */
-  add(request: ActiveRequest): () => void {
+  add(request: Cancellation): () => void {
     const seat = this.#open.add(request);
     return () => {
       this.#open.remove(seat);
@@ -37,7 +33,7 @@ export class ActiveRequests {
 
   stopAll(error: CortexError): void {
     this.#open.forEach((request) => {
-      request.stop(error);
+      request.cancel(error);
     });
   }
 }

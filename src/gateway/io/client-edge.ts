@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Clock } from "../../core/clock.ts";
-import { CortexError } from "../../core/errors.ts";
+import { CortexError, toCortexError } from "../../core/errors.ts";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { createHttpServer, type Refusal } from "../../platform/http-server.ts";
+import { createHttpServer, type HttpServerOptions, type Refusal } from "../../platform/http-server.ts";
+import type { BodyLimits } from "../../platform/request-body.ts";
 import { dialectErrorResponse } from "../dialect/dialect-routes.ts";
 import { canonicalPath } from "../front/request-path.ts";
 import { corsHeaders, preflightHeaders, refusalOf } from "../front/who-may-ask.ts";
@@ -26,45 +28,109 @@ export interface EdgeDeps {
 /** The server as clients meet it, without its routes: who may ask, in which form, and what becomes of a refusal. */
 export function createClientEdge(
   deps: EdgeDeps,
-  identify: (request: FastifyRequest, reply: FastifyReply) => void,
+  {
+    identify,
+    inFront,
+  }: Required<Pick<HttpServerOptions, "inFront">> & {
+    readonly identify: (request: FastifyRequest) => void;
+  },
 ): FastifyInstance {
   const { fleet } = deps;
   const server = createHttpServer({
     clock: deps.clock,
     logger: deps.logger,
-    errorResponse: dialectErrorResponse,
+    errorResponse: refusalResponse,
     headTimeoutMs: fleet.gateway.limits.head_secs * 1000,
     maxConnections: () => fleet.gateway.limits.connections,
-    bodyLimits: () => ({
-      maxBytes: fleet.gateway.limits.body_mb * MIB_BYTES,
-      minBytesPerSec: fleet.gateway.limits.body_bytes_per_sec,
-    }),
+    bodyLimits: () => bodyLimitsOf(deps),
     rewritePath: canonicalPath,
+    inFront,
     onRefusal: (refusal) => {
       reportRefusal(refusal, deps);
     },
   });
   server.addHook("onRequest", (request, reply, done) => {
-    const given = request.headers["x-request-id"];
-    request.id = isUsableRequestId(given) ? given : randomUUID();
-    reply.header("x-request-id", request.id);
-    reply.headers(corsHeaders(request.headers.origin, fleet.gateway));
-    const refusal = refusalNow(request, deps);
-    if (deps.closing()) reply.header("connection", "close");
+    const { requestId, ownHeaders, refusal } = beginRequest(request.raw, deps);
+    request.id = requestId;
+    reply.headers(ownHeaders);
     if (refusal !== null) {
       done(refusal);
       return;
     }
     // What a browser asks before a request carries no key.
-    if (request.method !== "OPTIONS") identify(request, reply);
+    if (request.method !== "OPTIONS") identify(request);
     done();
   });
   return server;
 }
 
-function refusalNow(request: FastifyRequest, deps: EdgeDeps): CortexError | null {
+export const bodyLimitsOf = ({ fleet }: Pick<EdgeDeps, "fleet">): BodyLimits => ({
+  maxBytes: fleet.gateway.limits.body_mb * MIB_BYTES,
+  minBytesPerSec: fleet.gateway.limits.body_bytes_per_sec,
+});
+
+/** What is known of a request by its head. */
+export interface BegunRequest {
+  readonly requestId: string;
+  /** What the gateway itself says beside every answer to it. */
+  readonly ownHeaders: Readonly<Record<string, string>>;
+  /** Why it is not listened to; null: it is. */
+  readonly refusal: CortexError | null;
+}
+
+export function beginRequest(request: IncomingMessage, deps: EdgeDeps): BegunRequest {
+  const { "x-request-id": given, origin } = request.headers;
+  const requestId = isUsableRequestId(given) ? given : randomUUID();
+  const ownHeaders: Record<string, string> = { "x-request-id": requestId };
+  if (origin !== undefined) Object.assign(ownHeaders, corsHeaders(origin, deps.fleet.gateway));
+  if (deps.closing()) ownHeaders["connection"] = "close";
+  return { requestId, ownHeaders, refusal: refusalNow(request, deps) };
+}
+
+/** With what HTTP has to say of some. */
+function refusalResponse(error: CortexError, url?: string): ReturnType<typeof dialectErrorResponse> {
+  const response = dialectErrorResponse(error, url);
+  if (error.code === "unauthorized") {
+    return { ...response, headers: { ...response.headers, "www-authenticate": 'Bearer realm="cortex"' } };
+  }
+  if (error.code === "request_timeout") {
+    return { ...response, headers: { ...response.headers, connection: "close" } };
+  }
+  return response;
+}
+
+interface RefusedRequest extends BegunRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** As it is routed. */
+  readonly path: string;
+}
+
+/** The answer to a request that came in front of the framework, and that nothing was begun for. */
+export function answerRefusal(thrown: unknown, refused: RefusedRequest, deps: EdgeDeps): void {
+  const { request, response, requestId, ownHeaders, path } = refused;
+  const error = toCortexError(thrown);
+  const method = "POST";
+  if (error.code === "internal_error") {
+    deps.logger.error({ err: thrown, method, route: path }, "request failed");
+  }
+  const asked = (request.url ?? path).split("?")[0] ?? path;
+  reportRefusal({ error, requestId, method, path: asked }, deps);
+  const { status, headers, body } = refusalResponse(error, path);
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.on("error", () => undefined);
+  response.writeHead(status, {
+    ...ownHeaders,
+    ...headers,
+    "content-type": "application/json; charset=utf-8",
+    "content-length": bytes.length,
+  });
+  response.end(bytes);
+}
+
+function refusalNow(request: IncomingMessage, deps: EdgeDeps): CortexError | null {
   const { host, origin } = request.headers;
-  const { httpVersion } = request.raw;
+  const { httpVersion } = request;
   const refused = refusalOf({ host, origin, httpVersion }, deps.fleet.gateway);
   if (refused !== null || !deps.closing()) return refused;
   return new CortexError("draining", "the gateway is shutting down");

@@ -1,3 +1,4 @@
+import type { Cancellation } from "../../core/cancellation.ts";
 import type { Clock } from "../../core/clock.ts";
 import { errorKind, isErrorCode, type CortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -26,8 +27,8 @@ export interface Exchange {
   readonly facts: RequestFacts;
   readonly principal: Principal;
   readonly client: AnswerSink;
-  /** Aborts when the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
-  readonly signal: AbortSignal;
+  /** When the client leaves (reason `CLIENT_LEFT`) or the gateway stops (reason: the error to send). */
+  readonly cancellation: Cancellation;
   readonly trace: ExchangeTrace;
   /** Null where the request is in no trace. */
   readonly traced: TracedRequest | null;
@@ -91,10 +92,10 @@ export interface ReportDeps {
 
 /** One log line and the metrics of a request that has ended. Nothing of what was asked or answered is in them. */
 export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
-  const { trace, client, signal } = exchange;
+  const { trace, client, cancellation } = exchange;
   const { metrics } = deps;
   const durationMs = deps.clock.monotonicMs() - trace.startedAtMs;
-  const left = signal.aborted && signal.reason === CLIENT_LEFT && !trace.completed;
+  const left = cancellation.reason === CLIENT_LEFT && !trace.completed;
   const status = left ? STATUS_CLIENT_LEFT : trueStatus(client.status, trace.errorCode);
   trace.durationMs = durationMs;
   trace.status = status;

@@ -1,46 +1,32 @@
-import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { MIB_BYTES } from "../../core/quantities.ts";
-import { CortexError, toCortexError } from "../../core/errors.ts";
+import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { present } from "../../core/present.ts";
+import { MIB_BYTES } from "../../core/quantities.ts";
 import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
-import { isForm } from "../../protocol/openai/form-body.ts";
-import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
-import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
 import { modelEntries } from "../model-list.ts";
 import { corsHeaders } from "../front/who-may-ask.ts";
-import { scanBody } from "../front/io/scan-body.ts";
-import {
-  readFormFacts,
-  readMediaFacts,
-  readRequestFacts,
-  requireJsonType,
-  type RequestFacts,
-} from "../front/request-facts.ts";
-import { knownModelId } from "../routing/route-request.ts";
 import { mayUse, requireAdmin, type KeyRing, type Principal } from "../keys/key-ring.ts";
 import { AnswerShelf } from "../dialect/contract/answer-shelf.ts";
-import type { DialectRoute } from "../dialect/contract/dialect.ts";
 import { toAnthropicModel, toAnthropicModels } from "../dialect/anthropic/model-list.ts";
 import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
 import type { TranslationThread } from "../dialect/io/translation-thread.ts";
-import { TranslatedResponse } from "../dialect/io/translated-response.ts";
-import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
 import { pageAnswer, type PageFiles } from "../page/page-answer.ts";
 import { PAGE_PATHS, readPage } from "../page/io/read-page.ts";
 import { FleetFeed } from "./fleet-feed.ts";
 import { answerOtherMethods, createClientEdge } from "./client-edge.ts";
-import { CLIENT_LEFT, failExchange, newTrace, reportExchange, type Exchange } from "./exchange.ts";
 import type { Stopping } from "./stopping.ts";
-import type { Look } from "./ticker.ts";
 import { registerOllamaReads } from "./ollama-reads.ts";
-import { UNKNOWN_MODEL } from "./gateway-metrics.ts";
 import type { InferenceDeps } from "./inference-handler.ts";
-import { LINES_TYPE } from "../dialect/ollama/line.ts";
-import { requireUse, serveMetered } from "./metered-inference.ts";
+import {
+  enterInference,
+  inferenceInFront,
+  inferenceRoutes,
+  type InferenceEntryDeps,
+  type InferenceRoute,
+} from "./inference-entry.ts";
 import type { MeteringDeps } from "./metering.ts";
 import type { RequestTracing } from "./request-tracing.ts";
 import type { RequestRate } from "../request-rate.ts";
@@ -61,34 +47,44 @@ export interface GatewayServerDeps extends InferenceDeps, MeteringDeps, Omit<Sto
 }
 
 export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
-  const server = createClientEdge(deps, (request, reply) => {
-    if (deps.tracing !== null) request.setDecorator(HEAD_AT, deps.clock.monotonicMs());
-    identify(request, reply, deps.keys);
+  const entry: InferenceEntryDeps = {
+    ...deps,
+    shelf: new AnswerShelf(SHELF_LIMITS),
+    identify: ({ headers }) => deps.keys.identify(headers),
+    unknownModel,
+  };
+  const routes = inferenceRoutes(DIALECT_ROUTES);
+  const server = createClientEdge(deps, {
+    identify: (request) => {
+      identify(request, deps.keys);
+    },
+    inFront: inferenceInFront(routes, entry),
   });
   server.decorateRequest(PRINCIPAL, null);
-  server.decorateRequest(HEAD_AT, null);
   registerReadRoutes(server, deps);
   registerPage(server, deps);
-  for (const path of [...INFERENCE_ROUTES, ...MEDIA_ROUTES.keys()]) {
-    server.post(path, (request, reply) => handleInference(request, reply, { path, deps }));
-    answerOtherMethods(server, path, { allowed: "POST", deps });
-  }
-  const shelf = new AnswerShelf(SHELF_LIMITS);
-  for (const route of DIALECT_ROUTES) {
-    const { path } = route;
-    const dialect = { route, shelf };
-    server.post(path, (request, reply) => handleInference(request, reply, { path, dialect, deps }));
-    answerOtherMethods(server, path, { allowed: "POST", deps });
+  for (const route of routes) {
+    registerInference(server, route, entry);
+    answerOtherMethods(server, route.path, { allowed: "POST", deps });
   }
   return server;
+}
+
+/** What did not come in front: under a name with escapes, or at a second address of "localhost". */
+function registerInference(server: FastifyInstance, route: InferenceRoute, entry: InferenceEntryDeps): void {
+  const onRequest = ({ raw: request }: FastifyRequest, reply: FastifyReply) => {
+    reply.hijack();
+    void enterInference({ request, response: reply.raw }, route, entry);
+  };
+  server.post(route.path, { onRequest }, () => {
+    throw new Error("a request was taken, and came nevertheless");
+  });
 }
 
 /** Answers that clients go on from by their id: an hour after the last time, and no more memory than a few requests take. */
 const SHELF_LIMITS = { mostBytes: 64 * MIB_BYTES, mostBytesOfOne: 16 * MIB_BYTES, ttlMs: 3_600_000 };
 
 const PRINCIPAL = "principal";
-/** When the head of a request had come, where that is of interest. */
-const HEAD_AT = "headAtMs";
 
 /**
  * What a load balancer or a supervisor asks for without a key, and the files of the page, which hold nothing of the fleet:
@@ -97,15 +93,10 @@ const HEAD_AT = "headAtMs";
 const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready", ...PAGE_PATHS]);
 
 /** Before the body is read: whoever has no key is not listened to for long. */
-function identify(request: FastifyRequest, reply: FastifyReply, keys: KeyRing): void {
+function identify(request: FastifyRequest, keys: KeyRing): void {
   const path = request.routeOptions.url;
   if (path !== undefined && OPEN_ROUTES.has(path)) return;
-  try {
-    request.setDecorator(PRINCIPAL, keys.identify(request.headers));
-  } catch (thrown) {
-    reply.header("www-authenticate", 'Bearer realm="cortex"');
-    throw thrown;
-  }
+  request.setDecorator(PRINCIPAL, keys.identify(request.headers));
 }
 
 const principalOf = (request: FastifyRequest): Principal => request.getDecorator<Principal>(PRINCIPAL);
@@ -228,171 +219,4 @@ function statusSources(deps: GatewayServerDeps): StatusSources {
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),
   };
-}
-
-interface InferenceRoute {
-  readonly path: string;
-  /** Absent for OpenAI's own routes, whose bodies pass as they are. */
-  readonly dialect?: { readonly route: DialectRoute; readonly shelf: AnswerShelf };
-  readonly deps: GatewayServerDeps;
-}
-
-async function handleInference(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  route: InferenceRoute,
-): Promise<void> {
-  const { deps } = route;
-  const startedAtMs = deps.clock.monotonicMs();
-  const asked = await readAsked(request, route);
-  const { facts } = asked;
-  if (asked.instead !== null) {
-    requireUse(deps, principalOf(request), facts.model);
-    if (!wishFor(facts, deps)) throw unknownModel(facts.model, [...deps.fleet.modelsById.keys()]);
-    reply.type(facts.stream ? LINES_TYPE : "application/json").send(asked.instead);
-    return;
-  }
-  reply.hijack();
-  const stop = new AbortController();
-  const { raw } = reply;
-  // A broken pipe shows as "close"; nobody else would listen for it.
-  raw.on("error", () => undefined);
-  const headAtMs = request.getDecorator<number | null>(HEAD_AT) ?? startedAtMs;
-  const exchange = newExchange(request, { asked, raw, signal: stop.signal, startedAtMs, headAtMs, route });
-  const active = {
-    stop: (error: CortexError) => {
-      stop.abort(error);
-    },
-  };
-  const model = knownModelId(deps.fleet, deps.poller.view(), facts.model) ?? UNKNOWN_MODEL;
-  const stopWatching = deps.watch(stallWatch(exchange, deps.timings.stallMs));
-  const ended = deps.active.add(active);
-  const onClose = () => {
-    stopWatching();
-    ended();
-    deps.metrics.requestsInFlight.dec({ model });
-    if (!raw.writableFinished) stop.abort(CLIENT_LEFT);
-  };
-  deps.requests.add(exchange.trace);
-  deps.rate.count(startedAtMs);
-  deps.metrics.requestsInFlight.inc({ model });
-  const { socket } = request.raw;
-  if (raw.closed || socket.destroyed) onClose();
-  else raw.once("close", onClose);
-  // A pipelined request has no connection of its own before the one ahead is answered: it hears of no close.
-  if (raw.socket === null) socket.once("close", () => raw.destroy());
-  try {
-    await serveMetered(exchange, deps);
-  } catch (thrown) {
-    if (!(thrown instanceof CortexError)) {
-      deps.logger.error({ err: thrown, request_id: request.id }, "request failed");
-    }
-    failExchange(exchange, toCortexError(thrown));
-  }
-  wishFor(facts, deps);
-  reportExchange(exchange, deps);
-}
-
-/** After the request: what it wishes is counted from its end. False where there is no such model. */
-function wishFor({ model, keepMs }: RequestFacts, { fleet, poller, scheduling }: GatewayServerDeps): boolean {
-  const modelId = knownModelId(fleet, poller.view(), model);
-  if (modelId === undefined) return false;
-  if (keepMs !== null) scheduling.wish(modelId, keepMs);
-  return true;
-}
-
-function newExchange(
-  request: FastifyRequest,
-  begun: {
-    readonly asked: AskedRequest;
-    readonly raw: FastifyReply["raw"];
-    readonly signal: AbortSignal;
-    readonly startedAtMs: number;
-    readonly headAtMs: number;
-    readonly route: InferenceRoute;
-  },
-): Exchange {
-  const { asked, raw, signal, startedAtMs, headAtMs } = begun;
-  const { path: route, deps } = begun.route;
-  const { id: requestId, headers } = request;
-  const principal = principalOf(request);
-  const cors = corsHeaders(headers.origin, deps.fleet.gateway);
-  const client = asked.sinkTo(new ClientResponse(raw, { "x-request-id": requestId, ...cors }));
-  const { stream } = asked.facts;
-  const startedAtEpochMs = deps.clock.nowMs();
-  const trace = newTrace({ requestId, route, key: principal.id, stream, startedAtMs, startedAtEpochMs });
-  const traced = deps.tracing?.begin(headers, headAtMs) ?? null;
-  return { requestId, ...asked, route, headers, principal, client, signal, trace, traced };
-}
-
-const newAnswerId = (): string => randomBytes(12).toString("hex");
-
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-
-/** Without the mark that some editors put in front of a text: parsers of JSON stumble over it. */
-function textOfBody(body: unknown): Buffer {
-  if (!Buffer.isBuffer(body)) return Buffer.alloc(0);
-  return body.subarray(0, 3).equals(BYTE_ORDER_MARK) ? body.subarray(3) : body;
-}
-
-/** Ends an answer that its client does not read: it would keep its slot at the neuron for ever. */
-function stallWatch({ client, trace }: Exchange, stallMs: number): Look {
-  let drains = 0;
-  let behindSinceMs: number | null = null;
-  return (nowMs) => {
-    if (!client.isBehind || client.drains !== drains) behindSinceMs = null;
-    drains = client.drains;
-    if (!client.isBehind) return;
-    behindSinceMs ??= nowMs;
-    if (nowMs - behindSinceMs < stallMs) return;
-    trace.errorCode = "client_stalled";
-    client.drop();
-  };
-}
-
-/** What is sent to a model, and what stands between its answer and the client. */
-interface AskedRequest {
-  readonly path: string;
-  readonly facts: RequestFacts;
-  readonly body: Buffer;
-  /** The answer, where no model is asked. */
-  readonly instead: string | null;
-  readonly sinkTo: (client: ClientResponse) => AnswerSink;
-}
-
-/** The one reading of the body. */
-async function readAsked(
-  request: FastifyRequest,
-  { path, dialect, deps }: InferenceRoute,
-): Promise<AskedRequest> {
-  const type = request.headers["content-type"];
-  const isMedia = MEDIA_ROUTES.has(path);
-  if (isMedia && isForm(type)) {
-    const form = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    return { path, facts: readFormFacts(form, type), body: form, instead: null, sinkTo: (client) => client };
-  }
-  const body = textOfBody(request.body);
-  requireJsonType(type);
-  if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
-  const fields = await scanBody(body);
-  if (dialect === undefined) {
-    const facts = isMedia ? readMediaFacts(body, fields) : readRequestFacts(body, fields);
-    return { path, facts, body, instead: null, sinkTo: (client) => client };
-  }
-  const { depth } = fields;
-  const { clock, fleet, poller } = deps;
-  const { route, shelf } = dialect;
-  const cameAtMs = clock.monotonicMs();
-  const identity = {
-    newId: newAnswerId,
-    nowSecs: Math.floor(clock.nowMs() / 1000),
-    elapsedMs: () => clock.monotonicMs() - cameAtMs,
-    memory: shelf.memoryOf(principalOf(request).id, () => clock.monotonicMs()),
-  };
-  const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
-  const context = { depth, identity, isKnown };
-  const { answer, ...translated } = await deps.translation.translate(route, body, context);
-  const { errors, streamType } = route;
-  const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
-  return { ...translated, sinkTo };
 }

@@ -141,7 +141,7 @@ class CourseRun {
         this.#exchange.trace.errorCode = next.code;
         return null;
       case "stopped":
-        if (!this.#noteMisread()) this.#tellStop(this.#exchange.signal.reason);
+        if (!this.#noteMisread()) this.#tellStop(this.#exchange.cancellation.reason);
         return null;
       default:
         return assertNever(next);
@@ -181,7 +181,7 @@ class CourseRun {
   }
 
   async #pause(pauseMs: number): Promise<CourseEvent> {
-    const { signal } = this.#exchange;
+    const { signal } = this.#exchange.cancellation;
     this.#leave();
     const isOver = await sleptThrough(this.#deps.clock, Math.min(pauseMs, this.#patienceMs), signal);
     this.#waitedMs += pauseMs;
@@ -191,13 +191,13 @@ class CourseRun {
   async #refresh(neuron: string): Promise<CourseEvent> {
     this.#leave();
     const answers = await this.#deps.poller.refresh(neuron);
-    return this.#exchange.signal.aborted
+    return this.#exchange.cancellation.isCancelled
       ? { kind: "request-stopped" }
       : { kind: "neuron-refreshed", answers };
   }
 
   async #wait({ modelId, avoid, excluded }: Deed<"wait">): Promise<WaitOutcome> {
-    const { trace, facts, principal, signal } = this.#exchange;
+    const { trace, facts, principal, cancellation } = this.#exchange;
     const { scheduling, clock } = this.#deps;
     trace.phase = "loading";
     const step = beginWait(clock.monotonicMs());
@@ -205,7 +205,7 @@ class CourseRun {
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
     const asked = { modelId, principal: principal.id, affinity: this.#affinityOf() };
-    const request = { ...asked, avoid, excluded, patienceMs: this.#patienceMs, signal };
+    const request = { ...asked, avoid, excluded, patienceMs: this.#patienceMs, signal: cancellation.signal };
     try {
       const outcome = await scheduling.wait(request, (standing) => {
         noteStanding(step, standing());
@@ -238,7 +238,7 @@ class CourseRun {
     const { client } = this.#exchange;
     let eventAtMs = clock.monotonicMs();
     while (await sleptThrough(clock, timings.loadCommentMs, waited)) {
-      if (this.#exchange.signal.aborted) return;
+      if (this.#exchange.cancellation.isCancelled) return;
       client.keepAlive(comment(waitingInWords(modelId, scheduling.state.loads.get(modelId), standing())));
       const event = this.#keepAliveEvent();
       if (event === null || clock.monotonicMs() - eventAtMs < timings.keepAliveMs) continue;
@@ -277,7 +277,7 @@ class CourseRun {
     { neuron, modelId }: Pick<Deed<"send">, "neuron" | "modelId">,
     more: Readonly<Record<string, string>> = {},
   ): Promise<RelayResult> {
-    const { trace, facts, client, signal, path, headers, requestId, body } = this.#exchange;
+    const { trace, facts, client, cancellation, path, headers, requestId, body } = this.#exchange;
     const { neurons, crashes, poller, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
@@ -312,7 +312,7 @@ class CourseRun {
       call,
       client,
       clock,
-      signal,
+      cancellation,
       onFirstContent,
       onBegin,
       onCost,

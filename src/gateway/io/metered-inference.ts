@@ -51,7 +51,7 @@ export async function serveMetered(exchange: Exchange, deps: InferenceDeps & Met
   }
 }
 
-function outcomeOf({ trace, signal }: Exchange): RequestOutcome {
-  if (trace.cut || (signal.aborted && signal.reason === CLIENT_LEFT)) return "cut";
+function outcomeOf({ trace, cancellation }: Exchange): RequestOutcome {
+  if (trace.cut || cancellation.reason === CLIENT_LEFT) return "cut";
   return trace.errorCode === undefined ? "answered" : "failed";
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
+import type { Cancellation } from "../../../core/cancellation.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { NeuronClient, RelayCall } from "../../../protocol/io/neuron-client.ts";
@@ -17,8 +18,8 @@ export interface RelayOptions {
   readonly neuron: NeuronClient;
   readonly call: RelayCall;
   readonly client: AnswerSink;
-  /** Aborts when the client leaves or the gateway stops; the neuron's slot is freed at once. */
-  readonly signal: AbortSignal;
+  /** When the client leaves or the gateway stops; the neuron's slot is freed at once. */
+  readonly cancellation: Cancellation;
   readonly onFirstContent: () => void;
   /** Gets what tells the cost so far, before anything of an answer comes. */
   readonly onBegin: (costSoFar: () => AnswerCost) => void;
@@ -67,12 +68,12 @@ class RelayStream implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    const { neuron, call, signal } = this.#options;
-    if (signal.aborted) {
+    const { neuron, call, cancellation } = this.#options;
+    if (cancellation.isCancelled) {
       this.#onAbort();
       return;
     }
-    signal.addEventListener("abort", this.#onAbort, { once: true });
+    cancellation.listen(this.#onAbort);
     this.#options.onBegin(() => this.#answer.cost);
     this.#stopWatching = this.#options.watch(this.#look);
     try {
@@ -154,7 +155,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
   }
 
   #do(action: Exclude<RelayAction, { kind: "write-bytes" }>): void {
-    const { client, onFirstContent, onCost, signal } = this.#options;
+    const { client, onFirstContent, onCost, cancellation } = this.#options;
     switch (action.kind) {
       case "send-head":
         client.writeHead(action.status, action.headers);
@@ -183,7 +184,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
         this.#controller?.abort(new Error("no answer will come of it"));
         return;
       case "conclude":
-        signal.removeEventListener("abort", this.#onAbort);
+        cancellation.forget(this.#onAbort);
         this.#cancelWait?.();
         onCost(this.#answer.cost);
         this.#stopWatching();
