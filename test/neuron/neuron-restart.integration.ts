@@ -205,8 +205,9 @@ class HeldClock extends HurriedClock {
   }
 }
 
-test("a model that could not come back is tried again, later each time, and is there once it can", async () => {
-  await using at = await place();
+/** A place whose neuron has gone, and left a model whose file is missing now. */
+async function placeWithoutFile() {
+  const at = await place();
   const config = { stateDirectory: at.state, modelRoots: [at.store] };
   writeFakeModel(at.store, "away");
   const first = await startTestNeuron(config);
@@ -221,15 +222,65 @@ test("a model that could not come back is tried again, later each time, and is t
     expect(isAlive(left?.worker?.pid ?? -1)).toBe(false);
   });
   await rm(join(at.store, "away.gguf"));
-  const clock = new HeldClock();
-  await using second = await startTestNeuron(config, { clock });
-  await eventually(async () => {
-    expect((await activation(second))?.failed).toHaveLength(1);
+  return { ...at, config };
+}
+
+const failedToReturn = (neuron: TestNeuron, count: number) =>
+  eventually(async () => {
+    expect((await activation(neuron))?.failed).toHaveLength(count);
   });
+
+test("a model that could not come back is tried again, later each time, and is there once it can", async () => {
+  await using at = await placeWithoutFile();
+  const clock = new HeldClock();
+  await using second = await startTestNeuron(at.config, { clock });
+  await failedToReturn(second, 1);
   writeFakeModel(at.store, "away");
   clock.release();
   await eventually(async () => {
     expect(await activation(second)).toMatchObject({ state: "ready", completed: ["away"], failed: [] });
   });
   expect((await loaded(second)).map(({ id }) => id)).toEqual(["away"]);
+});
+
+test("a neuron that ends while it tries to restore a model leaves it to the next one", async () => {
+  await using at = await placeWithoutFile();
+  for (const end of ["handOver", "close"] as const) {
+    const neuron = await startTestNeuron(at.config, { clock: new HeldClock() });
+    await failedToReturn(neuron, 1);
+    await neuron.neuron[end]();
+    expect(await at.assigned()).toMatchObject([{ spec: { model_id: "away" }, wanted: true, worker: null }]);
+  }
+  writeFakeModel(at.store, "away");
+  await using last = await startTestNeuron(at.config);
+  await eventually(async () => {
+    expect((await loaded(last)).map(({ id }) => id)).toEqual(["away"]);
+  });
+});
+
+test("a model that is awaited and unloaded meanwhile is not tried again, and not left to the next neuron", async () => {
+  await using at = await placeWithoutFile();
+  const clock = new HeldClock();
+  await using neuron = await startTestNeuron(at.config, { clock });
+  await failedToReturn(neuron, 1);
+  await neuron.unload({ model_id: "away" });
+  await eventually(async () => {
+    expect(await at.assigned()).toEqual([]);
+  });
+  writeFakeModel(at.store, "away");
+  clock.release();
+  await failedToReturn(neuron, 0);
+  expect(await loaded(neuron)).toEqual([]);
+  expect(await at.assigned()).toEqual([]);
+});
+
+test("a model that was tried often enough is given up, on disk too", async () => {
+  await using at = await placeWithoutFile();
+  const clock = new HeldClock();
+  clock.release();
+  await using neuron = await startTestNeuron(at.config, { clock });
+  await eventually(async () => {
+    expect(await at.assigned()).toEqual([]);
+  });
+  await failedToReturn(neuron, 1);
 });

@@ -1,6 +1,7 @@
 import { rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { toCortexError } from "../../core/errors.ts";
+import type { Job } from "../../protocol/neuron-api.ts";
 import type { WorkerIdentity } from "../../protocol/worker-messages.ts";
 import { adoptWorker, askIdentity, type AdoptionDeps } from "../launch/io/adopted-worker.ts";
 import { endOrphanEngine } from "../launch/io/orphan-engine.ts";
@@ -8,6 +9,8 @@ import { removeTraces } from "../launch/io/worker-launcher.ts";
 import { whyNotAdopted, type AssignedModel, type RestoredModel } from "../residency/assignment.ts";
 import type { ModelWorker } from "../residency/io/model-worker.ts";
 import type { ResidencyLoop } from "../residency/io/residency-loop.ts";
+import { jobHasEnded } from "../residency/job-history.ts";
+import { awaitsRestart } from "../residency/restarts.ts";
 
 export interface RestoreDeps extends AdoptionDeps {
   readonly loop: ResidencyLoop;
@@ -21,10 +24,13 @@ export class Restoration {
   readonly #deps: RestoreDeps;
   readonly #toLoad: AssignedModel[] = [];
   readonly #ended = new AbortController();
+  /** By the job that loads it. */
+  readonly #loading = new Map<string, AssignedModel>();
   readonly restored: RestoredModel[] = [];
 
   constructor(deps: RestoreDeps) {
     this.#deps = deps;
+    deps.loop.onChange(() => this.#keepFailed());
   }
 
   /** Takes over the workers that live on: done before any change is taken, so that nobody loads beside them. */
@@ -60,42 +66,63 @@ export class Restoration {
     this.#ended.abort();
   }
 
-  async #load({ spec, origin }: AssignedModel): Promise<RestoredModel> {
+  async #load(model: AssignedModel): Promise<RestoredModel> {
+    const { spec, origin } = model;
     const { loop, logger } = this.#deps;
     const modelId = spec.model_id;
     try {
       const answer = await loop.load({ ...spec, origin }, { ifMatch: null, epoch: null });
       if (answer.kind === "refused") throw answer.failure;
-      return answer.kind === "job"
-        ? { modelId, kind: "loads", jobId: answer.jobId }
-        : { modelId, kind: "adopted" };
+      if (answer.kind !== "job") return { modelId, kind: "adopted" };
+      this.#loading.set(answer.jobId, model);
+      this.#keepFailed();
+      return { modelId, kind: "loads", jobId: answer.jobId };
     } catch (thrown) {
+      this.#await(model);
       const { message } = toCortexError(thrown);
       logger.warn({ model: modelId, reason: message }, "model not restored");
       return { modelId, kind: "refused", reason: message };
     }
   }
 
+  /** In the turn in which its load fails: what is on disk must at no time be without a model that is to come back. */
+  #keepFailed(): void {
+    const { state } = this.#deps.loop;
+    for (const [jobId, model] of this.#loading) {
+      const job = state.jobs.get(jobId);
+      if (job !== undefined && !jobHasEnded(job)) continue;
+      this.#loading.delete(jobId);
+      if (hasFailed(job)) this.#await(model);
+    }
+  }
+
+  #await({ instance, spec, origin, requested_at_ms: requestedAtMs }: AssignedModel): void {
+    const { loop, clock } = this.#deps;
+    const awaited = { instance, spec, origin, requestedAtMs };
+    loop.dispatch({ kind: "return-awaited", awaited, atMs: clock.nowMs() });
+  }
+
   /** What made it fail may pass: a card that wakes up late, a share that is not mounted yet, a hub that is away. */
   async #seeThrough(model: AssignedModel, at: number): Promise<void> {
     const { loop, clock } = this.#deps;
     const { signal } = this.#ended;
+    const modelId = model.spec.model_id;
     for (const delayMs of RETRY_DELAYS_MS) {
       if (!(await this.#hasFailed(this.restored[at]))) return;
       await clock.sleep(delayMs, signal);
-      // Somebody else has seen to it meanwhile.
-      const isHere = loop.state.models.has(model.spec.model_id);
-      this.restored[at] = isHere
-        ? { modelId: model.spec.model_id, kind: "adopted" }
-        : await this.#load(model);
+      if (!awaitsRestart(loop.state.restarts, modelId, model.instance)) {
+        // Somebody else has seen to it meanwhile.
+        this.restored[at] = { modelId, kind: loop.state.models.has(modelId) ? "adopted" : "dismissed" };
+        return;
+      }
+      this.restored[at] = await this.#load(model);
     }
+    if (await this.#hasFailed(this.restored[at])) loop.dispatch({ kind: "return-given-up", modelId });
   }
 
   async #hasFailed(restored: RestoredModel | undefined): Promise<boolean> {
     if (restored?.kind !== "loads") return restored?.kind === "refused";
-    const job = await this.#deps.loop.jobEnd(restored.jobId, this.#ended.signal);
-    // Who takes a load back does not want it.
-    return job.error !== null && job.error.code !== "job_cancelled";
+    return hasFailed(await this.#deps.loop.jobEnd(restored.jobId, this.#ended.signal));
   }
 
   #adoptOne(model: AssignedModel, identity: WorkerIdentity | null): void {
@@ -163,6 +190,10 @@ export class Restoration {
     return taken;
   }
 }
+
+/** Who takes a load back does not want it. */
+const hasFailed = (job: Job | undefined): boolean =>
+  job !== undefined && job.error !== null && job.error.code !== "job_cancelled";
 
 /** The directory was made by the neuron before: it goes with the last worker in it. */
 async function cleanUpAfter(worker: ModelWorker): Promise<void> {

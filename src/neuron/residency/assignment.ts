@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { loadOriginSchema, modelSpecSchema, type Activation } from "../../protocol/neuron-api.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
 import { WORKER_PROTOCOL, type WorkerIdentity } from "../../protocol/worker-messages.ts";
 import { heldOnDeviceMib } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { Residency, Resident } from "./residency-state.ts";
+import { awaitedReturns } from "./restarts.ts";
 
 /** What this neuron is to hold, as it is kept for the next one: which models, and where the workers of them are. */
 const assignedModelSchema = z.object({
@@ -14,7 +16,7 @@ const assignedModelSchema = z.object({
   requested_at_ms: z.number(),
   /** False for one that was told to leave: its worker is to go, and it does not come back. */
   wanted: z.boolean(),
-  /** Null while it loads: there is nothing to take over yet. */
+  /** Null while it loads or is to be loaded again: there is nothing to take over. */
   worker: z
     .object({
       pid: z.int().positive(),
@@ -34,12 +36,15 @@ export interface AddressedWorker {
   readonly logPath: string;
 }
 
-/** Every model that is here, with those that are on their way out: the next neuron sees to their end. */
+/**
+ * Every model that is here, with those that are on their way out: the next neuron sees to their end. Behind them those
+ * that are to come back, so that they take no memory from what is here now.
+ */
 export function assignmentOf(
-  { models, ledger }: Residency,
+  { models, ledger, restarts }: Residency,
   addressOf: (instance: string) => AddressedWorker | undefined,
 ): readonly AssignedModel[] {
-  return [...models.values()].map((resident) => {
+  const here = [...models.values()].map((resident): AssignedModel => {
     const { instance, spec, pid, loadedAtMs } = resident;
     const address = addressOf(instance);
     const isLoaded = pid !== null && loadedAtMs !== null && address !== undefined;
@@ -64,6 +69,18 @@ export function assignmentOf(
         : null,
     };
   });
+  const awaited = awaitedReturns(restarts)
+    .filter(({ spec }) => !models.has(spec.model_id))
+    .map(({ instance, spec, origin, requestedAtMs }): AssignedModel => ({
+      instance,
+      spec,
+      spec_hash: specHash(spec),
+      origin,
+      requested_at_ms: requestedAtMs,
+      wanted: true,
+      worker: null,
+    }));
+  return [...here, ...awaited];
 }
 
 /** One that drains for a swap comes back to work when the swap is off, and a neuron that ends calls it off. */
@@ -98,9 +115,11 @@ export function whyNotAdopted(assigned: AssignedModel, identity: WorkerIdentity 
 export type RestoredModel =
   | { readonly modelId: string; readonly kind: "adopted" }
   | { readonly modelId: string; readonly kind: "loads"; readonly jobId: string }
-  | { readonly modelId: string; readonly kind: "refused"; readonly reason: string };
+  | { readonly modelId: string; readonly kind: "refused"; readonly reason: string }
+  /** Somebody unloaded it while it was awaited. */
+  | { readonly modelId: string; readonly kind: "dismissed" };
 
-/** How far the restoring is: each model is in exactly one list. */
+/** How far the restoring is: each model is in one list, but for those that nobody wants back any more. */
 export function describeActivation(restored: readonly RestoredModel[], jobs: JobHistory): Activation {
   const pending: string[] = [];
   const loading: string[] = [];
@@ -108,6 +127,7 @@ export function describeActivation(restored: readonly RestoredModel[], jobs: Job
   const failed: { readonly model_id: string; readonly error: string }[] = [];
   for (const model of restored) {
     const { modelId } = model;
+    if (model.kind === "dismissed") continue;
     if (model.kind === "adopted") completed.push(modelId);
     else if (model.kind === "refused") failed.push({ model_id: modelId, error: model.reason });
     else {

@@ -11,7 +11,7 @@ import type {
 import type { DeviceLedger, DeviceShare, LedgerDevice } from "./device-ledger.ts";
 import type { JobHistory } from "./job-history.ts";
 import type { LoadFailures } from "./load-failures.ts";
-import type { Restarts } from "./restarts.ts";
+import type { AwaitedReturn, Restarts } from "./restarts.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
 import type { WorkerExit } from "./worker-exit.ts";
 
@@ -115,7 +115,7 @@ export interface Residency {
   readonly ledger: DeviceLedger;
   readonly models: ReadonlyMap<string, Resident>;
   readonly jobs: JobHistory;
-  /** Models whose worker died under them: they come back. */
+  /** Models that are not here and come back by themselves. */
   readonly restarts: Restarts;
   /** What could not be loaded, so that requests do not have it tried over and over. */
   readonly failures: LoadFailures;
@@ -261,6 +261,10 @@ export type ResidencyEvent =
       readonly instance: string;
       readonly atMs: number;
     }
+  /** A model that could not be loaded after a start is tried again later. */
+  | { readonly kind: "return-awaited"; readonly awaited: AwaitedReturn; readonly atMs: number }
+  /** It was tried often enough: it stays away until somebody asks for it. */
+  | { readonly kind: "return-given-up"; readonly modelId: string }
   /** The time that a drain was given is over. */
   | { readonly kind: "drain-timed-out"; readonly instance: string; readonly atMs: number }
   /** A request was taken for a loaded model. */

@@ -290,10 +290,11 @@ function withCycle(state: Residency, { devices, returns }: Resident): Residency 
 function bringBack(state: Residency, resident: Resident, atMs: number): ResidencyStep {
   const isLost = resident.phase.name === "loaded";
   if ((!isLost && !resident.returns) || state.mode === "closing") return unchanged(state);
-  const { instance, spec, origin } = resident;
+  const { instance, spec, origin, requestedAtMs } = resident;
+  const awaited = { instance, spec, origin, requestedAtMs };
   const { restarts, delayMs } = isLost
-    ? afterLoss(state.restarts, spec.model_id, { instance, atMs })
-    : { restarts: withAwaited(state.restarts, spec.model_id, { instance, atMs }), delayMs: 0 };
+    ? afterLoss(state.restarts, awaited, atMs)
+    : { restarts: withAwaited(state.restarts, awaited, atMs), delayMs: 0 };
   if (delayMs === null) return givenUp({ ...state, restarts }, resident, atMs);
   const timer = { kind: "start-restart-timer", instance, request: { ...spec, origin }, delayMs } as const;
   return { ...unchanged({ ...state, restarts }), effects: [timer] };

@@ -27,7 +27,7 @@ import {
 } from "./residency-state.ts";
 import { onDevicesLost } from "./residency-devices.ts";
 import { onWorkerAdopted } from "./residency-adoption.ts";
-import { awaitsRestart, withoutAwaited } from "./restarts.ts";
+import { awaitsRestart, withAwaited, withoutAwaited } from "./restarts.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
 import { unchanged, withResident } from "./residency-steps.ts";
 import { moveEvictions } from "./residency-swapping.ts";
@@ -96,6 +96,10 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onWorkerExited(state, event);
     case "restart-came-due":
       return onRestartDue(state, event);
+    case "return-awaited":
+      return unchanged({ ...state, restarts: withAwaited(state.restarts, event.awaited, event.atMs) });
+    case "return-given-up":
+      return unchanged({ ...state, restarts: withoutAwaited(state.restarts, event.modelId) });
     case "drain-timed-out":
       return onDrainTimedOut(state, event);
     case "request-started":
@@ -174,16 +178,17 @@ function onLoadRequested(
   event: Pick<EventOf<"load-requested">, "jobId" | "request" | "atMs">,
   eviction: Eviction | null,
 ): ResidencyStep {
-  const state = { ...start, restarts: withoutAwaited(start.restarts, event.request.model_id) };
   const { origin, ...spec } = event.request;
-  const present = state.models.get(spec.model_id);
+  const present = start.models.get(spec.model_id);
   const hash = specHash(spec);
-  if (present !== undefined) return onLoadOfPresent(state, present, hash);
-  if (state.mode !== "open") {
-    return refused(state, new CortexError("draining", "this neuron takes no new models: it is draining"));
+  if (present !== undefined) return onLoadOfPresent(start, present, hash);
+  if (start.mode !== "open") {
+    return refused(start, new CortexError("draining", "this neuron takes no new models: it is draining"));
   }
-  const failure = origin.kind === "request" ? failureStillFresh(state.failures, hash, event.atMs) : null;
-  if (failure !== null) return refused(state, failure);
+  const failure = origin.kind === "request" ? failureStillFresh(start.failures, hash, event.atMs) : null;
+  if (failure !== null) return refused(start, failure);
+  // Only a load that begins takes the place of a return that is awaited.
+  const state = { ...start, restarts: withoutAwaited(start.restarts, spec.model_id) };
   const resident: Resident = {
     instance: event.jobId,
     spec,

@@ -1,16 +1,28 @@
+import type { LoadOrigin, ModelSpec } from "../../protocol/neuron-api.ts";
+
 /**
- * Models whose worker died while it served, by id. The model comes back at once; one that dies again and again comes
- * back later each time, so that a machine is not busy with nothing but loading it. A load or an unload that somebody
- * asks for meanwhile takes the place of the restart.
+ * Models that are on their way back, by id. One whose worker died while it served comes back at once; one that dies
+ * again and again comes back later each time, so that a machine is not busy with nothing but loading it. What could not
+ * be restored after a start is among them too. A load or an unload that somebody asks for meanwhile takes the place of
+ * the return.
  */
 export type Restarts = ReadonlyMap<string, Restart>;
+
+/** A copy that is gone and whose model is to come back: assigned to this neuron like one that is loaded. */
+export interface AwaitedReturn {
+  /** The copy that is gone. */
+  readonly instance: string;
+  readonly spec: ModelSpec;
+  readonly origin: LoadOrigin;
+  readonly requestedAtMs: number;
+}
 
 interface Restart {
   /** Deaths that followed each other closely. */
   readonly deaths: number;
   readonly lastDeathMs: number;
-  /** The copy that died, while its restart is awaited. */
-  readonly awaited: string | null;
+  /** While the return is awaited. */
+  readonly awaited: AwaitedReturn | null;
 }
 
 const DELAYS_MS = [0, 2_000, 10_000, 30_000, 120_000];
@@ -23,27 +35,25 @@ const KEPT_RESTARTS = 100;
 /** Null for a delay: it has died too often, and does not come back by itself. */
 export function afterLoss(
   restarts: Restarts,
-  modelId: string,
-  lost: { readonly instance: string; readonly atMs: number },
+  lost: AwaitedReturn,
+  atMs: number,
 ): { readonly restarts: Restarts; readonly delayMs: number | null } {
+  const modelId = lost.spec.model_id;
   const before = restarts.get(modelId);
-  const inRow = before !== undefined && lost.atMs - before.lastDeathMs < ROW_ENDS_MS;
+  const inRow = before !== undefined && atMs - before.lastDeathMs < ROW_ENDS_MS;
   const deaths = inRow ? before.deaths + 1 : 1;
   const next = new Map(restarts);
   next.delete(modelId);
   if (deaths > MOST_DEATHS_IN_ROW) return { restarts: next, delayMs: null };
-  next.set(modelId, { deaths, lastDeathMs: lost.atMs, awaited: lost.instance });
+  next.set(modelId, { deaths, lastDeathMs: atMs, awaited: lost });
   return { restarts: kept(next), delayMs: DELAYS_MS[Math.min(deaths, DELAYS_MS.length) - 1] ?? 0 };
 }
 
-/** Its copy went to come back: no death, and none is forgotten. */
-export function withAwaited(
-  restarts: Restarts,
-  modelId: string,
-  { instance, atMs }: { readonly instance: string; readonly atMs: number },
-): Restarts {
+/** It is to come back without having died: no death, and none is forgotten. */
+export function withAwaited(restarts: Restarts, awaited: AwaitedReturn, atMs: number): Restarts {
+  const modelId = awaited.spec.model_id;
   const before = restarts.get(modelId) ?? { deaths: 0, lastDeathMs: atMs };
-  return kept(new Map(restarts).set(modelId, { ...before, awaited: instance }));
+  return kept(new Map(restarts).set(modelId, { ...before, awaited }));
 }
 
 /** The oldest are forgotten beyond what is kept. */
@@ -54,7 +64,10 @@ function kept(restarts: Map<string, Restart>): Restarts {
 }
 
 export const awaitsRestart = (restarts: Restarts, modelId: string, instance: string): boolean =>
-  restarts.get(modelId)?.awaited === instance;
+  restarts.get(modelId)?.awaited?.instance === instance;
+
+export const awaitedReturns = (restarts: Restarts): readonly AwaitedReturn[] =>
+  [...restarts.values()].flatMap(({ awaited }) => awaited ?? []);
 
 /** The restart has begun, or somebody wants something else; the row of deaths is not forgotten. */
 export function withoutAwaited(restarts: Restarts, modelId: string): Restarts {

@@ -55,6 +55,18 @@ describe("the assignment", () => {
     expect(readAssignment(writeAssignment([model]))).toEqual([model]);
   });
 
+  test("has what waits to be loaded again, behind what is here, until somebody unloads it", () => {
+    const { neuron } = left();
+    neuron.exited("load-m", { signal: "SIGSEGV" });
+    neuron.resident("other", 100);
+    expect(assignmentOf(neuron.state, () => address)).toMatchObject([
+      { spec: { model_id: "other" } },
+      { instance: "load-m", spec: { model_id: "m" }, wanted: true, worker: null },
+    ]);
+    neuron.unload("u", "m");
+    expect(assignmentOf(neuron.state, () => address)).toMatchObject([{ spec: { model_id: "other" } }]);
+  });
+
   test("does not want back what was told to leave", () => {
     const { neuron } = left();
     neuron.request("load-m");
@@ -140,6 +152,7 @@ test("the activation has each model in one list", () => {
   const restored = [
     { modelId: "kept", kind: "adopted" as const },
     { modelId: "odd", kind: "refused" as const, reason: "why" },
+    { modelId: "unloaded", kind: "dismissed" as const },
     ...["a", "b", "c", "d", "e", "old"].map((id) => ({ modelId: id, kind: "loads" as const, jobId: id })),
   ];
   expect(describeActivation(restored, jobs)).toEqual({

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { systemErrorCode } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { replaceDurably } from "../../../platform/replace-durably.ts";
+import { awaitedReturns } from "../restarts.ts";
 import { assignmentOf, readAssignment, writeAssignment, type AssignedModel } from "../assignment.ts";
 import type { ResidencyLoop } from "./residency-loop.ts";
 
@@ -50,9 +51,11 @@ export class AssignmentFile {
     let seen = "";
     loop.onChange(() => {
       // Every request changes the state; only who is there matters here.
-      const now = [...loop.state.models.values()]
-        .map(({ instance, phase, pid }) => `${instance} ${phase.name} ${pid}`)
-        .join();
+      const here = [...loop.state.models.values()].map(
+        ({ instance, phase, pid }) => `${instance} ${phase.name} ${pid}`,
+      );
+      const awaited = awaitedReturns(loop.state.restarts).map(({ instance }) => instance);
+      const now = [...here, "awaited", ...awaited].join();
       if (now === seen) return;
       seen = now;
       keep();
