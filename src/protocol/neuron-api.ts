@@ -22,6 +22,8 @@ export const deviceSchema = z.object({
   name: z.string(),
   vram_total_mb: z.int().nonnegative(),
   compute_capability: z.string().nullable(),
+  /** The card, by uuid, that this is a part of (MIG): a process sees one part and no device beside it. */
+  part_of: z.string().optional(),
 });
 export type DeviceKind = z.infer<typeof deviceKindSchema>;
 export type Device = z.infer<typeof deviceSchema>;

@@ -153,4 +153,5 @@ export const ledgerOf = (devices: readonly Device[]): readonly LedgerDevice[] =>
     totalMib: device.vram_total_mb,
     foreignMib: 0,
     holds: [],
+    ...(device.part_of === undefined ? {} : { isPart: true as const }),
   }));

@@ -24,6 +24,8 @@ export interface LedgerDevice {
   readonly holds: readonly Hold[];
   /** It was there at the start, and is not any more: it has no memory to promise. */
   readonly isLost?: true;
+  /** A part of a card: a model takes one of them and no device beside it. */
+  readonly isPart?: true;
 }
 
 export type DeviceLedger = readonly LedgerDevice[];
@@ -161,12 +163,14 @@ function chooseDevices(
     return namedDevices(ledger, request.devices);
   }
   // Also what takes no memory is nowhere on a card that has fallen off.
-  const present = ledger.filter(({ isLost }) => isLost !== true);
+  const isUsable = ({ isLost, isPart }: LedgerDevice): boolean =>
+    isLost !== true && (isPart !== true || request.minDevices === 1);
+  const present = ledger.filter(isUsable);
   if (request.minDevices > present.length) {
     return err(
       new CortexError(
         "no_feasible_neuron",
-        `${request.holder} needs ${request.minDevices} devices and this neuron has ${present.length}`,
+        `${request.holder} needs ${request.minDevices} devices and this neuron has ${present.length}${partsAside(ledger, request)}`,
         {
           details: { required_devices: request.minDevices, devices: present.length },
           next: "lower min_devices, or place the model on a neuron with more devices",
@@ -178,6 +182,13 @@ function chooseDevices(
     (left, right) => freeMib(right) - freeMib(left) || left.index - right.index,
   );
   return ok(byFreeMemory.slice(0, request.minDevices));
+}
+
+function partsAside(ledger: DeviceLedger, { minDevices }: ReservationRequest): string {
+  const parts = minDevices === 1 ? [] : ledger.filter(({ isPart }) => isPart === true);
+  return parts.length === 0
+    ? ""
+    : `, the ${parts.length} parts of cards (MIG) left out: a model takes one of those alone`;
 }
 
 function namedDevices(
@@ -202,7 +213,16 @@ function namedDevices(
       }),
     );
   }
-  return ok(ledger.filter((device) => indices.includes(device.index)));
+  const named = ledger.filter((device) => indices.includes(device.index));
+  const part = named.length === 1 ? undefined : named.find(({ isPart }) => isPart === true);
+  if (part === undefined) return ok(named);
+  return err(
+    new CortexError(
+      "invalid_request_body",
+      `device ${part.index} is a part of a card (MIG), and a model takes one of those alone`,
+      { param: "devices", next: "name one part, or whole cards" },
+    ),
+  );
 }
 
 interface Spread {

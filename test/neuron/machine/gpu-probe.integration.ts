@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGpuProbe } from "../../../src/neuron/machine/io/gpu-probe.ts";
@@ -34,7 +36,7 @@ const probeOf = (nvidiaSmi: string, clock = new ManualClock()) =>
   });
 
 const card = (index: number, used: number): string =>
-  `${index}, GPU-${index}, Card ${index}, 1000, ${used}, ${1000 - used}, 7, 50, 580.1, 9.0`;
+  `${index}, GPU-${index}, Card ${index}, 1000, ${used}, ${1000 - used}, 7, 50, 580.1, 9.0, [N/A]`;
 
 const twoCards = () => fakeSmi("two", `echo "${card(0, 700)}"; echo "${card(1, 100)}"`);
 
@@ -56,14 +58,13 @@ describe("discovery", () => {
     expect((await probeOf(empty).discover()).cudaUnavailableReason).toBe("nvidia-smi lists no device");
   });
 
-  test("an old driver is asked again without compute_cap", async () => {
-    const smi = await fakeSmi(
-      "old",
-      `case "$1" in *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2;; esac\necho "0, GPU-0, Old, 1000, 0, 1000, 0, 30, 390.1"`,
-    );
+  test("a tool that this user may not run is not taken for one that is not there", async () => {
+    const smi = join(directory, "forbidden");
+    await writeFile(smi, "#!/bin/sh\nexit 0\n");
+    await chmod(smi, 0o644);
     expect(await probeOf(smi).discover()).toMatchObject({
-      driverVersion: "390.1",
-      devices: [{ kind: "cuda", name: "Old", compute_capability: null }],
+      devices: [{ kind: "cpu" }],
+      cudaUnavailableReason: `this user may not run ${smi} (EACCES): the driver may be there, and its devices cannot be seen`,
     });
   });
 });
@@ -121,6 +122,59 @@ describe("a neuron with two cards", () => {
     });
     expect((await neuron.load({ model_id: "wide", vram_mb: 950, min_devices: 2 })).status).toBe(200);
     expect((await neuron.models()).models[0]).toMatchObject({ devices: [0, 1], vram_used_mb: 1200 });
+  });
+});
+
+/** The text of a recorded machine, played by a file that a test can change. */
+async function recordedSmi(fixture: string) {
+  const text = readFileSync(new URL(`../../fixtures/nvidia-smi/${fixture}`, import.meta.url), "utf8");
+  const played = join(directory, "played.txt");
+  await writeFile(played, text);
+  const tool = fileURLToPath(new URL("../../support/neuron/recorded-nvidia-smi.sh", import.meta.url));
+  const nvidiaSmi = await fakeSmi("recorded", `exec ${tool} ${played} "$@"`);
+  return { text, nvidiaSmi, play: (changed: string) => writeFile(played, changed) };
+}
+
+const FIRST_PART = "MIG-feb88891-0321-5fef-9c87-d4af3b540015";
+const SECOND_PART = "MIG-a25704ba-3a06-5299-a795-fd7cf4d10016";
+
+describe("a card that is divided (MIG)", () => {
+  test("gives each model one part, which alone its worker sees, and no model two", async () => {
+    const { nvidiaSmi } = await recordedSmi("partitions/two-of-one-card.txt");
+    await using neuron = await startTestNeuron({ nvidiaSmi });
+    const started = [];
+    for (const [id, mib] of [
+      ["alpha", 15_000],
+      ["beta", 5000],
+    ] as const) {
+      const model = writeFakeModel(neuron.store, id, { memoryBytes: mib * 1024 * 1024 });
+      expect((await neuron.load({ model_id: id, vram_mb: mib })).status).toBe(200);
+      started.push(JSON.parse(model.events()[0]?.replace("start ", "") ?? "{}"));
+    }
+    expect((await neuron.models()).models.map(({ devices }) => devices)).toEqual([[100], [101]]);
+    expect(started).toMatchObject([{ cuda: FIRST_PART }, { cuda: SECOND_PART }]);
+    writeFakeModel(neuron.store, "wide");
+    const wide = await neuron.load<WireError>({ model_id: "wide", vram_mb: 10, min_devices: 2 });
+    expect(wide.body.error).toMatchObject({
+      code: "no_feasible_neuron",
+      message: expect.stringContaining("the 2 parts of cards (MIG) left out") as string,
+    });
+    const named = await neuron.load<WireError>({ model_id: "wide", vram_mb: 10, devices: [100, 101] });
+    expect(named).toMatchObject({ status: 422, body: { error: { code: "invalid_request_body" } } });
+    const large = await neuron.load<WireError>({ model_id: "wide", vram_mb: 19_000 });
+    expect(large.body.error).toMatchObject({ code: "insufficient_vram", total_mb: 19_968 });
+  });
+
+  test("and divided anew loses the part that is gone, and what was on it", async () => {
+    const { nvidiaSmi, text, play } = await recordedSmi("partitions/two-of-one-card.txt");
+    const probe = probeOf(nvidiaSmi);
+    await probe.discover();
+    const [start = "", rest = ""] = text.split("\t\t\t<mig_device>\n\t\t\t\t<index>1");
+    await play(start + rest.slice(rest.indexOf("</mig_device>") + "</mig_device>".length));
+    await probe.usedMib();
+    expect([...probe.lost()]).toEqual([]);
+    expect(await probe.usedMib()).toEqual(new Map([[100, 19]]));
+    expect([...probe.lost()]).toEqual([101]);
   });
 });
 

@@ -39,6 +39,28 @@ describe("which devices are chosen", () => {
   });
 });
 
+describe("parts of a card", () => {
+  const [whole, ...parts] = devicesOf(100, 300, 200);
+  const ledger = [
+    ...(whole === undefined ? [] : [whole]),
+    ...parts.map((part) => ({ ...part, isPart: true as const })),
+  ];
+
+  test.each([
+    { what: "the one with most memory", request: ask(50), devices: [1] },
+    { what: "the one that is named", request: ask(50, 1, [2]), devices: [2] },
+  ])("are taken one by one: $what", ({ request, devices }) => {
+    expect(reserve(ledger, request)).toMatchObject({ ok: true, value: { devices } });
+  });
+
+  test.each([
+    { what: "several devices", request: ask(50, 2), code: "no_feasible_neuron" },
+    { what: "a part beside another device", request: ask(50, 1, [0, 1]), code: "invalid_request_body" },
+  ])("are not spread over: $what", ({ request, code }) => {
+    expect(reserve(ledger, request)).toMatchObject({ ok: false, error: { code } });
+  });
+});
+
 describe("a promise", () => {
   test("is replaced by the measurement and taken back as a whole", () => {
     const reserved = reserve(devicesOf(1000), ask(600));

@@ -84,12 +84,9 @@ const RULES: readonly Rule[] = [
   {
     check: "min_devices",
     passes: (question) =>
-      whenAnswering(question, ({ discovery }) => discovery.devices.length >= question.model.floor.minDevices),
+      whenAnswering(question, (neuron) => widest(neuron) >= question.model.floor.minDevices),
     slack: (question) =>
-      whenAnswering(
-        question,
-        ({ discovery }) => discovery.devices.length - question.model.floor.minDevices,
-      ) ?? null,
+      whenAnswering(question, (neuron) => widest(neuron) - question.model.floor.minDevices) ?? null,
     detail: (question) => answered(question, (neuron) => deviceCountText(question.model, neuron)),
   },
   {
@@ -104,9 +101,16 @@ const RULES: readonly Rule[] = [
   },
 ];
 
+/** Over how many devices a model can be spread: parts of cards (MIG) each take one alone, and a wide one goes elsewhere. */
+function widest({ discovery: { devices } }: ReachableNeuron): number {
+  return devices.some(({ part_of: card }) => card !== undefined) ? 1 : devices.length;
+}
+
 function deviceCountText(model: DesiredModel, neuron: ReachableNeuron): string {
   const { devices, cuda_unavailable_reason: why } = neuron.discovery;
   const { minDevices } = model.floor;
+  if (widest(neuron) < Math.min(minDevices, devices.length))
+    return `min_devices = ${minDevices}, but its ${devices.length} are parts of cards (MIG), and a model takes one of those alone`;
   if (devices.length >= minDevices) return `min_devices = ${minDevices}, and it has ${devices.length}`;
   const found = `min_devices = ${minDevices}, but it has ${devices.length}`;
   return why === null ? found : `${found} (${why})`;

@@ -218,7 +218,7 @@ export async function removeTraces({ socketPath, logPath }: WorkerAddress): Prom
 /** The engine has no option for devices; the driver hides all others from a process by this variable. */
 function visibleDevices(devices: readonly Device[]): Readonly<Record<string, string>> {
   const cuda = devices.filter((device) => device.kind === "cuda");
-  const named = cuda.every((device) => device.uuid.startsWith("GPU-"));
+  const named = cuda.every(({ uuid }) => /^(?:GPU|MIG)-/.test(uuid));
   return {
     CUDA_DEVICE_ORDER: "PCI_BUS_ID",
     CUDA_VISIBLE_DEVICES: cuda.map((device) => (named ? device.uuid : String(device.index))).join(","),

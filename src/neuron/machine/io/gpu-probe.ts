@@ -1,21 +1,17 @@
-import { execFile } from "node:child_process";
-import { cpus, totalmem } from "node:os";
+import { cpus } from "node:os";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { withinGrace } from "../../../core/interruptible-sleep.ts";
-import { present } from "../../../core/present.ts";
-import { MIB_BYTES } from "../../../core/quantities.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Device } from "../../../protocol/neuron-api.ts";
 import {
   DEVICE_QUERY_FIELDS,
   describeCpuDevice,
   LOST_WORDS,
-  parseDeviceReport,
   type DeviceQueryField,
   type DeviceReading,
-  type DeviceReport,
 } from "../describe-device.ts";
+import { askDriver, hostMemory, type DriverAnswer, type DriverTool } from "./ask-driver.ts";
 import { MissedLooks } from "../missed-looks.ts";
 
 export interface DiscoveredDevices {
@@ -35,24 +31,16 @@ export interface GpuProbe {
   usedMib(): Promise<ReadonlyMap<number, number>>;
 }
 
-export interface GpuProbeOptions {
+export interface GpuProbeOptions extends DriverTool {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The driver's tool; a name that is searched in PATH or a path. */
-  readonly nvidiaSmi?: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-const PROBE_TIMEOUT_MS = 5_000;
 const READING_MAX_AGE_MS = 1_000;
 /** How long a caller waits for a fresh reading: what asks the driver for its own sake takes a fraction of that. */
 const READING_PATIENCE_MS = 250;
-const MAX_OUTPUT_BYTES = MIB_BYTES;
-
-type Query =
-  | { readonly kind: "answered"; readonly report: DeviceReport }
-  | { readonly kind: "absent" }
-  | { readonly kind: "failed"; readonly reason: string };
+/** Where one card that is lost hides the others, so many are asked for one by one. */
+const MOST_CARDS = 16;
 
 /** Asks `nvidia-smi`; a machine without it is one device of kind `cpu`. */
 export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
@@ -83,13 +71,14 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
 
   return {
     discover: async () => {
-      let query = await queryDevices(options, { fields });
-      if (query.kind === "failed" && /not a valid field/i.test(query.reason)) {
-        fields = DEVICE_QUERY_FIELDS.filter((field) => field !== "compute_cap");
-        query = await queryDevices(options, { fields });
+      const asked = await askForKnown(options, fields);
+      ({ fields } = asked);
+      let { query } = asked;
+      if (query.kind === "failed" && LOST_WORDS.test(query.reason)) {
+        query = (await askOneByOne(options, fields)) ?? query;
       }
       const report = query.kind === "answered" ? query.report : null;
-      for (const problem of report?.problems ?? []) logger.warn({ problem }, "nvidia-smi line skipped");
+      for (const problem of report?.problems ?? []) logger.warn({ problem }, "nvidia-smi tells of no device");
       if (report !== null && report.devices.length > 0) {
         hasCuda = true;
         found = report.devices;
@@ -113,7 +102,7 @@ export function createGpuProbe(options: GpuProbeOptions): GpuProbe {
   };
 }
 
-function unavailableReason(query: Query): string | null {
+function unavailableReason(query: DriverAnswer): string | null {
   switch (query.kind) {
     case "absent":
       return null;
@@ -126,12 +115,39 @@ function unavailableReason(query: Query): string | null {
   }
 }
 
+/** An old driver names the first field that it does not know, and answers nothing. */
+async function askForKnown(
+  options: GpuProbeOptions,
+  fields: readonly DeviceQueryField[],
+): Promise<{ readonly query: DriverAnswer; readonly fields: readonly DeviceQueryField[] }> {
+  const query = await askDriver(options, { fields });
+  const said = query.kind === "failed" ? query.reason : "";
+  const [, unknown] = /"([\w.]+)" is not a valid field/i.exec(said) ?? [];
+  const rest = fields.filter((field) => field !== unknown);
+  return rest.length === fields.length ? { query, fields } : askForKnown(options, rest);
+}
+
+/** The devices of those cards that answer when they are asked alone; null where none does. */
+async function askOneByOne(
+  options: GpuProbeOptions,
+  fields: readonly DeviceQueryField[],
+): Promise<DriverAnswer | null> {
+  const ids = Array.from({ length: MOST_CARDS }, (_nothing, index) => String(index));
+  const answers = await Promise.all(ids.map((id) => askDriver(options, { fields, id })));
+  const reports = answers.flatMap((answer) => (answer.kind === "answered" ? answer.report : []));
+  const devices = reports.flatMap((report) => report.devices);
+  if (devices.length === 0) return null;
+  const report = {
+    devices,
+    readings: reports.flatMap(({ readings }) => readings),
+    driverVersion: reports[0]?.driverVersion ?? null,
+    problems: reports.flatMap(({ problems }) => problems),
+  };
+  return { kind: "answered", report };
+}
+
 /** A machine without a GPU, or with one that cannot be used. */
-export const cpuDevice = (): Device =>
-  describeCpuDevice(
-    { physicalBytes: totalmem(), constrainedBytes: process.constrainedMemory() || null },
-    cpus()[0]?.model.trim() ?? "CPU",
-  );
+export const cpuDevice = (): Device => describeCpuDevice(hostMemory(), cpus()[0]?.model.trim() ?? "CPU");
 
 interface Looked {
   readonly readings: readonly DeviceReading[];
@@ -141,12 +157,15 @@ interface Looked {
   readonly reason: string | null;
 }
 
+interface Known {
+  readonly fields: readonly DeviceQueryField[];
+  readonly found: readonly Device[];
+}
+
 /** All devices at once; those that are missing in the answer alone. */
-async function lookAtDevices(
-  options: GpuProbeOptions,
-  { fields, found }: { readonly fields: readonly DeviceQueryField[]; readonly found: readonly Device[] },
-): Promise<Looked> {
-  const query = await queryDevices(options, { fields });
+async function lookAtDevices(options: GpuProbeOptions, known: Known): Promise<Looked> {
+  const { fields, found } = known;
+  const query = await askDriver(options, { fields });
   const report = query.kind === "answered" ? query.report : null;
   const isListed = ({ uuid }: Device): boolean =>
     report?.devices.some((device) => device.uuid === uuid) ?? false;
@@ -156,7 +175,7 @@ async function lookAtDevices(
       one: isListed(device) ? null : await lookAtOne(options, { fields, device }),
     })),
   );
-  const alone = looks.flatMap(({ one }) => (one?.kind === "answers" ? one.readings : []));
+  const alone = looks.flatMap(({ one }) => (one?.kind === "answers" ? one.reading : []));
   const readings = [...(report?.readings ?? []), ...alone];
   return {
     readings: readings.toSorted((left, right) => left.index - right.index),
@@ -165,59 +184,31 @@ async function lookAtDevices(
   };
 }
 
-function reasonOf(query: Query): string | null {
+function reasonOf(query: DriverAnswer): string | null {
   if (query.kind === "answered") return null;
   return query.kind === "failed" ? query.reason : "gone";
 }
 
 type OneDevice =
-  | { readonly kind: "answers"; readonly readings: readonly DeviceReading[] }
+  | { readonly kind: "answers"; readonly reading: DeviceReading }
   | { readonly kind: "lost" }
   | { readonly kind: "unknown" };
 
 /** A device that the driver does not list any more, or whose failure hides all others. */
 async function lookAtOne(
   options: GpuProbeOptions,
-  { fields, device }: { readonly fields: readonly DeviceQueryField[]; readonly device: Device },
+  { fields, device }: Pick<Known, "fields"> & { readonly device: Device },
 ): Promise<OneDevice> {
-  const query = await queryDevices(options, { fields, id: device.uuid });
-  if (query.kind === "answered" && query.report.readings.length > 0) {
-    return { kind: "answers", readings: query.report.readings };
-  }
+  const query = await askDriver(options, { fields, id: device.part_of ?? device.uuid });
+  const report = query.kind === "answered" ? query.report : null;
+  const at = report?.devices.findIndex(({ uuid }) => uuid === device.uuid) ?? -1;
+  const reading = report?.readings[at];
+  if (reading !== undefined) return { kind: "answers", reading };
+  // A card that answers and does not have this part any more was divided anew.
   return saysLost(query) ? { kind: "lost" } : { kind: "unknown" };
 }
 
 /** A tool that does not run, hangs, or does not fit its driver says nothing about a device. */
-const saysLost = (query: Query): boolean =>
+const saysLost = (query: DriverAnswer): boolean =>
   (query.kind === "answered" && query.report.problems.every((problem) => LOST_WORDS.test(problem))) ||
   (query.kind === "failed" && LOST_WORDS.test(query.reason));
-
-function queryDevices(
-  options: GpuProbeOptions,
-  { fields, id }: { readonly fields: readonly DeviceQueryField[]; readonly id?: string },
-): Promise<Query> {
-  const tool = options.nvidiaSmi ?? "nvidia-smi";
-  const only = id === undefined ? [] : [`--id=${id}`];
-  const args = [...only, `--query-gpu=${fields.join(",")}`, "--format=csv,noheader,nounits"];
-  return new Promise((resolve) => {
-    const settings = {
-      timeout: PROBE_TIMEOUT_MS,
-      killSignal: "SIGKILL" as const,
-      maxBuffer: MAX_OUTPUT_BYTES,
-      env: { ...options.environment, LC_ALL: "C" },
-    };
-    execFile(tool, args, settings, (error, stdout, stderr) => {
-      if (error === null) resolve({ kind: "answered", report: parseDeviceReport(stdout, fields) });
-      else if (error.code === "ENOENT") resolve({ kind: "absent" });
-      else if (error.killed === true) {
-        resolve({ kind: "failed", reason: `nvidia-smi did not answer within ${PROBE_TIMEOUT_MS / 1000} s` });
-      } else resolve({ kind: "failed", reason: failureText(stdout, stderr, error.message) });
-    });
-  });
-}
-
-/** The tool prints its complaint on stdout; the first line says it. */
-function failureText(stdout: string, stderr: string, fallback: string): string {
-  const text = [stdout, stderr, fallback].find((candidate) => candidate.trim() !== "") ?? fallback;
-  return `nvidia-smi failed: ${present(text.trim().split("\n")[0], "the first line").slice(0, 300)}`;
-}
