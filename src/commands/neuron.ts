@@ -44,6 +44,12 @@ export default class NeuronCommand extends BaseCommand {
       helpValue: "MIB",
       summary: "use at most this much memory of each device, so that other programs keep theirs",
     }),
+    gpu: Flags.boolean({
+      env: "CORTEX_NEURON_GPU",
+      default: true,
+      allowNo: true,
+      summary: "use the machine's GPUs; --no-gpu leaves them to others and computes on the processor",
+    }),
     hibernate: Flags.integer({
       env: "CORTEX_NEURON_HIBERNATE",
       min: 1,
@@ -119,6 +125,7 @@ export default class NeuronCommand extends BaseCommand {
             ...this.#keeps(flags),
             engines: flags.engine?.map((path) => resolve(path)),
             memoryLimitMib,
+            usesGpu: flags.gpu,
             simulation,
             orphanGraceMs: flags["worker-grace"] * 1000,
             tracing: this.environment.tracing === undefined ? undefined : {},

@@ -59,6 +59,27 @@ interface Mend {
 /** The oldest driver that runs CUDA 12, which the engine is built for. */
 const NEEDED_DRIVER = 525;
 const GIB = 1024 ** 3;
+const DRIVER_MENDS: readonly (readonly [RegExp, string])[] = [
+  [/version mismatch/i, "the driver was updated under the running system: restart the machine"],
+  [
+    /NVML: Unknown Error/i,
+    "in a container: start it anew, its devices were taken away; else restart the machine",
+  ],
+  [/may not run/, "give this user the right to execute it: ls -l `which nvidia-smi`"],
+  [
+    /Insufficient Permissions/i,
+    "give this user access to /dev/nvidia*: sudo usermod -aG video,render, and log in again",
+  ],
+  [
+    /couldn't communicate/i,
+    "load the driver: sudo modprobe nvidia; after an update of the kernel install the driver anew",
+  ],
+  [/couldn't find libnvidia-ml/i, "install the driver's libraries; in a container start it with --gpus all"],
+  [/blocked by the operating system/i, "update Windows' driver and WSL (wsl --update), then restart WSL"],
+  [/is lost|No devices were found/i, "see dmesg for Xid; a restart of the machine brings a card back"],
+  [/MIG mode/, "make instances, or turn MIG off, as it says"],
+  [/how much memory/, "give this user the right to see the card's memory, or divide the card (MIG)"],
+];
 /** A model of some use takes that much. */
 const LITTLE_DISK_BYTES = 20 * GIB;
 const NO_DISK_BYTES = GIB;
@@ -112,12 +133,16 @@ function judgeEngine({ engine: { needed, installed } }: MachineFacts): Finding {
 function judgeDriver({ driverVersion, cudaUnavailableReason, devices }: MachineFacts): readonly Finding[] {
   const subject = { check: "driver" } as const;
   if (cudaUnavailableReason !== null) {
-    const mend = "run nvidia-smi by hand; after an update of the driver restart the machine";
-    return [problem(subject, cudaUnavailableReason, mend)];
+    const [, mend] = DRIVER_MENDS.find(([words]) => words.test(cudaUnavailableReason)) ?? [];
+    return [problem(subject, cudaUnavailableReason, mend ?? "run nvidia-smi by hand, and see dmesg")];
   }
-  if (driverVersion === null)
-    return [note(subject, "no NVIDIA driver: a neuron here computes on the processor")];
   const cards = devices.map(({ name, vram_total_mb: total }) => `${name} ${formatMib(total)}`).join(", ");
+  if (driverVersion === null) {
+    const isGpu = devices.some(({ kind }) => kind !== "cpu");
+    return isGpu
+      ? [well(subject, `${devices[0]?.kind ?? ""}: ${cards}`)]
+      : [note(subject, "no GPU: a neuron here computes on the processor")];
+  }
   return majorOf(driverVersion) < NEEDED_DRIVER
     ? [
         problem(

@@ -141,3 +141,11 @@ function modelHubOf(variables: Readonly<Record<string, string | undefined>>): Mo
   const token = variables["HF_TOKEN"]?.trim() ?? "";
   return { endpoint: endpoint === "" ? DEFAULT_HUB : endpoint, token: token === "" ? undefined : token };
 }
+
+const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
+
+/** For processes that run native code, on files of others. */
+export const withoutCredentials = (
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !CREDENTIAL_NAME.test(name)));

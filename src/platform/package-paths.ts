@@ -39,6 +39,9 @@ export const externalWorkerEntryFile = (): string => programFile("worker/io/exte
 /** The worker program for a model that a script answers for. */
 export const scriptedWorkerEntryFile = (): string => programFile("worker/io/scripted-main");
 
+/** The program that says which GPUs the engine finds. */
+export const engineDevicesEntryFile = (): string => programFile("worker/io/devices-main");
+
 function programFile(path: string): string {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return fileURLToPath(new URL(`../${path}.${extension}`, import.meta.url));

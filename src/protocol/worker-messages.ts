@@ -156,6 +156,16 @@ const workerStopSchema = z.object({ kind: z.literal("stop-worker") });
 export const supervisorMessageSchema = z.discriminatedUnion("kind", [workerStartSchema, workerStopSchema]);
 export type SupervisorMessage = z.infer<typeof supervisorMessageSchema>;
 
+/** What the engine finds of GPUs, as a process of its own prints it on one line: memory is that of all of them together. */
+export const engineDevicesSchema = z.object({
+  gpu: z.enum(["metal", "vulkan", "cuda"]).nullable().catch(null),
+  names: z.array(z.string()),
+  total_bytes: z.number().nonnegative(),
+  /** By whomever, as far as the system tells. */
+  used_bytes: z.number().nonnegative(),
+});
+export type EngineDevices = z.infer<typeof engineDevicesSchema>;
+
 /** What a loaded model turned out to be; measured where it can be. */
 const workerFactsSchema = z.object({
   /** Tokens that one slot holds. */

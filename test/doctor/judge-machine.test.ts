@@ -1,8 +1,10 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { judgeMachine, type MachineFacts } from "../../src/doctor/judge-machine.ts";
 import type { Device } from "../../src/protocol/neuron-api.ts";
 
 const GIB = 1024 ** 3;
+const FAILURES = new URL("../fixtures/nvidia-smi/failures/", import.meta.url);
 
 const card: Device = {
   index: 0,
@@ -118,6 +120,29 @@ test("a machine without a card, and a port that cortex has itself, are well", ()
     ports: [{ address: "127.0.0.1:31313", purpose: "gateway", holder: { kind: "cortex" } }],
   };
   expect(unwell(changes)).toEqual([]);
+});
+
+test("a card without NVIDIA's driver is one all the same", () => {
+  const radeon: Device = { ...card, kind: "vulkan", name: "Radeon" };
+  const findings = judgeMachine({ ...sound, driverVersion: null, deviceFiles: [], devices: [radeon] });
+  expect(findings.find(({ check }) => check === "driver")).toMatchObject({
+    status: "ok",
+    message: "vulkan: Radeon 24.0 GiB",
+  });
+});
+
+/** What recorded machines said, of which some mend is known. */
+const recordedReasons = readdirSync(FAILURES).flatMap((name) => {
+  const [, reason] = /^reason (.*)$/m.exec(readFileSync(new URL(name, FAILURES), "utf8")) ?? [];
+  return reason === undefined ? [] : [reason];
+});
+
+test.each(recordedReasons)("it is said what to do where %s", (cudaUnavailableReason) => {
+  const [driver] = judgeMachine({ ...sound, driverVersion: null, cudaUnavailableReason }).filter(
+    ({ check }) => check === "driver",
+  );
+  expect(driver).toMatchObject({ status: "problem", message: cudaUnavailableReason });
+  expect(driver?.mend).not.toBe("run nvidia-smi by hand, and see dmesg");
 });
 
 test("a read-only store is no fault: models may be put there by hand", () => {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { type HostAndPort, localUrl } from "../../core/addresses.ts";
 import type { Clock } from "../../core/clock.ts";
 import { systemErrorCode, toCortexError } from "../../core/errors.ts";
-import { createGpuProbe } from "../../neuron/machine/io/gpu-probe.ts";
+import { createMachineProbe } from "../../neuron/machine/io/machine-probe.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { engineVersions, neededNode } from "../../platform/package-paths.ts";
 import { readTokenFile } from "../../platform/token-file.ts";
@@ -33,8 +33,16 @@ export interface MachineQuestion {
 /** Looks, and changes nothing; what cannot be seen is said as such. */
 export async function readMachine(question: MachineQuestion): Promise<MachineFacts> {
   const { clock, logger, environment, user, tokenFiles, ports } = question;
+  const engine = engineVersions();
+  const probe = createMachineProbe({
+    clock,
+    logger,
+    environment,
+    usesGpu: true,
+    engine: engine.installed === engine.needed ? { environment } : null,
+  });
   const [devices, deviceFiles, dataDirectory, modelRoots, tokens, held] = await Promise.all([
-    createGpuProbe({ clock, logger, environment }).discover(),
+    probe.discover(),
     readDeviceFiles(question.deviceDirectory ?? "/dev"),
     readDirectory(question.dataDirectory),
     Promise.all(question.modelRoots.map(readDirectory)),
@@ -44,7 +52,7 @@ export async function readMachine(question: MachineQuestion): Promise<MachineFac
   return {
     nodeVersion: process.versions.node,
     neededNode: neededNode(),
-    engine: engineVersions(),
+    engine,
     driverVersion: devices.driverVersion,
     cudaUnavailableReason: devices.cudaUnavailableReason,
     devices: devices.devices,

@@ -26,7 +26,8 @@ import {
 } from "./simulation.ts";
 import { heldHereMib, ledgerOf } from "../residency/describe-residency.ts";
 import type { Residency } from "../residency/residency-state.ts";
-import { createGpuProbe, type GpuProbe, type GpuProbeOptions } from "../machine/io/gpu-probe.ts";
+import type { GpuProbe, GpuProbeOptions } from "../machine/io/gpu-probe.ts";
+import { createMachineProbe } from "../machine/io/machine-probe.ts";
 import type { EngineVersions } from "../machine/engine-on-hand.ts";
 import { describeMachine, describeVersion } from "../machine/io/machine-facts.ts";
 import { readCpuPacking } from "../model/io/cpu-packing.ts";
@@ -80,6 +81,8 @@ export interface NeuronConfig {
   readonly engine?: EngineVersions | undefined;
   /** Stands for the machine's own devices. */
   readonly simulation?: SimulationConfig | undefined;
+  /** False: models compute on the processor, whichever GPUs are there. */
+  readonly usesGpu?: boolean | undefined;
   /** The driver's tool, when it is not in PATH. */
   readonly nvidiaSmi?: string | undefined;
   readonly gitSha?: string | undefined;
@@ -95,6 +98,8 @@ export interface NeuronDeps {
   readonly logger: Logger;
   /** Path of the model worker's entry file; the shipped one by default. */
   readonly workerEntry?: string | undefined;
+  /** Path of the program that asks the engine for GPUs; the shipped one, where a GPU is likely, by default. */
+  readonly devicesEntry?: string | undefined;
   /** What workers inherit, credentials left out; this process's environment by default. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
 }
@@ -228,14 +233,17 @@ const openStore = (config: NeuronConfig, clock: Clock): ModelStore =>
   );
 
 const createProbe = (
-  { nvidiaSmi, simulation }: NeuronConfig,
+  { nvidiaSmi, simulation, usesGpu = true }: NeuronConfig,
   deps: Pick<GpuProbeOptions, "clock" | "logger" | "environment"> & {
     readonly ours: (index: number) => number;
+    readonly devicesEntry: string | undefined;
+    readonly missing: CortexError | null;
   },
-): GpuProbe =>
-  simulation === undefined
-    ? createGpuProbe({ ...deps, ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }) })
-    : createSimulatedProbe(simulation, deps);
+): GpuProbe => {
+  if (simulation !== undefined) return createSimulatedProbe(simulation, deps);
+  const engine = deps.missing === null ? { entry: deps.devicesEntry, environment: deps.environment } : null;
+  return createMachineProbe({ ...deps, usesGpu, engine, ...(nvidiaSmi === undefined ? {} : { nvidiaSmi }) });
+};
 
 const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): number =>
   stateDirectory === undefined ? 0 : (orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS);
@@ -247,7 +255,8 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, kept: Kept & { readonl
   const { simulation } = config;
   const { epochs, book, cpuPacking, hibernation, missing } = kept;
   const ours = (index: number): number => heldHereMib(loop.state, index);
-  const probe = createProbe(config, { clock, logger, environment, ours });
+  const { devicesEntry } = deps;
+  const probe = createProbe(config, { clock, logger, environment, ours, devicesEntry, missing });
   let devices: readonly Device[] = [];
   const store = openStore(config, clock);
   const files = createModelFiles(config.modelRoots);

@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { getCompileCacheDir } from "node:module";
 import { dirname, join } from "node:path";
+import { withoutCredentials } from "../../../platform/environment.ts";
 import { signalGroup } from "./insist.ts";
 
 /** A process that runs the worker's program and was not told what to load yet. */
@@ -22,8 +23,6 @@ export interface SpareProcessOptions {
   /** False: every worker is started when it is wanted. */
   readonly keepsOne: boolean;
 }
-
-const CREDENTIAL_NAME = /TOKEN|SECRET|PASSWORD|API_?KEY|CREDENTIAL/i;
 
 /**
  * What dies young has 4 MiB to live in, not 16: tokens and events of streams are small and short-lived, and up to three times
@@ -109,9 +108,6 @@ export class SpareProcess {
 
 const isUsable = (blank: BlankWorker | null): boolean =>
   blank !== null && blank.child.connected && blank.child.exitCode === null && blank.child.signalCode === null;
-
-const withoutCredentials = (environment: Readonly<Record<string, string | undefined>>) =>
-  Object.fromEntries(Object.entries(environment).filter(([name]) => !CREDENTIAL_NAME.test(name)));
 
 /** Where this process keeps compiled code, if it does: most of what a worker imports is the same each time. */
 function compileCache(): Readonly<Record<string, string>> {

@@ -6,6 +6,7 @@ import { getLlama, Llama, LlamaLogLevel, type LlamaOptions } from "node-llama-cp
 import { z } from "zod";
 import { CortexError } from "../../../core/errors.ts";
 import type { Logger } from "../../../platform/logger.ts";
+import type { EngineDevices } from "../../../protocol/worker-messages.ts";
 
 /**
  * Starts llama.cpp on the CPU. Before the binding uses a binary of a package it tries it in a process of its own, so
@@ -63,6 +64,20 @@ export async function startLlama(
   throw new CortexError("load_failed", "the model is to run on a GPU and llama.cpp found none it can use", {
     next: "check the GPU driver, or load the model on the CPU",
   });
+}
+
+/** The GPUs that the engine would use by itself, and their memory at this moment. Throws what the binding throws. */
+export async function readEngineDevices(): Promise<EngineDevices> {
+  const llama = await getLlama({
+    build: "never",
+    skipDownload: true,
+    progressLogs: false,
+    logLevel: LlamaLogLevel.disabled,
+    gpu: "auto",
+  });
+  if (llama.gpu === false) return { gpu: null, names: [], total_bytes: 0, used_bytes: 0 };
+  const [names, { total, used }] = await Promise.all([llama.getGpuDeviceNames(), llama.getVramState()]);
+  return { gpu: llama.gpu, names, total_bytes: total, used_bytes: used };
 }
 
 interface Startable {
