@@ -58,6 +58,8 @@ export const modelFactSchema = z.object({
   vram_mb: z.int().nonnegative(),
   /** Cache that one more token of context costs, over all slots. */
   cache_bytes_per_token: z.int().positive().optional(),
+  /** What a load fetches first. */
+  fetch_bytes: z.int().nonnegative().optional(),
   /** How long a load takes here, and whether that was measured or follows from other loads. */
   load_secs: z.number().nonnegative().optional(),
   load_secs_source: z.enum(["measured", "neuron_rate"]).optional().catch(undefined),
@@ -206,6 +208,8 @@ export const modelEstimateSchema = z.object({
   compute_mb: z.int().nonnegative(),
   cache_bytes_per_token: z.int().positive().optional(),
   file_bytes: z.int().nonnegative(),
+  /** Of all files what a load would fetch first, adapters and draft included; absent from neurons of before. */
+  fetch_bytes: z.int().nonnegative().optional(),
   /** Tokens that a slot would get; null when the engine decides. */
   context: z.int().positive().nullable(),
   parallel: z.int().positive(),

@@ -4,6 +4,7 @@ import type { ModelEstimate, ModelFact } from "../../protocol/neuron-api.ts";
 /** What an estimate tells of a model; nothing where it only repeats the catalogue or guesses from the file's size. */
 export function factOf(estimate: ModelEstimate): readonly ModelFact[] {
   const { source, model_id, spec_hash, cache_bytes_per_token, load_secs, load_secs_source } = estimate;
+  const { fetch_bytes } = estimate;
   if (source === "file_size") return [];
   // Without a cache per token the header did not tell either.
   if (source === "declared" && cache_bytes_per_token === undefined) return [];
@@ -15,6 +16,7 @@ export function factOf(estimate: ModelEstimate): readonly ModelFact[] {
       source: source === "measured" ? "measured" : "metadata",
       vram_mb: source === "declared" ? headerMib(estimate) : estimate.vram_mb,
       ...(cache_bytes_per_token === undefined ? {} : { cache_bytes_per_token }),
+      ...(fetch_bytes === undefined ? {} : { fetch_bytes }),
       ...(load_secs === null || load_secs_source === null ? {} : { load_secs, load_secs_source }),
     },
   ];

@@ -72,10 +72,7 @@ function assemble(input: PlanInput, parts: PlanParts): FleetPlan {
   const { desired, placement, transition, predicted } = parts;
   const { excepted } = input;
   const declaration = compareDeclarations(excepted === undefined ? input : { ...input, targets: undefined });
-  const rows = withRenames(
-    planRows(transition.steps, { forecast: predicted, observed, desired }),
-    declaration,
-  );
+  const rows = withRenames(planRows(transition.steps, { forecast: predicted, observed }), declaration);
   const simulation = simulateSteps(observed, memoryStepsOf(observed, rows));
   const targets = targetsOf(input).toSorted();
   const isTarget = ({ modelId }: { readonly modelId: string }): boolean =>

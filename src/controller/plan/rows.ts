@@ -1,8 +1,7 @@
 import { present } from "../../core/present.ts";
-import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
-import type { DesiredModel } from "../intent/desired-models.ts";
+import { specHash } from "../../protocol/spec-hash.ts";
 import { liveRequests, type LiveRequests } from "../observe/live-use.ts";
-import { reachableNeurons, type ObservedFleet } from "../observe/observed-fleet.ts";
+import { reachableNeurons, type ObservedFleet, type ReachableNeuron } from "../observe/observed-fleet.ts";
 import type { Change, ScheduledStep } from "../schedule/draft.ts";
 import type { Downtime, Forecast } from "../schedule/forecast.ts";
 
@@ -28,7 +27,6 @@ export function planRows(
   context: {
     readonly forecast: Forecast;
     readonly observed: ObservedFleet;
-    readonly desired: ReadonlyMap<string, DesiredModel>;
   },
 ): PlanRow[] {
   const neurons = new Map(reachableNeurons(context.observed).map((neuron) => [neuron.name, neuron]));
@@ -46,16 +44,22 @@ export function planRows(
       dependsOn,
       wave: present(context.forecast.waves.get(change.id), "the wave of", change.id),
       downtime,
-      downloadBytes: downloadBytes(change.kind, context.desired.get(change.modelId)?.block),
+      downloadBytes: downloadBytes(change, neuron),
       requests: takesDown ? liveRequests(context.observed, neuron, change.modelId) : null,
       causedBy: null,
     };
   });
 }
 
-/** Neurons load files that they have; how much a remote source weighs is known to nobody yet. */
-function downloadBytes(kind: Change["kind"], block: ModelBlock | undefined): number | null {
-  if (kind === "unload") return 0;
-  const source = block?.source;
-  return source !== undefined && /^(?:hf|https?):/.test(source) ? null : 0;
+/** Neurons load files that they have, and read of a remote source how much of it they would fetch. */
+function downloadBytes(
+  { modelId, spec }: Change,
+  { discovery: { facts = [] } }: ReachableNeuron,
+): number | null {
+  if (spec === null) return 0;
+  const sources = [spec.source, spec.draft, ...(spec.lora ?? []).map(({ source }) => source)];
+  if (!sources.some((source) => source !== undefined && /^(?:hf|https?):/.test(source))) return 0;
+  const hash = specHash(spec);
+  const told = facts.filter((fact) => fact.model_id === modelId && fact.spec_hash === hash);
+  return told.find(({ fetch_bytes: bytes }) => bytes !== undefined)?.fetch_bytes ?? null;
 }

@@ -70,8 +70,9 @@ export function createSimulatedProbe(
 }
 
 /** Nothing is fetched for models that are only simulated. */
-export const simulatedStore: Pick<ModelStore, "fetch" | "stored"> = {
+export const simulatedStore: Pick<ModelStore, "fetch" | "stored" | "inspectRemote"> = {
   fetch: () => Promise.resolve(null),
+  inspectRemote: () => Promise.resolve(null),
   stored: () => Promise.resolve(null),
 };
 

@@ -31,6 +31,11 @@ test.each([
   expect(factOf(told).map(({ source, vram_mb: mib }) => [source, mib])).toEqual(expected);
 });
 
+test("what a load would fetch goes with the fact, where the neuron tells it", () => {
+  expect(factOf(estimate({ fetch_bytes: 9 }))).toMatchObject([{ fetch_bytes: 9 }]);
+  expect(factOf(estimate({}))[0]).not.toHaveProperty("fetch_bytes");
+});
+
 test("facts stand once each, in one order", () => {
   const facts = [
     ...factOf(estimate({ model_id: "b" })),

@@ -6,6 +6,7 @@ import { modelBlockSchema } from "../../../src/fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../../src/protocol/model-spec.ts";
 import { specHash } from "../../../src/protocol/spec-hash.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { publishRepository, startFileServer } from "../../support/neuron/file-server.ts";
 import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
 import { startTestNeuron } from "../../support/neuron/neuron-under-test.ts";
 import { ScriptedNeuron } from "../../support/neuron/scripted-neuron.ts";
@@ -76,6 +77,19 @@ test("what models take is known at the first look, before anything was loaded", 
   const spec_hash = specHash(modelSpecFromBlock(modelBlockSchema.parse({ id: "tiny", context: 1024 })));
   expect(seen?.reachable === true ? seen.discovery.facts : []).toMatchObject([
     { model_id: "tiny", spec_hash, source: "metadata", cache_bytes_per_token: 2048 },
+  ]);
+});
+
+test("what a model takes that no neuron has fetched is known too, with what would be fetched", async () => {
+  await using server = await startFileServer();
+  const file = writeTinyGguf();
+  publishRepository(server, "far", { "m.gguf": file });
+  await using neuron = await startTestNeuron({ hub: { endpoint: server.base, token: undefined } });
+  const models = [modelBlockSchema.parse({ id: "far", source: "hf:org/far", context: 1024 })];
+  const asked = { neurons: [block("a", neuron.base)], models };
+  const [seen] = (await observeFleet(asked, { clock: new ManualClock() })).neurons;
+  expect(seen?.reachable === true ? seen.discovery.facts : []).toMatchObject([
+    { model_id: "far", source: "metadata", cache_bytes_per_token: 2048, fetch_bytes: file.length },
   ]);
 });
 

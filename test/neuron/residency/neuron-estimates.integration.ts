@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,8 +13,10 @@ import {
 } from "../../../src/protocol/neuron-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { writeFakeModel } from "../../support/neuron/fake-worker-model.ts";
+import { publishRepository, startFileServer } from "../../support/neuron/file-server.ts";
+import { writeTinyLora } from "../../support/neuron/gguf-lora-writer.ts";
 import { writeTinyGguf } from "../../support/neuron/gguf-writer.ts";
-import { startTestNeuron, type TestNeuron } from "../../support/neuron/neuron-under-test.ts";
+import { startTestNeuron, type TestNeuron, type WireError } from "../../support/neuron/neuron-under-test.ts";
 
 const estimate = async (neuron: TestNeuron, spec: Record<string, unknown>): Promise<ModelEstimate> => {
   const { body } = await neuron.call("/models/estimate", { json: spec });
@@ -141,9 +144,7 @@ test("says where it does not fit, and answers for each of several", async () => 
   expect(large).toMatchObject({ devices: [], fits_now: { ok: false, reason: "insufficient_vram" } });
   expect(fake).toMatchObject({ source: "file_size" });
   expect(gone).toMatchObject({ model_id: "gone", error: { code: "source_not_found" } });
-  expect(far).toMatchObject({
-    error: { code: "source_not_found", next: expect.stringContaining("cortex pull") as string },
-  });
+  expect(far).toMatchObject({ error: { code: "download_failed" } });
   expect(declared).toMatchObject({ source: "declared", vram_mb: 30 });
   // An engine that runs anyway holds its memory whether it is used here or not.
   expect(other).toMatchObject({ vram_mb: 0, fits_now: { ok: true } });
@@ -162,4 +163,44 @@ test.each([
   const { status, body } = await neuron.call("/models/estimate", { json });
   expect(status).toBe(422);
   expect(body.error.message).toContain(field);
+});
+
+test("a model that is not here is estimated with its adapters and its draft, and nothing is fetched for it", async () => {
+  await using server = await startFileServer();
+  const files = { model: writeTinyGguf(), draft: writeTinyGguf({ seed: 3 }), adapter: writeTinyLora() };
+  for (const [name, body] of Object.entries(files)) publishRepository(server, name, { "m.gguf": body });
+  const hub = { endpoint: server.base, token: undefined };
+  await using neuron = await startTestNeuron({ hub }, { workerEntry: workerEntryFile() });
+  const plain = { model_id: "far", source: "hf:org/model", context: 4096 };
+  const alone = await estimate(neuron, plain);
+  expect(alone).toMatchObject({
+    source: "metadata",
+    fetch_bytes: files.model.length,
+    file_bytes: files.model.length,
+  });
+  const joined = await estimate(neuron, {
+    ...plain,
+    draft: "hf:org/draft",
+    lora: [{ source: "hf:org/adapter", scale: 1 }],
+  });
+  const bytes = files.model.length + files.draft.length + files.adapter.length;
+  expect(joined).toMatchObject({ source: "metadata", fetch_bytes: bytes });
+  // The draft has one sequence of as many tokens, and a step of its own.
+  expect(joined.cache_mb).toBe(2 * alone.cache_mb);
+  expect(joined.vram_mb).toBeGreaterThan(alone.vram_mb);
+  expect(readdirSync(neuron.store)).toEqual([]);
+  const { body } = await neuron.call("/models/load?wait=1", { json: plain });
+  expect(body).toMatchObject({ status: "loaded" });
+  expect(await estimate(neuron, plain)).toMatchObject({ fetch_bytes: 0 });
+});
+
+test("what a source refuses is said of the estimate as of the load", async () => {
+  await using server = await startFileServer();
+  server.behaves(() => ({ status: 401 }));
+  await using neuron = await startTestNeuron({ hub: { endpoint: server.base, token: undefined } });
+  const asked = { model_id: "far", source: "hf:org/model" };
+  const { body } = await neuron.call("/models/estimate", { json: asked });
+  const load = await neuron.load<WireError>(asked);
+  const [told] = estimateResponseSchema.parse(body).estimates;
+  expect(told).toMatchObject({ error: { code: "source_denied", message: load.body.error.message } });
 });

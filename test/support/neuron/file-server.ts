@@ -91,6 +91,25 @@ export async function startFileServer() {
 
 export type FileServer = Awaited<ReturnType<typeof startFileServer>>;
 
+const COMMIT = "b".repeat(40);
+
+/** `hf:org/<name>` as a hub shows it, at the commit of `bbb...`. */
+export function publishRepository(
+  server: FileServer,
+  name: string,
+  files: Readonly<Record<string, Uint8Array>>,
+): void {
+  const siblings = Object.entries(files).map(([rfilename, body]) => ({
+    rfilename,
+    size: body.length,
+    lfs: { sha256: digestOf(body), size: body.length },
+  }));
+  const listing = JSON.stringify({ sha: COMMIT, siblings });
+  server.answers.set(`/api/models/org/${name}/revision/main?blobs=true`, listing);
+  for (const [path, body] of Object.entries(files))
+    server.put(`/org/${name}/resolve/${COMMIT}/${path}`, body);
+}
+
 export const digestOf = (body: Uint8Array): string => createHash("sha256").update(body).digest("hex");
 
 /** Bytes that begin like a model file and repeat nowhere. */

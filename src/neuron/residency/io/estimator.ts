@@ -19,7 +19,7 @@ import type { FactBook } from "./fact-book.ts";
 
 export interface EstimatorDeps {
   readonly modelFiles: ModelFiles;
-  readonly modelStore: Pick<ModelStore, "stored">;
+  readonly modelStore: Pick<ModelStore, "stored" | "inspectRemote">;
   readonly book: FactBook;
   /** Of the devices that models are loaded onto. */
   readonly deviceKind: () => DeviceKind;
@@ -77,12 +77,25 @@ export class Estimator {
 
   /** The file of a spec that is here. Throws what `ModelFiles.inspect` throws, and source_not_found for what is not. */
   async inspect(spec: ModelSpec): Promise<ModelFileFacts> {
-    return this.#deps.modelFiles.inspect(await this.#localSpec(spec));
+    const local = await this.#localSpec(spec);
+    if (local !== "not_fetched") return this.#deps.modelFiles.inspect(local);
+    throw notFetched(spec);
   }
 
-  /** Throws what `inspect` throws. */
+  /**
+   * Of what is not here the head is read where it comes from. Throws what `inspect` throws, and of a download what tells
+   * that there would be none.
+   */
   async estimate(spec: ModelSpec, ledger: DeviceLedger): Promise<ModelEstimate> {
-    const files = await findFiles(spec, (asked) => this.inspect(asked));
+    let fetchBytes = 0;
+    const files = await findFiles(spec, async (asked) => {
+      const local = await this.#localSpec(asked);
+      if (local !== "not_fetched") return this.#deps.modelFiles.inspect(local);
+      const remote = await this.#deps.modelStore.inspectRemote(asked.source ?? "");
+      if (remote === null) throw notFetched(asked);
+      fetchBytes += remote.fileBytes;
+      return remote;
+    });
     const { file } = files;
     const { contextTokens, fact, footprint, predicted } = this.#lookAt(spec, files);
     const vramMib = fact?.vram_mb ?? spec.vram_mb ?? expectedMib(spec, footprint);
@@ -112,6 +125,7 @@ export class Estimator {
         ? {}
         : { cache_bytes_per_token: footprint.cacheBytesPerToken }),
       file_bytes: file.fileBytes,
+      fetch_bytes: fetchBytes,
       context: contextTokens,
       parallel: spec.parallel,
       load_secs: predicted === null ? null : Math.round(predicted.ms / 100) / 10,
@@ -122,20 +136,10 @@ export class Estimator {
   }
 
   /** The spec with a file that is here; nothing is fetched for an estimate. */
-  async #localSpec(spec: ModelSpec): Promise<ModelSpec> {
+  async #localSpec(spec: ModelSpec): Promise<ModelSpec | "not_fetched"> {
     if (spec.source === undefined) return spec;
     const stored = await this.#deps.modelStore.stored(spec.source);
-    if (stored === null) return spec;
-    if (stored === "not_fetched") {
-      throw new CortexError(
-        "source_not_found",
-        `${spec.source} has not been fetched, so its size is not known`,
-        {
-          param: "source",
-          next: "`cortex pull` fetches it; a load does too",
-        },
-      );
-    }
+    if (stored === null || stored === "not_fetched") return stored ?? spec;
     return { ...spec, source: `file:${stored.path}` };
   }
 
@@ -169,6 +173,16 @@ export class Estimator {
     return { contextTokens, footprint, fact, predicted: predictLoad(book.facts, identity) };
   }
 }
+
+const notFetched = ({ source }: ModelSpec): CortexError =>
+  new CortexError(
+    "source_not_found",
+    `${source ?? "its source"} has not been fetched, so its size is not known`,
+    {
+      param: "source",
+      next: "`cortex pull` fetches it; a load does too",
+    },
+  );
 
 /** An engine that runs anyway holds its memory whether it is used here or not: the driver counts it as others'. */
 const expectedMib = (spec: ModelSpec, footprint: Parameters<typeof footprintMib>[0]): number =>

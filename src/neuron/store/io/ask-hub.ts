@@ -18,6 +18,8 @@ export interface Asking {
   readonly hub: ModelHub;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Somebody waits for the answer: a source that fails is asked so often and no more. */
+  readonly mostTries?: number;
 }
 
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -44,11 +46,18 @@ async function askListing(source: HubSource, asking: Asking): Promise<Listing> {
       if (!listing.ok) throw listing.error;
       return listing.value;
     }
-    const delayMs = retryDelayMs(answer.failure, tries);
+    const delayMs = delayBeforeNext(answer.failure, tries, asking);
     if (delayMs === null) throw downloadError(answer.failure, place);
     await clock.sleep(delayMs, signal);
   }
 }
+
+/** Null when it is not asked again. */
+export const delayBeforeNext = (
+  failure: AnswerFailure,
+  tries: number,
+  { mostTries = Infinity }: Pick<Asking, "mostTries">,
+): number | null => (tries >= mostTries ? null : retryDelayMs(failure, tries));
 
 async function askOnce(
   url: string,

@@ -20,6 +20,7 @@ import {
 import { resolveRemote } from "./ask-hub.ts";
 import { downloadFile, type DownloadLimits, type FileProgress } from "./download-file.ts";
 import { sha256Of, writeWhole } from "./durable-files.ts";
+import { RemoteHeads, type RemoteModel } from "./remote-heads.ts";
 import { createRemoteHttp, type ModelHub, type RemoteHttp } from "./remote-http.ts";
 import { SingleFlight } from "./single-flight.ts";
 import { lockSource } from "./source-lock.ts";
@@ -89,6 +90,7 @@ export class ModelStore {
   readonly #limits: DownloadLimits;
   readonly #clock: Clock;
   readonly #freeBytes: (directory: string) => Promise<number>;
+  readonly #heads: RemoteHeads;
   readonly #flights = new SingleFlight<StoredModel, StoreProgress>();
   /** What each download under way has not written yet: room that is promised. */
   readonly #promised = new Map<string, number>();
@@ -97,6 +99,7 @@ export class ModelStore {
     this.#root = config.root;
     this.#hub = config.hub;
     this.#http = createRemoteHttp(config.hub);
+    this.#heads = new RemoteHeads(config.hub, deps);
     this.#limits = { ...DEFAULT_LIMITS, ...config.limits };
     this.#clock = deps.clock;
     this.#freeBytes = deps.freeBytes ?? freeBytesOf;
@@ -128,7 +131,13 @@ export class ModelStore {
     return (await this.#whole(this.#recordPath(source))) ?? "not_fetched";
   }
 
+  /** What a source tells of a model that is not here; null as `fetch` says it. Throws what `RemoteHeads.inspect` throws. */
+  inspectRemote(source: string): Promise<RemoteModel | null> {
+    return this.#heads.inspect(source);
+  }
+
   async close(): Promise<void> {
+    await this.#heads.close();
     await this.#flights.close();
     await this.#http.close();
   }
