@@ -37,6 +37,8 @@ export class UpProgress {
         return event.text;
       case "answer":
         return `${calls(event.answer)}\n${paint(speed(event.answer), "dim", colour)}\n`;
+      case "failed":
+        return `\nfailed, as a script may want it: ${event.error.message} (${event.error.code})\n`;
       case "up":
         return "";
     }

@@ -1,7 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Flags } from "@oclif/core";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
+import { CortexError } from "../core/errors.ts";
 import { UpProgress } from "../cli/up-progress.ts";
 import { DEMO_PORTS, usageText } from "../demo/demo-fleet.ts";
 import { SIMULATED_FLEETS } from "../demo/simulated-fleet.ts";
@@ -17,6 +19,7 @@ export default class UpCommand extends BaseCommand {
     "<%= config.bin %> up",
     "<%= config.bin %> up --once",
     "<%= config.bin %> up --simulate canonical",
+    "<%= config.bin %> up --simulate canonical --script faults.toml",
     "<%= config.bin %> up --directory ./my-fleet --gateway-port 8080",
   ];
   static override flags = {
@@ -28,6 +31,12 @@ export default class UpCommand extends BaseCommand {
       options: Object.keys(SIMULATED_FLEETS),
       summary: "a fleet of machines that are not there, in the place of this one",
     })(),
+    script: Flags.string({
+      helpValue: "FILE",
+      dependsOn: ["simulate"],
+      summary:
+        "faults of the simulated machines, and what their models answer (docs/fault-scripts.md); what fails is told, and the fleet stays up",
+    }),
     once: Flags.boolean({ summary: "stop after the answer instead of staying up" }),
     "gateway-port": port("port of the API", DEMO_PORTS.gateway),
     "metrics-port": port("port of the metrics", DEMO_PORTS.metrics),
@@ -52,6 +61,7 @@ export default class UpCommand extends BaseCommand {
     ]);
     const { simulate } = flags;
     const simulated = simulate === undefined ? undefined : SIMULATED_FLEETS[simulate];
+    const script = flags.script === undefined ? undefined : await readFleetScript(flags.script);
     const folder = simulate === undefined ? "demo-fleet" : `${simulate}-fleet`;
     const directory = flags.directory ?? join(this.environment.dataDirectory, folder);
     const ports = {
@@ -63,7 +73,7 @@ export default class UpCommand extends BaseCommand {
     await serveUntilSignal(
       async (signal) => {
         const demo = await runDemo(
-          { directory, ports, simulated },
+          { directory, ports, simulated, script },
           {
             clock: systemClock,
             logger: createLogger({ name: "up", level: flags["log-level"] }),
@@ -82,4 +92,14 @@ export default class UpCommand extends BaseCommand {
       { once: flags.once },
     );
   }
+}
+
+async function readFleetScript(path: string) {
+  const { parseFleetScript } = await import("../neuron/machine/fault-script.ts");
+  const text = await readFile(path, "utf8").catch((thrown: unknown) => {
+    throw new CortexError("usage_error", `the script ${path} cannot be read`, { cause: thrown });
+  });
+  const script = parseFleetScript(text, path);
+  if (!script.ok) throw script.error;
+  return script.value;
 }

@@ -33,6 +33,15 @@ export type DemoEvent =
   | { readonly type: "text"; readonly text: string }
   /** The answer is whole. */
   | { readonly type: "answer"; readonly answer: ChatAnswer }
+  /** A step failed where a script of faults may want it; the others go on. */
+  | {
+      readonly type: "failed";
+      readonly error: {
+        readonly code: string;
+        readonly message: string;
+        readonly next: string | null | undefined;
+      };
+    }
   /** Everything is shown; the stack runs on until it is stopped. */
   | { readonly type: "up"; readonly base_url: string; readonly directory: string };
 

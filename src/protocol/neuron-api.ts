@@ -58,7 +58,6 @@ export const modelFactSchema = z.object({
   vram_mb: z.int().nonnegative(),
   /** Cache that one more token of context costs, over all slots. */
   cache_bytes_per_token: z.int().positive().optional(),
-  /** What a load fetches first. */
   fetch_bytes: z.int().nonnegative().optional(),
   /** How long a load takes here, and whether that was measured or follows from other loads. */
   load_secs: z.number().nonnegative().optional(),
@@ -92,10 +91,7 @@ export const modelSpecSchema = z.object({
   model_id: z.string().min(1),
   /** `openai`: an external engine at `endpoint`, or started by `command`; only a neuron that lists it in `harnesses` takes such a spec. */
   harness: z.enum(["llama", "openai"]).default("llama"),
-  /**
-   * `file:<path>`, the name of a file in the neuron's model store, `hf:org/repo[@revision][:tag or file]` or
-   * `https://...`; absent means the id names it.
-   */
+  /** `file:<path>`, a name in the model store, `hf:org/repo[@revision][:tag or file]` or `https://...`; absent: the id names it. */
   source: z.string().min(1).optional(),
   /** Lower-case hex digest that the file must have. */
   sha256: z

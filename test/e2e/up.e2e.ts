@@ -127,3 +127,24 @@ test("a fleet that is not there: three machines by their names and cards, plainl
   expect(await up.stop("SIGINT")).toEqual({ code: 0, signal: null });
   expect(beast.flatMap(({ pid }) => (pid === null ? [] : [pid])).filter(isAlive)).toEqual([]);
 });
+
+test("a fleet that is not there, with faults: what they cost is told, and the rest stays up", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  const script = join(directory.path, "faults.toml");
+  await writeFile(script, '[neurons.beast]\ndriver_mismatch = "Driver/library version mismatch"\n');
+  const neuron = String(await freePortsInARow(3));
+  const ports = ["--gateway-port", String(await freePort()), "--metrics-port", String(await freePort())];
+  const flags = ["up", "--simulate", "canonical", ...ports, "--neuron-port", neuron, "--script"];
+  const wrong = await runCortex([...flags, join(directory.path, "none.toml")], { environment });
+  expect(wrong).toMatchObject({ code: 64, stderr: expect.stringContaining("cannot be read") as string });
+  const up = new CortexProcess([...flags, script], { environment });
+  await up.waitFor(/cortex is up/);
+  expect(up.stdout).not.toContain("beast: RTX 5090");
+  expect(up.stdout).toContain("benjy: RTX 4090, simulated");
+  const status = await runCortex(["status"], { environment, cwd: join(directory.path, "canonical-fleet") });
+  expect(status.stdout).toContain("no CUDA: Driver/library version mismatch");
+  expect(status.stdout).not.toMatch(/example\/flagship-70b\s+resident\s+1\/1/);
+  expect(status.stdout).toMatch(/example\/small-8b\s+resident\s+1\/1/);
+  expect(await up.stop("SIGINT")).toEqual({ code: 0, signal: null });
+});

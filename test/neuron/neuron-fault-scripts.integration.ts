@@ -6,8 +6,8 @@ import type { Discovery } from "../../src/protocol/neuron-api.ts";
 import { eventually } from "../support/eventually.ts";
 import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron/neuron-under-test.ts";
 
-function startScripted(text: string) {
-  const devices = parseSimulatedDevices("24GiB RTX 4090");
+function startScripted(text: string, cards = "24GiB RTX 4090") {
+  const devices = parseSimulatedDevices(cards);
   const script = parseFaultScript(text, "faults.toml");
   if (!devices.ok) throw devices.error;
   if (!script.ok) throw script.error;
@@ -113,4 +113,26 @@ test("a driver that does not fit its library leaves a machine without cards", as
     devices: [{ kind: "cpu" }],
     cuda_unavailable_reason: "Driver/library version mismatch",
   });
+});
+
+test("a card that falls off the bus while it serves: its stream breaks, its model comes back on the other, none goes there", async () => {
+  await using neuron = await startScripted(
+    "[[lost_devices]]\ndevice = 0\nfrom_secs = 3\n[[models]]\ntokens_per_sec = 5\n",
+    "24GiB RTX 4090, 12GiB RTX 3060",
+  );
+  await neuron.load(SPEC);
+  const [before] = (await neuron.models()).models;
+  expect(before?.devices).toEqual([0]);
+  const answer = await neuron.chat({ ...ask("word ".repeat(400)), stream: true });
+  const told = await readToTheEnd(answer);
+  expect(told.text).not.toContain("[DONE]");
+  expect(told.text.includes('"error"') || told.broken).toBe(true);
+  await eventually(async () => {
+    expect((await neuron.models()).models).toMatchObject([{ id: "m", status: "loaded", devices: [1] }]);
+  });
+  const discovery = await neuron.call<Discovery>("/discovery");
+  expect(discovery.body.devices.map(({ index }) => index)).toEqual([1]);
+  const large = await neuron.load<WireError>({ ...SPEC, model_id: "large", vram_mb: 20_000 });
+  expect(large.body.error).toMatchObject({ code: "insufficient_vram", total_mb: 12_288 });
+  expect((await neuron.chat(ask("hello"))).status).toBe(200);
 });

@@ -9,6 +9,7 @@ import { planFleet } from "../../controller/plan/plan-fleet.ts";
 import { startGateway } from "../../gateway/io/start-gateway.ts";
 import type { SimulationConfig } from "../../neuron/io/simulation.ts";
 import { startNeuron, type RunningNeuron } from "../../neuron/io/start-neuron.ts";
+import { scriptOfNeuron, type FleetScript } from "../../neuron/machine/fault-script.ts";
 import { parseSimulatedDevices } from "../../neuron/machine/simulated-devices.ts";
 import type { Environment } from "../../platform/environment.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -28,6 +29,8 @@ export interface DemoOptions {
   readonly ports: DemoPorts;
   /** Machines that are not there, in the place of this one. */
   readonly simulated?: readonly SimulatedNeuron[] | undefined;
+  /** What goes wrong on them. What fails because of it is told, and the fleet stays up. */
+  readonly script?: FleetScript | undefined;
 }
 
 export interface DemoDeps {
@@ -50,7 +53,8 @@ export interface RunningDemo {
  * in this process but the model workers, and everything that was started is stopped again when a step fails.
  */
 export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<RunningDemo> {
-  const { simulated, ports } = options;
+  const { simulated, ports, script } = options;
+  requireKnownNeurons(script, simulated ?? []);
   const files = simulated === undefined ? demoFleetFiles(ports) : simulatedFleetFiles(ports, simulated);
   const { created } = await ensureDemoRepository(options.directory, files);
   deps.onEvent({ type: "repository", directory: options.directory, created });
@@ -61,9 +65,10 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<Run
   });
   const stack = new AsyncDisposableStack();
   try {
-    const endpoints = await startProcesses(stack, { loaded, simulated }, deps);
-    await applyDeclared(loaded, deps);
-    await converse(endpoints.baseUrl, deps);
+    const endpoints = await startProcesses(stack, { loaded, simulated, script }, deps);
+    const isExpectedToFail = script !== undefined;
+    await carryOn(() => applyDeclared(loaded, deps), { isExpectedToFail, deps });
+    await carryOn(() => converse(endpoints.baseUrl, deps), { isExpectedToFail, deps });
     return { ...endpoints, close: () => stack.disposeAsync() };
   } catch (thrown) {
     await stack.disposeAsync();
@@ -71,9 +76,35 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<Run
   }
 }
 
+/** A fault that the script wants is what its author came to see. */
+async function carryOn(
+  step: () => Promise<void>,
+  { isExpectedToFail, deps }: { readonly isExpectedToFail: boolean; readonly deps: DemoDeps },
+): Promise<void> {
+  try {
+    await step();
+  } catch (thrown) {
+    deps.signal.throwIfAborted();
+    if (!isExpectedToFail || !(thrown instanceof CortexError)) throw thrown;
+    const { code, message, next } = thrown;
+    deps.onEvent({ type: "failed", error: { code, message, next } });
+  }
+}
+
+function requireKnownNeurons(script: FleetScript | undefined, simulated: readonly SimulatedNeuron[]): void {
+  const names = simulated.map(({ name }) => name);
+  const unknown = Object.keys(script?.neurons ?? {}).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new CortexError(
+    "usage_error",
+    `the script has neurons.${unknown}, and the fleet has ${names.join(", ")}`,
+  );
+}
+
 interface DemoFleet {
   readonly loaded: LoadedFleet;
   readonly simulated: readonly SimulatedNeuron[] | undefined;
+  readonly script: FleetScript | undefined;
 }
 
 async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps: DemoDeps) {
@@ -90,7 +121,7 @@ async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps
   }
   const devices: string[] = [];
   for (const declared of fleet.neurons) {
-    const neuron = await startDemoNeuron(declared, demo.simulated, deps);
+    const neuron = await startDemoNeuron(declared, demo, deps);
     stack.defer(() => neuron.close());
     const names = neuron.discovery.devices.map(({ name }) => name);
     devices.push(
@@ -118,19 +149,24 @@ async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps
 // oxlint-disable-next-line max-params -- which, on what, with what
 async function startDemoNeuron(
   { name, endpoint }: LoadedFleet["fleet"]["neurons"][number],
-  simulated: readonly SimulatedNeuron[] | undefined,
+  { simulated, script }: DemoFleet,
   { clock, logger, environment }: DemoDeps,
 ): Promise<RunningNeuron> {
   const { hostname, port } = new URL(endpoint);
   const modelRoots = [join(environment.dataDirectory, "models"), shippedModelsDirectory()];
-  const simulation = simulated === undefined ? undefined : simulationOf(name, simulated);
+  const simulation = simulated === undefined ? undefined : simulationOf(name, simulated, script);
   return startNeuron(
     { host: hostname, port: Number(port), modelRoots, simulation, gitSha: gitSha() },
     { clock, logger },
   );
 }
 
-function simulationOf(name: string, simulated: readonly SimulatedNeuron[]): SimulationConfig {
+// oxlint-disable-next-line max-params -- whose, among whom, and what goes wrong there
+function simulationOf(
+  name: string,
+  simulated: readonly SimulatedNeuron[],
+  script: FleetScript | undefined,
+): SimulationConfig {
   const known = simulated.find((neuron) => neuron.name === name);
   if (known === undefined) {
     const names = simulated.map((neuron) => neuron.name).join(", ");
@@ -140,7 +176,11 @@ function simulationOf(name: string, simulated: readonly SimulatedNeuron[]): Simu
   }
   const devices = parseSimulatedDevices(known.devices);
   if (!devices.ok) throw devices.error;
-  return { devices: devices.value, standIn: DEMO_MODEL_SOURCE };
+  return {
+    devices: devices.value,
+    standIn: DEMO_MODEL_SOURCE,
+    ...(script === undefined ? {} : { script: scriptOfNeuron(script, name) }),
+  };
 }
 
 async function applyDeclared(loaded: LoadedFleet, deps: DemoDeps): Promise<void> {

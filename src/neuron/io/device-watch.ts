@@ -20,7 +20,8 @@ export function startDeviceWatch(
   devices: readonly Device[],
 ): { readonly close: () => void } {
   const closed = new AbortController();
-  if (devices.some(({ kind }) => kind === "cuda")) void watchDevices(watched, closed.signal);
+  if (devices.some(({ kind }) => kind === "cuda" || kind === "simulated"))
+    void watchDevices(watched, closed.signal);
   return { close: () => closed.abort() };
 }
 

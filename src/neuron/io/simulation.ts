@@ -3,7 +3,7 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import type { Device, ModelSpec } from "../../protocol/neuron-api.ts";
 import type { WorkerFacts } from "../../protocol/worker-messages.ts";
-import { foreignMib, scriptFor, type FaultScript } from "../machine/fault-script.ts";
+import { foreignMib, lostDevices, scriptFor, type FaultScript } from "../machine/fault-script.ts";
 import { cpuDevice, type GpuProbe } from "../machine/io/gpu-probe.ts";
 import type { ModelFileFacts, ModelFiles } from "../model/io/model-files.ts";
 import type { ModelWorker, WorkerLaunch } from "../residency/io/model-worker.ts";
@@ -35,10 +35,13 @@ export function createSimulatedProbe(
   { clock, ours }: { readonly clock: Clock; readonly ours: (index: number) => number },
 ): GpuProbe {
   const startedMs = clock.monotonicMs();
+  const afterSecs = (): number => (clock.monotonicMs() - startedMs) / 1000;
+  const lost = (): ReadonlySet<number> => lostDevices(script, afterSecs());
   const used = (): Map<number, number> => {
-    const foreign = foreignMib(script, (clock.monotonicMs() - startedMs) / 1000);
+    const foreign = foreignMib(script, afterSecs());
+    const gone = lost();
     // Without a script nothing but the ledger is asked.
-    const known = script?.foreign_memory.length ? devices : [];
+    const known = script?.foreign_memory.length ? devices.filter(({ index }) => !gone.has(index)) : [];
     return new Map(
       known.map(({ index, vram_total_mb: total }) => [
         index,
@@ -64,7 +67,7 @@ export function createSimulatedProbe(
           temperatureC: null,
         })),
       ),
-    lost: () => new Set(),
+    lost,
     usedMib: () => Promise.resolve(used()),
   };
 }
