@@ -41,6 +41,9 @@ const PACKAGES = [
   },
 ] as const;
 
+/** What a gateway's machine gives for it, installed; so much more would mean that the engine came along. */
+const MAX_GATEWAY_BYTES = 150_000_000;
+
 const { values } = parseArgs({
   options: { out: { type: "string" }, version: { type: "string" }, only: { type: "string" } },
 });
@@ -67,7 +70,10 @@ for (const { name, engines, docs } of PACKAGES.filter(
   stageCommand(join(stage, "usr/bin", name), `/usr/lib/${name}`);
   for (const path of docs) cpSync(join(repository, path), join(stage, "usr/share/doc", name, basename(path)));
   cpSync(join(repository, "LICENSE"), join(stage, "usr/share/doc", name, "copyright"));
-  if (name === "cortex") stageShared(stage);
+  if (name === "cortex") {
+    stageShared(stage);
+    requireSmall(stage);
+  }
   stampAll(stage);
   writeFileSync(join(out, `${name}.cdx.json`), billOfMaterials(name, join(stage, "usr/lib", name, "app")));
   for (const packager of ["deb", "rpm"]) {
@@ -92,6 +98,13 @@ function stageShared(stage: string): void {
     mkdirSync(dirname(join(share, place)), { recursive: true });
     writeFileSync(join(share, place), script);
   }
+}
+
+function requireSmall(stage: string): void {
+  const words = execFileSync("du", ["--summarize", "--bytes", stage], { encoding: "utf8" });
+  const bytes = Number.parseInt(words, 10);
+  if (bytes > MAX_GATEWAY_BYTES)
+    throw new Error(`${stage} has ${bytes} bytes, more than ${MAX_GATEWAY_BYTES}`);
 }
 
 function run(config: string, packager: string, env: NodeJS.ProcessEnv): void {

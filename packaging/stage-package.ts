@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, globSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, globSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nodeFileTrace } from "@vercel/nft";
@@ -44,6 +44,7 @@ export async function stageProgram({ folder, engines }: StagedProgram): Promise<
     // The engine imports the binary package of every back end, and only those that are named are to come along.
     ignore: ["node_modules/@node-llama-cpp/**", ...(hasEngine ? [] : ["node_modules/node-llama-cpp/**"])],
   });
+  requireOwnModules(fileList);
   for (const path of fileList) copy(path, app);
   for (const path of [...ASSETS, ...(hasEngine ? DEMO_ASSETS : [])]) copy(path, app);
   copy("dist/build-info.json", app);
@@ -79,6 +80,13 @@ export function stageCommand(file: string, program: string): void {
 
 export function copy(path: string, into: string): void {
   cpSync(join(repository, path), join(into, path), { recursive: true, dereference: true });
+}
+
+/** What lies behind a link is listed as the link alone, and copying that would bring everything behind it. */
+function requireOwnModules(paths: ReadonlySet<string>): void {
+  const folders = [...paths].filter((path) => statSync(join(repository, path)).isDirectory());
+  if (folders.length > 0)
+    throw new Error(`links to folders, run npm ci in this clone: ${folders.join(", ")}`);
 }
 
 function requireBuilt(): void {

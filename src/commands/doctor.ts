@@ -31,8 +31,9 @@ export default class DoctorCommand extends FleetCommand {
 
   async run(): Promise<DoctorReport> {
     const { flags, metadata } = await this.parse(DoctorCommand);
-    const [{ examine }, { systemClock }, { createLogger }] = await Promise.all([
+    const [{ examine }, { holdsFleet }, { systemClock }, { createLogger }] = await Promise.all([
       import("../doctor/io/examine.ts"),
+      import("../doctor/io/holds-fleet.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/logger.ts"),
     ]);
@@ -40,13 +41,13 @@ export default class DoctorCommand extends FleetCommand {
     const tokenFiles = [flags["neuron-token-file"], flags["api-key-file"]].filter(
       (path) => path !== undefined,
     );
+    // A machine that only runs a neuron has no fleet files, and that is no fault of it.
     const wasNamed = metadata.flags["config"]?.setFromDefault !== true;
+    const hasFleet = wasNamed || (await holdsFleet(flags.config));
     const report = await this.whileAsking(
       examine(
         {
-          loadFleet: (await this.#hasFleet(flags.config, wasNamed))
-            ? async () => (await this.loadFleet({ path: flags.config })).fleet
-            : null,
+          loadFleet: hasFleet ? async () => (await this.loadFleet({ path: flags.config })).fleet : null,
           gatewayUrl: flags["gateway-url"],
           neuronToken: () => this.readToken(flags["neuron-token-file"]),
           apiKey: () => this.readToken(flags["api-key-file"]),
@@ -61,13 +62,5 @@ export default class DoctorCommand extends FleetCommand {
     );
     if (!report.healthy) process.exitCode = EXIT.failed;
     return this.present(doctorView(report));
-  }
-
-  /** A machine that only runs a neuron has no fleet files, and that is no fault of it. */
-  async #hasFleet(path: string, wasNamed: boolean): Promise<boolean> {
-    if (wasNamed) return true;
-    const { readdir } = await import("node:fs/promises");
-    const names = await readdir(path).catch(() => []);
-    return names.some((name) => name.endsWith(".toml"));
   }
 }
