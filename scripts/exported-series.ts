@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Registry } from "prom-client";
 import { createGatewayMetrics, registerFleetMetrics } from "../src/gateway/io/gateway-metrics.ts";
 import { initialFleetView } from "../src/gateway/view/fleet-view.ts";
 import { createNeuronMetrics } from "../src/neuron/io/neuron-metrics.ts";
@@ -15,19 +15,14 @@ export interface ExportedSeries {
 /** A registry's own metric knows its labels before there is a sample of it. */
 type KnownMetric = ReturnType<Registry["getMetricsAsArray"]>[number] & {
   readonly labelNames: readonly string[];
+  readonly type: string;
 };
 
 const seriesIn = (registry: Registry): readonly ExportedSeries[] =>
   registry.getMetricsAsArray().map((metric) => {
-    const { name, help, labelNames: labels } = metric as KnownMetric;
-    return { name, help, labels, type: typeOf(metric) };
+    const { name, help, labelNames: labels, type } = metric as KnownMetric;
+    return { name, help, labels, type };
   });
-
-function typeOf(metric: unknown): string {
-  if (metric instanceof Counter) return "counter";
-  if (metric instanceof Gauge) return "gauge";
-  return metric instanceof Histogram ? "histogram" : "summary";
-}
 
 /** Everything that a gateway exports at /metrics. */
 export function gatewaySeries(): readonly ExportedSeries[] {

@@ -142,11 +142,13 @@ const took = ({ atMs, endedAtMs }: { readonly atMs: number; readonly endedAtMs: 
 /** Tenths of a millisecond say enough. */
 const round = (ms: number): number => Math.round(ms * 10) / 10;
 
-/** The latest requests. What a client chose as its request's id may come again: the last one with it is found. */
+/**
+ * The latest requests. What a client chose as its request's id may come again: the last one with it is found. Looked
+ * for by hand: an index would be kept up for each request, and is asked for when somebody wonders about one.
+ */
 export class RequestMemory {
   readonly kept: number;
   readonly #ring: RequestRecord[] = [];
-  readonly #byId = new Map<string, RequestRecord>();
   #next = 0;
 
   constructor(kept: number) {
@@ -154,15 +156,12 @@ export class RequestMemory {
   }
 
   add(record: RequestRecord): void {
-    const gone = this.#ring[this.#next];
-    if (gone !== undefined && this.#byId.get(gone.requestId) === gone) this.#byId.delete(gone.requestId);
     this.#ring[this.#next] = record;
     this.#next = (this.#next + 1) % this.kept;
-    this.#byId.set(record.requestId, record);
   }
 
   find(requestId: string): RequestRecord | undefined {
-    return this.#byId.get(requestId);
+    return this.latest(this.kept).find((record) => record.requestId === requestId);
   }
 
   /** Latest first. */

@@ -6,8 +6,8 @@ export interface LoggerOptions {
   readonly name: string;
   readonly level: string;
   /**
-   * Lines of one turn of the event loop leave together: for a process that writes one for each of many requests. A
-   * process that is killed, or dies in native code, loses those of its last turn.
+   * Lines of 20 ms leave together, and at once where one is a warning or worse: for a process that writes one for each of
+   * many requests. A process that is killed, or dies in native code, loses those of its last 20 ms.
    */
   readonly gathersLines?: boolean;
 }
@@ -32,6 +32,29 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
+/**
+ * A line of level "info" whose fields are JSON already, as in `,"status":200`: for what is said of each of many requests.
+ * Nothing is masked in it. Pino's own way makes a text of an object field by field, and costs four times as much.
+ */
+export function logQuickly(logger: Logger, fields: string, message: string): void {
+  if (!logger.isLevelEnabled("info")) return;
+  const { lsCacheSym, timeSym, chindingsSym, streamSym } = pino.symbols;
+  const inside = logger as unknown as Readonly<Record<symbol, unknown>>;
+  const heads = inside[lsCacheSym] as Readonly<Record<number, string>>;
+  const time = inside[timeSym] as () => string;
+  const stream = inside[streamSym] as DestinationStream;
+  const head = heads[INFO] ?? `{"level":${INFO}`;
+  const own = inside[chindingsSym] as string;
+  stream.write(`${head}${time()}${own}${fields},"msg":"${message}"}\n`);
+}
+
+const INFO = 30;
+/** What stands in JSON as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** A text as JSON, without a look at each of its characters by hand where there is nothing to escape. */
+export const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+
 /** Pino's own time, made once for all lines of a millisecond. */
 let stampedMs = Number.NaN;
 let stamp = "";
@@ -43,12 +66,19 @@ function isoTime(): string {
   return stamp;
 }
 
+const GATHERED_FOR_MS = 20;
 /** How much is gathered at most, in characters. */
 const MOST_GATHERED = 64 * 1024;
 
+/** By the first digit of the level: 40 is a warning, 50 and 60 are worse. */
+const isWarning = (line: string): boolean => /^\{"level":[456]0,/.test(line);
+
 function gathered(destination: DestinationStream): DestinationStream {
   let lines = "";
+  let timer: NodeJS.Timeout | undefined;
   const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
     const text = lines;
     lines = "";
     if (text !== "") destination.write(text);
@@ -57,9 +87,9 @@ function gathered(destination: DestinationStream): DestinationStream {
   process.once("exit", flush);
   return {
     write: (line) => {
-      if (lines === "") setImmediate(flush);
+      timer ??= setTimeout(flush, GATHERED_FOR_MS).unref();
       lines += line;
-      if (lines.length > MOST_GATHERED) flush();
+      if (lines.length > MOST_GATHERED || isWarning(line)) flush();
     },
   };
 }

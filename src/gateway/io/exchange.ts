@@ -1,7 +1,7 @@
 import type { Cancellation } from "../../core/cancellation.ts";
 import type { Clock } from "../../core/clock.ts";
 import { errorKind, isErrorCode, type CortexError } from "../../core/errors.ts";
-import type { Logger } from "../../platform/logger.ts";
+import { logQuickly, quoted, type Logger } from "../../platform/logger.ts";
 import type { RequestFacts } from "../front/request-facts.ts";
 import { ANONYMOUS_ID, type Principal } from "../keys/key-ring.ts";
 import type { AnswerCost } from "../relay/relay-answer.ts";
@@ -107,26 +107,23 @@ export function reportExchange(exchange: Exchange, deps: ReportDeps): void {
   if (trace.errorCode !== undefined) metrics.requestErrors.inc({ ...labels, code: trace.errorCode });
   if (trace.cut) metrics.streamsCut.inc(labels);
   if (left) metrics.clientDisconnects.inc({ model: labels.model, phase: trace.phase });
-  deps.logger.info(
-    {
-      request_id: exchange.requestId,
-      route: exchange.route,
-      model: labels.model,
-      neuron: trace.neuron,
-      status,
-      stream: exchange.facts.stream,
-      duration_ms: Math.round(durationMs),
-      ...whatIsSpecial(exchange),
-    },
-    "request",
-  );
+  logQuickly(deps.logger, lineOf(exchange, { status, durationMs }), "request");
 }
 
-/** Fields that most requests do not have. */
-const whatIsSpecial = ({ principal, trace }: Exchange) => ({
-  ...(principal.id === ANONYMOUS_ID ? {} : { key: principal.id }),
-  ...(trace.firstContentMs === undefined ? {} : { ttft_ms: Math.round(trace.firstContentMs) }),
-  ...(trace.coldStart ? { cold_start: true } : {}),
-  ...(trace.retries > 0 ? { retries: trace.retries } : {}),
-  ...(trace.errorCode === undefined ? {} : { code: trace.errorCode }),
-});
+/** What the log says of a request. */
+function lineOf(
+  { requestId, route, facts, principal, trace }: Exchange,
+  { status, durationMs }: { readonly status: number; readonly durationMs: number },
+): string {
+  const { modelId = UNKNOWN_MODEL, neuron, firstContentMs, coldStart, retries, errorCode } = trace;
+  let line =
+    `,"request_id":${quoted(requestId)},"route":"${route}","model":${quoted(modelId)},"neuron":${quoted(neuron)}` +
+    `,"status":${status},"stream":${facts.stream},"duration_ms":${Math.round(durationMs)}`;
+  // Fields that most requests do not have.
+  if (principal.id !== ANONYMOUS_ID) line += `,"key":${quoted(principal.id)}`;
+  if (firstContentMs !== undefined) line += `,"ttft_ms":${Math.round(firstContentMs)}`;
+  if (coldStart) line += `,"cold_start":true`;
+  if (retries > 0) line += `,"retries":${retries}`;
+  if (errorCode !== undefined) line += `,"code":${quoted(errorCode)}`;
+  return line;
+}

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { TallyCounter, TallyGauge, TallyHistogram } from "../../platform/tallies.ts";
 import type { BudgetReading } from "../keys/budget-readings.ts";
 import type { ModelQueue } from "../loading/scheduler-state.ts";
 import type { FleetView } from "../view/fleet-view.ts";
@@ -27,16 +28,14 @@ export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 export const createGatewayMetrics = (registry: Registry) => ({
   ...createRequestMetrics(registry),
   ...createLoadMetrics(registry),
-  ...createKeyMetrics([registry]),
+  ...createKeyMetrics(registry),
 });
 
-/** What happens to requests and loads. `node` is empty when no neuron was reached. */
+/** What happens to requests. `node` is empty when no neuron was reached. */
 function createRequestMetrics(registry: Registry) {
-  const registers = [registry];
-  const counter = counterMaker(registry);
-  const seconds = (name: string, help: string, buckets: number[]) =>
-    new Histogram({ name, help, labelNames: ["model", "node"], buckets, registers });
-  const gauge = gaugeMaker(registry);
+  const counter = tallyMaker(registry);
+  const seconds = (name: string, help: string, buckets: readonly number[]) =>
+    new TallyHistogram({ name, help, labelNames: ["model", "node"], registry }, buckets);
   return {
     requests: counter(
       "cortex_requests_total",
@@ -58,9 +57,12 @@ function createRequestMetrics(registry: Registry) {
       "From the request's last byte to the first content of a streamed answer",
       SHORT_SECONDS,
     ),
-    requestsInFlight: gauge("cortex_requests_in_flight", "Requests held open, waiting for a load included", [
-      "model",
-    ]),
+    requestsInFlight: new TallyGauge({
+      name: "cortex_requests_in_flight",
+      help: "Requests held open, waiting for a load included",
+      labelNames: ["model"],
+      registry,
+    }),
     streamsCut: counter("cortex_streams_cut_total", "Answers that broke off after their first byte", [
       "model",
       "node",
@@ -76,6 +78,11 @@ function createRequestMetrics(registry: Registry) {
     ),
   };
 }
+
+const tallyMaker =
+  (registry: Registry) =>
+  <Label extends string>(name: string, help: string, labelNames: readonly [Label, ...Label[]]) =>
+    new TallyCounter({ name, help, labelNames, registry });
 
 const counterMaker =
   (registry: Registry) =>
@@ -111,19 +118,13 @@ function createLoadMetrics(registry: Registry) {
 }
 
 /** By the keys that the fleet declares, so that no client can make a series. */
-const createKeyMetrics = (registers: Registry[]) => ({
-  keyTokens: new Counter({
-    name: "cortex_key_tokens_total",
-    help: "Tokens counted, by key",
-    labelNames: ["key", "kind"],
-    registers,
-  }),
-  keyRefusals: new Counter({
-    name: "cortex_key_refusals_total",
-    help: "Requests refused for a limit of their key",
-    labelNames: ["key", "limit"],
-    registers,
-  }),
+const createKeyMetrics = (registry: Registry) => ({
+  keyTokens: tallyMaker(registry)("cortex_key_tokens_total", "Tokens counted, by key", ["key", "kind"]),
+  keyRefusals: tallyMaker(registry)(
+    "cortex_key_refusals_total",
+    "Requests refused for a limit of their key",
+    ["key", "limit"],
+  ),
 });
 
 const gaugeMaker =

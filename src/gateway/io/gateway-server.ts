@@ -50,7 +50,7 @@ export function createGatewayServer(deps: GatewayServerDeps): FastifyInstance {
   const entry: InferenceEntryDeps = {
     ...deps,
     shelf: new AnswerShelf(SHELF_LIMITS),
-    identify: ({ headers }) => deps.keys.identify(headers),
+    identify: ({ socket, headers }) => deps.keys.identifyOn(socket, headers),
     unknownModel,
   };
   const routes = inferenceRoutes(DIALECT_ROUTES);

@@ -53,17 +53,16 @@ export class ClientResponse implements AnswerSink {
   readonly #raw: ServerResponse;
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
-  #lengthKnown = false;
+  /** Of the bytes that the head has announced, those that are to come; null: it has announced no length. */
+  #bytesLeft: number | null = null;
   /** The answer is sent in chunks, which are framed here: Node would hand each to the system in three pieces. */
   #inChunks = false;
   #drains = 0;
+  #listensForDrain = false;
   #status: number | null = null;
 
   constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
     this.#raw = raw;
-    raw.on("drain", () => {
-      this.#drains += 1;
-    });
     this.#ownHeaders = ownHeaders;
   }
 
@@ -100,7 +99,8 @@ export class ClientResponse implements AnswerSink {
   writeHead(status: number, headers: SinkHeaders): void {
     this.#status = status;
     this.#eventStream = String(headers["content-type"] ?? "").startsWith("text/event-stream");
-    this.#lengthKnown = headers["content-length"] !== undefined;
+    const length = headers["content-length"];
+    this.#bytesLeft = length === undefined ? null : Number(length);
     const raw = this.#raw;
     raw.writeHead(status, { ...headers, ...this.#ownHeaders });
     // From here on it only says whether Node frames what is written; the head has been made, and has announced chunks.
@@ -109,9 +109,28 @@ export class ClientResponse implements AnswerSink {
   }
 
   write(bytes: Buffer): boolean {
+    if (this.#bytesLeft !== null) return this.#writeOfLength(bytes, this.#bytesLeft);
     // A chunk without bytes would be the last one.
-    if (!this.#inChunks || bytes.length === 0) return this.#raw.write(bytes);
-    return this.#raw.write(frameChunk(bytes));
+    return this.#pass(!this.#inChunks || bytes.length === 0 ? bytes : frameChunk(bytes));
+  }
+
+  /** The last bytes leave together with the end, and those of a short answer with its head: that is one write. */
+  #writeOfLength(bytes: Buffer, left: number): boolean {
+    this.#bytesLeft = left - bytes.length;
+    if (this.#bytesLeft !== 0) return this.#pass(bytes);
+    this.#raw.end(bytes);
+    return true;
+  }
+
+  #pass(bytes: Buffer): boolean {
+    const keepsUp = this.#raw.write(bytes);
+    if (!keepsUp && !this.#listensForDrain) {
+      this.#listensForDrain = true;
+      this.#raw.on("drain", () => {
+        this.#drains += 1;
+      });
+    }
+    return keepsUp;
   }
 
   #writeText(text: string): void {
@@ -124,7 +143,7 @@ export class ClientResponse implements AnswerSink {
 
   end(): void {
     if (this.#inChunks) this.#raw.end(LAST_CHUNK);
-    else this.#raw.end();
+    else if (!this.#raw.writableEnded) this.#raw.end();
   }
 
   fail(error: CortexError): void {
@@ -156,7 +175,7 @@ export class ClientResponse implements AnswerSink {
     const raw = this.#raw;
     const { socket } = raw;
     if (socket === null) raw.destroy();
-    else if (this.#inChunks || this.#lengthKnown) socket.destroySoon();
+    else if (this.#inChunks || this.#bytesLeft !== null) socket.destroySoon();
     else raw.write("\n", () => socket.resetAndDestroy());
   }
 }
