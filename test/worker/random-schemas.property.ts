@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { chatCompletionSchema } from "../../src/protocol/openai/chat.ts";
 import { errorEnvelopeSchema } from "../../src/protocol/error-envelope.ts";
+import { runsOf } from "../support/long-runs.ts";
 import { spawnWorker, type SpawnedWorker } from "../support/neuron/spawned-worker.ts";
 import { tinyModelFile } from "../support/neuron/tiny-model.ts";
 import { workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";
@@ -10,8 +11,7 @@ import { workerHttp, type WorkerHttp } from "../support/neuron/worker-http.ts";
 // A schema is enforced or refused by name: an answer under it that ended by itself is valid, as zod's reading of JSON
 // Schema has it, which shares nothing with the grammar. The model is noise, so it goes every way that is left open.
 
-/** `npm run fuzz` searches longer. */
-const RUNS = process.env["CORTEX_TEST_SEED"] === "random" ? 1000 : 80;
+const RUNS = runsOf({ ci: 80, fuzz: 1000 });
 const MAX_TOKENS = 400;
 
 let worker: SpawnedWorker;

@@ -51,7 +51,7 @@ function watchTurns(): () => number {
 }
 
 const LONGEST_TURN_MS = 50;
-/** As much as the default limit lets in where there is time for it: with CORTEX_TEST_SEED=random. */
+/** As much as the default limit lets in where there is time for it: with CORTEX_TEST_RUNS=many. */
 const MIB = runsOf({ ci: 8, fuzz: 31 });
 
 describe(`one body of ${MIB} MiB holds up nobody for more than ${LONGEST_TURN_MS} ms`, () => {

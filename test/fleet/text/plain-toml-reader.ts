@@ -1,8 +1,9 @@
 /* oxlint-disable no-control-regex -- TOML forbids control characters, so its readers must know them */
 /**
- * A second reader of TOML, written from the specification for the part of it that stands on one line: headers, keys,
- * strings in one pair of quotes, numbers, booleans, arrays and inline tables. The mutation test compares what fleet
- * files mean with what this reader says they mean. It returns undefined for what it does not understand.
+ * A second reader of TOML 1.1, written from the specification: headers, keys, strings, numbers, booleans, arrays and
+ * inline tables, over as many lines as they may take; everything but dates, which no field of a fleet has. The mutation
+ * test compares what fleet files mean with what this reader says they mean. It returns undefined for what it does not
+ * understand.
  */
 type Table = Record<string, unknown>;
 
@@ -29,7 +30,15 @@ const ESCAPES: Readonly<Record<string, string>> = {
 const QUOTED =
   /^(?:"((?:[^"\\\u0000-\u0008\u000A-\u001F\u007F]|\\.)*)"|'([^'\u0000-\u0008\u000A-\u001F\u007F]*)')/;
 
-class LineReader {
+const BLANKS = /^[ \t]*/;
+const COMMENT = /^#[^\u0000-\u0008\u000A-\u001F\u007F]*/;
+const END_OF_LINE = /^(?:\n|$)/;
+
+/** Of strings in three pairs of quotes: up to two more stand before the last three. */
+const LONG_QUOTED =
+  /^(?:"""\n?((?:[^\\\u0000-\u0008\u000B-\u001F\u007F]|\\[^])*?"{0,2})"""(?!")|'''\n?([^\u0000-\u0008\u000B-\u001F\u007F]*?'{0,2})'''(?!'))/;
+
+class PlainReader {
   readonly #text: string;
   #at = 0;
 
@@ -41,8 +50,26 @@ class LineReader {
     return this.#text.slice(this.#at);
   }
 
+  get isAtEnd(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
   blanks(): void {
-    while (this.#text[this.#at] === " " || this.#text[this.#at] === "\t") this.#at += 1;
+    this.#skip(BLANKS);
+  }
+
+  /** Within brackets and braces a line may end anywhere between two words. */
+  #gap(): void {
+    do {
+      this.blanks();
+      this.#skip(COMMENT);
+    } while (this.#skip(/^\n/));
+  }
+
+  #skip(pattern: RegExp): boolean {
+    const length = pattern.exec(this.#rest)?.[0].length ?? 0;
+    this.#at += length;
+    return length > 0;
   }
 
   take(token: string): boolean {
@@ -59,7 +86,15 @@ class LineReader {
   /** Nothing but a comment may follow; control characters are allowed nowhere. */
   end(): void {
     this.blanks();
-    if (!/^(?:#[^\u0000-\u0008\u000A-\u001F\u007F]*)?$/.test(this.#rest)) refuse();
+    this.#skip(COMMENT);
+    if (!END_OF_LINE.test(this.#rest)) refuse();
+    this.#at += 1;
+  }
+
+  /** Whether there is nothing on this line. */
+  isOver(): boolean {
+    this.blanks();
+    return this.#rest.startsWith("#") || END_OF_LINE.test(this.#rest);
   }
 
   key(): string[] {
@@ -78,12 +113,12 @@ class LineReader {
   }
 
   #string(): string {
-    if (/^(?:"""|''')/.test(this.#rest)) refuse();
-    const found = QUOTED.exec(this.#rest);
-    const [all, basic, literal] = found ?? refuse();
+    const isLong = /^(?:"""|''')/.test(this.#rest);
+    const [all, basic, literal] = (isLong ? LONG_QUOTED : QUOTED).exec(this.#rest) ?? refuse();
     this.#at += all.length;
     if (basic === undefined) return literal ?? "";
-    return basic.replaceAll(
+    const joined = isLong ? basic.replaceAll(/(?<=(?:^|[^\\])(?:\\\\)*)\\[ \t]*\n[ \t\n]*/g, "") : basic;
+    return joined.replaceAll(
       /\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))/g,
       (_all, ...groups) => {
         const [short, long, byte, letter] = groups as (string | undefined)[];
@@ -112,8 +147,9 @@ class LineReader {
   #array(): unknown[] {
     this.need("[");
     const items: unknown[] = [];
-    while (!this.take("]")) {
+    while (!this.#closes("]")) {
       items.push(this.value());
+      this.#gap();
       if (!this.take(",")) {
         this.need("]");
         break;
@@ -125,15 +161,22 @@ class LineReader {
   #inlineTable(): Table {
     this.need("{");
     const table: Table = {};
-    if (this.take("}")) return table;
-    do {
-      if (this.take("}")) return table;
+    while (!this.#closes("}")) {
       const key = this.key();
       this.need("=");
       setOnce(table, key, this.value());
-    } while (this.take(","));
-    this.need("}");
+      this.#gap();
+      if (!this.take(",")) {
+        this.need("}");
+        break;
+      }
+    }
     return table;
+  }
+
+  #closes(token: string): boolean {
+    this.#gap();
+    return this.take(token);
   }
 }
 
@@ -154,13 +197,13 @@ function setOnce(table: Table, key: readonly string[], value: unknown): void {
 }
 
 /** The document, or undefined. */
-export function readLineToml(text: string): Table | undefined {
+export function readPlainToml(text: string): Table | undefined {
   const root: Table = {};
   const opened = new Set<string>();
   let table = root;
   try {
-    for (const line of text.replaceAll("\r\n", "\n").split("\n")) {
-      const reader = new LineReader(line);
+    const reader = new PlainReader(text.replaceAll("\r\n", "\n"));
+    while (!reader.isAtEnd) {
       if (reader.take("[[")) {
         const key = reader.key();
         reader.need("]]");
@@ -172,7 +215,7 @@ export function readLineToml(text: string): Table | undefined {
         if (opened.has(name)) refuse();
         opened.add(name);
         table = key.reduce(descend, root);
-      } else if (!/^[ \t]*(?:#|$)/.test(line)) {
+      } else if (!reader.isOver()) {
         const key = reader.key();
         reader.need("=");
         setOnce(table, key, reader.value());
