@@ -59,7 +59,9 @@ export class TransitionMemory {
     // A copy may stand on a device that the neuron no longer lists: what it frees there is nobody's.
     for (const [device, mib] of draft.frees) free.set(device, (free.get(device) ?? 0) + mib);
     for (const [device, mib] of draft.takes) free.set(device, this.freeMib(neuron, device) - mib);
-    this.#done.set(neuron, [...(this.#done.get(neuron) ?? []), draft]);
+    const done = this.#done.get(neuron);
+    if (done === undefined) this.#done.set(neuron, [draft]);
+    else done.push(draft);
     if (draft.frees.size > 0) this.#freed.add(neuron);
   }
 

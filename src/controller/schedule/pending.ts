@@ -77,11 +77,12 @@ export class PendingChanges {
 function insert(index: Map<string, Draft[]>, key: string, draft: Draft): void {
   const list = index.get(key);
   if (list === undefined) index.set(key, [draft]);
-  else index.set(key, [...list, draft]);
+  else list.push(draft);
 }
 
 function drop(index: Map<string, Draft[]>, key: string, draft: Draft): void {
-  const rest = (index.get(key) ?? []).filter((candidate) => candidate !== draft);
-  if (rest.length === 0) index.delete(key);
-  else index.set(key, rest);
+  const list = index.get(key) ?? [];
+  const position = list.indexOf(draft);
+  if (position >= 0) list.splice(position, 1);
+  if (list.length === 0) index.delete(key);
 }

@@ -64,7 +64,9 @@ class Scheduler {
   readonly #relied = new Set<string>();
   readonly #parked = new Set<string>();
   /** The change of each neuron that could start first; none where none can. */
-  readonly #best = new FirstOfMany<string, Candidate>(byPrecedence);
+  readonly #best = new FirstOfMany<string, Candidate>((left, right) => this.#byPrecedence(left, right));
+  /** Where a change comes among those that nothing keeps; unknown for what relief adds. */
+  readonly #ranks: ReadonlyMap<Draft, number>;
   /** Neurons whose candidate must be looked for again. */
   readonly #stale: Set<string>;
 
@@ -74,6 +76,7 @@ class Scheduler {
     this.#pending = new PendingChanges(input.drafts);
     this.#leaving = new Set(input.drafts.filter(isUnload).map(placeOf));
     this.#stale = new Set(this.#pending.neurons());
+    this.#ranks = new Map(input.drafts.toSorted(byRank).map((draft, rank) => [draft, rank]));
   }
 
   run(): TransitionSchedule {
@@ -104,7 +107,7 @@ class Scheduler {
   #nextWithoutWishes(): Candidate | undefined {
     return [...this.#pending.neurons()]
       .flatMap((neuron) => this.#bestOn(neuron, "lenient") ?? [])
-      .sort(byPrecedence)[0];
+      .sort((left, right) => this.#byPrecedence(left, right))[0];
   }
 
   /**
@@ -115,12 +118,26 @@ class Scheduler {
     const freeSecs = this.#timeline.laneEnd.get(neuron) ?? 0;
     let best: Candidate | undefined;
     for (const draft of this.#pending.onNeuron(neuron)) {
-      if (best !== undefined && startsAt(best, freeSecs) && byRank(draft, best.draft) > 0) continue;
+      if (best !== undefined && startsAt(best, freeSecs) && this.#byRank(draft, best.draft) > 0) continue;
       const candidate = this.#candidate(draft, mode);
-      if (candidate !== undefined && (best === undefined || byPrecedence(candidate, best) < 0))
+      if (candidate !== undefined && (best === undefined || this.#byPrecedence(candidate, best) < 0))
         best = candidate;
     }
     return best;
+  }
+
+  #byPrecedence(left: Candidate, right: Candidate): number {
+    return (
+      Number(left.isHasty) - Number(right.isHasty) ||
+      Number(left.isReluctant) - Number(right.isReluctant) ||
+      left.startSecs - right.startSecs ||
+      this.#byRank(left.draft, right.draft)
+    );
+  }
+
+  #byRank(left: Draft, right: Draft): number {
+    const [mine, its] = [this.#ranks.get(left), this.#ranks.get(right)];
+    return mine === undefined || its === undefined ? byRank(left, right) : mine - its;
   }
 
   #candidate(draft: Draft, mode: Mode): Candidate | undefined {
@@ -145,7 +162,9 @@ class Scheduler {
     const interruption = this.#interruptions.get(id);
     const step = { draft, dependsOn: [...new Set(dependsOn)].toSorted(), interruption };
     this.#steps.push(step);
-    this.#stepsOfModel.set(modelId, [...(this.#stepsOfModel.get(modelId) ?? []), step]);
+    const ofModel = this.#stepsOfModel.get(modelId);
+    if (ofModel === undefined) this.#stepsOfModel.set(modelId, [step]);
+    else ofModel.push(step);
     this.#touch(draft);
   }
 
@@ -324,12 +343,6 @@ interface Candidate {
   /** A copy that nothing takes over from leaves as late as it can: once all else that waits for nothing has gone. */
   readonly isReluctant: boolean;
 }
-
-const byPrecedence = (left: Candidate, right: Candidate): number =>
-  Number(left.isHasty) - Number(right.isHasty) ||
-  Number(left.isReluctant) - Number(right.isReluctant) ||
-  left.startSecs - right.startSecs ||
-  byRank(left.draft, right.draft);
 
 /** Nothing keeps it: then only one of a higher rank could come before it. */
 const startsAt = ({ isHasty, isReluctant, startSecs }: Candidate, freeSecs: number): boolean =>

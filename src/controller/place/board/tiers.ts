@@ -51,13 +51,17 @@ export function tiersOf(board: Board): number[] {
     cost[position] = (cost[position] as number) + amount;
   };
   for (const { applicants, priority } of problem.models) {
-    const missing = applicants.filter((applicant) => board.places[applicant] === undefined);
-    add(priority, TIER.missing, missing.length);
-    add(priority, TIER.without, missing.length === applicants.length && missing.length > 0 ? 1 : 0);
+    let missing = 0;
     for (const applicant of applicants) {
-      const { tier, amount } = fateOf(board, applicant);
-      add(priority, tier, amount);
+      if (board.places[applicant] === undefined) missing += 1;
+      const { home } = itemAt(problem.applicants, applicant);
+      if (home === null) continue;
+      const { tier, amount } = fateOf(board, applicant, home);
+      if (amount > 0) add(priority, tier, amount);
     }
+    if (missing === 0) continue;
+    add(priority, TIER.missing, missing);
+    if (missing === applicants.length) add(priority, TIER.without, 1);
   }
   for (const [guest, { priority, place }] of problem.guests.entries()) {
     if (at(board.evicted, guest) === 0) continue;
@@ -71,10 +75,12 @@ export function tiersOf(board: Board): number[] {
   return cost;
 }
 
-/** What has become of a copy that was loaded; nothing to count for one that was not. */
-function fateOf(board: Board, applicant: ApplicantNo): { readonly tier: number; readonly amount: number } {
-  const { home } = itemAt(board.problem.applicants, applicant);
-  if (home === null) return { tier: TIER.lost, amount: 0 };
+/** What has become of a copy that was loaded. */
+function fateOf(
+  board: Board,
+  applicant: ApplicantNo,
+  home: Home,
+): { readonly tier: number; readonly amount: number } {
   const place = board.places[applicant];
   if (place === undefined) return { tier: TIER.lost, amount: 1 };
   if (at(board.untouched, applicant) === 0) return { tier: TIER.moved, amount: moveCost(home, place) };

@@ -44,10 +44,26 @@ export function orderOfLoads(
     const all = loads.map((load, position) =>
       early.includes(position) ? { ...load, renews: undefined } : load,
     );
-    const order = new Orders(all, effort).from(freed);
+    const order = asTheyCome(freed, all, effort) ?? new Orders(all, effort).from(freed);
     if (order !== undefined) return { order, early };
   }
   return undefined;
+}
+
+/** The first order that is tried. In most neurons it will do, and then nothing has to be known of the others. */
+function asTheyCome(
+  free: readonly number[],
+  loads: readonly Load[],
+  effort: Effort,
+): readonly number[] | undefined {
+  if (effort.left < loads.length) return undefined;
+  let left: readonly number[] | undefined = free;
+  for (const load of loads) {
+    left = afterLoad(left, load);
+    if (left === undefined) return undefined;
+  }
+  effort.left -= loads.length;
+  return [...loads.keys()];
 }
 
 const renewedBy = (loads: readonly Load[], position: number): readonly number[] =>
