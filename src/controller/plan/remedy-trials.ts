@@ -19,7 +19,7 @@ import { planRounds } from "./rounds.ts";
 const WORK_PER_PLAN = 15_000;
 
 /** As far as a trial says. */
-type Outcome = Pick<Placement, "explanations" | "assignments">;
+type Outcome = Pick<Placement, "explanations" | "unknown" | "assignments">;
 
 export class RemedyTrials {
   readonly #fleet: Fleet;
@@ -60,27 +60,33 @@ export class RemedyTrials {
     const edited = editedWorld(remedy, explanation, { fleet: this.#fleet, observed: this.#observed });
     if (edited === undefined || this.#workLeft < this.#workPerTrial) return remedy;
     this.#workLeft -= this.#workPerTrial;
-    const after = planRounds(edited.fleet, edited.observed, { explain: false }).placement;
+    const after = planRounds(edited.fleet, edited.observed, { nameOnly: true }).placement;
     const { modelId } = explanation;
-    if (missingOf(after, modelId) >= missingOf(before, modelId)) return undefined;
+    if (openOf(after, modelId) >= openOf(before, modelId)) return undefined;
     const had = placesOf(before, modelId);
     const gained = placesOf(after, modelId).filter((neuron) => !had.includes(neuron));
     const isThere = remedy.neuron === null || gained.length === 0 || gained.includes(remedy.neuron);
-    const losers = after.explanations
-      .filter((row) => row.modelId !== modelId && copiesShort(row) > missingOf(before, row.modelId))
-      .map((row) => row.modelId);
+    const open = [...after.explanations, ...after.unknown].map((row) => row.modelId);
+    const losers = new Set(
+      open.filter((other) => other !== modelId && openOf(after, other) > openOf(before, other)),
+    );
     return {
       ...remedy,
       tried: true,
       neuron: isThere ? remedy.neuron : (gained[0] ?? remedy.neuron),
-      costs: losers.toSorted(),
+      costs: [...losers].toSorted(),
     };
   }
 }
 
-function missingOf({ explanations }: Outcome, modelId: string): number {
+/**
+ * Copies without a place that is seen. Whoever loses its place while a neuron is silent is not missing for sure, since
+ * that one may hold a copy; but nobody may call that help, or leave it out of the price.
+ */
+function openOf({ explanations, unknown }: Outcome, modelId: string): number {
   const unplaced = explanations.find((row) => row.modelId === modelId);
-  return unplaced === undefined ? 0 : copiesShort(unplaced);
+  const inDoubt = unknown.find((row) => row.modelId === modelId)?.replicas ?? 0;
+  return inDoubt + (unplaced === undefined ? 0 : copiesShort(unplaced));
 }
 
 const placesOf = ({ assignments }: Outcome, modelId: string): string[] =>

@@ -225,10 +225,10 @@ class Scheduler {
     return leaving.length > coming.length ? this.#surplusReadiness(draft, mode) : undefined;
   }
 
-  /** Goes without a successor, but not while another copy is being replaced. */
+  /** Goes without a successor, but not while another copy is being replaced, or is down to come back where it was. */
   #surplusReadiness(draft: Draft, mode: Mode): string[] | undefined {
     const isReplaced = (other: Draft): boolean =>
-      other !== draft && !sameNeuron(other, draft) && this.#isInPlace(other);
+      other !== draft && !sameNeuron(other, draft) && (this.#isInPlace(other) || this.#comesBack(other));
     if (mode === "strict" && this.#pending.ofModel(draft.change.modelId).some(isReplaced)) return undefined;
     return this.#earlierElsewhere(draft)
       .filter((step) => !isUnload(step.draft))
@@ -261,6 +261,11 @@ class Scheduler {
     return (
       isReplace(draft) || this.#pending.ofModel(draft.change.modelId).some((load) => takesDown(draft, load))
     );
+  }
+
+  /** A load where a copy of the same model leaves: with other devices, or after it was asked to let another one in. */
+  #comesBack(draft: Draft): boolean {
+    return isLoad(draft) && this.#leaving.has(placeOf(draft));
   }
 
   #neededBy(draft: Draft): string[] {

@@ -118,3 +118,33 @@ test("what no block declares any more leaves under the protection of its last bl
   expect(unknown.changes[0]?.detail).toContain("git fetch --unshallow");
   expect(plan(fleet, observed).changes[0]?.protected).toBe(false);
 });
+
+const onTwoDevices = (id: string): string =>
+  `[[models]]\nid = "${id}"\nreplicas = 1\nvram_mb = 1000\nmin_devices = 2\nprotect = true\n`;
+
+const outdated = (id: string, vramMb: number, devices: readonly number[]) =>
+  residentModel({ id, vramMb, devices, specHash: "old" });
+
+test("a surplus copy stays until the one that stays is back on its other devices", () => {
+  const fleet = fleetFromToml(
+    `${onTwoDevices("m2")}${onTwoDevices("m4")}[[models]]\nid = "m5"\nreplicas = 1\nvram_mb = 15000\n`,
+    ["a", "d"],
+  );
+  const document = plan(
+    fleet,
+    observedFleet(
+      observedNeuron("a", {
+        devices: [16_000, 16_000],
+        residents: [outdated("m2", 7700, [1]), outdated("m7", 7000, [0])],
+      }),
+      observedNeuron("d", {
+        devices: [16_000, 16_000],
+        residents: [outdated("m2", 7700, [0]), outdated("m4", 7000, [1]), outdated("m6", 7000, [1])],
+      }),
+    ),
+  );
+  // m5 keeps neuron a busy for so long that by the predicted seconds m2 is back before; nothing made them wait.
+  const surplus = document.changes.find(({ action_reason: reason }) => reason === "replicas_lowered");
+  expect(surplus?.depends_on.filter((id) => id.startsWith("load m2@"))).toHaveLength(1);
+  expect(verifyPlan(document).findings).toEqual([]);
+});

@@ -67,6 +67,21 @@ describe("advice for a copy without a place", () => {
     );
   });
 
+  test("names as its price a model that at best is on a neuron that does not answer afterwards", () => {
+    const fleet = fleetFromToml(
+      model("m", 6000, 'residency_priority = 200\nmin_devices = 2\npinned_on = ["a"]') + model("other", 6000),
+      ["a", "b"],
+    );
+    const document = plan(
+      fleet,
+      observedFleet(observedNeuron("a", { devices: [8000] }), silentNeuron("b", "connection refused")),
+    );
+    // The other one may be on b for all that is seen: it is not missing then, and has lost its place all the same.
+    expect(document.assignments.map(({ model_id: id }) => id)).toEqual(["other"]);
+    const remedies = unplaced(document).remedies.filter(({ tried }) => tried);
+    expect(remedies.map(({ kind, costs }) => [kind, costs])).toEqual([["min_devices", ["other"]]]);
+  });
+
   test("start the neuron that does not answer", () => {
     const fleet = fleetFromToml(model("m", 6000, 'pinned_on = ["a", "b"]'), ["a", "b"]);
     const document = plan(fleet, observedFleet(silentNeuron("a"), observedNeuron("b", { devices: [2000] })));
