@@ -57,6 +57,8 @@ export interface HttpServerOptions {
   readonly tls?: TlsMaterial | undefined;
   /** The error envelope of the dialect that the server speaks. */
   readonly errorResponse: ErrorResponder;
+  /** What there is, for whoever asks for something else. */
+  readonly routesHint?: string | undefined;
 }
 
 /** `url`: what was asked; undefined where the request could not be read as far. */
@@ -140,7 +142,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     done(body);
   });
   server.setNotFoundHandler((request, reply) => {
-    const error = new CortexError("route_not_found", `no route ${request.method} ${pathOf(request.url)}`);
+    const next = options.routesHint === undefined ? {} : { next: options.routesHint };
+    const message = `no route ${request.method} ${pathOf(request.url)}`;
+    const error = new CortexError("route_not_found", message, next);
     return answerFailure(error, request, { reply, options });
   });
   server.setErrorHandler((thrown: FastifyError | CortexError, request, reply) =>

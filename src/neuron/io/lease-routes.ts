@@ -23,11 +23,12 @@ export function addLeaseRoutes(
   server.get<FleetRoute>("/leases/:fleet", (request) => withEpoch(leases.of(fleetOf(request))));
   const swap = async (request: FastifyRequest<FleetRoute>): Promise<LeaseAnswer> => {
     const parsed = leaseSwapSchema.safeParse(parseJsonBody(request.body));
-    if (!parsed.success)
-      throw new CortexError(
-        "invalid_request_body",
-        parsed.error.issues[0]?.message ?? "no change of a lease",
-      );
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const param = issue?.path.join(".") ?? "";
+      const message = `${param === "" ? "body" : param}: ${issue?.message ?? "no change of a lease"}`;
+      throw new CortexError("invalid_request_body", message, { param });
+    }
     const { taken, lease } = await leases.swap(fleetOf(request), parsed.data);
     return { taken, lease: withEpoch(lease) };
   };

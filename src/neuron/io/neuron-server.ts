@@ -75,11 +75,19 @@ export interface NeuronServerDeps {
   readonly discovery: Promise<Discovery>;
 }
 
+const ROUTES_HINT =
+  "a neuron tells of itself at GET /version, /discovery, /health, /models, /jobs, /events and /metrics, is changed by POST /models/load, /models/unload and /models/swap, and answers under /v1";
+
 /** The neuron's HTTP API; handlers translate between the wire and the residency loop and decide nothing. */
 export function createNeuronServer(deps: NeuronServerDeps): FastifyInstance {
   const { logger, callers } = deps;
   const { member } = callers;
-  const server = createHttpServer({ logger, errorResponse: toErrorResponse, tls: member?.tls });
+  const server = createHttpServer({
+    logger,
+    errorResponse: toErrorResponse,
+    tls: member?.tls,
+    routesHint: ROUTES_HINT,
+  });
   member?.onChange(() => {
     changeCertificate(server, member.tls);
   });
@@ -179,7 +187,9 @@ function addDescriptionRoutes(server: FastifyInstance, deps: NeuronServerDeps): 
   server.get<{ Params: { id: string } }>("/models/:id", (request, reply) => {
     const resident = loop.state.models.get(request.params.id);
     if (resident === undefined)
-      throw new CortexError("model_not_found", `${request.params.id} is not loaded here`);
+      throw new CortexError("model_not_found", `${request.params.id} is not loaded here`, {
+        next: "GET /models lists what is loaded",
+      });
     tagGeneration(reply, loop);
     return describeResident(loop.state, resident);
   });

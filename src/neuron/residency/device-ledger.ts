@@ -261,16 +261,14 @@ function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMi
   const devices = chosen.map((device) => device.index);
   const holders = chosen.flatMap((device) => [
     ...device.holds.map((hold) => ({ device: device.index, holder: hold.holder, held_mb: hold.heldMib })),
-    ...(device.foreignMib > 0
-      ? [{ device: device.index, holder: "other processes", held_mb: device.foreignMib }]
-      : []),
+    ...(device.foreignMib > 0 ? [{ device: device.index, holder: OTHERS, held_mb: device.foreignMib }] : []),
   ]);
   const capacityMib = sum(chosen.map((device) => device.totalMib));
   const verb = want.reason === "measured" ? "uses" : "needs";
   const where = `device${devices.length === 1 ? "" : "s"} ${devices.join(" and ")}`;
   const message =
     `${want.holder} ${verb} ${formatMib(want.requiredMib)} and ${where} has ${formatMib(totalFreeMib)} free ` +
-    `of ${formatMib(capacityMib)}`;
+    `of ${formatMib(capacityMib)}${holdersText(holders)}`;
   return new CortexError("insufficient_vram", message, {
     details: {
       device: devices[0] ?? null,
@@ -280,13 +278,42 @@ function insufficient(chosen: readonly LedgerDevice[], want: Spread, totalFreeMi
       total_mb: capacityMib,
       holders,
     },
-    ...nextStep(want, capacityMib),
+    ...nextStep(want, { capacityMib, largest: largestOf(holders) }),
   });
+}
+
+interface Held {
+  readonly holder: string;
+  readonly held_mb: number;
+}
+
+const OTHERS = "other processes";
+const TOLD_HOLDERS = 3;
+
+/** Largest first, over all devices in question. */
+function sumByHolder(holders: readonly Held[]): readonly Held[] {
+  const total = new Map<string, number>();
+  for (const { holder, held_mb: mib } of holders) total.set(holder, (total.get(holder) ?? 0) + mib);
+  return [...total]
+    .map(([holder, held_mb]) => ({ holder, held_mb }))
+    .toSorted((left, right) => right.held_mb - left.held_mb);
+}
+
+const largestOf = (holders: readonly Held[]): Held | undefined => sumByHolder(holders)[0];
+
+function holdersText(holders: readonly Held[]): string {
+  const all = sumByHolder(holders);
+  if (all.length === 0) return "";
+  const told = all
+    .slice(0, TOLD_HOLDERS)
+    .map(({ holder, held_mb: mib }) => `${holder} ${holder === OTHERS ? "use" : "holds"} ${formatMib(mib)}`);
+  const more = all.length > TOLD_HOLDERS ? `, and ${all.length - TOLD_HOLDERS} more` : "";
+  return ` (${told.join(", ")}${more})`;
 }
 
 function nextStep(
   want: Spread,
-  capacityMib: number,
+  { capacityMib, largest }: { readonly capacityMib: number; readonly largest: Held | undefined },
 ): { readonly next?: string; readonly retryAfterSecs?: null } {
   if (want.requiredMib > capacityMib) {
     return {
@@ -299,5 +326,12 @@ function nextStep(
       next: `declare vram_mb = ${want.requiredMib} for the model, so that room is made before it loads`,
     };
   }
-  return {};
+  if (largest?.holder === OTHERS) {
+    return { next: "end what else uses the device (nvidia-smi shows it), or declare a smaller model" };
+  }
+  return largest === undefined
+    ? {}
+    : {
+        next: `unload ${largest.holder}, or declare a smaller model; POST /models/swap lets one give way to the other`,
+      };
 }

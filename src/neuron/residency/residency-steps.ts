@@ -101,3 +101,8 @@ export function stopWorker(
     answer: null,
   };
 }
+
+export const takesNoModels = (): CortexError =>
+  new CortexError("draining", "this neuron takes no new models: it is draining", {
+    next: "load it on another neuron, or end the drain: POST /resume",
+  });

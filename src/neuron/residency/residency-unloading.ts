@@ -16,6 +16,7 @@ import { rememberFailure } from "./load-failures.ts";
 import {
   failBeforeStart,
   stopWorker,
+  takesNoModels,
   unchanged,
   withoutResident,
   withRemains,
@@ -37,7 +38,7 @@ export function onUnloadRequested(start: Residency, event: EventOf<"unload-reque
 function onReloadRequested(state: Residency, event: EventOf<"unload-requested">): ResidencyStep {
   const resident = state.models.get(event.modelId);
   if (state.mode !== "open") {
-    const failure = new CortexError("draining", "this neuron takes no new models: it is draining");
+    const failure = takesNoModels();
     return { ...unchanged(state), answer: { kind: "refused", failure } };
   }
   if (resident?.phase.name !== "loaded") return { ...unchanged(state), answer: { kind: "nothing-to-do" } };

@@ -29,7 +29,7 @@ import { onDevicesLost } from "./residency-devices.ts";
 import { onWorkerAdopted } from "./residency-adoption.ts";
 import { awaitsRestart, withAwaited, withoutAwaited } from "./restarts.ts";
 import { onShutdownBegun } from "./residency-shutdown.ts";
-import { unchanged, withResident } from "./residency-steps.ts";
+import { takesNoModels, unchanged, withResident } from "./residency-steps.ts";
 import { moveEvictions } from "./residency-swapping.ts";
 import {
   onDrainTimedOut,
@@ -183,7 +183,7 @@ function onLoadRequested(
   const hash = specHash(spec);
   if (present !== undefined) return onLoadOfPresent(start, present, hash);
   if (start.mode !== "open") {
-    return refused(start, new CortexError("draining", "this neuron takes no new models: it is draining"));
+    return refused(start, takesNoModels());
   }
   const failure = origin.kind === "request" ? failureStillFresh(start.failures, hash, event.atMs) : null;
   if (failure !== null) return refused(start, failure);

@@ -80,8 +80,12 @@ describe("a promise", () => {
     const full = reserve(devicesOf(1000), ask(900));
     const later = reserve(full.ok ? full.value.ledger : [], { ...ask(200), holder: "n" });
     expect(later.ok ? "" : later.error.message).toBe(
-      "n needs 200 MiB and device 0 has 100 MiB free of 1000 MiB",
+      "n needs 200 MiB and device 0 has 100 MiB free of 1000 MiB (m holds 900 MiB)",
     );
+    expect(later.ok ? "" : later.error.next).toContain("unload m");
+    const foreign = reserve(observeUsedMib(devicesOf(1000), new Map([[0, 950]])), ask(200));
+    expect(foreign.ok ? "" : foreign.error.message).toContain("(other processes use 950 MiB)");
+    expect(foreign.ok ? "" : foreign.error.next).toContain("nvidia-smi");
   });
 });
 

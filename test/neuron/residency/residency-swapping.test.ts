@@ -50,7 +50,7 @@ describe("a swap", () => {
     neuron.verified("s1", 900);
     expect(neuron.job("s1")).toBe("failed:insufficient_vram");
     expect(errorOf(neuron, "s1")?.message).toBe(
-      "c needs 900 MiB and device 0 has 700 MiB free of 1000 MiB, even without a; nothing was unloaded for it",
+      "c needs 900 MiB and device 0 has 700 MiB free of 1000 MiB (b holds 300 MiB), even without a; nothing was unloaded for it",
     );
     expect(errorOf(neuron, "s1")).toMatchObject({ evicted: [] });
     expect(neuron.phase("a")).toBe("loaded");

@@ -155,7 +155,8 @@ async function locate(source: ModelSource, roots: readonly string[]): Promise<st
     const path = await realFile(candidate);
     if (path === null) continue;
     if (await isInsideARoot(path, roots)) return path;
-    throw new CortexError("source_forbidden", `${candidate} leads to ${path}, outside the model roots`, {
+    const what = candidate === path ? `${path} is` : `${candidate} leads to ${path},`;
+    throw new CortexError("source_forbidden", `${what} outside the model roots`, {
       param: "source",
       details: { roots },
     });

@@ -110,7 +110,7 @@ export class RemoteHeads {
       const model = await this.#read(remote);
       this.#keep(source, { outcome: { model }, untilMs: this.#clock.monotonicMs() + KEPT_MS });
     } catch (thrown) {
-      const failure = toCortexError(thrown);
+      const failure = withoutDownload(toCortexError(thrown));
       this.#keep(source, { outcome: { failure }, untilMs: this.#clock.monotonicMs() + FAILURE_KEPT_MS });
     } finally {
       const next = this.#queue.shift();
@@ -157,6 +157,17 @@ export class RemoteHeads {
     }
   }
 }
+
+/** Nothing was fetched, so there is nothing to go on with. */
+const withoutDownload = (failure: CortexError): CortexError =>
+  failure.code === "download_failed"
+    ? new CortexError(failure.code, failure.message, {
+        details: failure.details,
+        ...(failure.retryAfterSecs === undefined ? {} : { retryAfterSecs: failure.retryAfterSecs }),
+        next: "see that this neuron reaches the source (HF_ENDPOINT, a proxy), then ask again",
+        cause: failure,
+      })
+    : failure;
 
 /** Like the files of a model that is here: the first has the figures, all have weights. */
 function assemble(
