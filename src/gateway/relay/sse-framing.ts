@@ -110,10 +110,12 @@ function findLastEvent(text: string, beganInside: boolean): LastEvent | null {
   return null;
 }
 
+const DATA_FIELD = Buffer.from("data:");
+
 /** How many events carry data, counted by their fields' names; text cannot begin a line, so it never counts. */
 export function countEvents(events: Buffer): number {
   let count = 0;
-  for (let at = events.indexOf("data:"); at !== -1; at = events.indexOf("data:", at + 5)) {
+  for (let at = events.indexOf(DATA_FIELD); at !== -1; at = events.indexOf(DATA_FIELD, at + 5)) {
     const before = at === 0 ? LF : events[at - 1];
     if (before === LF || before === CR) count += 1;
   }
