@@ -1,9 +1,4 @@
 #!/usr/bin/env node
-import module from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import v8 from "node:v8";
-
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
   process.stderr.write(
@@ -12,15 +7,20 @@ if (major < 24) {
   );
   process.exit(64);
 }
+// Not by `import`, which reads every property that a module has, and loads what is behind the lazy ones.
+const builtin = process.getBuiltinModule;
 // Compiling what is imported is a third of a start. In the user's own directory: whoever can write there could put
 // code into this process, so not where Node keeps it by itself, which is below the temporary directory of all users.
-const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-module.enableCompileCache(process.env.NODE_COMPILE_CACHE || join(caches, "cortex", "compiled"));
+const { join } = builtin("node:path");
+const caches = process.env.XDG_CACHE_HOME || join(builtin("node:os").homedir(), ".cache");
+builtin("node:module").enableCompileCache(
+  process.env.NODE_COMPILE_CACHE || join(caches, "cortex", "compiled"),
+);
 // A neuron relays for months: what dies young need not have 16 MiB and more to live in, which it never gives back.
-if (process.argv[2] === "neuron") v8.setFlagsFromString("--semi-space-growth-factor=1");
+if (process.argv[2] === "neuron") builtin("node:v8").setFlagsFromString("--semi-space-growth-factor=1");
 // Without it oclif asks for the account's shell, and a user id without an account, as in many containers, has none.
 process.env.SHELL ||= "/bin/sh";
 // React, which draws the screens, is loaded as its slow build for developers unless this says otherwise.
 process.env.NODE_ENV ||= "production";
-const { execute } = await import("@oclif/core");
-await execute({ dir: import.meta.url });
+const { runProgram } = await import("../dist/cli/run-program.js");
+await runProgram(process.argv.slice(2));

@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
+/** As `npm run build` lists what is built into the program. */
+const BUILT_IN = "dist/third-parties.json";
+
 interface Manifest {
   readonly name?: string;
   readonly version?: string;
@@ -10,23 +13,18 @@ interface Manifest {
 
 const manifestOf = (path: string): Manifest => JSON.parse(readFileSync(path, "utf8")) as Manifest;
 
-/** What a staged program consists of, as CycloneDX 1.6: every npm package of which a file is inside, and Node. */
+/** What a staged program consists of, as CycloneDX 1.6: every npm package of which a file is inside, or built in, and Node. */
 export function billOfMaterials(name: string, app: string): string {
   const own = manifestOf(join(app, "package.json"));
   const places = [
     ...globSync("node_modules/{*,@*/*}/package.json", { cwd: app }),
     ...globSync("node_modules/**/node_modules/{*,@*/*}/package.json", { cwd: app }),
   ];
-  const components = [...new Set(places)].toSorted().map((place) => {
-    const manifest = manifestOf(join(app, place));
-    const library = { name: manifest.name ?? dirname(place), version: manifest.version ?? "0" };
-    return {
-      type: "library",
-      ...library,
-      ...(manifest.license === undefined ? {} : { licenses: [{ expression: manifest.license }] }),
-      purl: `pkg:npm/${library.name.replace("@", "%40")}@${library.version}`,
-    };
-  });
+  const beside = places.map((place) => component({ name: dirname(place), ...manifestOf(join(app, place)) }));
+  const builtIn = JSON.parse(readFileSync(join(app, BUILT_IN), "utf8")) as readonly Manifest[];
+  const components = [
+    ...new Map([...builtIn.map(component), ...beside].map((one) => [one.purl, one])).values(),
+  ].toSorted((left, right) => (left.purl < right.purl ? -1 : 1));
   const node = readFileSync(join(app, "../bin/node"));
   const document = {
     bomFormat: "CycloneDX",
@@ -46,4 +44,14 @@ export function billOfMaterials(name: string, app: string): string {
     ],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function component({ name = "", version = "0", license }: Manifest) {
+  return {
+    type: "library",
+    name,
+    version,
+    ...(license === undefined ? {} : { licenses: [{ expression: license }] }),
+    purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+  };
 }

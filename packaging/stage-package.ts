@@ -23,6 +23,8 @@ const ASSETS = [
   "assets/init",
   "assets/page",
   "dist/page",
+  "dist/third-parties.json",
+  "dist/THIRD-PARTIES.txt",
   "schema",
 ];
 const DEMO_ASSETS = ["assets/demo"];

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Config } from "@oclif/core";
+import { Config } from "@oclif/core/config";
 import { knownCommands } from "../src/cli/shell/known-commands.ts";
 import { manPages } from "../src/cli/shell/man-page.ts";
 

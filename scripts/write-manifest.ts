@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Config } from "@oclif/core";
+import { Config } from "@oclif/core/config";
 
 // With a manifest oclif answers --help without importing a single command. An old one would be read back, so it goes first.
 const manifestPath = new URL("../oclif.manifest.json", import.meta.url);

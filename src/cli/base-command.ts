@@ -1,4 +1,5 @@
-import { Command, Errors } from "@oclif/core";
+import { Command } from "@oclif/core/command";
+import * as Errors from "@oclif/core/errors";
 import { CortexError, errorKind, toCortexError } from "../core/errors.ts";
 import { nearest } from "../core/nearest.ts";
 import { readEnvironment, type Environment } from "../platform/environment.ts";
@@ -42,12 +43,11 @@ export abstract class BaseCommand extends Command {
     news?: WatchOptions["news"],
   ): Promise<Json | undefined> {
     if (!watch) return this.present(await read());
-    const [{ watchView }, { systemClock }, { listenForShutdown, outliveReaders }] = await Promise.all([
+    const [{ watchView }, { systemClock }, { listenForShutdown }] = await Promise.all([
       import("./watch-view.ts"),
       import("../platform/system-clock.ts"),
       import("../platform/shutdown.ts"),
     ]);
-    outliveReaders();
     const shutdown = listenForShutdown();
     const { stdout } = process;
     try {

@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 
 export const modelRootFlag = Flags.string({
   env: "CORTEX_MODEL_ROOT",

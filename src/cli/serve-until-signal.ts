@@ -1,7 +1,7 @@
 import { CortexError } from "../core/errors.ts";
 import { readEnvironment } from "../platform/environment.ts";
 import { createServiceManager, sendBySystemdNotify } from "../platform/service-manager.ts";
-import { listenForShutdown, outliveReaders } from "../platform/shutdown.ts";
+import { listenForShutdown } from "../platform/shutdown.ts";
 import { systemClock } from "../platform/system-clock.ts";
 
 interface Service {
@@ -22,7 +22,6 @@ export async function serveUntilSignal(
   options: { readonly once?: boolean; readonly handsOver?: boolean } = {},
 ): Promise<void> {
   const shutdown = listenForShutdown(options.handsOver === true ? [HAND_OVER] : []);
-  outliveReaders();
   const manager = createServiceManager(readEnvironment().supervision, {
     clock: systemClock,
     send: sendBySystemdNotify((line) => process.stderr.write(`${line}\n`)),

@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { ApplyOutput } from "../cli/apply-output.ts";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {

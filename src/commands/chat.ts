@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { ChatSession, takeAnswer, type ChatSource } from "../cli/chat-session.ts";
 import { resultText, type ChatResult, type Conversation } from "../cli/chat/conversation.ts";
@@ -6,7 +7,7 @@ import { printable } from "../cli/chat/printable.ts";
 import { apiKeyFileFlag, endpointFlag } from "../cli/flags/fleet-flags.ts";
 import type { GatewayAccess } from "../client/io/ask-gateway.ts";
 import { CortexError } from "../core/errors.ts";
-import { listenForShutdown, outliveReaders } from "../platform/shutdown.ts";
+import { listenForShutdown } from "../platform/shutdown.ts";
 import { systemClock } from "../platform/system-clock.ts";
 
 export default class ChatCommand extends BaseCommand {
@@ -40,7 +41,6 @@ export default class ChatCommand extends BaseCommand {
 
   async run(): Promise<ChatResult | undefined> {
     const { args, flags } = await this.parse(ChatCommand);
-    outliveReaders();
     const access = {
       baseUrl: flags.gateway.replace(/\/+$/, ""),
       apiKey: await this.readToken(flags["api-key-file"]),

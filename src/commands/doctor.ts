@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { apiKeyFileFlag, configFlag, gatewayUrlFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { doctorView } from "../cli/view/doctor-view.ts";

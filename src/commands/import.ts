@@ -1,5 +1,6 @@
 import { basename, resolve } from "node:path";
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { namedEndpoint } from "../cli/flags/import-flags.ts";

@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { checkedName, checkedPackage, chosenHosts } from "../cli/flags/init-flags.ts";
 import { initView } from "../cli/view/init-view.ts";

@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import {
   configFlag,

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { modelRootFlag } from "../cli/model-root-flag.ts";
 import { printPulled } from "../cli/print-store.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag } from "../cli/flags/fleet-flags.ts";
 import { selfTestView } from "../cli/view/self-test-view.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { isDeepStrictEqual } from "node:util";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";

@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, metricsUrlFlag, neuronTokenFileFlag, refFlag } from "../cli/flags/fleet-flags.ts";
 import { savedSnapshotText, snapshotView } from "../cli/view/snapshot-view.ts";

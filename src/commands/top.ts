@@ -7,7 +7,7 @@ import type { Change, TextAsked } from "../cli/top/top-state.ts";
 import { planView } from "../cli/view/plan-view.ts";
 import { whyView } from "../cli/view/why-view.ts";
 import type { GatewayAccess } from "../client/io/ask-gateway.ts";
-import { listenForShutdown, outliveReaders } from "../platform/shutdown.ts";
+import { listenForShutdown } from "../platform/shutdown.ts";
 import { systemClock } from "../platform/system-clock.ts";
 import { applyFleetStateEvent, type FleetState } from "../protocol/gateway-api.ts";
 
@@ -47,7 +47,6 @@ export default class TopCommand extends FleetCommand {
       apiKey: await this.readToken(flags["api-key-file"]),
       clock: systemClock,
     };
-    outliveReaders();
     const shutdown = listenForShutdown();
     try {
       const isLive = this.environment.liveScreen && process.stdin.isTTY && !this.jsonEnabled();

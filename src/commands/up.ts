@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { CortexError } from "../core/errors.ts";

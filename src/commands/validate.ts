@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, refFlag } from "../cli/flags/fleet-flags.ts";
 import { FINDING_FORMATS, refusedView, validView, type FindingFormat } from "../cli/view/validation-view.ts";

@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, neuronTokenFileFlag, refFlag } from "../cli/flags/fleet-flags.ts";
 import { whyView } from "../cli/view/why-view.ts";

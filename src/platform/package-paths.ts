@@ -4,14 +4,15 @@ import { fileURLToPath } from "node:url";
 import { isRecord, parseJson } from "../core/json.ts";
 import { present } from "../core/present.ts";
 
-/** The package's own directory; the same from `src` and from `dist`, which lie side by side. */
-const packageDirectory = new URL("../../", import.meta.url);
+const packageUrl = new URL("../../", import.meta.url);
+
+export const packageDirectory = (): string => fileURLToPath(packageUrl);
 
 /** Models that ship with cortex: the last place a model store name is looked for. */
-export const shippedModelsDirectory = (): string => fileURLToPath(new URL("assets/demo/", packageDirectory));
+export const shippedModelsDirectory = (): string => fileURLToPath(new URL("assets/demo/", packageUrl));
 
 /** Templates of `cortex init`. */
-export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageDirectory));
+export const initTemplatesDirectory = (): string => fileURLToPath(new URL("assets/init/", packageUrl));
 
 /** The files of the page at `/ui`; `script` is there once the package is built. */
 export interface PageFilePaths {
@@ -28,7 +29,7 @@ export const pageFilePaths = (): PageFilePaths => ({
   icon: packageFile("assets/page/icon.svg"),
 });
 
-const packageFile = (path: string): string => fileURLToPath(new URL(path, packageDirectory));
+const packageFile = (path: string): string => fileURLToPath(new URL(path, packageUrl));
 
 /** The worker program that a neuron starts; `.ts` from source, `.js` from dist. */
 export const workerEntryFile = (): string => programFile("worker/io/worker-main");
@@ -49,17 +50,17 @@ function programFile(path: string): string {
 
 /** Version of this package, from its package.json. */
 export const packageVersion = (): string =>
-  present(textOf(manifest()["version"]), "the version in package.json");
+  present(textOf(packageManifest()["version"]), "the version in package.json");
 
 /** The Node that this package runs on, as its package.json says it: ">=24". */
 export function neededNode(): string {
-  const { engines } = manifest();
+  const { engines } = packageManifest();
   return present(isRecord(engines) ? textOf(engines["node"]) : undefined, "engines.node in package.json");
 }
 
 /** Of the inference engine: the one version that this package works with, and what is installed beside it (null: nothing). */
 export function engineVersions(): { readonly needed: string; readonly installed: string | null } {
-  const { peerDependencies } = manifestAt(new URL("package.json", packageDirectory));
+  const { peerDependencies } = manifestAt(new URL("package.json", packageUrl));
   const needed = isRecord(peerDependencies) ? textOf(peerDependencies[ENGINE_PACKAGE]) : undefined;
   return { needed: present(needed, "the engine's version in package.json"), installed: installedEngine() };
 }
@@ -75,8 +76,9 @@ function installedEngine(): string | null {
   }
 }
 
-const manifest = (): Readonly<Record<string, unknown>> =>
-  manifestAt(new URL("package.json", packageDirectory));
+/** What package.json says. */
+export const packageManifest = (): Readonly<Record<string, unknown>> =>
+  manifestAt(new URL("package.json", packageUrl));
 
 function manifestAt(place: URL | string): Readonly<Record<string, unknown>> {
   const parsed = parseJson(readFileSync(place, "utf8"));
@@ -88,7 +90,7 @@ const textOf = (value: unknown): string | undefined => (typeof value === "string
 /** Commit this build was made from, as `scripts/write-build-info.ts` noted it; "unknown" when run from source. */
 export function gitSha(): string {
   try {
-    const parsed = parseJson(readFileSync(new URL("dist/build-info.json", packageDirectory), "utf8"));
+    const parsed = parseJson(readFileSync(new URL("dist/build-info.json", packageUrl), "utf8"));
     return (isRecord(parsed) ? textOf(parsed["git_sha"]) : undefined) ?? "unknown";
   } catch {
     return "unknown";

@@ -47,13 +47,11 @@ export function onHangup(listener: () => void): () => void {
   };
 }
 
-/** A reader of our output that goes away is no reason for a service to end. */
+/** A reader of our output that goes away (`| head`) is no reason to fail, and for a service none to end. */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (thrown) => {
       if (systemErrorCode(thrown) !== "EPIPE") throw thrown;
-      // Whoever waits until it is read, as oclif does at the end, waits no longer.
-      stream.emit("drain");
     });
   }
 }

@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { CortexError } from "../../core/errors.ts";
 import { parseDuration } from "../../core/quantities.ts";
 

@@ -1,4 +1,4 @@
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 
 /* What a loop is told by whoever starts it, and by no commit: whom it believes, and whom it tells. */
 

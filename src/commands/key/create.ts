@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { FleetCommand } from "../../cli/fleet-command.ts";
 import { configFlag } from "../../cli/flags/fleet-flags.ts";
 import { CortexError } from "../../core/errors.ts";

@@ -1,4 +1,4 @@
-import { Args } from "@oclif/core";
+import * as Args from "@oclif/core/args";
 import { FleetCommand } from "../../cli/fleet-command.ts";
 import { configFlag } from "../../cli/flags/fleet-flags.ts";
 import { CortexError } from "../../core/errors.ts";

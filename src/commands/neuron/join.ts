@@ -1,4 +1,4 @@
-import { Args } from "@oclif/core";
+import * as Args from "@oclif/core/args";
 import { text } from "node:stream/consumers";
 import { BaseCommand } from "../../cli/base-command.ts";
 import { CortexError } from "../../core/errors.ts";

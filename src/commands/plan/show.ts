@@ -1,4 +1,5 @@
-import { Args, Flags } from "@oclif/core";
+import * as Args from "@oclif/core/args";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../../cli/base-command.ts";
 import { planView } from "../../cli/view/plan-view.ts";
 import type { PlanDocument } from "../../protocol/plan-document.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Flags } from "@oclif/core";
+import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../../cli/base-command.ts";
 import { modelRootFlag } from "../../cli/model-root-flag.ts";
 import { printCollection } from "../../cli/print-store.ts";

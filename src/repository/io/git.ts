@@ -24,6 +24,8 @@ async function ask(git: SimpleGit, question: readonly string[]): Promise<string>
 /** Where a directory lies in a git work tree. */
 export interface WorkTree {
   readonly git: SimpleGit;
+  /** The same once more: one asks its questions one after the other. */
+  readonly beside: () => SimpleGit;
   /** Path of the directory inside the work tree, with a slash at its end; empty at the top. */
   readonly prefix: string;
 }
@@ -38,10 +40,11 @@ export async function findWorkTree(path: string, environment: GitEnvironment): P
     () => false,
   );
   const directory = isFile ? dirname(path) : path;
-  const git = readingGit(directory, environment);
+  const beside = (): SimpleGit => readingGit(directory, environment);
+  const git = beside();
   try {
     const prefix = parsePrefix(await git.raw(["rev-parse", "--is-inside-work-tree", "--show-prefix"]));
-    return prefix === undefined ? undefined : { git, prefix };
+    return prefix === undefined ? undefined : { git, beside, prefix };
   } catch (thrown) {
     const words = thrown instanceof Error ? thrown.message : String(thrown);
     if (saysNoRepository(words)) return undefined;

@@ -124,7 +124,7 @@ async function bareTree(
   directory: string,
   { path, ref }: FleetLocation,
   environment: GitEnvironment,
-): Promise<WorkTree | undefined> {
+): Promise<Pick<WorkTree, "git" | "prefix"> | undefined> {
   if (!(await isBareRepository(directory, environment))) return undefined;
   if (ref !== undefined) return { git: readingGit(directory, environment), prefix: "" };
   throw new CortexError("fleet_revision_unknown", `${path} is a repository without a work tree`, {

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { CortexError, systemErrorCode } from "../../core/errors.ts";
 import { doubtfulEntries, explainLacking, lackOf, type Lack } from "../doubtful-entries.ts";
 import type { IndexEntry } from "../parse-index.ts";
-import { findWorkTree, listIndex } from "./git.ts";
+import { findWorkTree, listIndex, type WorkTree } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
 import { kindOf, nearestDirectory } from "./paths-on-disk.ts";
 
@@ -12,6 +12,8 @@ export interface WholeTree {
   readonly mayDiffer: boolean;
   /** Submodules whose files are the fleet's, from the top of the repository. */
   readonly submodules: readonly string[];
+  /** The work tree that the fleet's own path is in. */
+  readonly workTree: WorkTree | undefined;
 }
 
 interface Findings {
@@ -30,8 +32,11 @@ export async function refuseIncomplete(
   environment: GitEnvironment,
 ): Promise<WholeTree> {
   const findings: Findings = { lacking: [], submodules: [], mayDiffer: false };
-  for (const place of places) await examine(place, { environment, findings });
-  if (findings.lacking.length === 0) return findings;
+  const examination = { environment, findings };
+  const [own, ...linked] = places;
+  const workTree = own === undefined ? undefined : await examine(own, examination);
+  for (const place of linked) await examine(place, examination);
+  if (findings.lacking.length === 0) return { ...findings, workTree };
   const { what, next } = explainLacking(findings.lacking);
   const message = `the work tree lacks what git holds of ${places[0] ?? "the fleet"}: ${what}`;
   throw new CortexError("fleet_incomplete", message, {
@@ -45,10 +50,10 @@ interface Examination {
   readonly findings: Findings;
 }
 
-async function examine(place: string, { environment, findings }: Examination): Promise<void> {
+async function examine(place: string, { environment, findings }: Examination): Promise<WorkTree | undefined> {
   const anchor = await nearestDirectory(place);
   const workTree = await findWorkTree(anchor, environment);
-  if (workTree === undefined) return;
+  if (workTree === undefined) return undefined;
   const path = (workTree.prefix + relative(anchor, place).replaceAll("\\", "/")).replace(/\/$/, "");
   const top = join(await realpath(anchor), "../".repeat(workTree.prefix.split("/").length - 1));
   for (const entry of doubtfulEntries(await listIndex(workTree.git), path)) {
@@ -61,6 +66,7 @@ async function examine(place: string, { environment, findings }: Examination): P
       await examine(join(top, entry.path), { environment, findings });
     }
   }
+  return workTree;
 }
 
 /** A submodule that is not initialised is an empty directory. */

@@ -1,6 +1,6 @@
 import type { Dirent } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { CortexError } from "../../core/errors.ts";
 import { by } from "../../core/order.ts";
 import { directoryOfFleet } from "../fleet-marks.ts";
@@ -8,7 +8,7 @@ import { repositoryMarks } from "./repository-marks.ts";
 import type { FleetRevision } from "../../fleet/fleet-revision.ts";
 import type { FleetFile } from "../../fleet/text/source-lines.ts";
 import { isFleetFile, touchesFleet } from "../fleet-paths.ts";
-import { changedPaths, findWorkTree, resolveCommit, type WorkTree } from "./git.ts";
+import { changedPaths, remoteUrlOf, resolveCommit } from "./git.ts";
 import type { GitEnvironment } from "./git-process.ts";
 import { kindOf, notAFile, unreadable } from "./paths-on-disk.ts";
 import { refuseIncomplete, type WholeTree } from "./whole-tree.ts";
@@ -39,8 +39,7 @@ export async function readWorkTree(path: string, environment: GitEnvironment): P
   const files = await Promise.all(
     walk.files.map(async (file) => ({ path: file, text: await readText(file) })),
   );
-  const workTree = await findWorkTree(kind === "file" ? dirname(path) : path, environment);
-  return { files, revision: await revisionOf({ path, kind, tree, files }, workTree) };
+  return { files, revision: await revisionOf({ path, kind, tree, files }) };
 }
 
 /** Whether the directory is a fleet already. */
@@ -101,13 +100,16 @@ async function revisionOf(
     readonly kind: "file" | "directory";
     readonly tree: WholeTree;
   },
-  workTree: WorkTree | undefined,
 ): Promise<FleetRevision> {
   const { path, tree } = location;
+  const { workTree } = tree;
   if (workTree === undefined) return { commit: null, dirty: false, path };
-  const commit = (await resolveCommit(workTree.git, "HEAD")) ?? null;
   const pathspec = location.kind === "file" ? `:(literal)${basename(path)}` : "*.toml";
-  const changed = await changedPaths(workTree.git, pathspec);
+  const [commit = null, changed, remoteUrl] = await Promise.all([
+    resolveCommit(workTree.git, "HEAD"),
+    changedPaths(workTree.beside(), pathspec),
+    remoteUrlOf(workTree.beside()),
+  ]);
   const fileName = location.kind === "file" ? basename(path) : undefined;
   const dirty =
     tree.mayDiffer ||
@@ -115,5 +117,6 @@ async function revisionOf(
     tree.submodules.some((submodule) => changed.includes(submodule));
   const read = { shownPath: path, pathInTree: `${workTree.prefix}${fileName ?? ""}` };
   const directory = directoryOfFleet(location.files, read);
-  return { commit, dirty, path, ...(await repositoryMarks(workTree.git, { commit, path: directory })) };
+  const marks = await repositoryMarks(workTree.git, { commit, path: directory, remoteUrl });
+  return { commit, dirty, path, ...marks };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Config } from "@oclif/core";
+import { Config } from "@oclif/core/config";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { completionScript, type Shell } from "../../../src/cli/shell/completion-script.ts";
 import { knownCommands, type KnownCommand } from "../../../src/cli/shell/known-commands.ts";
