@@ -58,6 +58,8 @@ function fleet(neurons: number, models: number): { readonly directory: string; r
   return { directory, snapshot };
 }
 
+const least = (all: readonly number[]): number => Math.min(...all);
+
 interface Run {
   readonly wallMs: number;
   readonly cpuMs: number;
@@ -114,7 +116,6 @@ console.log(`${"".padEnd(46)} wall ms  least   CPU ms  least`);
 for (const [name, of] of runs) {
   const cell = (pick: (values: readonly number[]) => number, field: keyof Run): string =>
     pick(of.map((one) => one[field])).toFixed(0);
-  const least = (all: readonly number[]): number => Math.min(...all);
   console.log(
     `${name.padEnd(46)} ${cell(median, "wallMs").padStart(7)} ${cell(least, "wallMs").padStart(6)} ${cell(median, "cpuMs").padStart(8)} ${cell(least, "cpuMs").padStart(6)}`,
   );
