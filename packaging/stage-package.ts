@@ -39,7 +39,12 @@ export async function stageProgram({ folder, engines }: StagedProgram): Promise<
   requireBuilt();
   const app = join(folder, "app");
   const hasEngine = engines.length > 0;
-  const entries = [join(repository, "bin/run.js"), ...globSync(join(repository, "dist/**/*.js"))];
+  const entries = [
+    join(repository, "bin/run.js"),
+    ...globSync(join(repository, "dist/**/*.js")),
+    // Its JavaScript is built in, but for the program by which it tries its binaries.
+    ...(hasEngine ? [join(repository, "node_modules/node-llama-cpp/dist/index.js")] : []),
+  ];
   const { fileList } = await nodeFileTrace(entries, {
     base: repository,
     conditions: ["node", "import"],

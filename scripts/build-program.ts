@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown, type OutputChunk, type Plugin } from "rolldown";
 import { builtinsWithoutFacade } from "./program/builtins-without-facade.ts";
+import { engineBuiltIn } from "./program/engine-built-in.ts";
 import { slimmerOclif } from "./program/slimmer-oclif.ts";
 import { thirdParties, thirdPartyNotices } from "./program/third-parties.ts";
 
@@ -30,7 +31,7 @@ const ENTRIES = [
   ...asksForItsPlace,
 ];
 /** The engine and the solver are optional, and bring programs that are not JavaScript; the last is for developers of Ink. */
-const STAYS_OUTSIDE = [/^node-llama-cpp/, /^highs/, "react-devtools-core"];
+const STAYS_OUTSIDE = ["highs", "react-devtools-core", "@reflink/reflink", "electron"];
 
 /**
  * What is used together lies together, with all that it imports: each file costs its share of a millisecond, and left to itself
@@ -40,11 +41,21 @@ const STAYS_OUTSIDE = [/^node-llama-cpp/, /^highs/, "react-devtools-core"];
 const TOGETHER = [
   { name: "runtime", test: /^\0/ },
   { name: "zod", test: /node_modules\/zod\// },
+  {
+    name: "packages",
+    test: /node_modules\/(?:debug|ms|supports-color|has-flag|@kwsites\/[\w-]+|@simple-git\/[\w-]+)\//,
+  },
   { name: "core", test: /src\/core\/|src\/platform\/(?:environment|shutdown|system-clock)\.ts/ },
-  { name: "schema", test: /src\/fleet\/(?:schema\/|fleet-\w+\.ts|text\/mask-secrets\.ts)/ },
+  {
+    name: "schema",
+    test: /src\/fleet\/(?:schema\/(?:model-\w+|kv-\S+|number-\w+|probe-\w+)|fleet-revision|text\/mask-\w+)\.ts/,
+  },
   { name: "command", test: /src\/cli\/(?:run-program|fleet-command|flags\/fleet-flags)\.ts/ },
   { name: "fleet", test: /src\/repository\/io\/fleet-git\.ts/ },
-  { name: "protocol", test: /src\/protocol\/(?!io\/)/ },
+  {
+    name: "protocol",
+    test: /src\/protocol\/(?:openai\/|headers\/|(?:error-\w+|worker-\w+|neuron-api|neuron-failure|model-\w+|spec-\w+)\.ts)/,
+  },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
 const nameOf = (path: string): string => path.slice("src/".length, -".ts".length);
@@ -54,7 +65,8 @@ const bundle = await rolldown({
   input: Object.fromEntries(ENTRIES.map((path) => [nameOf(path), path])),
   external: STAYS_OUTSIDE,
   platform: "node",
-  plugins: [builtinsWithoutFacade(), slimmerOclif(), refuseUnresolved()],
+  treeshake: { moduleSideEffects: [{ test: /node_modules\/node-llama-cpp\//, sideEffects: false }] },
+  plugins: [builtinsWithoutFacade(), engineBuiltIn(), slimmerOclif(), refuseUnresolved()],
 });
 const { output } = await bundle.write({
   dir: join(root, "dist"),

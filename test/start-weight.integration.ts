@@ -1,7 +1,11 @@
+import { fork } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { present } from "../src/core/present.ts";
 import { CortexProcess, freePortsInARow, runCortex } from "./support/cortex-process.ts";
 
 /*
@@ -85,8 +89,8 @@ test("cortex validate reads what fleets need, and nothing of the services", asyn
 });
 
 test.each([
-  ["serve", { files: 70, kilobytes: 5500 }],
-  ["neuron", { files: 70, kilobytes: 5500 }],
+  ["serve", { files: 50, kilobytes: 4300 }],
+  ["neuron", { files: 50, kilobytes: 4300 }],
 ])("cortex %s reads no more than a service needs before it listens", async (command, limit) => {
   const config = command === "serve" ? ["--config", await fleetFile()] : ["--port", "0"];
   const service = new CortexProcess([command, ...config], {
@@ -97,4 +101,16 @@ test.each([
   const { files, kilobytes } = weightIn(service.stderr);
   expect(files).toBeLessThanOrEqual(limit.files);
   expect(kilobytes).toBeLessThanOrEqual(limit.kilobytes);
+});
+
+test("a model worker reads its program in few files, the engine's among them", async () => {
+  const entry = fileURLToPath(new URL("../dist/worker/io/worker-main.js", import.meta.url));
+  const worker = fork(entry, { execArgv: [counted.NODE_OPTIONS], silent: true });
+  worker.stdout?.resume();
+  // It ends with the one who started it.
+  worker.disconnect();
+  const stderr = await text(present(worker.stderr, "the pipe of a fork that is silent"));
+  const { files, kilobytes } = weightIn(stderr);
+  expect(files).toBeLessThanOrEqual(20);
+  expect(kilobytes).toBeLessThanOrEqual(3700);
 });

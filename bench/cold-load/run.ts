@@ -24,6 +24,8 @@ const { values } = parseArgs({
   options: {
     model: { type: "string", default: `${shippedModelsDirectory()}cortex-demo.gguf` },
     "llama-server": { type: "string" },
+    /** Another built checkout, measured in the same rounds. */
+    before: { type: "string" },
     "default-threads": { type: "boolean", default: false },
     rounds: { type: "string", default: "3" },
     slots: { type: "string", default: "8" },
@@ -35,6 +37,7 @@ const options: ComparedOptions = {
   slots: Number(values.slots),
   contextTokens: Number(values.context),
   llamaServer: values["llama-server"],
+  before: values.before,
   defaultThreads: values["default-threads"],
   threads: 1,
 };
@@ -84,7 +87,7 @@ async function coldServers(): Promise<readonly Row[]> {
       const askedMs = performance.now();
       await loadModel(server, options);
       await complete(server, "Hello there", 1);
-      measured("cortex that runs, from the request", askedMs, cpuMs);
+      measured(`${compared.name} that runs, from the request`, askedMs, cpuMs);
     } finally {
       await stop(server);
     }
@@ -96,11 +99,11 @@ const rows: Row[] = [];
 for (let round = 0; round < Number(values.rounds); round++)
   rows.push(bareBinding(), ...(await coldServers()));
 console.log(`${basename(options.model)}, ${values.slots} slots; ${machineLine()}`);
-console.log("                                    first token ms   CPU ms  memory MiB");
+console.log("                                            first token ms   CPU ms  memory MiB");
 for (const name of new Set(rows.map((row) => row.name))) {
   const of = (field: Exclude<keyof Row, "name">): string =>
     median(rows.filter((row) => row.name === name).map((row) => row[field])).toFixed(0);
   console.log(
-    `${name.padEnd(35)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("memoryMib").padStart(11)}`,
+    `${name.padEnd(43)} ${of("tookMs").padStart(14)} ${of("cpuMs").padStart(8)} ${of("memoryMib").padStart(11)}`,
   );
 }

@@ -1,16 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as Flags from "@oclif/core/flags";
+import type { InferredFlags } from "@oclif/core/interfaces";
 import { BaseCommand } from "../cli/base-command.ts";
 import { logLevelFlag, portFlag } from "../cli/flags/fleet-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
-import { localUrl } from "../core/addresses.ts";
+import { localUrl, NEURON_DEFAULT_PORT } from "../core/addresses.ts";
 import { CortexError } from "../core/errors.ts";
 import { MIB_BYTES } from "../core/quantities.ts";
 import type { SimulationConfig } from "../neuron/io/simulation.ts";
+import type { WorkerProcesses } from "../neuron/launch/io/worker-processes.ts";
 import type { FaultScript } from "../neuron/machine/fault-script.ts";
 import type { Member, MemberDeps } from "../trust/io/member.ts";
-import { NEURON_DEFAULT_PORT } from "../protocol/neuron-api.ts";
 
 export default class NeuronCommand extends BaseCommand {
   static override summary = "run on each machine: hold models in worker processes and answer for them";
@@ -95,6 +96,30 @@ export default class NeuronCommand extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(NeuronCommand);
+    const [{ openWorkerProcesses }, { missingEngine }, { engineVersions }] = await Promise.all([
+      import("../neuron/launch/io/worker-processes.ts"),
+      import("../neuron/machine/engine-on-hand.ts"),
+      import("../platform/package-paths.ts"),
+    ]);
+    const loadsItself = flags.simulate === undefined && missingEngine(engineVersions()) === null;
+    // A process of its own reads the worker's program while this one reads the rest of the neuron's.
+    const processes = await openWorkerProcesses({ keepsOne: loadsItself });
+    let isUp = false;
+    const onUp = (): void => {
+      isUp = true;
+    };
+    try {
+      await this.#serve(flags, { processes, onUp });
+    } catch (thrown) {
+      if (!isUp) processes.discard();
+      throw thrown;
+    }
+  }
+
+  async #serve(
+    flags: InferredFlags<typeof NeuronCommand.flags>,
+    { processes, onUp }: { readonly processes: WorkerProcesses; readonly onUp: () => void },
+  ): Promise<void> {
     const [{ startNeuron }, { systemClock }, { createLogger }, { gitSha, shippedModelsDirectory }] =
       await Promise.all([
         import("../neuron/io/start-neuron.ts"),
@@ -131,8 +156,9 @@ export default class NeuronCommand extends BaseCommand {
             tracing: this.environment.tracing === undefined ? undefined : {},
             gitSha: gitSha(),
           },
-          { clock: systemClock, logger },
+          { clock: systemClock, logger, processes },
         );
+        onUp();
         const url = localUrl({ ...neuron.address, isTls: member !== undefined });
         const devices = neuron.discovery.devices.map(({ name }) => name);
         const simulated = simulation === undefined ? "" : " (simulated)";

@@ -4,6 +4,9 @@ export interface HostAndPort {
   readonly port: number;
 }
 
+/** Where a neuron listens unless it is told otherwise. */
+export const NEURON_DEFAULT_PORT = 13_131;
+
 /** "127.0.0.1:31313" or "[::1]:31313"; the fleet schema has checked the form. */
 export function parseHostAndPort(text: string): HostAndPort {
   const colon = text.lastIndexOf(":");

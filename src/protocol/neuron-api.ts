@@ -7,8 +7,6 @@ import { KV_CACHE_TYPES } from "../fleet/schema/kv-cache-types.ts";
  * the upstream project's field names), times are seconds unless the name says otherwise.
  * Readers ignore fields they do not know, so neighbouring versions can talk.
  */
-export const NEURON_DEFAULT_PORT = 13_131;
-
 /*
  * Words out of lists that grow end in `.catch("unknown")`: one that this version does not know yet, said by a newer
  * neuron, is no reason to disbelieve everything else that it says. What is asked of a neuron stays strict.

@@ -1,6 +1,6 @@
 import { formatMib } from "../../core/quantities.ts";
 import { isLoopback } from "../../core/addresses.ts";
-import { NEURON_DEFAULT_PORT } from "../../protocol/neuron-api.ts";
+import { NEURON_DEFAULT_PORT } from "../../core/addresses.ts";
 import type { PlanDocument, PlanNeuron } from "../../protocol/plan-document.ts";
 import type { ExplainedUnplaced } from "../../protocol/plan-unplaced.ts";
 import { paint } from "./paint.ts";

@@ -6,7 +6,7 @@ import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import type { Logger } from "../../platform/logger.ts";
 import { packageVersion } from "../../platform/package-paths.ts";
 import type { DoctorReport, Finding } from "../../protocol/findings/doctor-report.ts";
-import { NEURON_DEFAULT_PORT } from "../../protocol/neuron-api.ts";
+import { NEURON_DEFAULT_PORT } from "../../core/addresses.ts";
 import { note, problem } from "../found.ts";
 import { judgeFleet, type FleetFacts } from "../judge-fleet.ts";
 import { judgeMachine } from "../judge-machine.ts";

@@ -1,15 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir, totalmem } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import { isLoopback } from "../../core/addresses.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
-import { MIB_BYTES } from "../../core/quantities.ts";
 import { readEnvironment, type ModelHubAddress } from "../../platform/environment.ts";
 import { listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
-import { externalWorkerEntryFile, packageVersion, workerEntryFile } from "../../platform/package-paths.ts";
+import { externalWorkerEntryFile, packageVersion } from "../../platform/package-paths.ts";
 import type { Device, Discovery } from "../../protocol/neuron-api.ts";
 import type { Member } from "../../trust/io/member.ts";
 import type { EventFeed } from "../events/io/event-feed.ts";
@@ -40,6 +37,11 @@ import {
 import { withEngines } from "../launch/io/external-engines.ts";
 import { extraGraceMs } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
+import {
+  openWorkerProcesses,
+  type WorkerProcesses,
+  type WorkerProcessesOptions,
+} from "../launch/io/worker-processes.ts";
 import { Vocabularies } from "../launch/io/vocabularies.ts";
 import { createNeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
@@ -102,6 +104,8 @@ export interface NeuronDeps {
   readonly devicesEntry?: string | undefined;
   /** What workers inherit, credentials left out; this process's environment by default. */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Opened before the rest was read; from here on the neuron's own. */
+  readonly processes?: WorkerProcesses | undefined;
 }
 
 export interface RunningNeuron {
@@ -118,10 +122,6 @@ const DEFAULT_SHUTDOWN_DRAIN_MS = 2_000;
 /** Beyond the drain: what a worker that ignores every request to go may cost. */
 const WORKER_STOP_BOUND_MS = 4_500;
 const LAST_BYTES_MS = 500;
-/** A spare worker takes some 90 MiB, which is nothing from here on. */
-const SPARE_FROM_BYTES = 8 * 1024 * MIB_BYTES;
-/** Unix socket paths end at 108 bytes on Linux and 104 elsewhere. */
-const MAX_SOCKET_DIRECTORY_LENGTH = 80;
 
 /**
  * Starts a neuron: binds first, so that a taken port is told at once and a slow driver does not look like a dead
@@ -131,8 +131,9 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   requireToken(config);
   const { clock, logger } = deps;
   const kept = await openKept(config, deps);
-  const socketDirectory = await makeSocketDirectory();
-  const assembled = assemble(config, deps, { socketDirectory, ...kept });
+  const processes = deps.processes ?? (await openWorkerProcesses(processesOf(config, { ...deps, ...kept })));
+  const socketDirectory = processes.directory;
+  const assembled = assemble(config, deps, { processes, ...kept });
   const { loop, probe, metrics, estimator, vocabularies, takeDevices } = assembled;
   const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
@@ -158,7 +159,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
     port = await listen(server, config);
   } catch (thrown) {
     assembled.launcher.close();
-    await rm(socketDirectory, { recursive: true, force: true });
+    processes.discard();
     throw thrown;
   }
   const found = await describeMachine(await probe.discover(), { ...kept, modelRoots: config.modelRoots });
@@ -249,7 +250,11 @@ const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): numbe
   stateDirectory === undefined ? 0 : (orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS);
 
 /** The parts below the HTTP server. Devices come later, when the driver has answered. */
-function assemble(config: NeuronConfig, deps: NeuronDeps, kept: Kept & { readonly socketDirectory: string }) {
+function assemble(
+  config: NeuronConfig,
+  deps: NeuronDeps,
+  kept: Kept & { readonly processes: WorkerProcesses },
+) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
   const { simulation } = config;
@@ -275,13 +280,10 @@ function assemble(config: NeuronConfig, deps: NeuronDeps, kept: Kept & { readonl
   const launcher = createWorkerLauncher({
     clock,
     logger,
-    entry: deps.workerEntry ?? workerEntryFile(),
-    keepsSpare: simulation === undefined && missing === null && totalmem() >= SPARE_FROM_BYTES,
+    processes: kept.processes.spare,
     // What is simulated answers from the processor, whoever would hold it.
     externalEntry: simulation === undefined ? externalWorkerEntryFile() : undefined,
-    socketDirectory: kept.socketDirectory,
     orphanGraceMs: orphanGraceMsOf(config),
-    environment,
     devices: () => devices,
     hibernation,
   });
@@ -317,11 +319,14 @@ function requireToken({ host, token, member }: NeuronConfig): void {
   );
 }
 
-/** Private to this user (0700), with a path short enough for a socket below it. */
-async function makeSocketDirectory(): Promise<string> {
-  const parent = tmpdir().length > MAX_SOCKET_DIRECTORY_LENGTH ? "/tmp" : tmpdir();
-  return mkdtemp(join(parent, "cortex-neuron-"));
-}
+const processesOf = (
+  { simulation }: NeuronConfig,
+  { workerEntry: entry, environment, missing }: NeuronDeps & Pick<Kept, "missing">,
+): WorkerProcessesOptions => ({
+  keepsOne: simulation === undefined && missing === null,
+  entry,
+  environment,
+});
 
 interface NeuronParts {
   readonly tracing: AnswerTracing | null;

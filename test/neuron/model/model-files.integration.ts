@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -123,4 +123,19 @@ describe("a file is refused", () => {
     const verifying = verify({ model_id: "alpha", sha256: digest }, gone.signal);
     await expect(verifying).rejects.toMatchObject({ name: "AbortError" });
   });
+});
+
+test("the megabytes that a header was read into are given back at once", async () => {
+  // Says that it has a key of 2^60 letters, so that it is read for as long as there is something.
+  const endless = Buffer.concat([Buffer.from(content.subarray(0, 16)), Buffer.alloc(16)]);
+  endless.writeBigUInt64LE(1n, 16);
+  endless.writeBigUInt64LE(2n ** 60n, 24);
+  await writeFile(join(store, "endless.gguf"), endless);
+  await truncate(join(store, "endless.gguf"), 20 * 2 ** 20);
+  const before = process.memoryUsage().arrayBuffers;
+  const files = createModelFiles([store]);
+  const facts = await files.inspect(modelSpecSchema.parse({ model_id: "endless" }));
+  const held = process.memoryUsage().arrayBuffers - before;
+  expect(facts.shape).toBeNull();
+  expect(held).toBeLessThan(2 ** 20);
 });

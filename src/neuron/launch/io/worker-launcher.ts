@@ -11,7 +11,7 @@ import type { ExternalEngine, WorkerStart } from "../../../protocol/worker-messa
 import type { ModelWorker, WorkerAddress, WorkerLaunch } from "../../residency/io/model-worker.ts";
 import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { signalGroup } from "./insist.ts";
-import { SpareProcess } from "./spare-process.ts";
+import type { SpareProcess } from "./spare-process.ts";
 import { watchWorker } from "./watchdog.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
@@ -20,16 +20,11 @@ const NEXT_SPARE_MS = 2_000;
 export interface WorkerLauncherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly entry: string;
+  readonly processes: SpareProcess;
   /** The worker for models that external engines hold; undefined where all are held by the one that is built in. */
   readonly externalEntry: string | undefined;
-  /** A process of the worker's program is kept ready for the next load. */
-  readonly keepsSpare: boolean;
-  /** Private directory for sockets and logs. */
-  readonly socketDirectory: string;
   /** How long workers live on without a neuron; 0: not at all. */
   readonly orphanGraceMs: number;
-  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Asked at each launch: devices are discovered after the server is bound. */
   readonly devices: () => readonly Device[];
   /** Where conversations outlive their worker; undefined where they do not. */
@@ -43,13 +38,7 @@ export interface WorkerLauncher {
 }
 
 export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLauncher {
-  const processes = new SpareProcess({
-    entry: options.entry,
-    directory: options.socketDirectory,
-    environment: options.environment,
-    keepsOne: options.keepsSpare,
-  });
-  processes.prepare();
+  const { processes } = options;
   const closed = new AbortController();
   // Not at once, so that it takes no time from a load and the requests that wait for it.
   const prepareNext = async (): Promise<void> => {

@@ -110,10 +110,13 @@ async function readHead(path: string): Promise<GgufHead> {
   for (const length of HEADER_STEPS_BYTES) {
     const prefix = await readPrefix(path, length);
     head = readGgufHead(prefix);
+    const { length: read } = prefix;
+    // What was read of it are copies. Left to the collector, 16 MiB would stay for as long as a neuron has little to do.
+    prefix.buffer.transfer(0);
     if (head === null) {
       throw new CortexError("model_file_invalid", `${path} is not a GGUF file: it does not begin with GGUF`);
     }
-    if (head.tensors !== null || prefix.length < length) break;
+    if (head.tensors !== null || read < length) break;
   }
   return present(head, "the head of a file");
 }
@@ -246,7 +249,7 @@ async function collectNames(
   }
 }
 
-async function readPrefix(path: string, length: number): Promise<Uint8Array> {
+async function readPrefix(path: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
   const file = await open(path, "r").catch((thrown: unknown) => {
     throw new CortexError("source_forbidden", `this neuron's user may not read ${path}`, { cause: thrown });
   });
