@@ -37,11 +37,7 @@ import {
 import { withEngines } from "../launch/io/external-engines.ts";
 import { extraGraceMs } from "../launch/io/worker-process.ts";
 import { createWorkerLauncher, type WorkerLauncher } from "../launch/io/worker-launcher.ts";
-import {
-  openWorkerProcesses,
-  type WorkerProcesses,
-  type WorkerProcessesOptions,
-} from "../launch/io/worker-processes.ts";
+import { openWorkerProcesses, type WorkerProcesses } from "../launch/io/worker-processes.ts";
 import { Vocabularies } from "../launch/io/vocabularies.ts";
 import { createNeuronMetrics } from "./neuron-metrics.ts";
 import { createNeuronServer } from "./neuron-server.ts";
@@ -131,7 +127,7 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   requireToken(config);
   const { clock, logger } = deps;
   const kept = await openKept(config, deps);
-  const processes = deps.processes ?? (await openWorkerProcesses(processesOf(config, { ...deps, ...kept })));
+  const processes = deps.processes ?? (await openProcesses(config, { ...deps, ...kept }));
   const socketDirectory = processes.directory;
   const assembled = assemble(config, deps, { processes, ...kept });
   const { loop, probe, metrics, estimator, vocabularies, takeDevices } = assembled;
@@ -319,14 +315,10 @@ function requireToken({ host, token, member }: NeuronConfig): void {
   );
 }
 
-const processesOf = (
-  { simulation }: NeuronConfig,
-  { workerEntry: entry, environment, missing }: NeuronDeps & Pick<Kept, "missing">,
-): WorkerProcessesOptions => ({
-  keepsOne: simulation === undefined && missing === null,
-  entry,
-  environment,
-});
+const openProcesses = ({ simulation }: NeuronConfig, deps: NeuronDeps & Kept): Promise<WorkerProcesses> => {
+  const keepsOne = simulation === undefined && deps.missing === null;
+  return openWorkerProcesses({ keepsOne, entry: deps.workerEntry, environment: deps.environment });
+};
 
 interface NeuronParts {
   readonly tracing: AnswerTracing | null;
