@@ -16,7 +16,7 @@ import type { StatusReport } from "../protocol/status-report.ts";
 export default class StatusCommand extends FleetCommand {
   static override summary = "neurons, devices, models and health at a glance";
   static override description =
-    "Asks every neuron of the fleet files, and the gateway for loads, for who waits, and for what could not be loaded and why. Where there is no fleet file, the demo fleet of `cortex up` is shown. With --watch it is read again when the gateway tells of a change, and every --interval anyway.";
+    "Asks every neuron of the fleet files, the gateway for loads, for who waits, and for what could not be loaded and why, and the fleet repository's remote whether its loops are suspended. Where there is no fleet file, the demo fleet of `cortex up` is shown. With --watch it is read again when the gateway tells of a change, and every --interval anyway.";
   static override examples = [
     "<%= config.bin %> status",
     "<%= config.bin %> status --config fleet/",
@@ -34,11 +34,13 @@ export default class StatusCommand extends FleetCommand {
 
   async run(): Promise<StatusReport | undefined> {
     const { flags, metadata } = await this.parse(StatusCommand);
-    const [{ readStatus }, { followFleetNews }, { systemClock: clock }] = await Promise.all([
-      import("../controller/observe/io/read-status.ts"),
-      import("../client/io/fleet-news.ts"),
-      import("../platform/system-clock.ts"),
-    ]);
+    const [{ readStatus }, { createHoldReader }, { followFleetNews }, { systemClock: clock }] =
+      await Promise.all([
+        import("../controller/observe/io/read-status.ts"),
+        import("../controller/reconcile/io/read-hold.ts"),
+        import("../client/io/fleet-news.ts"),
+        import("../platform/system-clock.ts"),
+      ]);
     const isDefault = metadata.flags["config"]?.setFromDefault === true;
     const path = isDefault ? this.#defaultFleet(flags.config) : flags.config;
     const { fleet, revision } = await this.loadFleet({ path });
@@ -46,7 +48,8 @@ export default class StatusCommand extends FleetCommand {
     const apiKey = await this.readToken(flags["api-key-file"]);
     const neuronAccess = await this.neuronAccess(flags["neuron-token-file"]);
     const { repository } = revision;
-    const asked = { fleet, repository, gatewayUrl: baseUrl, apiKey, neuronAccess, clock };
+    const loops = createHoldReader({ path, fleet }, { environment: this.environment, clock });
+    const asked = { fleet, repository, gatewayUrl: baseUrl, apiKey, neuronAccess, clock, loops };
     return this.presentOrWatch(
       flags,
       async () => statusView(await readStatus(asked)),

@@ -85,7 +85,7 @@ export const ERROR_TABLE = {
   model_busy:                kind(409, EXIT.unavailable, "api_error", "wait for the requests in flight, or force", 5),
   spec_conflict:             kind(409, EXIT.unavailable, "api_error", "the model is loaded with other settings; unload it first or run `cortex apply`"),
   job_not_found:             kind(404, EXIT.failed, INVALID, "GET /jobs lists the jobs that are kept"),
-  request_not_found:         kind(404, EXIT.failed, INVALID, "`cortex explain` lists the requests that the gateway remembers"),
+  request_not_found:         kind(404, EXIT.failed, INVALID, "a gateway remembers its own last 1000 requests, since it started: `cortex explain` lists them. One that is older, or that another gateway took, is in that gateway's log under its id"),
   job_cancelled:             kind(409, EXIT.unavailable, "api_error", "load the model again if it is still wanted"),
   // What broke.
   request_ended_worker:      kind(422, EXIT.failed, INVALID, "change the request; if it ought to work as it is, report its fingerprint with the neuron's log"),

@@ -16,8 +16,17 @@ export interface StatusReport {
     /** Why it does not say; null where it does. */
     readonly work_problem: string | null;
   };
+  readonly loops: LoopsHeld;
   readonly neurons: readonly StatusNeuron[];
   readonly models: readonly StatusModel[];
+}
+
+/** Whether the loops of the fleet (`cortex reconcile`) are held back from changing it now. */
+export interface LoopsHeld {
+  /** Who suspended them, until when and why, or which window is closed; null where nothing holds them back. */
+  readonly hold: string | null;
+  /** Why it could not be found out; null where it could. */
+  readonly problem: string | null;
 }
 
 export type StatusWork = Pick<FleetState, "now_ms" | "loads" | "queues" | "failed_loads">;

@@ -2,8 +2,8 @@ import { formatMib } from "../../core/quantities.ts";
 import type { FleetState } from "../../protocol/gateway-api.ts";
 import { modelRows, type ModelRow, type ModelRowState } from "../overview/model-rows.ts";
 import { fitTable, type TableCell, type TableColumn } from "../print/fit-table.ts";
-import type { Paint } from "../print/paint.ts";
 import { agoText, rateText } from "../print/short-words.ts";
+import { STATE_LOOKS } from "../print/state-looks.ts";
 import type { Look, View } from "../view/view.ts";
 
 /** What `cortex models --json` prints. */
@@ -30,20 +30,6 @@ export interface ModelsReport {
     readonly why: string;
   }[];
 }
-
-export const STATE_LOOKS: Readonly<
-  Record<ModelRowState, { readonly words: string; readonly style: Paint | undefined }>
-> = {
-  serving: { words: "serving", style: "green" },
-  loading: { words: "loading", style: "yellow" },
-  leaving: { words: "leaving", style: "yellow" },
-  draining: { words: "draining", style: "yellow" },
-  stuck: { words: "stuck", style: "red" },
-  missing: { words: "missing", style: "red" },
-  failed: { words: "failed", style: "red" },
-  unknown: { words: "unknown", style: "yellow" },
-  cold: { words: "cold", style: "dim" },
-};
 
 export function modelsView(state: FleetState): View<ModelsReport> {
   const rows = modelRows(state);

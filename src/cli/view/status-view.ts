@@ -1,18 +1,8 @@
 import { formatMib } from "../../core/quantities.ts";
 import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
-import { paint, type Paint } from "../print/paint.ts";
+import { paint } from "../print/paint.ts";
+import { STATE_LOOKS } from "../print/state-looks.ts";
 import type { Look, View } from "./view.ts";
-
-const STATE_WORDS: Readonly<Record<StatusModel["state"], { readonly words: string; readonly style: Paint }>> =
-  {
-    resident: { words: "resident", style: "green" },
-    on_demand: { words: "on demand", style: "dim" },
-    missing: { words: "missing", style: "red" },
-    loading: { words: "loading", style: "yellow" },
-    undeclared: { words: "not declared", style: "yellow" },
-    foreign: { words: "another's", style: "dim" },
-    unknown: { words: "unknown", style: "yellow" },
-  };
 
 export const statusView = (report: StatusReport): View<StatusReport> => ({
   json: report,
@@ -28,7 +18,11 @@ export function printStatus(report: StatusReport, options: Look): string {
     : [];
   return [
     `fleet ${paint(report.fleet, "bold", options.colour)}`,
-    [gatewayLine(report.gateway, options), ...workLines(report.gateway, options)].join("\n"),
+    [
+      gatewayLine(report.gateway, options),
+      ...workLines(report.gateway, options),
+      ...loopLines(report.loops, options),
+    ].join("\n"),
     ...report.neurons.map((neuron) => neuronLines(neuron, options)),
     modelLines(report.models, options),
     ...next,
@@ -71,6 +65,14 @@ function workLines(
   return [...amiss, ...loads, ...queues, ...failed];
 }
 
+/** Only where the fleet does not follow its branch now, or where nobody can tell. */
+function loopLines({ hold, problem }: StatusReport["loops"], { colour }: Look): string[] {
+  if (hold !== null) return [`loops    ${paint(hold, "yellow", colour)}`];
+  return problem === null
+    ? []
+    : [`loops    ${paint(`whether they are held back: ${problem}`, "dim", colour)}`];
+}
+
 const secs = (durationMs: number): number => Math.ceil(durationMs / 1000);
 
 function neuronLines(neuron: StatusNeuron, { colour }: Look): string {
@@ -100,7 +102,7 @@ function whoseText({ foreign, fleet, uncommitted }: StatusNeuron["models"][numbe
 function modelLines(models: readonly StatusModel[], { colour }: Look): string {
   const width = Math.max(5, ...models.map(({ id }) => id.length));
   const rows = models.map(({ id, declared, loaded_on, state }) => {
-    const { words, style } = STATE_WORDS[state];
+    const { words, style } = STATE_LOOKS[state];
     const wanted = declared === null ? "-" : String(declared);
     return `${id.padEnd(width)}  ${paint(words.padEnd(12), style, colour)}  ${`${loaded_on.length}/${wanted}`.padEnd(6)}  ${loaded_on.join(", ")}`;
   });

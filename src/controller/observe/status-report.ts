@@ -1,5 +1,5 @@
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
-import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
+import type { LoopsHeld, StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
 import type { LoadOrigin, ModelLoad, ResidentModel } from "../../protocol/neuron-api.ts";
 import { foreignFleet, ownFleets } from "./foreign-copies.ts";
 import { reachableNeurons, type ObservedFleet, type ObservedNeuron } from "./observed-fleet.ts";
@@ -8,6 +8,7 @@ export interface StatusInput {
   readonly fleet: Fleet;
   readonly observed: ObservedFleet;
   readonly gateway: StatusReport["gateway"];
+  readonly loops?: LoopsHeld | undefined;
   /** Nobody can tell from here which repository the fleet is of: copies of its name may be its own, and may not. */
   readonly isOwnerUnknown?: boolean | undefined;
 }
@@ -18,6 +19,7 @@ export function statusReport(input: StatusInput): StatusReport {
   return {
     fleet: fleet.fleet.name,
     gateway,
+    loops: input.loops ?? { hold: null, problem: null },
     neurons: observed.neurons.map((neuron) => statusNeuron(neuron, ownFleets(fleet))),
     models: statusModels(input),
   };

@@ -21,6 +21,9 @@ const WORK_PER_PLAN = 15_000;
 /** As far as a trial says. */
 type Outcome = Pick<Placement, "explanations" | "unknown" | "assignments">;
 
+/** Work on a machine that only the neuron of the remedy names: it cannot say that the copy then goes elsewhere. */
+const AT_ITS_NEURON: ReadonlySet<Remedy["kind"]> = new Set(["unload", "foreign_memory"]);
+
 export class RemedyTrials {
   readonly #fleet: Fleet;
   readonly #observed: ObservedFleet;
@@ -55,7 +58,7 @@ export class RemedyTrials {
     }));
   }
 
-  /** Undefined when it was tried and does not help. */
+  /** Undefined when it was tried and does not help, or not where it says. */
   #try(remedy: Remedy, explanation: UnplacedExplanation, before: Outcome): Remedy | undefined {
     const edited = editedWorld(remedy, explanation, { fleet: this.#fleet, observed: this.#observed });
     if (edited === undefined || this.#workLeft < this.#workPerTrial) return remedy;
@@ -66,6 +69,7 @@ export class RemedyTrials {
     const had = placesOf(before, modelId);
     const gained = placesOf(after, modelId).filter((neuron) => !had.includes(neuron));
     const isThere = remedy.neuron === null || gained.length === 0 || gained.includes(remedy.neuron);
+    if (!isThere && AT_ITS_NEURON.has(remedy.kind)) return undefined;
     const open = [...after.explanations, ...after.unknown].map((row) => row.modelId);
     const losers = new Set(
       open.filter((other) => other !== modelId && openOf(after, other) > openOf(before, other)),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { printStatus } from "../../../src/cli/view/status-view.ts";
+import type { LoopsHeld } from "../../../src/protocol/status-report.ts";
 import { statusReport } from "../../../src/controller/observe/status-report.ts";
 import {
   fleetFromToml,
@@ -91,7 +92,13 @@ test("as text: what is on its way, who waits, what failed and when it is tried a
     ],
   };
   const reasons = ["connections are refused: 3 a second of late"];
-  const report = { fleet: "f", gateway: { ...gateway, reasons, work }, neurons: [], models: [] };
+  const report = {
+    fleet: "f",
+    gateway: { ...gateway, reasons, work },
+    loops: { hold: null, problem: null },
+    neurons: [],
+    models: [],
+  };
   expect(printStatus(report, { colour: false }).split("\n\n")[1]).toBe(
     [
       "gateway  http://127.0.0.1:31313  ok",
@@ -102,6 +109,18 @@ test("as text: what is on its way, who waits, what failed and when it is tried a
       "    source_not_found: no /srv/x.gguf",
     ].join("\n"),
   );
+});
+
+const told = (loops: LoopsHeld): string =>
+  printStatus(statusReport({ fleet, observed: observedFleet(left), gateway, loops }), { colour: false });
+
+test("as text: who suspended the loops is said beside the gateway, and nothing where nobody did", () => {
+  const hold = "suspended by ann@laptop until somebody resumes: new cards";
+  expect(told({ hold, problem: null })).toContain(`\nloops    ${hold}\n`);
+  expect(told({ hold: null, problem: "the remote does not answer" })).toContain(
+    "\nloops    whether they are held back: the remote does not answer\n",
+  );
+  expect(told({ hold: null, problem: null })).not.toContain("loops");
 });
 
 test("as text: gateway, neurons with devices and models, models, and the next command when something is missing", () => {

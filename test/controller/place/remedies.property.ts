@@ -24,7 +24,9 @@ function edited({ fleet, observed }: World, { line, to, kind, neuron }: OfferedR
 }
 
 /** The machine after somebody resumed it, ended its other processes, or unloaded a model by hand. */
-function changedOn(observed: ObservedFleet, { kind, neuron: name, to }: HandWork): ObservedFleet {
+function changedOn(observed: ObservedFleet, { kind, neuron: where, to }: HandWork): ObservedFleet {
+  // Another neuron than the one that is resumed may be the one with room then.
+  const name = kind === "resume" ? to : where;
   const neurons = observed.neurons.map((neuron): ObservedNeuron => {
     if (!neuron.reachable || neuron.name !== name) return neuron;
     if (kind === "resume") return { ...neuron, health: { ...neuron.health, status: "ok" } };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { createHoldReader } from "../../../src/controller/reconcile/io/read-hold.ts";
 import {
   lookForSuspension,
   resumeLoops,
@@ -7,6 +8,7 @@ import {
 import { systemClock } from "../../../src/platform/system-clock.ts";
 import { git } from "../../support/fleet/fleet-on-disk.ts";
 import { model } from "../apply/apply-bench.ts";
+import { fleetFromToml } from "../observed-fleet-builders.ts";
 import { clockAt, noMemory, operator, roundBench } from "./round-bench.ts";
 
 const window = (line: string): string => `[[gitops.windows]]\n${line}\n`;
@@ -95,6 +97,28 @@ describe("a suspended loop", () => {
     expect(await resumeLoops(location, bed.environment)).toBe(true);
     expect(await resumeLoops(location, bed.environment)).toBe(false);
     expect(await bed.round()).toMatchObject({ kind: "in-sync" });
+  });
+
+  test("people who look at the fleet are told, and that nobody can tell where the git host is down", async () => {
+    await using bed = await roundBench(model("m"));
+    const fleet = fleetFromToml(model("m"), ["a"]);
+    const held = { path: bed.place, fleet: { ...fleet, fleet: { ...fleet.fleet, name: "test" } } };
+    const look = () => createHoldReader(held, { environment: bed.environment, clock: systemClock })();
+    expect(await look()).toEqual({ hold: null, problem: null });
+    const location = { ...suspended, path: bed.place };
+    await suspendLoops(location, bed.environment, {
+      reason: "new cards",
+      forMs: undefined,
+      operator,
+      clock: systemClock,
+    });
+    expect(await look()).toEqual({
+      hold: "suspended by ann@machine until somebody resumes: new cards",
+      problem: null,
+    });
+    await bed.loseHost();
+    const { hold, problem } = await look();
+    expect([hold, problem]).toEqual([null, expect.stringMatching(/./)]);
   });
 
   test("the last word counts, and what a later version of cortex wrote suspends too", async () => {

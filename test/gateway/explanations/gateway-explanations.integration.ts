@@ -123,7 +123,10 @@ describe("explanations of requests", () => {
       code: "model_not_found",
       steps: [{ kind: "routed", decision: "refuse", code: "model_not_found" }],
     });
-    await expect(readRequest(of(gateway), "a/b=never")).rejects.toMatchObject({ code: "request_not_found" });
+    await expect(readRequest(of(gateway), "a/b=never")).rejects.toMatchObject({
+      code: "request_not_found",
+      message: "no request a/b=never among the last 1000 that this gateway routed",
+    });
   });
 
   test("where the fleet declares keys they are for admins", async () => {

@@ -5,7 +5,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { withDeadline } from "../../../core/deadline.ts";
 import type { Fleet } from "../../../fleet/schema/fleet-schema.ts";
 import { fleetStateSchema } from "../../../protocol/gateway-api.ts";
-import type { StatusReport } from "../../../protocol/status-report.ts";
+import type { LoopsHeld, StatusReport } from "../../../protocol/status-report.ts";
 import { statusReport } from "../status-report.ts";
 import { observeFleet } from "./observe-fleet.ts";
 
@@ -27,17 +27,20 @@ export interface ReadStatusOptions {
   /** For gateways of a fleet with keys. */
   readonly apiKey?: string | undefined;
   readonly clock: Clock;
+  /** Whether the loops of the fleet may change it; never throws. */
+  readonly loops?: (() => Promise<LoopsHeld>) | undefined;
 }
 
 /** Asks every neuron and the gateway, all at once; what does not answer is part of the report. */
 export async function readStatus(options: ReadStatusOptions): Promise<StatusReport> {
   const { fleet, repository, clock, neuronAccess } = options;
   const owner = { name: fleet.fleet.name, repository };
-  const [observed, gateway] = await Promise.all([
+  const [observed, gateway, loops] = await Promise.all([
     observeFleet({ neurons: fleet.neurons }, { clock, neuronAccess, owner }),
     askGateway(options),
+    options.loops?.(),
   ]);
-  return statusReport({ fleet, observed, gateway, isOwnerUnknown: repository === undefined });
+  return statusReport({ fleet, observed, gateway, loops, isOwnerUnknown: repository === undefined });
 }
 
 async function askGateway({ gatewayUrl: url, clock, apiKey }: ReadStatusOptions): Promise<GatewayPart> {

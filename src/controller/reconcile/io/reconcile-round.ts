@@ -15,8 +15,8 @@ import { openLockStore } from "../../lock/io/open-lock.ts";
 import { createNeuronLease } from "../../lock/io/neuron-lease.ts";
 import { makePlan, type KeptHistory } from "../../plan/io/make-plan.ts";
 import { planDeps } from "../../plan/io/plan-deps.ts";
-import { windowHold, type Hold } from "../hold.ts";
-import { lookForSuspension } from "./suspension-ref.ts";
+import type { Hold } from "../hold.ts";
+import { readHold } from "./read-hold.ts";
 import type { RoundOutcome } from "../round-outcome.ts";
 
 export interface RoundOptions {
@@ -93,7 +93,11 @@ export async function runRound(
     const loaded = await branch.load();
     memory.intervalMs = loaded.fleet.gitops.interval_secs * 1000;
     await refuseRewritten(branch, { loaded, options, memory });
-    const hold = await holdOf(loaded, options);
+    const hold = await readHold(
+      { path: options.place, fleet: loaded.fleet },
+      options.environment,
+      options.clock.nowMs(),
+    );
     const plan = await planOf(options, commit);
     return await actOn(plan, { loaded, options, memory, signal, signedBy, commit, hold });
   } catch (thrown) {
@@ -161,13 +165,6 @@ async function lastApplied({ fleet }: LoadedFleet, options: RoundOptions): Promi
   const [last] = items.flatMap(({ entry }) => entry?.record ?? []);
   const commit = last?.revision.commit ?? undefined;
   return commit === undefined ? undefined : { commit, asDeclared: last?.as_declared === true };
-}
-
-async function holdOf({ fleet }: LoadedFleet, options: RoundOptions): Promise<Hold | undefined> {
-  const { place, environment, clock } = options;
-  const location = { path: place, repo: fleet.gitops.repo, fleet: fleet.fleet.name };
-  const suspended = await lookForSuspension(location, environment, clock.nowMs());
-  return suspended ?? windowHold(fleet.gitops.windows ?? [], clock.nowMs());
 }
 
 function planOf(options: RoundOptions, commit: string): Promise<PlanDocument> {
