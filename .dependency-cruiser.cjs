@@ -6,6 +6,7 @@ const AREAS = {
   core: [],
   fleet: ["core"],
   protocol: ["fleet", "core"],
+  manual: ["fleet", "core"],
   platform: ["core"],
   trust: ["protocol", "platform", "core"],
   repository: ["fleet", "protocol", "platform", "core"],

@@ -1,4 +1,3 @@
-import { DIAGNOSTIC_CODES } from "../src/fleet/text/diagnostic-codes.ts";
 import { fleetJsonSchema } from "../src/fleet/schema/fleet-json-schema.ts";
 
 interface Schema {
@@ -141,22 +140,3 @@ const sentence = (text: string): string =>
   text === "" ? "" : `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 
 /** docs/diagnostics.md: every code that a finding may have. */
-export function diagnosticsPage(): string {
-  const rows = Object.entries(DIAGNOSTIC_CODES).map(
-    ([code, { severity, title, help }]) =>
-      `| ${code} | ${severity} | ${title} | ${help.replaceAll("|", "\\|")} |`,
-  );
-  return `# Diagnostics of fleet files
-
-Generated from \`src/fleet/text/diagnostic-codes.ts\` by \`npm run docs\`.
-
-\`cortex validate\` reports every finding at once, each with file, line, column, the offending text, a code and what to do.
-Codes never change their meaning. Errors stop every command that would act on the fleet; warnings are shown and stop nothing.
-Where a finding knows better (a likely spelling, for example), its own help replaces the one listed here.
-Passwords and tokens that a finding meets are shown as asterisks.
-
-| code | severity | title | what to do |
-|---|---|---|---|
-${rows.join("\n")}
-`;
-}

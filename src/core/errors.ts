@@ -1,7 +1,7 @@
 /**
  * The one table of errors. Each entry fixes what a code means at every edge: the HTTP status and OpenAI error
  * type on the wire, the exit code of a command, whether trying again can help, and what a person does next.
- * docs/errors.md lists the same table; test/docs.test.ts keeps the two equal.
+ * src/manual explains each code further; docs/errors.md is made of both, and test/docs.test.ts keeps it so.
  */
 export interface ErrorKind {
   readonly httpStatus: number;
@@ -159,6 +159,9 @@ export const isErrorCode = (value: unknown): value is ErrorCode =>
   typeof value === "string" && Object.hasOwn(ERROR_TABLE, value);
 
 export const errorKind = (code: ErrorCode): ErrorKind => ERROR_TABLE[code];
+
+/** Where the documentation has more about it; `cortex explain CODE` prints the same without a network. */
+export const errorDoc = (code: ErrorCode): string => `docs/errors.md#${code}`;
 
 export interface CortexErrorOptions {
   /** Machine-readable facts shown beside the message; never a secret, never a prompt. */

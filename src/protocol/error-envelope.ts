@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CortexError, errorKind, isErrorCode, type ErrorCode } from "../core/errors.ts";
+import { CortexError, errorDoc, errorKind, isErrorCode, type ErrorCode } from "../core/errors.ts";
 
 /**
  * The one error body on every hop, OpenAI-shaped. `code` is from the error table; extras ride along beside it.
@@ -12,6 +12,8 @@ export const errorEnvelopeSchema = z.looseObject({
     code: z.string().nullish(),
     param: z.string().nullish(),
     next: z.string().nullish(),
+    /** Where the documentation has the code. */
+    doc: z.string().nullish(),
   }),
 });
 
@@ -42,6 +44,7 @@ export function toErrorResponse(error: CortexError): ErrorResponse {
       code: error.code,
       param: error.param ?? null,
       next: error.next,
+      doc: errorDoc(error.code),
     },
   };
   return { status: kind.httpStatus, headers, body };
@@ -70,7 +73,7 @@ const foreignErrorSchema = z.object({
   error: z.union([z.string(), z.looseObject({ message: z.string() })]),
 });
 
-const KNOWN_FIELDS = new Set(["message", "type", "code", "param", "next"]);
+const KNOWN_FIELDS = new Set(["message", "type", "code", "param", "next", "doc"]);
 
 /** Reads a neighbour's error body; what is no envelope becomes `fallback`, with the status in the message. */
 export function fromErrorResponse(status: number, body: unknown, fallback: ErrorCode): CortexError {

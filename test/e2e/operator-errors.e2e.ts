@@ -57,6 +57,7 @@ test.each([
       expect(output).toMatch(place);
       expect(output).toMatch(words);
       expect(output).toMatch(/Next:|help:/i);
+      expect(output).toMatch(/\nMore: cortex explain CTX\d+/);
       expect(output).not.toContain("    at ");
     }
   },
@@ -180,4 +181,17 @@ test("a misspelt command or flag exits 64 and names the right one", async () => 
   const flag = await runCortex(["plan", "--detailed-exit"]);
   expect(flag.code).toBe(64);
   expect(flag.stderr).toContain("--help");
+});
+
+test("codes are explained offline, as text and as JSON; what is nearly a code is guessed", async () => {
+  const text = await runCortex(["explain", "CTX102", "model_not_found"]);
+  expect(text).toMatchObject({ code: 0, stderr: "" });
+  expect(text.stdout).toMatch(
+    /^CTX102: [\s\S]*\nmodel_not_found: HTTP 404[\s\S]*docs\/errors.md#model_not_found\n$/,
+  );
+  const json = await runCortex(["explain", "lock_held", "--json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ codes: [{ code: "lock_held", error: { exitCode: 69 } }] });
+  const slip = await runCortex(["explain", "modle_not_found"]);
+  expect(slip).toMatchObject({ code: 64, stdout: "" });
+  expect(slip.stderr).toContain("did you mean cortex explain model_not_found?");
 });

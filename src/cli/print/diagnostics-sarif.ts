@@ -60,7 +60,7 @@ function rule(code: DiagnosticCode): unknown {
     ),
     shortDescription: { text: title },
     fullDescription: { text: `${title}: ${help}` },
-    help: { text: help },
+    help: { text: `${help}\nMore: cortex explain ${code}` },
     defaultConfiguration: { level: severity },
     properties: { tags: ["fleet"], "problem.severity": severity },
   };

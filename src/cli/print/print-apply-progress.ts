@@ -1,6 +1,7 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { formatBytes, formatDuration, MIB_BYTES } from "../../core/quantities.ts";
 import type { ApplyEvent, ApplyResult } from "../../protocol/apply-events.ts";
+import { moreAbout } from "./more-about.ts";
 import { paint } from "./paint.ts";
 
 interface PrintOptions {
@@ -90,6 +91,10 @@ export function printApplyResult(result: ApplyResult, { colour }: PrintOptions):
       `  [${error.code}] ${error.message}`,
       `  Next: ${error.next}`,
     );
+  }
+  if (result.failed.length > 0) {
+    const codes = result.failed.map(({ error }) => error.code);
+    lines.push(moreAbout(codes, { colour }));
   }
   if (result.not_started.length > 0) lines.push(paint("Not started", "yellow", colour));
   for (const { step, reason } of result.not_started) lines.push(`  ${step}: ${reason}`);

@@ -1,14 +1,23 @@
 import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
+import { moreAbout } from "./more-about.ts";
 import { paint } from "./paint.ts";
 
-/** Findings as text: place, code, message, the line with a mark below it, and what to do. */
+export interface DiagnosticsLook {
+  readonly colour: boolean;
+  /** What follows says where there is more about them. */
+  readonly isPart?: boolean;
+}
+
+/** Findings as text: place, code, message, the line with a mark below it, and what to do; the last line names their codes. */
 export function printDiagnostics(
   diagnostics: readonly Diagnostic[],
-  options: { readonly colour: boolean },
+  { colour, isPart = false }: DiagnosticsLook,
 ): string {
   if (diagnostics.length === 0) return "";
-  const blocks = diagnostics.map((finding) => printDiagnostic(finding, options.colour));
-  return [...blocks, summary(diagnostics)].join("\n\n");
+  const blocks = diagnostics.map((finding) => printDiagnostic(finding, colour));
+  const codes = diagnostics.map(({ code }) => code);
+  const more = isPart ? "" : `\n${moreAbout(codes, { colour })}`;
+  return [...blocks, `${summary(diagnostics)}${more}`].join("\n\n");
 }
 
 function printDiagnostic(finding: Diagnostic, colour: boolean): string {

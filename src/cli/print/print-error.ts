@@ -1,6 +1,7 @@
-import type { CortexError } from "../../core/errors.ts";
+import { errorDoc, type CortexError } from "../../core/errors.ts";
 import type { Diagnostic } from "../../fleet/text/diagnostics.ts";
 import { paint } from "./paint.ts";
+import { moreAbout } from "./more-about.ts";
 import { printDiagnostics } from "./print-diagnostics.ts";
 
 /** Facts that are worth a line of their own; anything nested stays in `--json`. */
@@ -17,21 +18,22 @@ function detailLines(error: CortexError): string[] {
 }
 
 /** Findings in the fleet files, when the error carries them. */
-function findings(error: CortexError, colour: boolean): string[] {
-  const diagnostics = error.code === "fleet_invalid" ? error.details["diagnostics"] : undefined;
-  return Array.isArray(diagnostics)
-    ? [printDiagnostics(diagnostics as readonly Diagnostic[], { colour }), ""]
-    : [];
+function findingsOf({ code, details }: CortexError): readonly Diagnostic[] {
+  const diagnostics = code === "fleet_invalid" ? details["diagnostics"] : undefined;
+  return Array.isArray(diagnostics) ? (diagnostics as readonly Diagnostic[]) : [];
 }
 
-/** What happened, the facts, and what to do next. */
+/** What happened, the facts, what to do next, and where there is more about it. */
 export function printError(error: CortexError, options: { readonly colour: boolean }): string {
   const headline = `${paint("Error", "red", options.colour)} ${paint(`[${error.code}]`, "dim", options.colour)} ${error.message}`;
+  const findings = findingsOf(error);
   return [
-    ...findings(error, options.colour),
+    ...(findings.length === 0 ? [] : [printDiagnostics(findings, { ...options, isPart: true }), ""]),
     headline,
     ...detailLines(error),
     `${paint("Next:", "bold", options.colour)} ${error.next}`,
+    // The findings are what is wrong; that there are some says little.
+    moreAbout(findings.length === 0 ? [error.code] : findings.map(({ code }) => code), options),
   ].join("\n");
 }
 
@@ -42,6 +44,7 @@ export function errorToJson(error: CortexError): Record<string, unknown> {
       code: error.code,
       message: error.message,
       next: error.next,
+      doc: errorDoc(error.code),
       ...(error.param === undefined ? {} : { param: error.param }),
       details: error.details,
     },

@@ -1,6 +1,6 @@
 /**
  * Every finding about fleet files has one of these codes. A code never changes its meaning: scripts, suppressions
- * and search results hold on to it. docs/diagnostics.md lists the same table; a test keeps the two equal.
+ * and search results hold on to it. src/manual explains each further; docs/diagnostics.md is made of both, and a test keeps it so.
  */
 interface DiagnosticKind {
   readonly title: string;

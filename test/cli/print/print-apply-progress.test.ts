@@ -85,6 +85,7 @@ test("failures are told in full, what was not started has its reason, counts com
       "Failed load n@b",
       "  [load_failed] the file is broken",
       "  Next: mend it",
+      "More: cortex explain load_failed",
       "Not started",
       '  load o@b: "load n@b" failed on the same neuron',
       "",

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { printDiagnostics } from "../../../src/cli/print/print-diagnostics.ts";
 import { parseFleet } from "../../../src/fleet/load-fleet.ts";
 
-test("each finding has place, line, mark and help; the count comes last", () => {
+test("each finding has place, line, mark and help; then the count and where there is more", () => {
   const result = parseFleet([
     { path: "fleet.toml", text: '[fleet]\nname = "home"\n[[models]]\nid = "m"\n\treplicsa = 1\n' },
     { path: "more.toml", text: '[[models]]\nid = "m"\n' },
@@ -24,7 +24,8 @@ test("each finding has place, line, mark and help; the count comes last", () => 
       fleet.toml:4:6: declared here first
       help: names of neurons, ids of models and ids of keys are unique in a fleet; rename or remove one
 
-    2 errors, 1 warning."
+    2 errors, 1 warning.
+    More: cortex explain CTX114 CTX102 CTX106"
   `);
 });
 

@@ -25,19 +25,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The commands of a line: those after a pipe are not ours. */
-const ours = (line: string): readonly string[] =>
-  line.split(/\||&&|;/).flatMap((part) => /(?:^|\s)cortex (.*)/.exec(part.trim())?.[1] ?? []);
-
-function commandOf(line: string): KnownCommand | undefined {
-  const words = line.split(/\s+/);
-  const names = words.map((_word, at) => words.slice(0, words.length - at).join(" "));
-  return names.flatMap((name) => commands.find((command) => command.name === name) ?? [])[0];
-}
-
-const flagsIn = (line: string): readonly string[] =>
-  [...line.matchAll(/(?:^|\s)--([a-z][\w-]*)/g)].map(([, name = ""]) => name);
-
 describe("--help of every command", () => {
   test("there are commands", () => {
     expect(commands.length).toBeGreaterThan(30);
@@ -53,22 +40,6 @@ describe("--help of every command", () => {
 
   test("has examples", () => {
     expect(commands.filter(({ examples }) => examples.length === 0).map(({ name }) => name)).toEqual([]);
-  });
-
-  test("and these name commands and flags that there are", () => {
-    const wrong = commands.flatMap(({ name, examples }) =>
-      examples.flatMap((example) =>
-        ours(example.replace(/\s+# .*$/, "").replaceAll(/\s+/g, " ")).flatMap((line) => {
-          const command = commandOf(line);
-          if (command === undefined) return [`${name}: ${example}`];
-          const known = new Set([...command.flags.map((flag) => flag.name), "json", "help"]);
-          return flagsIn(line)
-            .filter((flag) => !known.has(flag))
-            .map((flag) => `${name}: --${flag} in ${example}`);
-        }),
-      ),
-    );
-    expect(wrong).toEqual([]);
   });
 });
 
