@@ -2,6 +2,7 @@ import { globSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Command } from "@oclif/core";
+import { consoleBlocks } from "./console-blocks.ts";
 
 export interface Place {
   /** "docs/top.md:12". */
@@ -52,6 +53,7 @@ export function linesOfPage(path: string, text: string): readonly Place[] {
       block = { from: index + 2, lines: [] };
     } else if (mark !== null) {
       if (SHELLS.has(fence ?? "")) places.push(...linesOfBlock(path, block));
+      if (fence === "console") places.push(...typedLines(path, text, block.from));
       fence = undefined;
     } else if (fence === undefined) {
       places.push(...mentionsOf(`${path}:${index + 1}`, line));
@@ -63,7 +65,7 @@ export function linesOfPage(path: string, text: string): readonly Place[] {
 }
 
 /** The languages of blocks that a shell reads; without one it is a command or its output. */
-const SHELLS: ReadonlySet<string> = new Set(["", "sh", "console", "bash"]);
+const SHELLS: ReadonlySet<string> = new Set(["", "sh", "bash"]);
 
 function linesOfBlock(
   path: string,
@@ -73,6 +75,16 @@ function linesOfBlock(
     commandsOf(text).map((line) => ({ at: `${path}:${from + index}`, line, isWhole: true })),
   );
 }
+
+/** Of a block with prompts what stands behind them; the rest is output. */
+const typedLines = (path: string, page: string, from: number): readonly Place[] =>
+  (consoleBlocks(page).find(({ line }) => line === from)?.commands ?? []).flatMap(({ line, text }) =>
+    commandsOf(text.split("\n")[0] ?? "").map((command) => ({
+      at: `${path}:${line}`,
+      line: command,
+      isWhole: true,
+    })),
+  );
 
 /** Lines that end in a backslash go on in the next one. */
 function joinedLines(lines: readonly string[]): readonly { readonly index: number; readonly text: string }[] {

@@ -42,3 +42,11 @@ test.each(PAGES)("the links of %s lead somewhere", (page) => {
   );
   expect(targets.flatMap((target) => problemOf(page, target) ?? [])).toEqual([]);
 });
+
+test("the index of docs/ has every page, once", () => {
+  const listed = [...read("docs/README.md").matchAll(/\]\(([a-z-]+\.md)\)/g)].map(([, page = ""]) => page);
+  const pages = globSync("docs/*.md", { cwd: root })
+    .map((path) => path.slice("docs/".length))
+    .filter((page) => page !== "README.md");
+  expect(listed.toSorted()).toEqual(pages.toSorted());
+});

@@ -161,7 +161,9 @@ describe("cortex key", () => {
     const key = (...rest: string[]) => runCortex(["key", ...rest, "--config", directory.path]);
     const made = await key("create", "ci", "--model", "m", "--hard-cap", "1000", "--window-secs", "60");
     expect(made.code).toBe(0);
-    const [secret = ""] = made.stdout.match(/sk-cortex-[\w-]{43}/) ?? [];
+    // Alone, so that it can go into a file of its own.
+    const [secret = ""] = /^sk-cortex-[\w-]{43}\n$/.exec(made.stdout)?.map((text) => text.trim()) ?? [];
+    expect(made.stderr).toContain("shown this once");
     const text = await readFile(join(directory.path, "keys.toml"), "utf8");
     expect(text).toContain(hashOfSecret(secret));
     expect(text).not.toContain(secret);

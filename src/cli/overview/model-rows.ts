@@ -191,5 +191,9 @@ export function originText({ model, kind }: ModelCopy): string {
     : `not declared any more${mark}`;
 }
 
-/** Revisions are known by their beginning. */
-export const shortRevision = (ref: string | undefined): string => ref?.slice(0, 7) ?? "the files";
+/** Revisions are known by their beginning; files that no commit holds by that of their digest. */
+export function shortRevision(ref: string | undefined): string {
+  if (ref === undefined) return "the files";
+  const [, digest] = /^sha256:(.+)$/.exec(ref) ?? [];
+  return digest === undefined ? ref.slice(0, 7) : `files ${digest.slice(0, 7)}`;
+}

@@ -17,10 +17,11 @@ export default class KeyCreateCommand extends FleetCommand {
   static override summary =
     "make a key for one client: its secret is shown once, only its hash goes into the fleet files";
   static override description =
-    "Writes a [[keys]] block into keys.toml of the fleet (or into the fleet's one file). Commit it: a running gateway takes it by itself. Once one key is declared, nobody is served without one.";
+    "Writes a [[keys]] block into keys.toml of the fleet (or into the fleet's one file). Commit it: a running gateway takes it by itself. The secret alone goes to stdout. Once one key is declared, nobody is served without one.";
   static override examples = [
     "<%= config.bin %> key create ci --config fleet/",
     "<%= config.bin %> key create laptop --model 'Qwen/*' --hard-cap 5000000 --window-secs 86400",
+    "(umask 077; <%= config.bin %> key create ops --admin > ops.key)   # as --api-key-file takes it",
     "<%= config.bin %> key create ops --admin --print",
   ];
   static override args = {
@@ -78,7 +79,9 @@ export default class KeyCreateCommand extends FleetCommand {
     const block = keyBlockText(fields);
     if (!flags.print) await this.#refuseSecondKey(flags.config, args.id);
     const file = flags.print ? null : await addKeyBlock(flags.config, block);
-    this.show(words({ id: args.id, secret, file, block }));
+    // The secret alone on stdout, so that it can go into a file.
+    this.show(file === null ? printedText({ id: args.id, secret, block }) : secret);
+    if (file !== null) this.remark(words({ id: args.id, file }));
     return { id: args.id, secret, file, block };
   }
 
@@ -91,7 +94,8 @@ export default class KeyCreateCommand extends FleetCommand {
   }
 }
 
-const words = ({ id, secret, file, block }: CreatedKey): string =>
-  file === null
-    ? `${block}\n# the secret of ${id}, shown this once:\n# ${secret}`
-    : `${secret}\n\nThis is the secret of ${id}, shown this once. Its hash is in ${file}: commit that file.\nA running cortex serve takes it by itself.`;
+const printedText = ({ id, secret, block }: Pick<CreatedKey, "id" | "secret" | "block">): string =>
+  `${block}\n# the secret of ${id}, shown this once:\n# ${secret}`;
+
+const words = ({ id, file }: { readonly id: string; readonly file: string }): string =>
+  `\nThis is the secret of ${id}, shown this once. Its hash is in ${file}: commit that file.\nA running cortex serve takes it by itself.`;

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { SimpleGit } from "simple-git";
 import { CortexError } from "../../core/errors.ts";
 import { firstLine, saysNoRepository } from "../git-complaints.ts";
@@ -164,7 +164,10 @@ export async function readBranches(directory: string, environment: GitEnvironmen
   };
 }
 
-/** The remote that the checked-out branch follows, else `origin`; undefined where there is none. */
+/**
+ * The remote that the checked-out branch follows, else `origin`; undefined where there is none. Of one that is a path from
+ * the top of the work tree, name and URL are the whole path: git is run elsewhere too, where the short one leads astray.
+ */
 export async function trackedRemote(
   git: SimpleGit,
 ): Promise<{ readonly name: string; readonly url: string } | undefined> {
@@ -179,10 +182,16 @@ export async function trackedRemote(
     // "." is the repository itself: a branch may follow another one of the same clone.
     if (name === "" || name === ".") continue;
     const url = await answer(["remote", "get-url", "--push", name]);
-    if (url !== "") return { name, url };
+    if (url === "") continue;
+    if (!isRelativePath(url)) return { name, url };
+    const path = resolve(await answer(["rev-parse", "--show-toplevel"]), url);
+    return { name: path, url: path };
   }
   return undefined;
 }
+
+/** "../fleet.git", and neither "host:fleet.git" nor a URL: git tells them apart by the colon before the first slash. */
+const isRelativePath = (url: string): boolean => !url.startsWith("/") && !/^[^/]*:/.test(url);
 
 /** URL of the remote `origin`; empty where there is none. */
 export const originUrl = (directory: string, environment: GitEnvironment): Promise<string> =>

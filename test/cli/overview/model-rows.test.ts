@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { modelRows, type ModelRow } from "../../../src/cli/overview/model-rows.ts";
+import { modelRows, shortRevision, type ModelRow } from "../../../src/cli/overview/model-rows.ts";
 import type { FleetState } from "../../../src/protocol/gateway-api.ts";
 import { copy, fleetState, type StatedFleet } from "./fleet-states.ts";
 
@@ -144,4 +144,12 @@ test("rows come in order of their ids", () => {
     neurons: [{ name: "n", models: [copy({ id: "k" })] }],
   });
   expect(modelRows(state).map(({ id }) => id)).toEqual(["a", "k", "z"]);
+});
+
+test("a commit is shown by its beginning, and files without one by that of their digest", () => {
+  expect(["5144ad15aa", "sha256:0f9c8a524c1e", undefined].map(shortRevision)).toEqual([
+    "5144ad1",
+    "files 0f9c8a5",
+    "the files",
+  ]);
 });

@@ -1,3 +1,4 @@
+import { mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { clearDeadLock } from "../../../src/controller/lock/io/clear-dead-lock.ts";
@@ -111,6 +112,19 @@ describe("what the refs hold", () => {
     );
     expect(await git(bare, "show", "refs/cortex/applied/test:apply.json")).toBe('{"text":"all well"}');
   });
+});
+
+test("a remote that is a path from the top of the clone is found from each of its folders", async () => {
+  await using directory = await temporaryDirectory();
+  const clone = join(directory.path, "clone");
+  await git(directory.path, "init", "--quiet", "--bare", "fleet.git");
+  await git(directory.path, "init", "--quiet", "clone");
+  await git(clone, "remote", "add", "origin", "../fleet.git");
+  await mkdir(join(clone, "below"));
+  const inherited = { PATH: process.env["PATH"], HOME: "/nonexistent", CORTEX_DATA_DIR: directory.path };
+  const refs = await openSharedRefs({ path: join(clone, "below") }, { inherited });
+  expect(refs?.shown).toBe(join(await realpath(directory.path), "fleet.git"));
+  expect([...((await refs?.read(["refs/cortex/*"])) ?? [])]).toEqual([]);
 });
 
 describe("a host in trouble", () => {
