@@ -3,7 +3,7 @@ import * as Flags from "@oclif/core/flags";
 import { BaseCommand } from "../cli/base-command.ts";
 import { apiKeyFileFlag } from "../cli/flags/fleet-flags.ts";
 import { benchView } from "../cli/tables/bench-view.ts";
-import type { BenchReport, LoadMode } from "../client/measure/measured-load.ts";
+import type { BenchReport, LoadMode } from "../protocol/findings/bench-report.ts";
 import { CortexError, EXIT } from "../core/errors.ts";
 
 const HISTOGRAM_BARS = 10;

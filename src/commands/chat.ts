@@ -115,8 +115,10 @@ function sourceAt(
 ): ChatSource {
   return {
     ask: async function* ask(question, signal) {
-      const { streamChat } = await import("../client/io/stream-chat.ts");
-      yield* streamChat(access, { ...question, ...options }, signal);
+      const { bodyOf, streamChat } = await import("../client/io/stream-chat.ts");
+      const pieces = streamChat(access, bodyOf({ ...question, ...options }), signal);
+      // No tools are offered here.
+      for await (const piece of pieces) if (piece.kind !== "call") yield piece;
     },
     models: async () => {
       const { readModelEntries } = await import("../client/io/read-model-entries.ts");

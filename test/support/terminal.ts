@@ -76,6 +76,11 @@ export class Terminal implements AsyncDisposable {
     return stdout.replaceAll(/ +$/gm, "");
   }
 
+  /** The same with its styles, as sequences of a terminal. */
+  async styledScreen(): Promise<string> {
+    return (await this.#tmux(["capture-pane", "-p", "-e", "-t", "s"])).stdout;
+  }
+
   /** The screen as soon as it shows that. */
   async shows(pattern: RegExp): Promise<string> {
     let screen = "";

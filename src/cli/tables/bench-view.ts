@@ -1,33 +1,8 @@
 import { formatDuration } from "../../core/quantities.ts";
+import type { BenchReport } from "../../protocol/findings/bench-report.ts";
 import { paint } from "../print/paint.ts";
 import { tableText } from "../print/table.ts";
 import type { Look, View } from "../view/view.ts";
-
-interface Spread {
-  readonly mean: number;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
-/** As `client/measure` reports it. */
-interface BenchFacts {
-  readonly url: string;
-  readonly model: string;
-  readonly requests: number;
-  readonly answered: number;
-  readonly failed: readonly { readonly code: string; readonly message: string; readonly count: number }[];
-  readonly wall_secs: number;
-  readonly requests_per_sec: number;
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-  readonly completion_tokens_per_sec: number;
-  readonly first_token_ms: Spread | null;
-  readonly between_tokens_ms: Spread | null;
-  readonly answer_ms: Spread | null;
-}
 
 interface Shown {
   /** "8 clients". */
@@ -35,12 +10,12 @@ interface Shown {
   readonly histogram: readonly { readonly fromMs: number; readonly toMs: number; readonly count: number }[];
 }
 
-export const benchView = <Report extends BenchFacts>(report: Report, shown: Shown): View<Report> => ({
+export const benchView = (report: BenchReport, shown: Shown): View<BenchReport> => ({
   json: report,
   human: (look) => benchText(report, shown, look),
 });
 
-function benchText(report: BenchFacts, { mode, histogram }: Shown, look: Look): string {
+function benchText(report: BenchReport, { mode, histogram }: Shown, look: Look): string {
   const { answered, requests, wall_secs: seconds, failed } = report;
   const spreads = [
     ["first token", report.first_token_ms],

@@ -25,6 +25,8 @@ export type ChatPiece =
   | { readonly kind: "waiting"; readonly text: string }
   | { readonly kind: "reasoning"; readonly text: string }
   | { readonly kind: "text"; readonly text: string }
+  /** More of the call of that number: of its name, or of its arguments. */
+  | { readonly kind: "call"; readonly index: number; readonly name: string; readonly arguments: string }
   | { readonly kind: "finished"; readonly reason: string }
   | { readonly kind: "usage"; readonly prompt: number; readonly completion: number; readonly cached: number };
 
@@ -33,7 +35,18 @@ const chunkSchema = z.object({
     .array(
       z.object({
         delta: z
-          .object({ content: z.string().nullish(), reasoning_content: z.string().nullish() })
+          .object({
+            content: z.string().nullish(),
+            reasoning_content: z.string().nullish(),
+            tool_calls: z
+              .array(
+                z.object({
+                  index: z.int(),
+                  function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }),
+                }),
+              )
+              .nullish(),
+          })
           .optional(),
         finish_reason: z.string().nullish(),
       }),
@@ -50,18 +63,18 @@ const chunkSchema = z.object({
 });
 
 /**
- * Asks as any client of OpenAI's API would. Aborting cuts the connection, by which the gateway frees the slot at once.
+ * Sends a chat completion, streamed whatever its body says, as any client of OpenAI's API would. Aborting cuts the connection, by which the gateway frees the slot at once.
  * Throws the gateway's own error, `upstream_cut_stream` where the answer ends before it is whole, and the signal's reason.
  */
 export async function* streamChat(
-  { baseUrl, apiKey }: GatewayAccess,
-  question: ChatQuestion,
+  { baseUrl, apiKey }: Pick<GatewayAccess, "baseUrl" | "apiKey">,
+  body: Readonly<Record<string, unknown>>,
   signal: AbortSignal,
 ): AsyncGenerator<ChatPiece, void, undefined> {
   const response = await request(`${baseUrl}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", ...bearer(apiKey) },
-    body: JSON.stringify(bodyOf(question)),
+    body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
     signal,
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -87,11 +100,9 @@ export async function* streamChat(
   if (!reader.isDone) throw new CortexError("upstream_cut_stream", "the answer ended before it was complete");
 }
 
-const bodyOf = ({ model, messages, temperature, maxTokens }: ChatQuestion) => ({
+export const bodyOf = ({ model, messages, temperature, maxTokens }: ChatQuestion) => ({
   model,
   messages,
-  stream: true,
-  stream_options: { include_usage: true },
   ...(temperature === undefined ? {} : { temperature }),
   ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
 });
@@ -133,6 +144,12 @@ const choicePieces = (choices: Chunk["choices"]): ChatPiece[] =>
   choices.flatMap(({ delta, finish_reason: reason }): ChatPiece[] => [
     ...(delta?.reasoning_content ? [{ kind: "reasoning" as const, text: delta.reasoning_content }] : []),
     ...(delta?.content ? [{ kind: "text" as const, text: delta.content }] : []),
+    ...(delta?.tool_calls ?? []).map(({ index, function: part }) => ({
+      kind: "call" as const,
+      index,
+      name: part.name ?? "",
+      arguments: part.arguments ?? "",
+    })),
     ...(reason ? [{ kind: "finished" as const, reason }] : []),
   ]);
 

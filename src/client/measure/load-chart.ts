@@ -1,5 +1,5 @@
 import { formatDuration } from "../../core/quantities.ts";
-import type { BenchReport } from "./measured-load.ts";
+import type { BenchReport } from "../../protocol/findings/bench-report.ts";
 
 const [WIDTH, HEIGHT] = [760, 360];
 const [LEFT, TOP, RIGHT, BOTTOM] = [56, 44, 24, 48];

@@ -1,7 +1,8 @@
 import type { Clock } from "../../../core/clock.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import { toCortexError } from "../../../core/errors.ts";
-import type { LoadMode, MeasuredAnswer, MeasuredRequest } from "../measured-load.ts";
+import type { LoadMode } from "../../../protocol/findings/bench-report.ts";
+import type { MeasuredAnswer, MeasuredRequest } from "../measured-load.ts";
 import { randomFrom } from "../prompts.ts";
 
 export interface LoadPlan {
