@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { rolldown, type OutputChunk, type Plugin } from "rolldown";
 import { builtinsWithoutFacade } from "./program/builtins-without-facade.ts";
 import { engineBuiltIn } from "./program/engine-built-in.ts";
-import { slimmerOclif } from "./program/slimmer-oclif.ts";
+import { slimmerPackages } from "./program/slimmer-packages.ts";
+import { undiciInParts } from "./program/undici-in-parts.ts";
 import { thirdParties, thirdPartyNotices } from "./program/third-parties.ts";
 
 /*
@@ -66,7 +67,7 @@ const bundle = await rolldown({
   external: STAYS_OUTSIDE,
   platform: "node",
   treeshake: { moduleSideEffects: [{ test: /node_modules\/node-llama-cpp\//, sideEffects: false }] },
-  plugins: [builtinsWithoutFacade(), engineBuiltIn(), slimmerOclif(), refuseUnresolved()],
+  plugins: [builtinsWithoutFacade(), engineBuiltIn(), slimmerPackages(), undiciInParts(), refuseUnresolved()],
 });
 const { output } = await bundle.write({
   dir: join(root, "dist"),

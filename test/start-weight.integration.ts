@@ -89,8 +89,8 @@ test("cortex validate reads what fleets need, and nothing of the services", asyn
 });
 
 test.each([
-  ["serve", { files: 50, kilobytes: 4300 }],
-  ["neuron", { files: 50, kilobytes: 4300 }],
+  ["serve", { files: 50, kilobytes: 3200 }],
+  ["neuron", { files: 50, kilobytes: 3100 }],
 ])("cortex %s reads no more than a service needs before it listens", async (command, limit) => {
   const config = command === "serve" ? ["--config", await fleetFile()] : ["--port", "0"];
   const service = new CortexProcess([command, ...config], {
@@ -112,5 +112,5 @@ test("a model worker reads its program in few files, the engine's among them", a
   const stderr = await text(present(worker.stderr, "the pipe of a fork that is silent"));
   const { files, kilobytes } = weightIn(stderr);
   expect(files).toBeLessThanOrEqual(20);
-  expect(kilobytes).toBeLessThanOrEqual(3700);
+  expect(kilobytes).toBeLessThanOrEqual(3000);
 });
