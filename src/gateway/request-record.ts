@@ -145,19 +145,37 @@ const round = (ms: number): number => Math.round(ms * 10) / 10;
 /**
  * The latest requests. What a client chose as its request's id may come again: the last one with it is found. Looked
  * for by hand: an index would be kept up for each request, and is asked for when somebody wonders about one.
+ *
+ * A request that went its way without a detour is copied into a place that is there already: a kilobyte of each request
+ * that stays would be moved twice by the collector and then grow old, and the heap would grow with it.
  */
 export class RequestMemory {
   readonly kept: number;
-  readonly #ring: RequestRecord[] = [];
+  /** Undefined where the usual one of the same number says it all, or where nothing was yet. */
+  readonly #ring: (RequestRecord | undefined)[] = [];
+  readonly #usual: (UsualRequest | undefined)[] = [];
   #next = 0;
 
   constructor(kept: number) {
     this.kept = kept;
   }
 
-  add(record: RequestRecord): void {
-    this.#ring[this.#next] = record;
-    this.#next = (this.#next + 1) % this.kept;
+  /** What is returned is told when it has ended. */
+  add(record: RequestRecord): number {
+    const at = this.#next;
+    this.#ring[at] = record;
+    this.#next = (at + 1) % this.kept;
+    return at;
+  }
+
+  /** Nothing of the record changes any more. */
+  ended(at: number, record: RequestRecord): void {
+    // So many have come meanwhile that it is forgotten.
+    if (this.#ring[at] !== record || !isUsual(record)) return;
+    const place = this.#usual[at] ?? new UsualRequest();
+    place.fill(record);
+    this.#usual[at] = place;
+    this.#ring[at] = undefined;
   }
 
   find(requestId: string): RequestRecord | undefined {
@@ -166,7 +184,156 @@ export class RequestMemory {
 
   /** Latest first. */
   latest(count: number): readonly RequestRecord[] {
-    const inOrder = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
-    return inOrder.toReversed().slice(0, count);
+    const records: RequestRecord[] = [];
+    for (let back = 1; back <= this.kept && records.length < count; back += 1) {
+      const at = (this.#next - back + this.kept) % this.kept;
+      const record = this.#ring[at] ?? this.#usual[at]?.record();
+      if (record !== undefined) records.push(record);
+    }
+    return records;
   }
 }
+
+type Routed = Extract<RequestStep, { kind: "routed" }>;
+type Sent = Extract<RequestStep, { kind: "sent" }>;
+
+/** Routed to a neuron, with no other to consider, sent there, answered, and what it cost was told. */
+function isUsual({ steps, usage, costSoFar, coldStart, retries }: RequestRecord): boolean {
+  const [routed, sent] = steps;
+  return (
+    steps.length === 2 &&
+    routed?.kind === "routed" &&
+    routed.considered.length === 1 &&
+    sent?.kind === "sent" &&
+    usage !== undefined &&
+    costSoFar === undefined &&
+    !coldStart &&
+    retries === 0
+  );
+}
+
+/** A fraction, so that the collector never sees a new number in the place of an old one. */
+const NUMBER = 0.5;
+
+/** Its numbers are overwritten in place. */
+class UsualRequest {
+  #requestId = "";
+  #route = "";
+  #key = "";
+  #stream = false;
+  #modelId: string | undefined;
+  #neuron = "";
+  #errorCode: string | undefined;
+  #status: number | undefined;
+  #startedAtEpochMs = NUMBER;
+  #startedAtMs = NUMBER;
+  #durationMs = NUMBER;
+  /** Not a number where no content was seen to begin. */
+  #firstContentMs = NUMBER;
+  #promptTokens = NUMBER;
+  #completionTokens = NUMBER;
+  #cachedTokens = NUMBER;
+  #reasoningTokens = NUMBER;
+  #routedAtMs = NUMBER;
+  #decision: Routed["decision"] = "serve";
+  #routedTo: string | null = null;
+  #routedCode: string | null = null;
+  #considered = "";
+  #verdict = "";
+  /** Not a number where there is none. */
+  #figure = NUMBER;
+  #sentAtMs = NUMBER;
+  #sentTo = "";
+  #endedAtMs = NUMBER;
+  #outcome: string | null = null;
+  #sentCode: string | null = null;
+
+  fill(record: RequestRecord): void {
+    // As `isUsual` has found it.
+    const usage = record.usage as TokenUsage;
+    const [routed, sent] = record.steps as [Routed, Sent];
+    const [considered] = routed.considered as [Considered];
+    this.#requestId = record.requestId;
+    this.#route = record.route;
+    this.#key = record.key;
+    this.#stream = record.stream;
+    this.#modelId = record.modelId;
+    this.#neuron = record.neuron;
+    this.#errorCode = record.errorCode;
+    this.#status = record.status;
+    this.#startedAtEpochMs = record.startedAtEpochMs;
+    this.#startedAtMs = record.startedAtMs;
+    this.#durationMs = orNone(record.durationMs);
+    this.#firstContentMs = orNone(record.firstContentMs);
+    this.#promptTokens = usage.promptTokens;
+    this.#completionTokens = usage.completionTokens;
+    this.#cachedTokens = usage.cachedTokens;
+    this.#reasoningTokens = usage.reasoningTokens;
+    this.#routedAtMs = routed.atMs;
+    this.#decision = routed.decision;
+    this.#routedTo = routed.neuron;
+    this.#routedCode = routed.code;
+    this.#considered = considered.neuron;
+    this.#verdict = considered.verdict;
+    this.#figure = orNone(considered.figure);
+    this.#sentAtMs = sent.atMs;
+    this.#sentTo = sent.neuron;
+    this.#endedAtMs = orNone(sent.endedAtMs);
+    this.#outcome = sent.outcome;
+    this.#sentCode = sent.code;
+  }
+
+  record(): RequestRecord {
+    return {
+      requestId: this.#requestId,
+      startedAtEpochMs: this.#startedAtEpochMs,
+      startedAtMs: this.#startedAtMs,
+      route: this.#route,
+      key: this.#key,
+      stream: this.#stream,
+      steps: [this.#routed(), this.#sent()],
+      modelId: this.#modelId,
+      neuron: this.#neuron,
+      errorCode: this.#errorCode,
+      firstContentMs: known(this.#firstContentMs),
+      retries: 0,
+      coldStart: false,
+      usage: {
+        promptTokens: this.#promptTokens,
+        completionTokens: this.#completionTokens,
+        cachedTokens: this.#cachedTokens,
+        reasoningTokens: this.#reasoningTokens,
+      },
+      costSoFar: undefined,
+      durationMs: known(this.#durationMs),
+      status: this.#status,
+    };
+  }
+
+  #routed(): RequestStep {
+    const figure = known(this.#figure);
+    const [neuron, verdict] = [this.#considered, this.#verdict];
+    return {
+      kind: "routed",
+      atMs: this.#routedAtMs,
+      decision: this.#decision,
+      neuron: this.#routedTo,
+      code: this.#routedCode,
+      considered: [figure === undefined ? { neuron, verdict } : { neuron, verdict, figure }],
+    };
+  }
+
+  #sent(): RequestStep {
+    return {
+      kind: "sent",
+      atMs: this.#sentAtMs,
+      neuron: this.#sentTo,
+      endedAtMs: known(this.#endedAtMs) ?? null,
+      outcome: this.#outcome,
+      code: this.#sentCode,
+    };
+  }
+}
+
+const orNone = (number: number | null | undefined): number => number ?? Number.NaN;
+const known = (number: number): number | undefined => (Number.isNaN(number) ? undefined : number);

@@ -115,7 +115,7 @@ async function handle(arrival: Arrival, body: Buffer, deps: InferenceEntryDeps):
   const cancellation = new Cancellation();
   const exchange = newExchange(arrival, { asked, cancellation, startedAtMs }, deps);
   watchOver(exchange, arrival, deps);
-  deps.requests.add(exchange.trace);
+  const remembered = deps.requests.add(exchange.trace);
   deps.rate.count(startedAtMs);
   try {
     await serveMetered(exchange, deps);
@@ -127,6 +127,7 @@ async function handle(arrival: Arrival, body: Buffer, deps: InferenceEntryDeps):
   }
   wishFor(facts, deps);
   reportExchange(exchange, deps);
+  deps.requests.ended(remembered, exchange.trace);
 }
 
 /** Counts the request as open until its connection has done with it, and cancels it where that is too soon. */
