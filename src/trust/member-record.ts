@@ -9,6 +9,8 @@ export const memberRecordSchema = z.object({
   issued_at_ms: z.number(),
   not_after_ms: z.number(),
   revoked_at_ms: z.number().nullable(),
+  /** Fingerprints of the authorities that its bearer was told to trust with it, the one that signed it first. */
+  authorities: z.array(z.string()).optional(),
 });
 
 export type MemberRecord = z.output<typeof memberRecordSchema>;

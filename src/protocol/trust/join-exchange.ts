@@ -32,8 +32,14 @@ export const certificateResponseSchema = z.object({
   certificate: z.string(),
   /** The list of revoked certificates, signed by the authority. */
   revocations: z.string(),
+  /** The authorities to trust, as PEM, the one that signs now first; absent from an authority that cannot be exchanged. */
+  authorities: z.string().max(65_536).optional(),
 });
 export type CertificateResponse = z.output<typeof certificateResponseSchema>;
 
 /** Also what a neuron takes at `POST /revocations`. */
 export const revocationsSchema = z.object({ revocations: z.string().min(1).max(4_194_304) });
+
+/** `GET` of an authority: with the list, whom to trust. */
+export const standingSchema = revocationsSchema.extend({ authorities: z.string().max(65_536).optional() });
+export type Standing = z.output<typeof standingSchema>;

@@ -14,10 +14,11 @@ import {
   renewRequestSchema,
   REVOCATIONS_PATH,
   type CertificateResponse,
+  type Standing,
 } from "../../protocol/trust/join-exchange.ts";
 import { renewsAtMs } from "../certificate-life.ts";
 import { repeat } from "./repeat.ts";
-import { certificateFacts } from "../read-certificate.ts";
+import { authoritiesOf, certificateFacts, fingerprintOf } from "../read-certificate.ts";
 import type { Authority } from "./authority.ts";
 
 export interface RunningAuthority {
@@ -32,7 +33,8 @@ export interface AuthorityServerDeps {
   readonly onIssued?: (invitation: string) => void;
 }
 
-const RENEWAL_LOOK_MS = 3_600_000;
+/** Also whether the authority was exchanged. */
+const RENEWAL_LOOK_MS = 10_000;
 /** A certificate request is 500 bytes. */
 const BODY_LIMITS = { maxBytes: 65_536, minBytesPerSec: 0 };
 
@@ -70,11 +72,17 @@ export async function startAuthorityServer(
   };
   server.post(JOIN_PATH, (request) => join(request));
   server.post(RENEW_PATH, (request) => renew(request));
-  server.get(REVOCATIONS_PATH, async () => ({ revocations: await authority.revocations() }));
+  server.get(REVOCATIONS_PATH, async (): Promise<Standing> => {
+    const revocations = await authority.revocations();
+    return { revocations, authorities: authority.trusted };
+  });
   const port = await listen(server, authority.address);
   let { renewsAtMs: atMs } = shown;
+  let { fingerprint } = authority;
   const renewing = repeat({ clock, everyMs: RENEWAL_LOOK_MS }, async () => {
-    if (atMs <= clock.nowMs()) {
+    await authority.reload();
+    if (atMs <= clock.nowMs() || authority.fingerprint !== fingerprint) {
+      ({ fingerprint } = authority);
       const next = await materialOf(authority);
       changeCertificate(server, next.tls);
       atMs = next.renewsAtMs;
@@ -92,9 +100,10 @@ export async function startAuthorityServer(
 
 async function materialOf(authority: Authority) {
   const { key, certificate } = await authority.credentials("authority");
-  const ca = authority.certificate;
+  const ca = authority.trusted;
   // The chain goes with it: who joins knows the authority's own certificate by its fingerprint only.
-  const tls = { key, cert: `${certificate}\n${ca}`, ca };
+  const signer = authoritiesOf(ca).find((one) => fingerprintOf(one) === authority.fingerprint);
+  const tls = { key, cert: `${certificate}\n${String(signer)}`, ca };
   return { tls, renewsAtMs: renewsAtMs(certificateFacts(new X509Certificate(certificate))) };
 }
 

@@ -16,7 +16,7 @@ import {
 } from "../../protocol/trust/join-exchange.ts";
 import { MEMBER_LIFE_MS, type CertificateFacts } from "../certificate-life.ts";
 import type { JoinToken } from "../join-token.ts";
-import { certificateFacts, fingerprintOf } from "../read-certificate.ts";
+import { authoritiesOf, certificateFacts, fingerprintOf, signerAmong } from "../read-certificate.ts";
 import { memberRecordSchema, type MemberRecord } from "../member-record.ts";
 import { authorityDirectory } from "../places.ts";
 import { readPrivately, writePrivately } from "./identity-file.ts";
@@ -30,7 +30,15 @@ import {
   type Signer,
 } from "./x509.ts";
 
-const keptSchema = z.object({ key: z.string(), certificate: z.string(), address: z.string() });
+const signingSchema = z.object({ key: z.string(), certificate: z.string() });
+const keptSchema = signingSchema.extend({
+  address: z.string(),
+  /** Is made known, and signs nothing yet. */
+  next: signingSchema.optional(),
+  /** Signs nothing but for this authority's own server, and is trusted until it is retired. */
+  former: signingSchema.optional(),
+});
+type Kept = z.output<typeof keptSchema>;
 
 const invitationSchema = z.object({
   name: z.string(),
@@ -52,19 +60,83 @@ export interface Invitation {
 export class Authority {
   readonly #directory: string;
   readonly #clock: Clock;
-  readonly #signer: Signer;
-  readonly certificate: string;
-  readonly address: HostAndPort;
+  #kept: Kept;
+  #signer: Signer;
 
   private constructor(
     place: { readonly directory: string; readonly clock: Clock },
-    kept: { readonly signer: Signer; readonly certificate: string; readonly address: string },
+    { kept, signer }: { readonly kept: Kept; readonly signer: Signer },
   ) {
     this.#directory = place.directory;
     this.#clock = place.clock;
-    this.#signer = kept.signer;
-    this.certificate = kept.certificate;
-    this.address = parseHostAndPort(kept.address);
+    this.#kept = kept;
+    this.#signer = signer;
+  }
+
+  /** The one that signs now. */
+  get certificate(): string {
+    return this.#kept.certificate;
+  }
+
+  get address(): HostAndPort {
+    return parseHostAndPort(this.#kept.address);
+  }
+
+  /** All that are trusted, the one that signs now first. */
+  get trusted(): string {
+    const { certificate, next, former } = this.#kept;
+    return [certificate, next?.certificate, former?.certificate]
+      .flatMap((pem) => pem?.trim() ?? [])
+      .join("\n");
+  }
+
+  get exchange(): Exchange {
+    if (this.#kept.next !== undefined) return "introduced";
+    return this.#kept.former === undefined ? "none" : "switched";
+  }
+
+  /** Another program may have exchanged it: true when it is another one now. */
+  async reload(): Promise<boolean> {
+    const kept = keptSchema.safeParse(await readPrivately(fileOf(this.#directory)));
+    if (!kept.success || JSON.stringify(kept.data) === JSON.stringify(this.#kept)) return false;
+    this.#signer = await readSigner(kept.data);
+    this.#kept = kept.data;
+    return true;
+  }
+
+  /**
+   * The next step of an exchange, each of which leaves everybody who has made the one before with whom they trust: a new
+   * authority is made known, then signs, then the old one is retired.
+   */
+  async exchangeOn(): Promise<Exchange> {
+    await this.reload();
+    const { next, address, key, certificate } = this.#kept;
+    const present = { key, certificate };
+    const steps = {
+      none: async (): Promise<Kept> => ({
+        ...present,
+        address,
+        next: await makeAuthority(this.#clock.nowMs()),
+      }),
+      introduced: (): Kept => ({ ...(next ?? present), address, former: present }),
+      switched: (): Kept => ({ ...present, address }),
+    };
+    await writePrivately(fileOf(this.#directory), await steps[this.exchange]());
+    await this.reload();
+    return this.exchange;
+  }
+
+  /** Whose latest certificate says that its bearer has not made the present step of an exchange yet. */
+  async awaited(): Promise<readonly MemberRecord[]> {
+    const nowMs = this.#clock.nowMs();
+    const good = (await this.members()).filter(
+      (one) => one.revoked_at_ms === null && one.not_after_ms > nowMs,
+    );
+    const latest = new Map<string, MemberRecord>();
+    for (const one of good.toSorted((left, right) => left.issued_at_ms - right.issued_at_ms))
+      latest.set(`${one.role} ${one.name}`, one);
+    const wanted = fingerprintsOf(this.trusted);
+    return [...latest.values()].filter(({ authorities }) => (authorities ?? []).join() !== wanted.join());
   }
 
   /** Null where nobody has been invited from this data directory yet. */
@@ -78,8 +150,8 @@ export class Authority {
         `${fileOf(directory)} is not what cortex neuron invite writes`,
       );
     }
-    const { address, certificate } = kept.data;
-    return new Authority({ directory, clock }, { signer: await readSigner(kept.data), certificate, address });
+    const signer = await readSigner(kept.data);
+    return new Authority({ directory, clock }, { signer, kept: kept.data });
   }
 
   /** Makes one where there is none. `address`: where machines that join reach it; kept from then on. */
@@ -98,7 +170,8 @@ export class Authority {
   }
 
   get fingerprint(): string {
-    return fingerprintOf(new X509Certificate(this.certificate));
+    // Of the one that its server shows.
+    return fingerprintOf(new X509Certificate((this.#kept.former ?? this.#kept).certificate));
   }
 
   async invite(name: string, { role, lifeMs }: { role: MemberRole; lifeMs: number }): Promise<Invitation> {
@@ -144,7 +217,11 @@ export class Authority {
       throw new CortexError("invitation_refused", "the invitation was used a moment ago");
     });
     await this.#record(certificate, kept.data);
-    return { certificate, revocations: await this.revocations() };
+    return this.#answer(certificate);
+  }
+
+  async #answer(certificate: string): Promise<CertificateResponse> {
+    return { certificate, revocations: await this.revocations(), authorities: this.trusted };
   }
 
   /** A new certificate for whoever holds a good one. Throws `certificate_refused`. */
@@ -167,13 +244,13 @@ export class Authority {
       await this.#revoke(record);
       throw revoked(facts.name);
     }
-    return { certificate: issued, revocations: await this.revocations() };
+    return this.#answer(issued);
   }
 
   #read(certificate: string): X509Certificate | null {
     try {
       const present = new X509Certificate(certificate);
-      return present.verify(new X509Certificate(this.certificate).publicKey) ? present : null;
+      return signerAmong(this.trusted, present) < 0 ? null : present;
     } catch {
       return null;
     }
@@ -189,6 +266,7 @@ export class Authority {
   }
 
   async #issue(request: string, { name, role }: { name: string; role: MemberRole }): Promise<string> {
+    await this.reload();
     const issued = await issueFor(this.#signer, request, { name, role, nowMs: this.#clock.nowMs() });
     if (issued !== null) return issued;
     throw new CortexError("certificate_refused", "the request for a certificate is not one of cortex");
@@ -206,6 +284,7 @@ export class Authority {
       issued_at_ms: this.#clock.nowMs(),
       not_after_ms: notAfterMs,
       revoked_at_ms: null,
+      authorities: fingerprintsOf(this.trusted),
     };
     await writePrivately(this.#pathOf("members", serial), record);
     return record;
@@ -250,6 +329,7 @@ export class Authority {
       ({ serial, revoked_at_ms: atMs, not_after_ms: notAfterMs }) =>
         atMs === null || notAfterMs <= nowMs ? [] : [{ serial, atMs }],
     );
+    await this.reload();
     return makeRevocations(this.#signer, revoked, nowMs);
   }
 
@@ -257,7 +337,11 @@ export class Authority {
   async credentials(role: "control" | "authority"): Promise<KeyAndCertificate> {
     const name = role === "authority" ? role : `control@${hostname()}`.slice(0, 63);
     const lifeMs = role === "authority" ? MEMBER_LIFE_MS : LOCAL_CONTROL_LIFE_MS;
-    return issueWithKey(this.#signer, { name, role, nowMs: this.#clock.nowMs(), lifeMs });
+    await this.reload();
+    const { former } = this.#kept;
+    // Who has not heard of the new authority yet still finds its server.
+    const signer = role === "authority" && former !== undefined ? await readSigner(former) : this.#signer;
+    return issueWithKey(signer, { name, role, nowMs: this.#clock.nowMs(), lifeMs });
   }
 
   async #names(folder: "invitations" | "members"): Promise<readonly string[]> {
@@ -273,6 +357,11 @@ export class Authority {
     return join(this.#directory, folder, `${safe}.json`);
   }
 }
+
+/** How far an exchange of the authority is: nothing of it, the new one is known and signs nothing, or signs. */
+export type Exchange = "none" | "introduced" | "switched";
+
+const fingerprintsOf = (bundle: string): string[] => authoritiesOf(bundle).map(fingerprintOf);
 
 /** A stolen copy of a command's memory is worth a day. */
 const LOCAL_CONTROL_LIFE_MS = 86_400_000;

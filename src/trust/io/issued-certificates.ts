@@ -59,7 +59,8 @@ export class IssuedCertificates implements Bearer {
   }
 
   async #look(changed: () => void): Promise<void> {
-    if (this.#renewsAtMs <= this.#place.clock.nowMs()) {
+    const isExchanged = await this.#authority.reload();
+    if (isExchanged || this.#renewsAtMs <= this.#place.clock.nowMs()) {
       const { tls, renewsAtMs: nextMs } = await showable(this.#authority);
       this.#shown = tls;
       this.#renewsAtMs = nextMs;
@@ -81,7 +82,7 @@ interface Shown {
 async function showable(authority: Authority): Promise<Shown> {
   const { key, certificate } = await authority.credentials("control");
   const facts = certificateFacts(new X509Certificate(certificate));
-  return { tls: { key, cert: certificate, ca: authority.certificate }, renewsAtMs: renewsAtMs(facts) };
+  return { tls: { key, cert: certificate, ca: authority.trusted }, renewsAtMs: renewsAtMs(facts) };
 }
 
 async function revokedBy(authority: Authority): Promise<ReadonlySet<string>> {

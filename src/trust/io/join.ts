@@ -15,9 +15,11 @@ import {
   JOIN_PATH,
   RENEW_PATH,
   REVOCATIONS_PATH,
-  revocationsSchema,
+  standingSchema,
+  type CertificateResponse,
   type JoinRequest,
   type RenewRequest,
+  type Standing,
 } from "../../protocol/trust/join-exchange.ts";
 import type { JoinToken } from "../join-token.ts";
 import { certificateFacts, fingerprintOf } from "../read-certificate.ts";
@@ -39,7 +41,7 @@ export async function takeUp(token: JoinToken, clock: Clock): Promise<Identity> 
   if (facts.name !== name || facts.role !== role) {
     throw new CortexError("invitation_refused", `the authority knows the invitation as one of ${facts.name}`);
   }
-  return { name, role, address, authority, key: made.key, ...answer };
+  return { name, role, address, key: made.key, ...withAuthorities(authority, answer) };
 }
 
 /** The same bearer with a new key and a new certificate. */
@@ -55,13 +57,21 @@ export async function renewed(identity: Identity, clock: Clock): Promise<Identit
     { path: RENEW_PATH, body: asked },
     certificateResponseSchema,
   );
-  return { ...identity, key: made.key, ...answer };
+  return { ...identity, key: made.key, ...withAuthorities(identity.authority, answer) };
 }
 
-export async function fetchRevocations(identity: Identity, clock: Clock): Promise<string> {
-  const answer = await ask({ ...identity, clock }, { path: REVOCATIONS_PATH }, revocationsSchema);
-  return answer.revocations;
-}
+/** It came over a connection to an authority that is trusted already: so is whom it names. */
+const withAuthorities = (
+  known: string,
+  { certificate, revocations, authorities }: CertificateResponse,
+): Pick<Identity, "certificate" | "revocations" | "authority"> => ({
+  certificate,
+  revocations,
+  authority: authorities ?? known,
+});
+
+export const fetchStanding = (identity: Identity, clock: Clock): Promise<Standing> =>
+  ask({ ...identity, clock }, { path: REVOCATIONS_PATH }, standingSchema);
 
 /**
  * The certificate of the authority that answers at the address, where it is the one of the fingerprint. Nothing is

@@ -4,9 +4,9 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { TlsMaterial } from "../../platform/http-server.ts";
 import { renewsAtMs, type CertificateFacts } from "../certificate-life.ts";
-import { certificateFacts } from "../read-certificate.ts";
+import { certificateFacts, signerAmong } from "../read-certificate.ts";
 import { readIdentity, writePrivately, type Identity } from "./identity-file.ts";
-import { fetchRevocations, renewed } from "./join.ts";
+import { fetchStanding, renewed } from "./join.ts";
 import { repeat, type Repetition } from "./repeat.ts";
 import { readRevocations } from "./x509.ts";
 
@@ -90,8 +90,11 @@ export class Member {
     await this.#keep({ ...this.#identity, revocations: text });
   }
 
+  /** By its age, or since the authority that signed it is not the one that signs now. */
   get isDue(): boolean {
-    return renewsAtMs(this.#facts) <= this.#deps.clock.nowMs();
+    if (renewsAtMs(this.#facts) <= this.#deps.clock.nowMs()) return true;
+    const { authority, certificate } = this.#identity;
+    return signerAmong(authority, new X509Certificate(certificate)) > 0;
   }
 
   async renew(): Promise<void> {
@@ -118,11 +121,13 @@ export class Member {
   async #look(): Promise<void> {
     const { clock, logger } = this.#deps;
     try {
-      if (this.isDue) {
+      const standing = this.isDue ? null : await fetchStanding(this.#identity, clock);
+      const isExchanged = (standing?.authorities ?? this.#identity.authority) !== this.#identity.authority;
+      if (standing === null || isExchanged) {
         await this.renew();
         logger.info({ until: new Date(this.#facts.notAfterMs).toISOString() }, "certificate renewed");
       } else {
-        await this.takeRevocations(await fetchRevocations(this.#identity, clock));
+        await this.takeRevocations(standing.revocations);
       }
     } catch (thrown) {
       const { code, message } = toCortexError(thrown);

@@ -6,7 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { NeuronAccess } from "../../protocol/io/neuron-client.ts";
 import { normalSerial } from "../certificate-life.ts";
-import { certificateFacts } from "../read-certificate.ts";
+import { certificateFacts, signerAmong } from "../read-certificate.ts";
 import { authorityDirectory, identityPath } from "../places.ts";
 import { Authority } from "./authority.ts";
 import type { Bearer } from "./bearer.ts";
@@ -123,8 +123,7 @@ class Connections {
   }): Error | undefined {
     const { host, certificate, neuron, ca } = shown;
     const leaf = new X509Certificate(certificate.raw);
-    const isOurs = leaf.verify(new X509Certificate(ca).publicKey);
-    if (!isOurs) return checkServerIdentity(host, certificate);
+    if (signerAmong(ca, leaf) < 0) return checkServerIdentity(host, certificate);
     const { name, role, serial } = certificateFacts(leaf);
     if (role !== "neuron" || name !== neuron) {
       return new Error(`its certificate is that of ${role ?? "nobody"} ${name}, not of neuron ${neuron}`);

@@ -15,6 +15,7 @@ import {
   X509Certificate as ParsedCertificate,
 } from "@peculiar/x509";
 import type { MemberRole } from "../../protocol/trust/join-exchange.ts";
+import { authoritiesOf } from "../read-certificate.ts";
 import { AUTHORITY_LIFE_MS, CLOCK_SKEW_MS, MEMBER_LIFE_MS, normalSerial } from "../certificate-life.ts";
 
 /* Certificates made and read: the one file that knows the library. Keys are ECDSA P-256, which every TLS stack speaks. */
@@ -49,9 +50,11 @@ const newSerial = (): string => `4${randomBytes(16).toString("hex").slice(1)}`;
 
 export async function makeAuthority(nowMs: number): Promise<KeyAndCertificate> {
   const keys = await newKeys();
+  const serialNumber = newSerial();
   const made = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerial(),
-    name: named("cortex authority", "authority"),
+    serialNumber,
+    // Each has a name of its own: by it TLS finds the one that signed, where two are trusted during an exchange.
+    name: named(`cortex authority ${serialNumber.slice(0, 8)}`, "authority"),
     notBefore: new Date(nowMs - CLOCK_SKEW_MS),
     notAfter: new Date(nowMs + AUTHORITY_LIFE_MS),
     keys,
@@ -158,12 +161,15 @@ export async function makeRevocations(
   return list.toString("pem");
 }
 
-/** The serials of a list; null for one that is not this authority's. */
-export async function readRevocations(text: string, authority: string): Promise<readonly string[] | null> {
+/** The serials of a list; null for one that none of these authorities has signed. */
+export async function readRevocations(text: string, bundle: string): Promise<readonly string[] | null> {
   try {
     const list = new X509Crl(text);
     if (list.nextUpdate === undefined) return null;
-    if (!(await list.verify({ publicKey: new ParsedCertificate(authority) }))) return null;
+    const checks = authoritiesOf(bundle).map(({ raw }) =>
+      list.verify({ publicKey: new ParsedCertificate(raw) }).catch(() => false),
+    );
+    if (!(await Promise.all(checks)).includes(true)) return null;
     return list.entries.map(({ serialNumber }) => normalSerial(serialNumber));
   } catch {
     return null;

@@ -215,3 +215,21 @@ test("an address beyond loopback needs a certificate or a token", async () => {
   expect(refused.stderr).toMatch(/bind_needs_token.*\n.*cortex neuron invite NAME/);
   expect(refused.stderr).toContain("--token-file");
 });
+
+const rotate = (...flags: readonly string[]) => runCortex(["neuron", "rotate", ...flags], as("operator"));
+
+test("an authority is exchanged by three calls, and a step is not made before those who are awaited have made the last", async () => {
+  expect((await rotate()).stderr).toContain("there is no authority");
+  const place = { clock: systemClock, address: "127.0.0.1:1", fallback: "127.0.0.1:1" };
+  const authority = await Authority.openOrMake(authorityDirectory(directory("operator")), place);
+  const { token } = await authority.invite("beast", { role: "neuron", lifeMs: DAY_MS });
+  const { request: asked } = await requestCertificate("beast");
+  await authority.join({ ...token, request: asked });
+  expect((await rotate()).stdout).toContain("A new authority is known beside the present one");
+  const held = await rotate();
+  expect(held.stdout).toContain("Nothing was done");
+  expect(held.stdout).toContain("Not heard of it yet: beast");
+  expect((await rotate("--force")).stdout).toContain("The new authority signs");
+  const third = await rotate("--force", "--json");
+  expect(JSON.parse(third.stdout)).toEqual({ exchange: "none", stepped: true, awaited: ["beast"] });
+});
