@@ -16,7 +16,7 @@ const AREAS = {
   gateway: ["repository", "protocol", "fleet", "platform", "core"],
   client: ["protocol", "platform", "core"],
   page: ["protocol", "core"],
-  doctor: ["neuron", "repository", "protocol", "fleet", "platform", "core"],
+  doctor: ["trust", "neuron", "repository", "protocol", "fleet", "platform", "core"],
   demo: ["client", "controller", "neuron", "gateway", "repository", "protocol", "fleet", "platform", "core"],
   cli: ["repository", "trust", "protocol", "fleet", "platform", "core"],
 };

@@ -10,6 +10,7 @@ export type Check =
   | "data-directory"
   | "model-root"
   | "token-file"
+  | "certificate"
   | "port"
   | "fleet-files"
   | "neuron"

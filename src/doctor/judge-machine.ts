@@ -2,6 +2,7 @@ import { assertNever } from "../core/assert-never.ts";
 import { formatBytes, formatMib } from "../core/quantities.ts";
 import type { Finding } from "../protocol/findings/doctor-report.ts";
 import type { Device } from "../protocol/neuron-api.ts";
+import { judgeCertificates, type CertificateFile } from "./judge-certificates.ts";
 import { note, problem, warning, well } from "./found.ts";
 
 export interface DeviceFile {
@@ -49,6 +50,9 @@ export interface MachineFacts {
   readonly modelRoots: readonly DirectoryFacts[];
   readonly tokenFiles: readonly { readonly path: string; readonly problem: Mend | null }[];
   readonly ports: readonly PortFacts[];
+  /** Of the fleet, as they lie here. */
+  readonly certificates: readonly CertificateFile[];
+  readonly nowMs: number;
 }
 
 interface Mend {
@@ -97,6 +101,7 @@ export const judgeMachine = (facts: MachineFacts): readonly Finding[] => [
       ? well({ check: "token-file", subject: path }, "only its owner can read it")
       : problem({ check: "token-file", subject: path }, trouble.message, trouble.next),
   ),
+  ...judgeCertificates(facts.certificates, facts.nowMs),
   ...facts.ports.map(judgePort),
 ];
 

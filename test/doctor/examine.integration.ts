@@ -6,11 +6,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CortexError } from "../../src/core/errors.ts";
 import { examine, type Examination } from "../../src/doctor/io/examine.ts";
+import { readCertificates } from "../../src/doctor/io/read-certificates.ts";
 import { readMachine } from "../../src/doctor/io/read-machine.ts";
 import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import { createLogger } from "../../src/platform/logger.ts";
 import { systemClock } from "../../src/platform/system-clock.ts";
 import { hashOfSecret } from "../../src/gateway/keys/key-ring.ts";
+import { Authority } from "../../src/trust/io/authority.ts";
+import { authorityDirectory, identityPath } from "../../src/trust/places.ts";
 import { fakeNeuron, gatewayFor } from "../gateway/gateway-bench.ts";
 
 const deps = { clock: systemClock, logger: createLogger({ name: "test", level: "silent" }) };
@@ -169,4 +172,15 @@ describe("readMachine", () => {
     expect(facts.modelRoots[0]).toMatchObject({ exists: false, isWritable: true });
     expect(facts.modelRoots[0]?.freeBytes).toBeGreaterThan(0);
   });
+});
+
+test("the certificates of the fleet that lie here are looked at", async () => {
+  const place = { clock: systemClock, address: "127.0.0.1:1", fallback: "127.0.0.1:1" };
+  await Authority.openOrMake(authorityDirectory(home), place);
+  await mkdir(join(home, "identity"), { recursive: true });
+  await writeFile(identityPath(home, "neuron"), "{}", { mode: 0o600 });
+  expect(await readCertificates(home, systemClock)).toMatchObject([
+    { trouble: { message: expect.stringContaining("is not what cortex neuron join writes") as string } },
+    { bearer: "authority", isSigned: true, isExchanged: false },
+  ]);
 });

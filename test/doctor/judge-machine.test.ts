@@ -37,6 +37,8 @@ const sound: MachineFacts = {
   modelRoots: [directory],
   tokenFiles: [{ path: "neuron.token", problem: null }],
   ports: [{ address: "127.0.0.1:13131", purpose: "neuron", holder: { kind: "free" } }],
+  certificates: [],
+  nowMs: 0,
 };
 
 const unwell = (changes: Partial<MachineFacts>) =>

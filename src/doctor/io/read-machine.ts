@@ -10,6 +10,7 @@ import type { Logger } from "../../platform/logger.ts";
 import { engineVersions, neededNode } from "../../platform/package-paths.ts";
 import { readTokenFile } from "../../platform/token-file.ts";
 import type { DeviceFile, DirectoryFacts, MachineFacts, PortFacts, PortHolder } from "../judge-machine.ts";
+import { readCertificates } from "./read-certificates.ts";
 import { askVersion } from "./ask-server.ts";
 
 export interface WantedPort {
@@ -41,13 +42,14 @@ export async function readMachine(question: MachineQuestion): Promise<MachineFac
     usesGpu: true,
     engine: engine.installed === engine.needed ? { environment } : null,
   });
-  const [devices, deviceFiles, dataDirectory, modelRoots, tokens, held] = await Promise.all([
+  const [devices, deviceFiles, dataDirectory, modelRoots, tokens, held, certificates] = await Promise.all([
     probe.discover(),
     readDeviceFiles(question.deviceDirectory ?? "/dev"),
     readDirectory(question.dataDirectory),
     Promise.all(question.modelRoots.map(readDirectory)),
     Promise.all(tokenFiles.map(readToken)),
     Promise.all(ports.map((port) => readPort(port, clock))),
+    readCertificates(question.dataDirectory, clock),
   ]);
   return {
     nodeVersion: process.versions.node,
@@ -63,6 +65,8 @@ export async function readMachine(question: MachineQuestion): Promise<MachineFac
     modelRoots,
     tokenFiles: tokens,
     ports: held,
+    certificates,
+    nowMs: clock.nowMs(),
   };
 }
 
