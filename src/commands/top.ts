@@ -1,8 +1,10 @@
+import { Flags } from "@oclif/core";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { apiKeyFileFlag, configFlag, endpointFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { explanationView } from "../cli/tables/requests-table.ts";
 import { TopLines } from "../cli/top-lines.ts";
 import { TopSession, type FollowedEvent, type TopSources } from "../cli/top-session.ts";
+import type { LoopFacts } from "../cli/top/loop-news.ts";
 import type { Change, TextAsked } from "../cli/top/top-state.ts";
 import { planView } from "../cli/view/plan-view.ts";
 import { whyView } from "../cli/view/why-view.ts";
@@ -18,6 +20,7 @@ interface TopFlags {
   readonly gateway: string;
   readonly "api-key-file": string | undefined;
   readonly "neuron-token-file": string | undefined;
+  readonly loop: string | undefined;
 }
 
 export default class TopCommand extends FleetCommand {
@@ -35,6 +38,12 @@ export default class TopCommand extends FleetCommand {
     gateway: endpointFlag,
     "api-key-file": apiKeyFileFlag,
     "neuron-token-file": neuronTokenFileFlag,
+    loop: Flags.string({
+      env: "CORTEX_LOOP_URL",
+      helpValue: "URL",
+      summary:
+        "where the reconcile loop listens (its --listen, or --reconcile-listen of serve): its state is shown too",
+    }),
   };
 
   protected override readonly writesEvents = true;
@@ -104,11 +113,32 @@ export default class TopCommand extends FleetCommand {
       },
       sync: async () => {
         const { readSync } = await import("../controller/history/io/read-sync.ts");
-        return readSync({ path: flags.config }, this.environment);
+        const [sync, loop] = await Promise.all([
+          readSync({ path: flags.config }, this.environment),
+          this.#loop(flags),
+        ]);
+        return sync === null ? null : { ...sync, loop };
       },
       text: (of) => this.#text(of, flags, access),
       change: (change, onBegun) => this.#change(change, flags, onBegun),
     };
+  }
+
+  /** That it may change nothing is said of it first: every loop of the fleet is held back alike. */
+  async #loop(flags: TopFlags): Promise<LoopFacts | null> {
+    const { lookForHold } = await import("../controller/reconcile/io/look-for-hold.ts");
+    const hold = await lookForHold({ path: flags.config }, this.environment, systemClock.nowMs());
+    if (hold !== undefined) return { kind: "held", ...hold };
+    if (flags.loop === undefined) return null;
+    const [{ readLoop }, { loopFactsOf }] = await Promise.all([
+      import("../client/io/read-loop.ts"),
+      import("../cli/top/loop-news.ts"),
+    ]);
+    const baseUrl = flags.loop.replace(/\/+$/, "");
+    return readLoop({ baseUrl }, systemClock).then(loopFactsOf, () => ({
+      kind: "silent",
+      message: `nothing answers at ${baseUrl}`,
+    }));
   }
 
   // oxlint-disable-next-line max-params -- what, of which fleet, asked where

@@ -4,6 +4,7 @@ import type { Paint } from "../print/paint.ts";
 import { latencyText, rateText } from "../print/short-words.ts";
 import { edgedLine, glyphs, spanLine, type FrameLook, type Span } from "./frame-look.ts";
 import { modelsOf, neuronsOf } from "./listed-rows.ts";
+import { loopSpan } from "./loop-news.ts";
 import { clockText } from "./pane-lines.ts";
 import { sparkline } from "./samples.ts";
 import type { SyncFacts, TopState } from "./top-state.ts";
@@ -72,7 +73,13 @@ function revisionSpans(state: TopState): Span[] {
   if (live === null && sync === null) return driftSpans(state);
   const revision = live === null ? "nothing applied yet" : `rev ${shortRevision(live)}`;
   const verdict = sync === null ? null : syncVerdict(sync, live);
-  return [{ text: revision }, ...(verdict === null ? [] : [{ text: " " }, verdict]), ...driftSpans(state)];
+  const loop = sync?.loop ?? null;
+  return [
+    { text: revision },
+    ...(verdict === null ? [] : [{ text: " " }, verdict]),
+    ...driftSpans(state),
+    ...(loop === null ? [] : [loopSpan(loop, live)]),
+  ];
 }
 
 function driftSpans(state: TopState): Span[] {

@@ -1,12 +1,14 @@
 import { assertNever } from "../../core/assert-never.ts";
 import { applyFleetStateEvent, type FleetState } from "../../protocol/gateway-api.ts";
 import { fleetNews, type NewsItem } from "./fleet-news.ts";
+import { loopNews } from "./loop-news.ts";
 import { pressKey } from "./press-key.ts";
 import { withSample } from "./samples.ts";
 import {
   changeText,
   type Notice,
   type Page,
+  type SyncFacts,
   type TextAsked,
   type TopEvent,
   type TopState,
@@ -33,7 +35,7 @@ export function reduceTop(state: TopState, event: TopEvent): TopStep {
     case "requests-read":
       return still({ ...state, requests: event.requests });
     case "sync-read":
-      return still({ ...state, sync: event.sync });
+      return still(synced(state, event.sync));
     case "text-read":
       return still(withText(state, event.of, { text: event.text, problem: null }));
     case "text-refused":
@@ -57,6 +59,9 @@ function ticked(state: TopState, nowMs: number): TopState {
     state.connection.kind === "live" ? withSample(state.samples, state.fleet?.traffic) : state.samples;
   return { ...state, nowMs, notice, samples };
 }
+
+const synced = (state: TopState, sync: SyncFacts | null): TopState =>
+  withNews({ ...state, sync }, loopNews(state.sync?.loop ?? null, sync?.loop ?? null));
 
 function told(state: TopState, fleet: FleetState | null): TopState {
   if (fleet === null) return state;

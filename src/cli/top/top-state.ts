@@ -1,6 +1,7 @@
 import type { FleetState, FleetStateEvent } from "../../protocol/gateway-api.ts";
 import type { RequestSummary } from "../../protocol/request-explanation.ts";
 import type { NewsItem } from "./fleet-news.ts";
+import type { LoopFacts } from "./loop-news.ts";
 import type { Samples } from "./samples.ts";
 
 export const PANES = ["neurons", "models", "requests", "events"] as const;
@@ -60,6 +61,8 @@ export interface SyncFacts {
   readonly attempted: { readonly revision: string | null; readonly result: string } | null;
   /** What the files are at. */
   readonly head: { readonly revision: string | null; readonly isDirty: boolean };
+  /** Null where nothing is known of one. */
+  readonly loop: LoopFacts | null;
 }
 
 export interface Notice {

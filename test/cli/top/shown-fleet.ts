@@ -163,6 +163,7 @@ export const HEARD: readonly TopEvent[] = [
       liveRevision: "a1b2c3d4e5f6",
       attempted: null,
       head: { revision: "b2c3d4e5f6a7", isDirty: false },
+      loop: null,
     },
   },
 ];
