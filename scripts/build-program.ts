@@ -26,6 +26,7 @@ const ENTRIES = [
   "src/worker/io/worker-main.ts",
   "src/worker/io/external-main.ts",
   "src/worker/io/scripted-main.ts",
+  "src/worker/io/devices-main.ts",
   "src/controller/place/io/highs-worker.ts",
   "src/gateway/dialect/io/translation-worker.ts",
   ...globSync("src/commands/**/*.ts", { cwd: root }),
