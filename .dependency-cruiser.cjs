@@ -68,6 +68,7 @@ const ROOMS = {
     keys: [],
     page: [],
     dialect: ["relay"],
+    crew: ["view", "routing", "loading", "keys", "dialect"],
   },
   "gateway/dialect": { contract: [], anthropic: ["contract"], responses: ["contract"], ollama: ["contract"] },
   client: { grammar: [], conform: ["grammar"], settings: [], measure: [] },

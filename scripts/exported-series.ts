@@ -29,6 +29,7 @@ export function gatewaySeries(): readonly ExportedSeries[] {
   const registry = new Registry();
   createGatewayMetrics(registry);
   registerFleetMetrics(registry, {
+    workers: () => 1,
     view: () => initialFleetView([]),
     queues: () => new Map(),
     declaredCopies: () => [],

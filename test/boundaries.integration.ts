@@ -174,6 +174,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-gateway-dialect-responses", "src/gateway/dialect/responses/a.ts", "src/gateway/dialect/leaf.ts"],
   ["room-gateway-dialect-ollama", "src/gateway/dialect/ollama/a.ts", "src/gateway/dialect/leaf.ts"],
   ["room-gateway-dialect", "src/gateway/dialect/a.ts", "src/gateway/view/leaf.ts"],
+  ["room-gateway-crew", "src/gateway/crew/io/a.ts", "src/gateway/io/leaf.ts"],
   ["room-gateway-keys", "src/gateway/keys/a.ts", "src/gateway/view/leaf.ts"],
   ["room-gateway-page", "src/gateway/page/a.ts", "src/gateway/view/leaf.ts"],
   ["room-gateway-relay", "src/gateway/relay/a.ts", "src/gateway/view/leaf.ts"],

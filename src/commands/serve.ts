@@ -1,20 +1,38 @@
 import { join } from "node:path";
+import { availableParallelism } from "node:os";
 import * as Flags from "@oclif/core/flags";
 import { isDeepStrictEqual } from "node:util";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { reconcileFlags } from "../cli/flags/reconcile-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
-import { toCortexError } from "../core/errors.ts";
+import { CortexError, toCortexError } from "../core/errors.ts";
 import { parseHostAndPort } from "../core/addresses.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { ReconcileFlags } from "../controller/reconcile/io/open-service.ts";
 import type { News } from "../controller/reconcile/notification.ts";
 import type { LoadedFleet } from "../repository/io/load-fleet.ts";
+import type { GatewayConfig } from "../gateway/gateway-config.ts";
 import type { RunningGateway } from "../gateway/io/start-gateway.ts";
 import type { Logger } from "../platform/logger.ts";
-import { onHangup } from "../platform/shutdown.ts";
+import { onHangup, outliveReaders } from "../platform/shutdown.ts";
 import { watchFiles } from "../platform/watch-files.ts";
+
+/** What a machine can do is no matter of the fleet: so no field of its files. */
+const workersFlag = Flags.custom<number>({
+  env: "CORTEX_WORKERS",
+  default: 1,
+  helpValue: "N",
+  summary: "processes that serve requests; auto: one for each core, up to 8",
+  parse: async (text) => {
+    const { crewSize } = await import("../gateway/crew/crew-size.ts");
+    const workers = crewSize(text, availableParallelism());
+    if (workers !== null) return workers;
+    throw new CortexError("usage_error", `--workers ${text} is no number of processes`, {
+      next: "give a number from 1 to 64, or auto",
+    });
+  },
+})();
 
 export default class ServeCommand extends FleetCommand {
   static override summary = "run the gateway: the one endpoint that every client talks to";
@@ -25,6 +43,7 @@ export default class ServeCommand extends FleetCommand {
     "<%= config.bin %> serve --config fleet/",
     "CORTEX_GATEWAY__LISTEN=0.0.0.0:31313 <%= config.bin %> serve --config fleet/",
     "<%= config.bin %> serve --config git+https://git.example/fleet.git --reconcile",
+    "<%= config.bin %> serve --config fleet/ --workers auto",
     "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 <%= config.bin %> serve --config fleet/",
   ];
   static override flags = {
@@ -34,6 +53,7 @@ export default class ServeCommand extends FleetCommand {
       summary: "listen beyond this machine although the fleet declares no key",
     }),
     "log-level": logLevelFlag("info"),
+    workers: workersFlag,
     reconcile: Flags.boolean({
       summary:
         "let the fleet follow its branch too, as `cortex reconcile` does: one process, one log, one end",
@@ -48,6 +68,7 @@ export default class ServeCommand extends FleetCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ServeCommand);
+    if (flags.workers > 1 && (await this.#servedForOwner(flags))) return;
     const [{ startGateway }, { systemClock }, { createLogger }, { gitSha, packageVersion }] =
       await Promise.all([
         import("../gateway/io/start-gateway.ts"),
@@ -56,7 +77,13 @@ export default class ServeCommand extends FleetCommand {
         import("../platform/package-paths.ts"),
       ]);
     const { fleet, overridden, revision } = await this.#filesToServe(flags);
-    const logger = createLogger({ name: "gateway", level: flags["log-level"], gathersLines: true });
+    const sharesStderr = flags.workers > 1;
+    const logger = createLogger({
+      name: "gateway",
+      level: flags["log-level"],
+      gathersLines: true,
+      sharesStderr,
+    });
     const { tracing } = this.environment;
     const neurons = await this.openNeuronAccess(flags["neuron-token-file"], { follows: true, logger });
     await serveUntilSignal(async () => {
@@ -69,6 +96,9 @@ export default class ServeCommand extends FleetCommand {
           metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
           ledgerPath: join(this.environment.dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
           insecure: flags.insecure,
+          ...(flags.workers > 1
+            ? { crew: { workers: flags.workers, program: asWorker(this.environment.inherited) } }
+            : {}),
           ...(tracing === undefined ? {} : { tracing }),
           build: { packageVersion: packageVersion(), gitSha: gitSha() },
         },
@@ -96,6 +126,29 @@ export default class ServeCommand extends FleetCommand {
         },
       };
     });
+  }
+
+  /** In a process that an owner has started to serve requests with it; false in any other. */
+  async #servedForOwner(flags: {
+    readonly "log-level": string;
+    readonly "neuron-token-file"?: string | undefined;
+  }): Promise<boolean> {
+    if (this.environment.cortexVariables["CORTEX_GATEWAY_CREW"] === undefined) return false;
+    const { joinCrew } = await import("../gateway/crew/io/join-crew.ts");
+    const [place, { serveInCrew }, { systemClock: clock }, { createLogger }] = await Promise.all([
+      joinCrew<GatewayConfig>(),
+      import("../gateway/io/start-gateway-worker.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+    ]);
+    outliveReaders();
+    const { worker } = place.beginning;
+    const gathered = { gathersLines: true, sharesStderr: true };
+    const logger = createLogger({ name: "gateway", level: flags["log-level"], worker, ...gathered });
+    const neurons = await this.openNeuronAccess(flags["neuron-token-file"], { follows: true, logger });
+    await serveInCrew(place, { clock, logger, neuronAccess: neurons.access });
+    neurons.close();
+    return true;
   }
 
   async #filesToServe(flags: ReconcileFlags & { readonly reconcile: boolean }): Promise<LoadedFleet> {
@@ -191,3 +244,10 @@ interface Reloading {
   readonly logger: Logger;
   readonly first: Fleet;
 }
+
+/** What a worker runs is what runs here; systemd hears from the owner alone. */
+const asWorker = (inherited: Readonly<Record<string, string | undefined>>) => ({
+  file: process.argv[1] ?? "",
+  args: process.argv.slice(2),
+  environment: { ...inherited, NOTIFY_SOCKET: "", CORTEX_GATEWAY_CREW: "worker" },
+});

@@ -10,7 +10,7 @@ import type { ResidentModel } from "../protocol/neuron-api.ts";
 import { trustIn } from "./loading/copy-standing.ts";
 import { speedOf } from "./loading/copy-watch.ts";
 import type { PlaceAt, Scheduler } from "./loading/scheduler-state.ts";
-import type { RequestRecord } from "./request-record.ts";
+import type { GatewayTraffic } from "./request-reports.ts";
 import { trafficOfLate } from "./traffic-of-late.ts";
 import type { FleetIndex } from "./view/fleet-index.ts";
 import { healthyNeurons, type FleetView, type NeuronView } from "./view/fleet-view.ts";
@@ -20,12 +20,7 @@ export interface StatusSources {
   readonly view: FleetView;
   readonly scheduler: Scheduler;
   readonly outstanding: (neuron: string, modelId: string) => number;
-  readonly requestsInFlight: number;
-  readonly requestsPerSec: number;
-  /** Those that are remembered. */
-  readonly requests: () => readonly RequestRecord[];
-  /** Over the last ten seconds. */
-  readonly connectionsRefusedPerSec: number;
+  readonly traffic: GatewayTraffic;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -53,7 +48,7 @@ export function gatewayHealth(sources: StatusSources): GatewayHealth {
     status: healthy === 0 || reasons.length > 0 ? "degraded" : impaired ? "impaired" : "ok",
     nodes: { healthy, total },
     models: { declared: fleet.modelsById.size, loaded: loaded.size },
-    requests_in_flight: sources.requestsInFlight,
+    requests_in_flight: sources.traffic.requestsInFlight,
     loads_in_progress: sources.scheduler.loads.size,
     ...(reasons.length === 0 ? {} : { reasons: [...reasons] }),
     unservable,
@@ -61,7 +56,10 @@ export function gatewayHealth(sources: StatusSources): GatewayHealth {
 }
 
 /** Who is turned away never gets as far as a request: only this says so. */
-const overload = ({ connectionsRefusedPerSec: perSec, fleet }: StatusSources): readonly string[] =>
+const overload = ({
+  traffic: { connectionsRefusedPerSec: perSec },
+  fleet,
+}: StatusSources): readonly string[] =>
   perSec === 0
     ? []
     : [
@@ -84,9 +82,9 @@ export function fleetState(sources: StatusSources): FleetState {
     ...schedulerState(sources),
     declared: fleet.served,
     traffic: {
-      requests_in_flight: sources.requestsInFlight,
-      requests_per_sec: sources.requestsPerSec,
-      ...trafficOfLate(sources.requests(), sources.monotonicMs),
+      requests_in_flight: sources.traffic.requestsInFlight,
+      requests_per_sec: sources.traffic.requestsPerSec,
+      ...trafficOfLate(sources.traffic.ofLate),
     },
   };
 }

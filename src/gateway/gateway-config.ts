@@ -1,3 +1,4 @@
+import type { CrewOptions } from "./crew/crew-messages.ts";
 import type { GatewayTable } from "../fleet/schema/gateway-table.ts";
 import type { AnswerLimits } from "./relay/answer-watch.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
@@ -59,6 +60,8 @@ export interface GatewayConfig extends Partial<GatewayTimings> {
   readonly maxWaitersPerModel?: number;
   /** Present where requests are traced: those that their client traces, and this part of all others. */
   readonly tracing?: { readonly sampleRatio: number; readonly url?: string };
+  /** Present where other processes serve the requests: how many, and what they run. */
+  readonly crew?: CrewOptions;
   /** What `GET /version` answers. */
   readonly build?: { readonly packageVersion: string; readonly gitSha: string };
 }

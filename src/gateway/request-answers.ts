@@ -1,14 +1,14 @@
 import { CortexError } from "../core/errors.ts";
 import type { RequestExplanation, RequestList } from "../protocol/request-explanation.ts";
-import { requestExplanation, requestSummary, type RequestMemory } from "./request-record.ts";
+import type { RequestReports } from "./request-reports.ts";
 
 const USUAL_LIMIT = 50;
 const LARGEST_LIMIT = 500;
 
 /** `GET /fleet/requests?limit=`. Throws `invalid_request_body` for a limit that is none. */
-export function latestRequests(query: unknown, memory: RequestMemory): RequestList {
-  const requests = memory.latest(limitOf(query)).map(requestSummary);
-  return { requests, kept: memory.kept };
+export async function latestRequests(query: unknown, reports: RequestReports): Promise<RequestList> {
+  const requests = [...(await reports.latest(limitOf(query)))];
+  return { requests, kept: reports.kept };
 }
 
 function limitOf(query: unknown): number {
@@ -21,12 +21,15 @@ function limitOf(query: unknown): number {
 }
 
 /** `GET /fleet/requests/{id}`. Throws `request_not_found`. */
-export function explainedRequest(requestId: string, memory: RequestMemory): RequestExplanation {
-  const record = memory.find(requestId);
-  if (record !== undefined) return requestExplanation(record);
+export async function explainedRequest(
+  requestId: string,
+  reports: RequestReports,
+): Promise<RequestExplanation> {
+  const explained = await reports.explained(requestId);
+  if (explained !== null) return explained;
   const shown = requestId.length > 128 ? `${requestId.slice(0, 128)}...` : requestId;
   throw new CortexError(
     "request_not_found",
-    `no request ${shown} among the last ${memory.kept} that this gateway routed`,
+    `no request ${shown} among the last ${reports.kept} that this gateway routed`,
   );
 }

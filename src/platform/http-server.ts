@@ -315,7 +315,8 @@ export async function listen(server: FastifyInstance, address: ListenAddress): P
   return present(typeof bound === "string" ? undefined : bound, "the bound address").port;
 }
 
-function fromListenError(thrown: unknown, address: ListenAddress): unknown {
+/** What keeps a server from listening, in words for its operator. */
+export function fromListenError(thrown: unknown, address: ListenAddress): unknown {
   const errno = systemErrorCode(thrown);
   const place = "socketPath" in address ? address.socketPath : `${address.host}:${address.port}`;
   if (errno === "EADDRINUSE") {

@@ -10,6 +10,13 @@ export interface LoggerOptions {
    * many requests. A process that is killed, or dies in native code, loses those of its last 20 ms.
    */
   readonly gathersLines?: boolean;
+  /** Which of several processes that do the same: told with each line. */
+  readonly worker?: number;
+  /**
+   * Other processes write to the same stderr: what is gathered leaves in pieces that a pipe takes whole, so that lines do
+   * not run into each other.
+   */
+  readonly sharesStderr?: boolean;
 }
 
 /**
@@ -24,11 +31,16 @@ export function createLogger(options: LoggerOptions): Logger {
     {
       name: options.name,
       level: options.level,
-      base: { name: options.name },
+      base: {
+        name: options.name,
+        ...(options.worker === undefined ? {} : { worker: options.worker }),
+      },
       timestamp: isoTime,
       redact: ["authorization", "headers.authorization", "headers['x-api-key']", "token"],
     },
-    options.gathersLines === true ? gathered(destination) : destination,
+    options.gathersLines === true
+      ? gathered(destination, options.sharesStderr === true ? WHOLE_IN_A_PIPE : MOST_GATHERED)
+      : destination,
   );
 }
 
@@ -69,11 +81,13 @@ function isoTime(): string {
 const GATHERED_FOR_MS = 20;
 /** How much is gathered at most, in characters. */
 const MOST_GATHERED = 64 * 1024;
+/** What a pipe takes in one piece (PIPE_BUF), in characters: those of our own lines are one byte each, nearly all. */
+const WHOLE_IN_A_PIPE = 4096;
 
 /** By the first digit of the level: 40 is a warning, 50 and 60 are worse. */
 const isWarning = (line: string): boolean => /^\{"level":[456]0,/.test(line);
 
-function gathered(destination: DestinationStream): DestinationStream {
+function gathered(destination: DestinationStream, most: number): DestinationStream {
   let lines = "";
   let timer: NodeJS.Timeout | undefined;
   const flush = () => {
@@ -87,9 +101,10 @@ function gathered(destination: DestinationStream): DestinationStream {
   process.once("exit", flush);
   return {
     write: (line) => {
+      if (lines.length + line.length > most) flush();
       timer ??= setTimeout(flush, GATHERED_FOR_MS).unref();
       lines += line;
-      if (lines.length > MOST_GATHERED || isWarning(line)) flush();
+      if (isWarning(line)) flush();
     },
   };
 }

@@ -79,6 +79,8 @@ export const requestSummarySchema = z.object({
   cold_start: z.boolean(),
   /** Until the first token of a stream. */
   first_token_ms: z.number().nonnegative().nullable(),
+  /** Which process of a gateway that has several (`--workers`); absent from one that has not. */
+  worker: z.int().positive().optional(),
 });
 export type RequestSummary = z.infer<typeof requestSummarySchema>;
 

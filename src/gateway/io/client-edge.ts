@@ -13,6 +13,9 @@ import { corsHeaders, preflightHeaders, refusalOf } from "../front/who-may-ask.t
 import { isUsableRequestId } from "../relay/header-policy.ts";
 import type { RequestRate } from "../request-rate.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
+import { FORWARDED_PATH } from "../crew/io/forward-reads.ts";
+import { PAGE_PATHS } from "../page/io/read-page.ts";
+import type { KeyRing, Principal } from "../keys/key-ring.ts";
 import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 
 export interface EdgeDeps {
@@ -178,3 +181,24 @@ function answerOptions(request: FastifyRequest, reply: FastifyReply, deps: EdgeD
     .headers(preflightHeaders({ origin, headers: asked }, deps.fleet.gateway))
     .send();
 }
+
+const PRINCIPAL = "principal";
+
+export const decoratePrincipal = (server: FastifyInstance): void => {
+  server.decorateRequest(PRINCIPAL, null);
+};
+
+/**
+ * What a load balancer or a supervisor asks for without a key, and the files of the page, which hold nothing of the fleet:
+ * a browser opens them before anybody can give it a key. What a worker forwards is for the owner to judge.
+ */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(["/", "/health", "/ready", ...PAGE_PATHS, FORWARDED_PATH]);
+
+/** Before the body is read: whoever has no key is not listened to for long. */
+export function identify(request: FastifyRequest, keys: KeyRing): void {
+  const path = request.routeOptions.url;
+  if (path !== undefined && OPEN_ROUTES.has(path)) return;
+  request.setDecorator(PRINCIPAL, keys.identify(request.headers));
+}
+
+export const principalOf = (request: FastifyRequest): Principal => request.getDecorator<Principal>(PRINCIPAL);

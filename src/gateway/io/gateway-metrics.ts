@@ -17,6 +17,8 @@ export interface MetricsSources {
   /** Copies that the fleet files want loaded, by model. */
   readonly declaredCopies: () => readonly (readonly [model: string, copies: number])[];
   readonly budgets: () => Promise<readonly BudgetReading[]>;
+  /** Processes that serve requests. */
+  readonly workers: () => number;
   readonly build: { readonly packageVersion: string; readonly gitSha: string };
   /** When the counters began at zero, milliseconds since the epoch. */
   readonly startedAtMs: number;
@@ -93,6 +95,11 @@ const counterMaker =
 function createLoadMetrics(registry: Registry) {
   const counter = counterMaker(registry);
   return {
+    workerDeaths: counter(
+      "cortex_gateway_worker_deaths_total",
+      "Processes of this gateway that ended by themselves and were started again; 0 without --workers",
+      [],
+    ),
     coldStarts: counter("cortex_cold_starts_total", "Requests that had to wait for a load", [
       "model",
       "node",
@@ -150,6 +157,7 @@ function createFleetGauges(registry: Registry) {
       "model",
     ]),
     servingCopies: gauge("cortex_model_serving_copies", "Copies that are loaded and can serve", ["model"]),
+    workers: gauge("cortex_gateway_workers", "Processes of this gateway that serve requests", []),
     budget: gauge("cortex_key_budget_tokens", "Tokens that a key may spend within its window", ["key"]),
     budgetUsed: gauge(
       "cortex_key_budget_used_tokens",
@@ -199,6 +207,7 @@ export function registerFleetMetrics(registry: Registry, sources: MetricsSources
     for (const gauge of Object.values(gauges)) gauge.reset();
     setFleetGauges(gauges, sources.view());
     setCopies(gauges, sources);
+    gauges.workers.set(sources.workers());
     for (const { key, budgetTokens, usedTokens } of budgets) {
       gauges.budget.set({ key }, budgetTokens);
       gauges.budgetUsed.set({ key }, usedTokens);

@@ -6,6 +6,7 @@ import { readBody } from "../../platform/request-body.ts";
 import { isForm } from "../../protocol/openai/form-body.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
+import { withKeptElsewhere, type FindKept } from "../crew/io/kept-elsewhere.ts";
 import type { AnswerShelf } from "../dialect/contract/answer-shelf.ts";
 import type { DialectRoute } from "../dialect/contract/dialect.ts";
 import { TranslatedResponse } from "../dialect/io/translated-response.ts";
@@ -41,7 +42,10 @@ export interface InferenceEntryDeps extends InferenceDeps, MeteringDeps, EdgeDep
   readonly translation: TranslationThread;
   /** Null where no collector of traces is set. */
   readonly tracing: RequestTracing | null;
+  /** Answers that clients go on from by their id. */
   readonly shelf: AnswerShelf;
+  /** Finds those that another process of the gateway keeps; absent where there is none. */
+  readonly keptElsewhere?: FindKept | undefined;
   /** Whose request it is; throws for who may not ask. */
   readonly identify: (request: IncomingMessage) => Principal;
   readonly unknownModel: (id: string, offered: readonly string[]) => CortexError;
@@ -262,7 +266,12 @@ async function readAsked(arrival: Arrival, bytes: Buffer, deps: InferenceEntryDe
   };
   const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
   const context = { depth: fields.depth, identity, isKnown };
-  const { answer, ...translated } = await deps.translation.translate(dialect, body, context);
+  const translate = () => deps.translation.translate(dialect, body, context);
+  const { keptElsewhere: find } = deps;
+  const { memory } = identity;
+  const { answer, ...translated } = await (find === undefined
+    ? translate()
+    : withKeptElsewhere(translate, { body, principal: arrival.principal.id, memory, find }));
   const { errors, streamType } = dialect;
   const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
   return { ...translated, sinkTo };

@@ -12,7 +12,7 @@ import type { UnderWayRequests } from "./under-way-requests.ts";
 
 export interface MeteringDeps {
   readonly clock: Clock;
-  readonly ledger: UsageLedger;
+  readonly ledger: Pick<UsageLedger, "open" | "charge">;
   readonly underWay: UnderWayRequests;
   readonly metrics: Pick<GatewayMetrics, "keyRefusals" | "keyTokens">;
 }

@@ -1,9 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
-import type { Clock } from "../../core/clock.ts";
 import { isLoopback } from "../../core/addresses.ts";
-import { CortexError } from "../../core/errors.ts";
 import { isRecord } from "../../core/json.ts";
+import { CortexError } from "../../core/errors.ts";
 import type { Fleet } from "../../fleet/schema/fleet-schema.ts";
 import { createHttpServer, listen } from "../../platform/http-server.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -11,21 +10,29 @@ import type { GatewayVersion } from "../../protocol/gateway-api.ts";
 import { declaredFleet } from "../../protocol/declaration/declared-fleet.ts";
 import { toErrorResponse } from "../../protocol/error-envelope.ts";
 import { indexFleet, LiveFleet, type FleetIndex } from "../view/fleet-index.ts";
-import { policyOf, timingsOf, type GatewayConfig, type GatewayTimings } from "../gateway-config.ts";
-import { ActiveRequests } from "./active-requests.ts";
-import { createScheduling, type EndedLoad, type Scheduling } from "../loading/io/scheduler-loop.ts";
+import { policyOf, timingsOf, type GatewayConfig } from "../gateway-config.ts";
+import { createScheduling, type Scheduling, type SchedulingDeps } from "../loading/io/scheduler-loop.ts";
 import { createGatewayMetrics, registerFleetMetrics, type GatewayMetrics } from "./gateway-metrics.ts";
-import { CrashMemory } from "./crash-memory.ts";
-import { gatewayRates } from "../request-rate.ts";
-import { RequestMemory } from "../request-record.ts";
-import { RequestTracing } from "./request-tracing.ts";
+import { CrashMemory } from "../crash-memory.ts";
+import type { RequestTracing } from "./request-tracing.ts";
 import { createStopping } from "./stopping.ts";
 import { Ticker } from "./ticker.ts";
 import { UnderWayRequests } from "./under-way-requests.ts";
-import { createGatewayServer } from "./gateway-server.ts";
+import { createGatewayServer, type GatewayServerDeps } from "./gateway-server.ts";
+import { registerReadRoutes, type ReadRouteDeps } from "./read-routes.ts";
+import {
+  drainRequests,
+  LAST_WORDS_MS,
+  memoriesOf,
+  neuronConnector,
+  openTracing,
+  renewNeurons,
+  REQUESTS_KEPT,
+  type NeuronCalling,
+} from "./request-parts.ts";
+import type { Crew } from "../crew/io/crew.ts";
+import { reportsOf } from "../request-reports.ts";
 import { withinGrace } from "../../core/interruptible-sleep.ts";
-import { createNeuronClient, type NeuronAccess, type NeuronClient } from "../../protocol/io/neuron-client.ts";
-import type { CalledNeuron } from "../../protocol/neuron-failure.ts";
 import { budgetReadings } from "../keys/budget-readings.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { openLedger } from "../keys/io/open-ledger.ts";
@@ -33,11 +40,8 @@ import { TranslationThread } from "../dialect/io/translation-thread.ts";
 import type { UsageLedger } from "../keys/usage-ledger.ts";
 import { createNeuronPoller, type RunningPolls } from "../view/io/neuron-poller.ts";
 
-export interface GatewayDeps {
-  readonly clock: Clock;
+export interface GatewayDeps extends NeuronCalling {
   readonly logger: Logger;
-  /** What the neurons are called with. */
-  readonly neuronAccess?: NeuronAccess | undefined;
 }
 
 export interface RunningGateway {
@@ -53,26 +57,22 @@ export interface RunningGateway {
 
 export type DeclaredFiles = Pick<GatewayConfig, "fleet" | "overridden" | "repository">;
 
-/** After the grace period: how long the last error events may take to leave before connections are cut. */
-const LAST_WORDS_MS = 1000;
-
-/** Whose way can be explained afterwards: a kilobyte or two each. */
-const REQUESTS_KEPT = 1000;
-
 /** Starts the gateway; resolves when both servers listen. Rejects with `address_in_use` and the like. */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   requireKeysBeyondLoopback(config);
-  const ledger = await openLedger({ fleet: config.fleet, path: config.ledgerPath }, deps);
-  const tracing = await openTracing(config, deps.clock);
-  const parts = assembleGateway(config, { ledger, tracing, translation: new TranslationThread() }, deps);
-  const { api, metricsServer, timings } = parts;
+  const crew = await beginCrew(config, deps);
+  const parts = await openParts(config, { crew, deps }).catch(async (thrown: unknown) => {
+    await crew?.workers.close(0);
+    throw thrown;
+  });
+  const { metricsServer, timings } = parts;
   const { logger } = deps;
   const polls = parts.poller.start();
   void parts.ticker.run();
   parts.scheduling.start();
   try {
     await withinGrace(polls.firstPolls, { clock: deps.clock, graceMs: timings.firstPollGraceMs });
-    const port = await listen(api, config.listen);
+    const port = await listenForClients(config, { parts, crew });
     const metricsPort = await listen(metricsServer, config.metricsListen);
     warnWhenOpen(config, logger);
     const address = baseUrl(config.listen.host, port);
@@ -81,14 +81,18 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     let closed: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       parts.refuseNewWork();
+      await crew?.workers.close(timings.closeGraceMs + 2 * LAST_WORDS_MS);
       await drainRequests({ ...parts, clock: deps.clock });
       await stopParts(parts, polls);
     };
     const reload = (next: DeclaredFiles) => {
-      reloadParts({ ...config, ...next }, { before: config, parts, deps });
+      const changed = { ...config, ...next };
+      reloadParts(changed, { before: config, parts, deps });
+      crew?.workers.change(changed);
     };
     return { address, metricsAddress, reload, close: () => (closed ??= close()) };
   } catch (thrown) {
+    await crew?.workers.close(0);
     await stopParts(parts, polls);
     throw thrown;
   }
@@ -96,15 +100,88 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 
 type GatewayParts = ReturnType<typeof assembleGateway>;
 
+/** The other processes of a gateway that has several, and where this one answers what they do not. */
+interface BegunCrew {
+  readonly workers: Crew<GatewayConfig>;
+  readonly ownerSocket: string;
+}
+
+/** Begun first: a process takes longest to start. */
+async function beginCrew(config: GatewayConfig, deps: GatewayDeps): Promise<BegunCrew | null> {
+  if (config.crew === undefined) return null;
+  const { Crew } = await import("../crew/io/crew.ts");
+  const workers = new Crew<GatewayConfig>(config.crew, deps);
+  return { workers, ownerSocket: await workers.begin() };
+}
+
+async function openParts(
+  config: GatewayConfig,
+  { crew, deps }: { readonly crew: BegunCrew | null; readonly deps: GatewayDeps },
+): Promise<GatewayParts> {
+  const ledger = await openLedger({ fleet: config.fleet, path: config.ledgerPath }, deps);
+  const tracing = await openTracing(config, deps.clock);
+  const translation = new TranslationThread();
+  return assembleGateway(config, { ledger, tracing, translation, crew: crew?.workers ?? null }, deps);
+}
+
+/** Resolves with the port of the API, once all who serve it listen. */
+async function listenForClients(
+  config: GatewayConfig,
+  { parts, crew }: { readonly parts: GatewayParts; readonly crew: BegunCrew | null },
+): Promise<number> {
+  const { api, metrics } = parts;
+  if (crew === null) return listen(api, config.listen);
+  await listen(api, { socketPath: crew.ownerSocket });
+  const onDeath = () => {
+    metrics.workerDeaths.inc();
+  };
+  return crew.workers.open(config, { ...parts, onDeath }, config.listen);
+}
+
 /** Makes every part and joins them; nothing polls or listens yet. */
 function assembleGateway(config: GatewayConfig, opened: Opened, deps: GatewayDeps) {
   const { clock, logger } = deps;
-  const { ledger } = opened;
-  const timings = timingsOf(config);
-  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden, config.repository));
+  const { ledger, crew } = opened;
   const registry = new Registry();
   const metrics = createGatewayMetrics(registry);
-  const active = new ActiveRequests();
+  const known = watchFleet(config, deps, { metrics, onStep: opened.crew?.noteStep });
+  const { fleet, poller, scheduling, timings } = known;
+  const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
+  const startedAtMs = clock.nowMs();
+  const stopping = createStopping();
+  const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
+  const setFleetGauges = registerFleetMetrics(registry, {
+    view: () => poller.view(),
+    queues: () => scheduling.state.queues,
+    declaredCopies: () => [...fleet.modelsById].map(([id, { replicas }]) => [id, replicas]),
+    budgets: () => budgetReadings(keys, ledger, clock.nowMs()),
+    workers: () => crew?.serving ?? 1,
+    build,
+    startedAtMs,
+  });
+  const ticker = new Ticker(clock, () => timings.tickMs);
+  const { watch } = ticker;
+  const underWay = new UnderWayRequests(ledger, watch);
+  const crashes = new CrashMemory(clock);
+  const requestParts = { clock, logger, metrics, keys, underWay, watch, crashes, ...memoriesOf() };
+  const shared = { ...known, ...requestParts, ...opened, ...stopping };
+  const api = createApi(shared, { version: versionOf(build), crew });
+  const exposition = () => crew?.exposition(registry) ?? registry.metrics();
+  const metricsServer = createMetricsServer({ logger, registry, setFleetGauges, exposition });
+  const { refuseNewWork } = stopping;
+  const { active } = shared;
+  return { ...known, ...opened, keys, crashes, metrics, active, ticker, api, metricsServer, refuseNewWork };
+}
+
+/** What is known of the fleet, and what follows from it: nobody is asked before it is started. */
+function watchFleet(
+  config: GatewayConfig,
+  deps: GatewayDeps,
+  { metrics, onStep }: { readonly metrics: GatewayMetrics; readonly onStep: (() => void) | undefined },
+) {
+  const { clock, logger } = deps;
+  const timings = timingsOf(config);
+  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden, config.repository));
   const connect = neuronConnector(timings, deps);
   const neurons = new Map(fleet.neurons.map((neuron) => [neuron.name, connect(neuron)]));
   const poller = createNeuronPoller({
@@ -115,7 +192,6 @@ function assembleGateway(config: GatewayConfig, opened: Opened, deps: GatewayDep
     pollIntervalMs: timings.pollIntervalMs,
     outstandingAt: (neuron) => scheduling.outstandingAt(neuron),
   });
-  const policy = policyOf(config);
   const scheduling: Scheduling = createScheduling({
     clock,
     logger,
@@ -123,39 +199,23 @@ function assembleGateway(config: GatewayConfig, opened: Opened, deps: GatewayDep
     neurons,
     poller,
     jobPollMs: timings.jobPollMs,
-    policy,
-    onLoadEnded: (load) => {
-      countLoad(metrics, load);
-    },
-    onEvicted: ({ modelId, neuron, reason }) => {
-      metrics.evictions.inc({ model: modelId, node: neuron, reason });
-    },
+    policy: policyOf(config),
+    onStep,
+    ...loadCounters(metrics),
   });
-  const build = config.build ?? { packageVersion: "0.0.0", gitSha: "unknown" };
-  const startedAtMs = clock.nowMs();
-  const stopping = createStopping();
-  const crashes = new CrashMemory(clock);
-  const keys = new KeyRing(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
-  const setFleetGauges = registerFleetMetrics(registry, {
-    view: () => poller.view(),
-    queues: () => scheduling.state.queues,
-    declaredCopies: () => [...fleet.modelsById].map(([id, { replicas }]) => [id, replicas]),
-    budgets: () => budgetReadings(keys, ledger, clock.nowMs()),
-    build,
-    startedAtMs,
+  return { fleet, timings, neurons, poller, scheduling };
+}
+
+function createApi(
+  shared: GatewayServerDeps & Omit<ReadRouteDeps, "version" | "reports">,
+  { version, crew }: { readonly version: GatewayVersion; readonly crew: Opened["crew"] },
+): FastifyInstance {
+  const requestsInFlight = () => shared.active.size;
+  const monotonicMs = () => shared.clock.monotonicMs();
+  const reports = crew?.reports(REQUESTS_KEPT) ?? reportsOf({ ...shared, requestsInFlight, monotonicMs });
+  return createGatewayServer(shared, (server) => {
+    registerReadRoutes(server, { ...shared, reports, version });
   });
-  const ticker = new Ticker(clock, () => timings.tickMs);
-  const { watch } = ticker;
-  const underWay = new UnderWayRequests(ledger, watch);
-  const common = { clock, logger, fleet, poller, neurons, scheduling, active, metrics, timings };
-  const requests = new RequestMemory(REQUESTS_KEPT);
-  const rates = gatewayRates();
-  const shared = { ...common, ...opened, ...rates, requests, crashes, keys, underWay, watch };
-  const api = createGatewayServer({ ...shared, ...stopping, version: versionOf(build) });
-  const metricsServer = createMetricsServer({ logger, registry, setFleetGauges });
-  const { refuseNewWork } = stopping;
-  const live = { fleet, keys, neurons, poller, timings };
-  return { ...live, ...opened, active, scheduling, ticker, api, metricsServer, refuseNewWork };
 }
 
 /** What takes a while to be there. */
@@ -163,19 +223,8 @@ interface Opened {
   readonly translation: TranslationThread;
   readonly ledger: UsageLedger;
   readonly tracing: RequestTracing | null;
-}
-
-/** The packages that send spans take 200 ms and 16 MB: they are loaded only where somebody wants them. */
-async function openTracing(config: GatewayConfig, clock: Clock): Promise<RequestTracing | null> {
-  const { tracing, build } = config;
-  if (tracing === undefined) return null;
-  const { createSpanExporter } = await import("../../platform/span-exporter.ts");
-  const sink = createSpanExporter({
-    url: tracing.url,
-    serviceName: "cortex-gateway",
-    packageVersion: build?.packageVersion ?? "0.0.0",
-  });
-  return new RequestTracing(sink, { ratio: tracing.sampleRatio, clock });
+  /** Null where this process serves requests itself. */
+  readonly crew: Crew<GatewayConfig> | null;
 }
 
 const versionOf = (build: NonNullable<GatewayConfig["build"]>): GatewayVersion => ({
@@ -209,14 +258,7 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   Object.assign(timings, timingsOf(config));
   parts.ledger.declare(config.fleet.keys);
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
-  const connect = neuronConnector(timings, deps);
-  for (const [name, client] of neurons) {
-    if (fleet.neuronsByName.get(name)?.endpoint === former.get(name)?.endpoint) continue;
-    neurons.delete(name);
-    void client.retire();
-  }
-  for (const neuron of fleet.neurons)
-    if (!neurons.has(neuron.name)) neurons.set(neuron.name, connect(neuron));
+  renewNeurons(neurons, { former, fleet, connect: neuronConnector(timings, deps) });
   poller.follow(neurons.values());
   scheduling.follow(policyOf(config));
   deps.logger.info({ models: fleet.modelsById.size, neurons: neurons.size }, "fleet files read anew");
@@ -232,21 +274,6 @@ function reloadParts(config: GatewayConfig, { before, parts, deps }: Reloading):
   }
 }
 
-function neuronConnector(
-  timings: GatewayTimings,
-  { clock, neuronAccess }: GatewayDeps,
-): (neuron: CalledNeuron) => NeuronClient {
-  const options = {
-    clock,
-    callTimeoutMs: timings.controlTimeoutMs,
-    connectTimeoutMs: timings.connectTimeoutMs,
-    // Answers have deadlines of their own, which know what is silent and what is only long.
-    silenceMs: 0,
-    access: neuronAccess,
-  };
-  return (neuron) => createNeuronClient(neuron, options);
-}
-
 async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void> {
   const { scheduling, neurons, api, metricsServer, ticker } = parts;
   polls.close();
@@ -257,42 +284,31 @@ async function stopParts(parts: GatewayParts, polls: RunningPolls): Promise<void
   await Promise.all([parts.ledger.close(), parts.tracing?.close(), parts.translation.close()]);
 }
 
-interface Draining {
-  readonly api: FastifyInstance;
-  readonly active: ActiveRequests;
-  readonly clock: Clock;
-  readonly timings: GatewayTimings;
-}
-
-/** New requests are refused on a live socket meanwhile: a refused connection says nothing of when to come back. */
-async function drainRequests({ api, active, clock, timings }: Draining): Promise<void> {
-  await withinGrace(active.idle(), { clock, graceMs: timings.closeGraceMs });
-  active.stopAll(new CortexError("draining", "the gateway is shutting down; the answer is incomplete"));
-  await withinGrace(active.idle(), { clock, graceMs: LAST_WORDS_MS });
-  // The HTTP server itself first: Fastify's own close would answer open connections in words that are not ours.
-  api.server.close();
-  api.server.closeAllConnections();
-}
-
 function createMetricsServer(parts: {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly setFleetGauges: () => Promise<void>;
+  readonly exposition: () => Promise<string>;
 }): FastifyInstance {
   const server = createHttpServer({ logger: parts.logger, errorResponse: toErrorResponse });
   server.get("/metrics", async (_request, reply) => {
     await parts.setFleetGauges();
-    const exposition = await parts.registry.metrics();
+    const exposition = await parts.exposition();
     return reply.header("content-type", parts.registry.contentType).send(exposition);
   });
   return server;
 }
 
-function countLoad(metrics: GatewayMetrics, load: EndedLoad): void {
-  const labels = { model: load.modelId, node: load.neuron };
-  metrics.coldLoads.inc({ ...labels, outcome: load.outcome });
-  if (load.outcome === "loaded") metrics.loadSeconds.observe(labels, load.durationMs / 1000);
-}
+const loadCounters = (metrics: GatewayMetrics): Pick<SchedulingDeps, "onLoadEnded" | "onEvicted"> => ({
+  onLoadEnded: ({ modelId, neuron, outcome, durationMs }) => {
+    const labels = { model: modelId, node: neuron };
+    metrics.coldLoads.inc({ ...labels, outcome });
+    if (outcome === "loaded") metrics.loadSeconds.observe(labels, durationMs / 1000);
+  },
+  onEvicted: ({ modelId, neuron, reason }) => {
+    metrics.evictions.inc({ model: modelId, node: neuron, reason });
+  },
+});
 
 /** Throws `bind_needs_keys`: an endpoint that the network reaches and that serves everybody is never an oversight. */
 function requireKeysBeyondLoopback({ fleet, listen: { host }, insecure }: GatewayConfig): void {

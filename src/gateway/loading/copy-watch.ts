@@ -112,14 +112,23 @@ export function replicasOf(state: Scheduler, modelId: string): readonly Replica[
  * How full a copy is, 1 and more: it takes no further request. Beside the slots there is a queue as long as they, so
  * that none is idle between two requests; longer it is not, so that who waits goes to whichever copy is free first.
  */
-export function fullness(state: Scheduler, { neuron, model }: Replica): number {
+export const fullness = (state: Scheduler, replica: Replica): number =>
+  workAt(state, replica.neuron, replica.model.id) / placesOf(replica);
+
+function placesOf({ neuron, model }: Replica): number {
   const load = neuron.loads.get(model.id);
   const slots = Math.max(
     1,
     load === undefined || load.max_in_flight === 0 ? model.parallel : load.max_in_flight,
   );
   const queued = Math.min(slots, load?.max_queue_depth ?? slots);
-  return workAt(state, neuron, model.id) / (slots + queued);
+  return slots + queued;
+}
+
+/** How many more requests a copy takes; 0 for one that does not serve. */
+export function freePlaces(state: Scheduler, neuron: string, modelId: string): number {
+  const replica = replicasOf(state, modelId).find((candidate) => candidate.neuron.name === neuron);
+  return replica === undefined ? 0 : placesOf(replica) - workAt(state, replica.neuron, modelId);
 }
 
 /** Whether a request that comes now may take a place at the copy: there is room, and nobody waits for it. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RequestRecord } from "../../../src/gateway/request-record.ts";
-import { trafficOfLate } from "../../../src/gateway/traffic-of-late.ts";
+import { countTraffic, trafficOfLate } from "../../../src/gateway/traffic-of-late.ts";
 
 const NOW_MS = 100_000;
 
@@ -39,7 +39,7 @@ const soFar = (eventsPassed: number) => () => ({
   bytesPassed: 0,
 });
 
-const traffic = (...records: readonly RequestRecord[]) => trafficOfLate(records, NOW_MS);
+const traffic = (...records: readonly RequestRecord[]) => trafficOfLate(countTraffic(records, NOW_MS));
 
 describe("tokens a second", () => {
   test("an answer within the window counts whole", () => {

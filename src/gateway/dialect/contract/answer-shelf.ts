@@ -60,7 +60,19 @@ export class AnswerShelf {
     };
   }
 
+  /** All turns up to an answer, in order, or the one that has the item of that id; null where none is kept. */
+  turns(owner: string, id: string, nowMs: number): readonly KeptAnswer[] | null {
+    const turns = this.#turns(owner, id, nowMs);
+    if (turns !== null) return turns.map(({ answer }) => answer);
+    const holder = this.#holderOf(owner, id, nowMs);
+    return holder === undefined ? null : [holder.answer];
+  }
+
   #conversation(owner: string, answerId: string, nowMs: number): readonly unknown[] | null {
+    return this.#turns(owner, answerId, nowMs)?.flatMap(({ answer }) => answer.items) ?? null;
+  }
+
+  #turns(owner: string, answerId: string, nowMs: number): readonly Entry[] | null {
     const turns: Entry[] = [];
     let id: string | null = answerId;
     while (id !== null) {
@@ -71,7 +83,7 @@ export class AnswerShelf {
     }
     // The oldest turn first: without it the others are worth nothing, so it must not go before them.
     for (const entry of turns.toReversed()) this.#touch(entry, nowMs);
-    return turns.flatMap(({ answer }) => answer.items);
+    return turns;
   }
 
   #found(owner: string, id: string, nowMs: number): Entry | null {
@@ -83,12 +95,16 @@ export class AnswerShelf {
   }
 
   #item(owner: string, itemId: string, nowMs: number): unknown {
+    return this.#holderOf(owner, itemId, nowMs)?.answer.items.find((one) => idOf(one) === itemId);
+  }
+
+  /** The latest answer that has the item. */
+  #holderOf(owner: string, itemId: string, nowMs: number): Entry | undefined {
     const entries = [...this.#entries.values()].filter((entry) => entry.owner === owner).toReversed();
-    for (const entry of entries) {
-      const item = entry.answer.items.find((one) => idOf(one) === itemId);
-      if (item !== undefined && this.#found(owner, entry.answer.id, nowMs) !== null) return item;
-    }
-    return undefined;
+    return entries.find(
+      ({ answer }) =>
+        answer.items.some((one) => idOf(one) === itemId) && this.#found(owner, answer.id, nowMs) !== null,
+    );
   }
 
   #keep(owner: string, answer: KeptAnswer, nowMs: number): void {

@@ -27,6 +27,8 @@ export interface SchedulingDeps extends Omit<LoadTaskDeps, "drainMs"> {
   readonly onLoadEnded: (load: EndedLoad) => void;
   /** Told of every copy that a neuron was asked to let go. */
   readonly onEvicted: (evicted: Evicted) => void;
+  /** Told of each change of the state. */
+  readonly onStep?: (() => void) | undefined;
 }
 
 export interface EndedLoad {
@@ -77,10 +79,18 @@ export interface Standing {
   readonly waiting: number;
 }
 
+/** What requests need of it. */
+export type RequestScheduling = Pick<
+  Scheduling,
+  "state" | "enter" | "wait" | "outstanding" | "trustIn" | "speedOf" | "loadsSince" | "wish"
+>;
+
 export interface Scheduling {
   readonly state: Scheduler;
   /** A place at once, where there is room and nobody waits. */
   enter(modelId: string, neuron: string): Place | null;
+  /** A place that somebody who may do so has given away already. */
+  taken(modelId: string, neuron: string): Place;
   /** Resolves when the waiter is released; never rejects. `onWaiting` gets a look at where it stands. */
   wait(request: PlaceRequest, onWaiting?: (look: () => Standing | undefined) => void): Promise<PlaceOutcome>;
   outstanding(neuron: string, modelId: string): number;
@@ -148,7 +158,10 @@ class SchedulerLoop implements Scheduling {
   }
 
   enter(modelId: string, neuron: string): Place | null {
-    if (!hasRoom(this.#state, neuron, modelId)) return null;
+    return hasRoom(this.#state, neuron, modelId) ? this.taken(modelId, neuron) : null;
+  }
+
+  taken(modelId: string, neuron: string): Place {
     this.#dispatch({ kind: "request-entered", modelId, neuron, atMs: this.#nowMs() });
     return this.#place(neuron, modelId);
   }
@@ -267,6 +280,7 @@ class SchedulerLoop implements Scheduling {
     } finally {
       this.#isRunning = false;
     }
+    this.#deps.onStep?.();
   }
 
   #run(effect: SchedulerEffect): void {

@@ -1,6 +1,6 @@
-import type { Clock } from "../../core/clock.ts";
-import type { CortexError } from "../../core/errors.ts";
-import { requestFingerprint } from "../../protocol/openai/request-fingerprint.ts";
+import type { Clock } from "../core/clock.ts";
+import type { CortexError } from "../core/errors.ts";
+import { requestFingerprint } from "../protocol/openai/request-fingerprint.ts";
 import {
   afterAnswer,
   afterDeath,
@@ -11,8 +11,9 @@ import {
   suspectKey,
   type Standing,
   type Suspects,
-} from "../../protocol/openai/suspects.ts";
-import { knownCode, type RelayResult } from "../relay/relay-answer.ts";
+} from "../protocol/openai/suspects.ts";
+import type { CrashNews } from "./crew/crew-messages.ts";
+import { knownCode, type RelayResult } from "./relay/relay-answer.ts";
 
 interface SentRequest {
   readonly path: string;
@@ -26,10 +27,24 @@ interface SentRequest {
  */
 export class CrashMemory {
   readonly #clock: Pick<Clock, "monotonicMs">;
-  #suspects: Suspects = NO_SUSPECTS;
+  readonly #tell: ((news: CrashNews) => void) | undefined;
+  #suspects: Suspects;
 
-  constructor(clock: Pick<Clock, "monotonicMs">) {
+  /** `tell`: where other processes of the gateway want to hear of it; `suspects`: what they know already. */
+  constructor(
+    clock: Pick<Clock, "monotonicMs">,
+    {
+      tell,
+      suspects = NO_SUSPECTS,
+    }: { readonly tell?: (news: CrashNews) => void; readonly suspects?: Suspects } = {},
+  ) {
     this.#clock = clock;
+    this.#tell = tell;
+    this.#suspects = suspects;
+  }
+
+  get suspects(): Suspects {
+    return this.#suspects;
   }
 
   /** Why the request is not sent at all; undefined when it is. */
@@ -47,18 +62,25 @@ export class CrashMemory {
 
   /** What came of sending it. */
   note(modelId: string, request: SentRequest, result: RelayResult): void {
-    const code = codeOf(result);
-    if (code === "request_ended_worker") {
-      this.#suspects = condemn(this.#suspects, keyOf(modelId, request), this.#clock.monotonicMs());
-    } else if (code === "worker_crashed") {
+    const kind = newsOf(result);
+    if (kind === null || (kind === "answered" && this.#suspects.size === 0)) return;
+    const news = { kind, key: keyOf(modelId, request) };
+    this.learn(news);
+    this.#tell?.(news);
+  }
+
+  /** What was seen here, or by another process of the gateway. */
+  learn({ kind, key }: CrashNews): void {
+    const atMs = this.#clock.monotonicMs();
+    if (kind === "condemned") this.#suspects = condemn(this.#suspects, key, atMs);
+    else if (kind === "answered") this.#suspects = afterAnswer(this.#suspects, key);
+    else {
       this.#suspects = afterDeath(this.#suspects, {
-        inFlight: [{ key: keyOf(modelId, request), deathsElsewhere: 0 }],
+        inFlight: [{ key, deathsElsewhere: 0 }],
         // Whether it was alone is for the neuron to say.
         ownDoing: false,
-        atMs: this.#clock.monotonicMs(),
+        atMs,
       });
-    } else if (result.kind === "completed" && this.#suspects.size > 0) {
-      this.#suspects = afterAnswer(this.#suspects, keyOf(modelId, request));
     }
   }
 
@@ -75,6 +97,13 @@ export class CrashMemory {
 
 const keyOf = (modelId: string, { path, body }: SentRequest): string =>
   suspectKey(modelId, requestFingerprint(path, body));
+
+function newsOf(result: RelayResult): CrashNews["kind"] | null {
+  if (result.kind === "completed") return "answered";
+  const code = codeOf(result);
+  if (code === "request_ended_worker") return "condemned";
+  return code === "worker_crashed" ? "died" : null;
+}
 
 function codeOf(result: RelayResult): string | undefined {
   if (result.kind === "cut") return result.code;
