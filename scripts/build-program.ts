@@ -35,6 +35,9 @@ const ENTRIES = [
 /** The engine and the solver are optional, and bring programs that are not JavaScript; the last is for developers of Ink. */
 const STAYS_OUTSIDE = ["highs", "react-devtools-core", "@reflink/reflink", "electron"];
 
+/** Its usual file asks for its parts by a `require` that is handed around, which no bundler sees. */
+const AS_MODULES = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" };
+
 /**
  * What is used together lies together, with all that it imports: each file costs its share of a millisecond, and left to itself
  * the bundler makes one for each set of commands that share something. Earlier groups take first. Nothing large is in a group with
@@ -67,6 +70,7 @@ const bundle = await rolldown({
   input: Object.fromEntries(ENTRIES.map((path) => [nameOf(path), path])),
   external: STAYS_OUTSIDE,
   platform: "node",
+  resolve: { alias: AS_MODULES },
   treeshake: { moduleSideEffects: [{ test: /node_modules\/node-llama-cpp\//, sideEffects: false }] },
   plugins: [builtinsWithoutFacade(), engineBuiltIn(), slimmerPackages(), undiciInParts(), refuseUnresolved()],
 });
@@ -80,6 +84,9 @@ const { output } = await bundle.write({
 });
 await bundle.close();
 const chunks = output.filter((file): file is OutputChunk => file.type === "chunk");
+const handedAround = chunks.flatMap(({ moduleIds }) => moduleIds).filter((id) => /\/umd\//.test(id));
+if (handedAround.length > 0)
+  throw new Error(`${handedAround.join(", ")}: parts of it would be missing; name its modules in AS_MODULES`);
 const parties = thirdParties(chunks.flatMap(({ moduleIds }) => moduleIds));
 writeFileSync(join(root, "dist/third-parties.json"), `${JSON.stringify(parties, null, 2)}\n`);
 writeFileSync(join(root, "dist/THIRD-PARTIES.txt"), thirdPartyNotices(parties));
