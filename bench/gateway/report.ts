@@ -109,10 +109,10 @@ export const pageOf = (
   [
     "# How fast the gateway is",
     "Written by `npm run bench:gateway`; not by hand. What a request and an event of a stream cost the gateway in processor time, with keys, routing, metering, metrics and the log on, beside a bare relay of Node's `http` and undici (`bench/gateway/bare-relay.ts`), which does nothing else, and nginx.",
-    `${machine}; ${how}. \`x bare\` is the median of the rounds' own ratios; memory is the largest seen.`,
+    `${machine}; ${how}. \`x bare\` is the median of the rounds' own ratios; memory is the largest seen. \`before\` is another checkout, where one was named.`,
     "![processor time beside the bare relay](gateway-speed.svg)",
     ...measured.map((one) => markdownOf(one).trimEnd()),
-    "What moved these numbers, and what is left: [decisions/0015](decisions/0015-requests-pass-beside-the-framework.md).",
+    "What moved these numbers, and what is left: [decisions/0017](decisions/0017-requests-pass-beside-the-framework.md).",
     "",
   ].join("\n\n");
 
