@@ -18,8 +18,8 @@ builtin("node:module").enableCompileCache(
 );
 // A neuron relays for months: what dies young need not have 16 MiB and more to live in, which it never gives back.
 if (process.argv[2] === "neuron") builtin("node:v8").setFlagsFromString("--semi-space-growth-factor=1");
-// What is old in a gateway is looked through before it has doubled: it takes a third less so. A bound for what is young costs
-// more than it saves where many requests are under way.
+// What is old in a gateway is looked through before it has doubled, so that it takes less memory. A bound for what is young
+// costs more than it saves where many requests are under way.
 if (process.argv[2] === "serve") builtin("node:v8").setFlagsFromString("--heap-growing-percent=30");
 // Without it oclif asks for the account's shell, and a user id without an account, as in many containers, has none.
 process.env.SHELL ||= "/bin/sh";

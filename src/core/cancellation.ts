@@ -1,6 +1,6 @@
 /**
- * Says once that something is to stop, and why. An AbortController that costs nothing: nearly every request ends without
- * one, and an event target with a listener added and taken away costs as much as routing it.
+ * Says once that something is to stop, and why. An AbortController without its event target: nearly every request ends
+ * uncancelled, and would make one and throw it away.
  */
 export class Cancellation {
   #isCancelled = false;

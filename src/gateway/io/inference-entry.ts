@@ -76,7 +76,7 @@ interface Arrival {
 
 /**
  * Where requests for models come in: on Node's own server, in front of the framework that has all other routes, since
- * its hooks and its reply cost such a request as much as a fifth of its way. Never rejects.
+ * such a request needs none of its hooks and nothing of its reply. Never rejects.
  */
 export async function enterInference(
   raw: { readonly request: IncomingMessage; readonly response: ServerResponse },

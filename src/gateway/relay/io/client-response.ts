@@ -50,7 +50,7 @@ export interface AnswerSink {
  * bytes of a neuron under way. Its one promise: an answer that failed never looks complete.
  *
  * What comes in one turn leaves in one write. Chunks of a stream are framed here and go to the connection itself once
- * Node has sent the head: its own way costs a stream of small events a tenth more, and three pieces for each.
+ * Node has sent the head: its own way makes three pieces of each.
  */
 export class ClientResponse implements AnswerSink {
   readonly misread = null;
