@@ -81,7 +81,8 @@ export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     let closed: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       parts.refuseNewWork();
-      await crew?.workers.close(timings.closeGraceMs + 2 * LAST_WORDS_MS);
+      // Not so much as a turn later where there is none: the grace begins with the word.
+      if (crew !== null) await crew.workers.close(timings.closeGraceMs + 2 * LAST_WORDS_MS);
       await drainRequests({ ...parts, clock: deps.clock });
       await stopParts(parts, polls);
     };
