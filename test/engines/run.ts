@@ -45,7 +45,15 @@ const engines = [
     "2048",
   ]),
   ...given(values.python, "llama_cpp.server", [
-    ...["-m", "llama_cpp.server", "--model", file, "--model_alias", MODEL, ...WHERE, "--n_ctx", "1024"],
+    "-m",
+    "llama_cpp.server",
+    "--model",
+    file,
+    "--model_alias",
+    MODEL,
+    ...WHERE,
+    "--n_ctx",
+    "1024",
   ]),
 ];
 
