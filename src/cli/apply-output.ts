@@ -185,7 +185,8 @@ export class ApplyOutput {
       });
     }
     if (isSettled(plan)) return;
-    throw new CortexError("plan_incomplete", unsettledText(plan));
+    const isSilent = plan.neurons.some(({ reachable }) => !reachable);
+    throw new CortexError("plan_incomplete", unsettledText(plan), isSilent ? { next: WAKE_THE_SILENT } : {});
   }
 
   #write(event: unknown, text: string | undefined): void {
@@ -217,6 +218,9 @@ function openFile(path: string): number {
     );
   }
 }
+
+const WAKE_THE_SILENT =
+  "start the neurons that do not answer (`cortex doctor` says what is in the way), then `cortex apply` again";
 
 /** Why the fleet is not as declared although everything in the plan was done. */
 function unsettledText(plan: PlanDocument): string {

@@ -105,6 +105,7 @@ test("an unreachable neuron is a fact of the plan, by name and reason, and nothi
   const apply = await runCortex(["apply", "--config", directory.path, "--yes"]);
   expect(apply.code, apply.stdout + apply.stderr).toBe(1);
   expect(apply.stdout + apply.stderr).toMatch(/local/);
+  expect(apply.stderr).toContain("start the neurons that do not answer");
   const status = await runCortex(["status", "--config", directory.path]);
   expect(status.stdout).toMatch(/local[\s\S]*(unreachable|refused)/i);
 });
