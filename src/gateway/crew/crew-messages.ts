@@ -1,3 +1,4 @@
+import type { PlaceAsked } from "../loading/place-asked.ts";
 import type { RequestExplanation, RequestSummary } from "../../protocol/request-explanation.ts";
 import type { Suspects } from "../../protocol/openai/suspects.ts";
 import type { KeptAnswer } from "../dialect/contract/answer-shelf.ts";
@@ -23,16 +24,6 @@ export interface CrewProgram {
   readonly file: string;
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-/** A request that found no place at its worker, and asks the owner for one. */
-export interface PlaceAsked {
-  readonly modelId: string;
-  readonly principal: string;
-  readonly affinity: string | null;
-  readonly avoid: ReadonlySet<string>;
-  readonly excluded: ReadonlySet<string>;
-  readonly patienceMs: number;
 }
 
 export interface QueuePlace {

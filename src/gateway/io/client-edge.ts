@@ -119,6 +119,11 @@ export function answerRefusal(thrown: unknown, refused: RefusedRequest, deps: Ed
   }
   const asked = (request.url ?? path).split("?")[0] ?? path;
   reportRefusal({ error, requestId, method, path: asked }, deps);
+  // It failed after its answer was begun: what there is of it must not look whole.
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
   const { status, headers, body } = refusalResponse(error, path);
   const bytes = Buffer.from(JSON.stringify(body));
   response.on("error", () => undefined);

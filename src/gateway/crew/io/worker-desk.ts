@@ -4,7 +4,8 @@ import type { Reservation, UnderWay, UsageLedger } from "../../keys/usage-ledger
 import type { Place, PlaceOutcome, Scheduling, Standing } from "../../loading/io/scheduler-loop.ts";
 import { copyKey, type PlaceAt, type PlaceEnd } from "../../loading/scheduler-state.ts";
 import { NO_USAGE } from "../../../protocol/headers/usage-header.ts";
-import type { EndOfWait, Order, OwnerQuestion, PlaceAsked, Told } from "../crew-messages.ts";
+import type { EndOfWait, Order, OwnerQuestion, Told } from "../crew-messages.ts";
+import type { PlaceAsked } from "../../loading/place-asked.ts";
 import { errorMessage } from "../error-message.ts";
 import { replyOf } from "./open-questions.ts";
 

@@ -1,3 +1,4 @@
+import type { PlaceAsked } from "../place-asked.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import { sleptThrough, withinGrace } from "../../../core/interruptible-sleep.ts";
 import { toCortexError } from "../../../core/errors.ts";
@@ -44,17 +45,7 @@ export interface Evicted {
   readonly reason: "swap" | "idle" | "recycle";
 }
 
-export interface PlaceRequest {
-  readonly modelId: string;
-  readonly principal: string;
-  /** What the requests of its conversation share; null: nothing tells. */
-  readonly affinity: string | null;
-  /** Neurons found dead by this request. */
-  /** Neurons that failed this request: taken only when no other copy serves. */
-  readonly avoid: ReadonlySet<string>;
-  readonly excluded: ReadonlySet<string>;
-  /** How long it may wait. */
-  readonly patienceMs: number;
+export interface PlaceRequest extends PlaceAsked {
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
 }
