@@ -51,6 +51,12 @@ export function visibleUrl(url: string): string {
   return origin + pathname;
 }
 
+/** A source as messages and logs may have it. */
+export function visibleSource(source: string): string {
+  const parsed = parseSource(source);
+  return parsed.ok && parsed.value.kind === "https" ? visibleUrl(parsed.value.url) : source;
+}
+
 export interface Listing {
   readonly commit: string;
   readonly files: readonly ListedFile[];

@@ -7,6 +7,7 @@ import {
   parseRemoteSource,
   readListing,
   resolveUrlSource,
+  visibleSource,
 } from "../../../src/neuron/store/resolve-source.ts";
 import { decideResume, readJournal, writeJournal, type Journal } from "../../../src/neuron/store/resume.ts";
 import { planPieces } from "../../../src/neuron/store/range-plan.ts";
@@ -176,4 +177,12 @@ describe("what is collected", () => {
     const order = collectionOrder(items, { ...wish, nowMs: 40 * DAY_MS });
     expect(order.map(({ name }) => name)).toEqual(expected);
   });
+});
+
+test.each([
+  ["https://models.example/m.gguf?signature=secret", "https://models.example/m.gguf"],
+  ["hf:org/repo:Q4_K_M", "hf:org/repo:Q4_K_M"],
+  ["file:/srv/models/m.gguf", "file:/srv/models/m.gguf"],
+])("messages have %s as %s", (source, shown) => {
+  expect(visibleSource(source)).toBe(shown);
 });

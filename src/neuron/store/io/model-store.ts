@@ -9,6 +9,7 @@ import {
   type RemoteFile,
   type RemoteSource,
   type ResolvedSource,
+  visibleSource,
 } from "../resolve-source.ts";
 import {
   DOWNLOADS_DIRECTORY,
@@ -280,9 +281,13 @@ function requirePinned({ record }: StoredModel, sha256: string | undefined): voi
 
 // oxlint-disable-next-line max-params -- what, and the two sides of the comparison
 const pinMismatch = (source: string, pinned: string, actual: string): CortexError =>
-  new CortexError("checksum_mismatch", `${source} has sha256 ${actual} and the model pins ${pinned}`, {
-    details: { pinned_sha256: pinned, actual_sha256: actual },
-  });
+  new CortexError(
+    "checksum_mismatch",
+    `${visibleSource(source)} has sha256 ${actual} and the model pins ${pinned}`,
+    {
+      details: { pinned_sha256: pinned, actual_sha256: actual },
+    },
+  );
 
 /** Bytes and rate over all files of a source, told at a pace that a listener can bear. */
 class TotalProgress {

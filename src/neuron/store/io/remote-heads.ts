@@ -4,7 +4,13 @@ import { withinGrace } from "../../../core/interruptible-sleep.ts";
 import type { ModelShape } from "../../model/estimate-footprint.ts";
 import { modelShapeOf } from "../../model/gguf-header.ts";
 import type { GgufHead } from "../../model/gguf-head.ts";
-import { parseRemoteSource, visibleUrl, type RemoteFile, type RemoteSource } from "../resolve-source.ts";
+import {
+  parseRemoteSource,
+  visibleSource,
+  visibleUrl,
+  type RemoteFile,
+  type RemoteSource,
+} from "../resolve-source.ts";
 import { resolveRemote } from "./ask-hub.ts";
 import { readRemoteHead } from "./remote-head.ts";
 import { createRemoteHttp, type ModelHub, type RemoteHttp } from "./remote-http.ts";
@@ -71,10 +77,14 @@ export class RemoteHeads {
     }
     const known = this.#fresh(source);
     if (known === undefined) {
-      throw new CortexError("download_failed", `the size of ${source} is being read from its source`, {
-        retryAfterSecs: PATIENCE_MS / 1000,
-        next: "ask again in a moment, or `cortex pull` it",
-      });
+      throw new CortexError(
+        "download_failed",
+        `the size of ${visibleSource(source)} is being read from its source`,
+        {
+          retryAfterSecs: PATIENCE_MS / 1000,
+          next: "ask again in a moment, or `cortex pull` it",
+        },
+      );
     }
     if ("failure" in known.outcome) throw known.outcome.failure;
     return known.outcome.model;
