@@ -171,7 +171,7 @@ export default class NeuronCommand extends BaseCommand {
       },
       { handsOver: true },
     );
-    member?.close();
+    await member?.close();
   }
 
   /** By port: several neurons of one user keep apart. One that takes any free port is a new one each time. */

@@ -46,6 +46,7 @@ test("kill -9 in the middle of a stream: the next neuron has the same workers at
   const first = spawn(process.execPath, [leftNeuron, at.state, at.store, "one", "two"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const ended = once(first, "exit");
   const [line] = (await once(first.stdout, "data")) as [Buffer];
   const base = line.toString("utf8").trim();
   const before = (await (await fetch(`${base}/models`)).json()) as { models: { id: string; pid: number }[] };
@@ -56,7 +57,7 @@ test("kill -9 in the middle of a stream: the next neuron has the same workers at
   });
   first.kill("SIGKILL");
   expect((await readToTheEnd(stream)).text).not.toContain("[DONE]");
-  await once(first, "exit");
+  await ended;
   await using next = await startTestNeuron({ stateDirectory: at.state, modelRoots: [at.store] }, REAL);
   const pids = before.models.map(({ id, pid }) => ({ id, pid }));
   expect(await loaded(next)).toEqual(pids);
@@ -175,13 +176,14 @@ test("an engine whose worker was killed while no neuron ran is ended by the next
   const first = spawn(process.execPath, [leftNeuron, at.state, at.store, spec], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const ended = once(first, "exit");
   await once(first.stdout, "data");
   let worker = -1;
   await eventually(async () => {
     worker = (await at.assigned())[0]?.worker?.pid ?? -1;
     expect(worker).toBeGreaterThan(0);
   }).finally(() => first.kill("SIGKILL"));
-  await once(first, "exit");
+  await ended;
   const engines = await startedBy(worker);
   expect(engines).toHaveLength(1);
   process.kill(worker, "SIGKILL");

@@ -240,7 +240,7 @@ describe("a member", () => {
     expect(member?.isDue).toBe(true);
     member?.start();
     await changed;
-    member?.close();
+    await member?.close();
     expect(member?.isDue).toBe(false);
     expect(member?.facts.serial).not.toBe(serialOf(old.certificate));
     expect((await Member.open(path, deps))?.facts).toEqual(member?.facts);

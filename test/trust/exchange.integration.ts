@@ -107,7 +107,7 @@ test("a neuron renews by itself when it hears of an exchange", async () => {
   await fleet.authority.exchangeOn();
   fleet.member.start();
   await expect.poll(() => fleet.awaited()).toEqual([]);
-  fleet.member.close();
+  await fleet.member.close();
 });
 
 test("a revocation goes on to count across an exchange", async () => {

@@ -138,8 +138,9 @@ export class Member {
     }
   }
 
-  close(): void {
-    void this.#looking?.stop();
+  /** Resolves when nothing is written to its file any more. */
+  async close(): Promise<void> {
+    await this.#looking?.stop();
   }
 }
 

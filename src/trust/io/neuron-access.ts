@@ -64,7 +64,7 @@ async function findBearer({ dataDirectory, clock, logger }: AccessOptions): Prom
       member.onChange(changed);
       member.start();
       return () => {
-        member.close();
+        void member.close();
       };
     },
   };
