@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { rolldown, type OutputChunk, type Plugin } from "rolldown";
 import { builtinsWithoutFacade } from "./program/builtins-without-facade.ts";
 import { engineBuiltIn } from "./program/engine-built-in.ts";
+import { oneByteSources } from "./program/one-byte-sources.ts";
 import { slimmerPackages } from "./program/slimmer-packages.ts";
 import { undiciInParts } from "./program/undici-in-parts.ts";
 import { thirdParties, thirdPartyNotices } from "./program/third-parties.ts";
@@ -72,7 +73,14 @@ const bundle = await rolldown({
   platform: "node",
   resolve: { alias: AS_MODULES },
   treeshake: { moduleSideEffects: [{ test: /node_modules\/node-llama-cpp\//, sideEffects: false }] },
-  plugins: [builtinsWithoutFacade(), engineBuiltIn(), slimmerPackages(), undiciInParts(), refuseUnresolved()],
+  plugins: [
+    builtinsWithoutFacade(),
+    engineBuiltIn(),
+    slimmerPackages(),
+    undiciInParts(),
+    oneByteSources(),
+    refuseUnresolved(),
+  ],
 });
 const { output } = await bundle.write({
   dir: join(root, "dist"),

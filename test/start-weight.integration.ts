@@ -1,4 +1,5 @@
 import { fork } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,4 +114,10 @@ test("a model worker reads its program in few files, the engine's among them", a
   const { files, kilobytes } = weightIn(stderr);
   expect(files).toBeLessThanOrEqual(20);
   expect(kilobytes).toBeLessThanOrEqual(3000);
+});
+
+test("no file of the program has a letter that makes V8 keep all of it in two bytes a letter", () => {
+  const files = globSync("dist/**/*.js", { exclude: ["dist/page/**"] });
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.filter((file) => /[^\0-\xff]/.test(readFileSync(file, "utf8")))).toEqual([]);
 });
