@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -54,18 +54,11 @@ async function pids(): Promise<string> {
   return models.map(({ pid }) => pid).join();
 }
 
-/** What is loaded is on disk a moment after it is told: a neuron killed before has workers that nobody knows of, and loads anew. */
-async function untilKept(): Promise<void> {
-  const file = join(home, "neurons", String(port), "assignment.json");
-  const workers = async () => (await readFile(file, "utf8").catch(() => "")).match(/"pid":/g)?.length ?? 0;
-  while ((await workers()) < MODELS.length) await new Promise((done) => setTimeout(done, 5));
-}
-
 async function restarted(signal: NodeJS.Signals, running: ChildProcess) {
   const before = await pids();
-  await untilKept();
+  const ended = once(running, "exit");
   running.kill(signal);
-  await once(running, "exit");
+  await ended;
   const startedMs = performance.now();
   const child = await start();
   await untilAllAnswer();
@@ -100,8 +93,9 @@ try {
     console.log(`${name.padEnd(28)} ${median.toFixed(0).padStart(23)}  ${same ? "yes" : "no"}`);
     if (signal !== "SIGTERM" && !same) process.exitCode = 1;
   }
+  const ended = once(child, "exit");
   child.kill("SIGTERM");
-  await once(child, "exit");
+  await ended;
 } finally {
   await rm(home, { recursive: true, force: true });
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,6 +78,30 @@ test("kill -9 in the middle of a stream: the next neuron has the same workers at
     expect(two?.pid).not.toBe(pids[1]?.pid);
   });
   expect((await at.assigned()).map(({ spec }) => spec.model_id)).toEqual(["two"]);
+});
+
+test("what is told as loaded or unloaded is on disk, so that a neuron that is killed right then leaves it to the next", async () => {
+  await using at = await place();
+  await using neuron = await startTestNeuron({ stateDirectory: at.state, modelRoots: [at.store] });
+  const onDisk = () =>
+    (readAssignment(readFileSync(join(at.state, "assignment.json"), "utf8")) ?? [])
+      .filter(({ worker, wanted }) => worker !== null && wanted)
+      .map(({ spec }) => spec.model_id);
+  const ids = ["one", "two", "three", "four", "five"];
+  for (const id of ids) writeFakeModel(at.store, id);
+  const seen: string[][] = [];
+  for (const id of ids) {
+    await neuron.load({ model_id: id });
+    seen.push(onDisk());
+  }
+  for (const id of ids) {
+    await neuron.unload({ model_id: id });
+    seen.push(onDisk());
+  }
+  expect(seen).toEqual([
+    ...ids.map((_, last) => ids.slice(0, last + 1)),
+    ...ids.map((_, gone) => ids.slice(gone + 1)),
+  ]);
 });
 
 test("a neuron that hands over leaves its models; one that closes takes them along, and both come back", async () => {
@@ -178,12 +203,9 @@ test("an engine whose worker was killed while no neuron ran is ended by the next
   });
   const ended = once(first, "exit");
   await once(first.stdout, "data");
-  let worker = -1;
-  await eventually(async () => {
-    worker = (await at.assigned())[0]?.worker?.pid ?? -1;
-    expect(worker).toBeGreaterThan(0);
-  }).finally(() => first.kill("SIGKILL"));
+  first.kill("SIGKILL");
   await ended;
+  const worker = (await at.assigned())[0]?.worker?.pid ?? -1;
   const engines = await startedBy(worker);
   expect(engines).toHaveLength(1);
   process.kill(worker, "SIGKILL");

@@ -129,12 +129,12 @@ export async function startNeuron(config: NeuronConfig, deps: NeuronDeps): Promi
   const kept = await openKept(config, deps);
   const processes = deps.processes ?? (await openProcesses(config, { ...deps, ...kept }));
   const socketDirectory = processes.directory;
-  const assembled = assemble(config, deps, { processes, ...kept });
+  const assignment = new AssignmentFile(config.stateDirectory, logger);
+  const assembled = assemble(config, deps, { processes, assignment, ...kept });
   const { loop, probe, metrics, estimator, vocabularies, takeDevices } = assembled;
   const facts = () => describeFacts(kept.book.facts);
   const discovered = Promise.withResolvers<Discovery>();
   const startedMs = clock.monotonicMs();
-  const assignment = new AssignmentFile(config.stateDirectory, logger);
   const restoration = new Restoration({ clock, logger, loop, hibernation: kept.hibernation });
   const told = { clock, loop, probe, startedMs, facts, restored: restoration.restored };
   const feed = followResidency({ ...told, discovery: discovered.promise });
@@ -249,7 +249,7 @@ const orphanGraceMsOf = ({ stateDirectory, orphanGraceMs }: NeuronConfig): numbe
 function assemble(
   config: NeuronConfig,
   deps: NeuronDeps,
-  kept: Kept & { readonly processes: WorkerProcesses },
+  kept: Kept & { readonly processes: WorkerProcesses; readonly assignment: AssignmentFile },
 ) {
   const { clock, logger } = deps;
   const environment = deps.environment ?? readEnvironment().inherited;
@@ -293,6 +293,7 @@ function assemble(
     modelStore,
     usedMib: () => probe.usedMib(),
     epochs,
+    assignmentKept: () => kept.assignment.kept(),
     launchWorker: simulation === undefined ? launch : simulateLoads(launch, simulation, clock),
     report: (effect) => {
       reportEffect(effect, { loop, metrics, logger });

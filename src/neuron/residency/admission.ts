@@ -53,6 +53,7 @@ export function admit(state: Residency, modelId: string): Result<Resident, Refus
     case "verified":
     case "reserved":
     case "loading":
+    case "arrived":
       return refuse(new CortexError("model_loading", `${modelId} is still loading`));
     default:
       return assertNever(resident.phase);

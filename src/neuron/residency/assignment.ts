@@ -45,7 +45,8 @@ export function assignmentOf(
   addressOf: (instance: string) => AddressedWorker | undefined,
 ): readonly AssignedModel[] {
   const here = [...models.values()].map((resident): AssignedModel => {
-    const { instance, spec, pid, loadedAtMs } = resident;
+    const { instance, spec, pid, phase } = resident;
+    const loadedAtMs = phase.name === "arrived" ? phase.loadedAtMs : resident.loadedAtMs;
     const address = addressOf(instance);
     const isLoaded = pid !== null && loadedAtMs !== null && address !== undefined;
     return {

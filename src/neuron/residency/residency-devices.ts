@@ -49,6 +49,7 @@ function loseResident(
         atMs,
       });
     case "loading":
+    case "arrived":
       return stopWorker(state, resident, { unloadJobId: null, loadFailure: failure });
     case "loaded":
     case "draining":

@@ -88,20 +88,33 @@ export function onModelLoaded(state: Residency, event: EventOf<"model-loaded">):
     devices: resident.devices,
   });
   if (!measured.ok) return onLoadFailed(state, { ...event, kind: "load-failed", failure: measured.error });
-  const loaded: Resident = {
+  const arrived: Resident = {
     ...resident,
-    phase: { name: "loaded" },
+    phase: { name: "arrived", loadedAtMs: event.atMs },
     facts: event.facts,
-    loadedAtMs: event.atMs,
   };
   const next: Residency = {
-    ...withResident(state, loaded),
+    ...withResident(state, arrived),
     ledger: measured.value.ledger,
-    jobs: endJob(state.jobs, event.instance, { atMs: event.atMs, failure: null }),
     failures: forgetFailure(state.failures, resident.specHash),
   };
   const step = advanceLoads(next, event.atMs);
-  return { ...step, effects: [{ kind: "report-load-ended", jobId: event.instance }, ...step.effects] };
+  return { ...step, effects: [{ kind: "keep-assignment", instance: event.instance }, ...step.effects] };
+}
+
+/** What is told from here on holds whatever becomes of this neuron. */
+export function onAssignmentKept(state: Residency, event: EventOf<"assignment-kept">): ResidencyStep {
+  const resident = findInstance(state, event.instance);
+  if (resident?.phase.name !== "arrived") return unchanged(state);
+  const { loadedAtMs } = resident.phase;
+  return {
+    state: {
+      ...withResident(state, { ...resident, phase: { name: "loaded" }, loadedAtMs }),
+      jobs: endJob(state.jobs, event.instance, { atMs: event.atMs, failure: null }),
+    },
+    effects: [{ kind: "report-load-ended", jobId: event.instance }],
+    answer: null,
+  };
 }
 
 /** The worker gave up, or may not stay: its entry and its memory remain until the process is gone. */

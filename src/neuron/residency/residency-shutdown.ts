@@ -37,7 +37,8 @@ function shutDownOne(state: Residency, resident: Resident, event: EventOf<"shutd
     case "evicting":
     case "verified":
     case "reserved":
-    case "loading": {
+    case "loading":
+    case "arrived": {
       const failure = new CortexError("job_cancelled", "the neuron is shutting down");
       return cancelLoad(state, resident, { failure, atMs: event.atMs, unloadJobId: null });
     }

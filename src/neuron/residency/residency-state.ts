@@ -47,6 +47,8 @@ export type ResidentPhase =
   /** Memory is promised; an earlier load on one of its devices is still under way. */
   | { readonly name: "reserved"; readonly file: LoadableFile }
   | { readonly name: "loading" }
+  /** Its worker serves; nobody is told before the next neuron would know of it. */
+  | { readonly name: "arrived"; readonly loadedAtMs: number }
   | { readonly name: "loaded" }
   /**
    * Takes no new requests. The worker stops when the last one ends; or, where it gives way to the load of instance
@@ -229,6 +231,8 @@ export type ResidencyEvent =
       readonly facts: WorkerFacts;
       readonly atMs: number;
     }
+  /** What is held is on disk, this copy's worker with it, or cannot be kept. */
+  | { readonly kind: "assignment-kept"; readonly instance: string; readonly atMs: number }
   /** A worker has tried and chosen threads for a kind of step, or how the next context is made. */
   | {
       readonly kind: "threads-chosen";
@@ -296,6 +300,8 @@ export type ResidencyEffect =
       readonly file: LoadableFile;
       readonly devices: readonly number[];
     }
+  /** Put on disk what is held now; the answer is `assignment-kept`. */
+  | { readonly kind: "keep-assignment"; readonly instance: string }
   /** Make a worker's process go, by every means; `worker-exited` follows. */
   | {
       readonly kind: "stop-worker";
@@ -365,6 +371,7 @@ export function statusOf(phase: ResidentPhase): ModelStatus {
     case "verified":
     case "reserved":
     case "loading":
+    case "arrived":
       return "loading";
     case "loaded":
       return "loaded";

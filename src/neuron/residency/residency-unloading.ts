@@ -90,7 +90,8 @@ function beginUnload(
     case "evicting":
     case "verified":
     case "reserved":
-    case "loading": {
+    case "loading":
+    case "arrived": {
       const failure = new CortexError(
         "job_cancelled",
         `the load of ${event.modelId} was cancelled by an unload`,
@@ -148,7 +149,7 @@ export function cancelLoad(
   cancellation: LoadCancellation,
 ): ResidencyStep {
   const { failure, unloadJobId, atMs } = cancellation;
-  if (resident.phase.name === "loading") {
+  if (resident.phase.name === "loading" || resident.phase.name === "arrived") {
     return stopWorker(state, resident, { unloadJobId, loadFailure: failure });
   }
   const abandoned: readonly ResidencyEffect[] =

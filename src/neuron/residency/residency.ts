@@ -4,6 +4,7 @@ import { specHash } from "../../protocol/spec-hash.ts";
 import { openJob } from "./job-history.ts";
 import { failureStillFresh } from "./load-failures.ts";
 import {
+  onAssignmentKept,
   onSourceProgressed,
   onSourceRefused,
   onSourceVerified,
@@ -46,7 +47,8 @@ import {
  *
  * - No device is over its budget, and memory is promised again only after the process that held it has exited.
  * - The generation never falls, and rises with every change that a planner could have seen.
- * - Every job ends: a load with its worker's answer or exit, an unload with the exit or a called-off drain.
+ * - Every job ends: a load with its worker's answer or exit, an unload with the exit or a called-off drain. A load is
+ *   done once its worker is on disk, so that a neuron that is killed right afterwards leaves no worker that nobody knows.
  *
  * An event names the instance (the load job) it is about, so one that arrives late, about a copy that is gone,
  * changes nothing.
@@ -88,6 +90,8 @@ function applyEvent(state: Residency, event: ResidencyEvent): ResidencyStep {
       return onLoadProgressed(state, event);
     case "model-loaded":
       return onModelLoaded(state, event);
+    case "assignment-kept":
+      return onAssignmentKept(state, event);
     case "threads-chosen":
       return onThreadsChosen(state, event);
     case "load-failed":

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { admit } from "../../../src/neuron/residency/admission.ts";
 import {
   assignmentOf,
   describeActivation,
@@ -7,6 +8,7 @@ import {
   writeAssignment,
   type AssignedModel,
 } from "../../../src/neuron/residency/assignment.ts";
+import { describeModels } from "../../../src/neuron/residency/describe-residency.ts";
 import { heldMib } from "../../../src/neuron/residency/device-ledger.ts";
 import type { Job } from "../../../src/protocol/neuron-api.ts";
 import { WORKER_PROTOCOL, type WorkerIdentity } from "../../../src/protocol/worker-messages.ts";
@@ -53,6 +55,34 @@ describe("the assignment", () => {
       },
     });
     expect(readAssignment(writeAssignment([model]))).toEqual([model]);
+  });
+
+  test("is written before a load is told, which may be called off until then", () => {
+    const neuron = new DrivenResidency(1000);
+    for (const id of ["a", "b", "c"]) {
+      neuron.load(id, { model_id: id });
+      neuron.verified(id, 100);
+      neuron.arrived(id, 100);
+    }
+    const { generation } = neuron.state;
+    expect(neuron.job("a")).toBe("loading");
+    expect(describeModels(neuron.state).models[0]).toMatchObject({ status: "loading", loaded_at_ms: null });
+    expect(admit(neuron.state, "a")).toMatchObject({ error: { failure: { code: "model_loading" } } });
+    expect(neuron.swap("s", { model_id: "d" }, { evict: ["a"] })).toMatchObject({
+      failure: { code: "model_busy" },
+    });
+    neuron.kept("a");
+    expect(neuron.job("a")).toBe("done");
+    expect(neuron.state.generation).toBe(generation + 1);
+    expect(neuron.state.models.get("a")).toMatchObject({ phase: { name: "loaded" }, loadedAtMs: 3 });
+    neuron.unload("u", "b");
+    neuron.kept("b");
+    expect(neuron.effectKinds()).toEqual([]);
+    neuron.exited("b");
+    expect([neuron.job("b"), neuron.job("u")]).toEqual(["failed:job_cancelled", "done"]);
+    neuron.exited("c", { signal: "SIGSEGV" });
+    neuron.kept("c");
+    expect([neuron.job("c"), neuron.phase("c")]).toEqual(["failed:load_failed", undefined]);
   });
 
   test("has what waits to be loaded again, behind what is here, until somebody unloads it", () => {

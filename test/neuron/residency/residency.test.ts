@@ -21,7 +21,7 @@ describe("a load", () => {
     expect(neuron.job("j1")).toBe("done");
     expect(neuron.phase("a")).toBe("loaded");
     expect(heldByMib(neuron.state.ledger, "a")).toBe(300);
-    expect(neuron.effectKinds()).toEqual(["report-load-ended"]);
+    expect(neuron.effectKinds()).toEqual(["keep-assignment", "report-load-ended"]);
   });
 
   test("is single-flight: same spec joins, loaded is done, other settings conflict", () => {
@@ -86,7 +86,7 @@ describe("a load", () => {
     expect(neuron.effects).toMatchObject([{ kind: "start-worker", instance: "j2" }]);
     expect(neuron.phase("c")).toBe("reserved");
     neuron.ready("j2", 900);
-    expect(neuron.effectKinds()).toEqual(["report-load-ended", "start-worker"]);
+    expect(neuron.effectKinds()).toEqual(["keep-assignment", "start-worker", "report-load-ended"]);
   });
 
   test("loads on one device go one after the other, on others side by side", () => {

@@ -79,8 +79,20 @@ export class DrivenResidency {
     return this.on({ kind: "source-verified", instance, file, requiredMib, usedMib, atMs: 2 });
   }
 
+  arrived(instance: string, memoryMib: number, parallel = 1) {
+    this.on({ kind: "model-loaded", instance, facts: factsOf(memoryMib, parallel), atMs: 3 });
+  }
+
+  kept(instance: string) {
+    this.on({ kind: "assignment-kept", instance, atMs: 3 });
+  }
+
+  /** Arrived, and kept. */
   ready(instance: string, memoryMib: number, parallel = 1) {
-    return this.on({ kind: "model-loaded", instance, facts: factsOf(memoryMib, parallel), atMs: 3 });
+    this.arrived(instance, memoryMib, parallel);
+    const arrival = this.effects;
+    this.kept(instance);
+    this.effects = [...arrival, ...this.effects];
   }
 
   exited(

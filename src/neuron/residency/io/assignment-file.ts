@@ -14,6 +14,7 @@ export class AssignmentFile {
   #written = "";
   #isLeft = false;
   #writing: Promise<void> = Promise.resolve();
+  readonly #followed = Promise.withResolvers<() => void>();
 
   constructor(directory: string | undefined, logger: Logger) {
     this.#path = directory === undefined ? null : join(directory, "assignment.json");
@@ -48,6 +49,7 @@ export class AssignmentFile {
       this.#written = text;
       this.#writing = this.#writing.then(() => this.#write(text));
     };
+    this.#followed.resolve(keep);
     let seen = "";
     loop.onChange(() => {
       // Every request changes the state; only who is there matters here.
@@ -61,6 +63,22 @@ export class AssignmentFile {
       keep();
     });
     keep();
+  }
+
+  /**
+   * Resolves once what is held now is on disk, or the log says why it is not. Before `follow` it waits: until then the
+   * file speaks of the neuron before.
+   */
+  async kept(): Promise<void> {
+    if (this.#path === null) return;
+    const keep = await this.#followed.promise;
+    keep();
+    // A text that a newer one has overtaken is on disk with that one.
+    let writing: Promise<void>;
+    do {
+      writing = this.#writing;
+      await writing;
+    } while (writing !== this.#writing);
   }
 
   /** Leaves the file to the next neuron: what becomes of the workers from now on is not this one's to tell. */

@@ -26,6 +26,7 @@ import type { EpochFile } from "./epoch-file.ts";
 import type { Estimator } from "./estimator.ts";
 import type { FactBook } from "./fact-book.ts";
 import { failureOf } from "../worker-failure.ts";
+import { awaitState } from "./await-state.ts";
 import { bringFiles, companionsOf } from "./bring-files.ts";
 import { endWorker, type ModelWorker, type WorkerAddress, type WorkerLaunch } from "./model-worker.ts";
 
@@ -38,6 +39,8 @@ export interface ResidencyLoopDeps {
   readonly epochs: EpochFile;
   readonly estimator: Estimator;
   readonly book: Pick<FactBook, "calibrations" | "rememberThreads">;
+  /** Resolves once the next neuron would know of all that is held now. */
+  readonly assignmentKept: () => Promise<void>;
   readonly launchWorker: (launch: WorkerLaunch) => ModelWorker;
   /** Told of every load that ended and every worker that was lost. */
   readonly report: (effect: ReportEffect) => void;
@@ -128,7 +131,7 @@ export class ResidencyLoop {
 
   async unload(request: UnloadRequest, condition: ChangeCondition): Promise<ChangeAnswer> {
     await this.#keepEpoch(condition);
-    return this.#ask({
+    const answer = this.#ask({
       kind: "unload-requested",
       jobId: newJobId(),
       modelId: request.model_id,
@@ -138,6 +141,9 @@ export class ResidencyLoop {
       condition,
       atMs: this.#nowMs(),
     });
+    // It may have been on its way back.
+    if (answer.kind === "nothing-to-do") await this.#deps.assignmentKept();
+    return answer;
   }
 
   cancelJob(jobId: string, how: { readonly unlessJoined: boolean }): ChangeAnswer {
@@ -180,36 +186,7 @@ export class ResidencyLoop {
 
   /** What `look` first finds in a state, now or after a change. */
   async until<Found>(look: (state: Residency) => Found | undefined, signal?: AbortSignal): Promise<Found> {
-    const found = look(this.#state);
-    if (found !== undefined) return found;
-    return new Promise((resolve, reject) => {
-      const finish = (answer: () => void) => {
-        this.#listeners.delete(onChange);
-        signal?.removeEventListener("abort", onAbort);
-        answer();
-      };
-      const onAbort = () => {
-        finish(() => {
-          reject(signal?.reason instanceof Error ? signal.reason : new Error("no longer waited for"));
-        });
-      };
-      const onChange = () => {
-        try {
-          const later = look(this.#state);
-          if (later === undefined) return;
-          finish(() => {
-            resolve(later);
-          });
-        } catch (thrown) {
-          finish(() => {
-            reject(toCortexError(thrown));
-          });
-        }
-      };
-      this.#listeners.add(onChange);
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener("abort", onAbort);
-    });
+    return awaitState({ state: () => this.#state, listeners: this.#listeners }, look, signal);
   }
 
   /** Takes over a worker that an earlier neuron has left. */
@@ -264,6 +241,9 @@ export class ResidencyLoop {
         return;
       case "start-worker":
         this.#startWorker(effect);
+        return;
+      case "keep-assignment":
+        void this.#keepAssignment(effect.instance);
         return;
       case "stop-worker":
         endWorker(this.#workers.get(effect.instance), effect);
@@ -349,10 +329,17 @@ export class ResidencyLoop {
     void this.#watchExit(instance, worker);
   }
 
+  async #keepAssignment(instance: string): Promise<void> {
+    await this.#deps.assignmentKept();
+    this.dispatch({ kind: "assignment-kept", instance, atMs: this.#nowMs() });
+  }
+
   async #watchExit(instance: string, worker: ModelWorker): Promise<void> {
     const exit = await worker.exited;
     this.#workers.delete(instance);
     this.#drainTimers.get(instance)?.abort();
+    // What is told as unloaded must not come back with the next neuron.
+    if (findInstance(this.#state, instance)?.phase.name === "stopping") await this.#deps.assignmentKept();
     const usedMib = await this.#memoryReturned(instance);
     this.dispatch({ kind: "worker-exited", instance, exit, usedMib, atMs: this.#nowMs() });
   }
