@@ -25,10 +25,10 @@ export interface SpareProcessOptions {
 }
 
 /**
- * What dies young has 4 MiB to live in, not 16: tokens and events of streams are small and short-lived, and up to three times
- * that room stayed in memory for each worker, the one that is kept ready among them.
+ * What dies young has 2 MiB to live in, not 16: tokens and events of streams are small and short-lived, and up to three times
+ * that room stayed in memory for each worker, the one that is kept ready among them. A token costs as much CPU as with 4.
  */
-const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"];
+const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
 
 /**
  * One process of the worker's program is kept ready: reading that program takes longer than loading a small model. It

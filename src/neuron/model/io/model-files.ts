@@ -112,7 +112,7 @@ async function readHead(path: string): Promise<GgufHead> {
     head = readGgufHead(prefix);
     const { length: read } = prefix;
     // What was read of it are copies. Left to the collector, 16 MiB would stay for as long as a neuron has little to do.
-    prefix.buffer.transfer(0);
+    prefix.buffer.resize(0);
     if (head === null) {
       throw new CortexError("model_file_invalid", `${path} is not a GGUF file: it does not begin with GGUF`);
     }
@@ -249,13 +249,18 @@ async function collectNames(
   }
 }
 
+/**
+ * Into a buffer that can be resized, whose pages come from the system itself: what glibc's malloc has given once and got back, it
+ * takes as the size of what the program keeps using, and returns nothing smaller any more. In the threads that compile, 13 MiB stayed.
+ */
 async function readPrefix(path: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
   const file = await open(path, "r").catch((thrown: unknown) => {
     throw new CortexError("source_forbidden", `this neuron's user may not read ${path}`, { cause: thrown });
   });
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
-    return buffer.subarray(0, bytesRead);
+    const buffer = new ArrayBuffer(length, { maxByteLength: length });
+    const { bytesRead } = await file.read(new Uint8Array(buffer), 0, length, 0);
+    return new Uint8Array(buffer, 0, bytesRead);
   } finally {
     await file.close();
   }

@@ -28,7 +28,7 @@ import { startHibernation, type Hibernation } from "./hibernation.ts";
 import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
-import { estimateFromHeader, guardSampling } from "./llama-native-context.ts";
+import { estimateFromHeader, guardSampling, reuseSamplers } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";
 import { startSpeculation, type Guessing } from "../speculation/io/start-speculation.ts";
@@ -82,6 +82,7 @@ export async function loadLlamaEngine(options: LoadOptions): Promise<InferenceEn
   const engineWords: string[] = [];
   const adapters = await Promise.all((options.settings.lora ?? []).map(({ path }) => checkModelFile(path)));
   const llama = await startLlama(options, engineWords);
+  reuseSamplers(llama);
   const model = await loadModel(llama, options, engineWords);
   const choice = {
     mathCores: llama.cpuMathCores,

@@ -52,6 +52,7 @@ const FIXED_BYTES = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8] as c
 const LONGEST_READ = 1024;
 /** No vocabulary has a hundredth of it; a broken file says anything. */
 const MOST_ELEMENTS = 2 ** 26;
+const LONGEST_ARRAY = 2 ** 32 - 1;
 const LENGTH_BYTES = 8;
 const AT_ONCE_BYTES = 1024 * 1024;
 
@@ -74,11 +75,18 @@ async function readArray(
     for (let at = 0; at < count; at += 1) elements.push(await readElement(type));
     return elements;
   }
-  const stood: readonly unknown[] = Array.from({ length: 0 });
-  (stood as unknown[]).length = count;
+  const stood = emptyArrayOf(count);
   if (bytes === undefined) longest.set(stood, await stepOverTexts(reader, { offset, count }));
   else offset.moveBy(bytes * count);
   return stood;
+}
+
+/** One that was longer has no room for elements, of which each would take 8 bytes. */
+function emptyArrayOf(count: number): readonly unknown[] {
+  const empty: unknown[] = [];
+  empty.length = LONGEST_ARRAY;
+  empty.length = count;
+  return empty;
 }
 
 /** How long the longest is. */

@@ -1,4 +1,4 @@
-import { GgufInsights, type LlamaContext } from "node-llama-cpp";
+import { GgufInsights, type Llama, type LlamaContext } from "node-llama-cpp";
 import { withLogprobs, type SampleToken } from "./llama-logprobs.ts";
 
 /** What the binding answers when no token could be sampled; it then fails that one generation. */
@@ -66,4 +66,49 @@ export function estimateFromHeader(): void {
     configurable: true,
     value: () => Promise.resolve(null),
   });
+}
+
+interface NativeSampler {
+  dispose(): void;
+  applyConfig(config: { readonly seed?: number }): void;
+}
+
+type NewSampler = new (model: object) => NativeSampler;
+
+interface Bindings {
+  readonly AddonSampler: NewSampler;
+}
+
+/**
+ * The binding makes a sampler for each answer, and a sampler has a list of the whole vocabulary (262,144 tokens: 3 MiB) that is
+ * not freed with it, but when the collector finds it. To the collector it is a few bytes: dozens of answers stay in memory, and
+ * each new one fills 3 MiB anew. So samplers are used again, as many as answers are written at a time.
+ *
+ * Not part of the binding's public interface; its version is pinned, and a test notices when it moves.
+ */
+export function reuseSamplers(llama: Llama): void {
+  // oxlint-disable-next-line no-underscore-dangle -- the binding's own name
+  const { _bindings: bindings } = llama as unknown as { readonly _bindings: Bindings };
+  const idle = new WeakMap<object, NativeSampler[]>();
+  const AddonSampler = new Proxy(bindings.AddonSampler, {
+    construct(Sampler, [model]: [object]) {
+      const waiting = idle.get(model) ?? [];
+      idle.set(model, waiting);
+      return waiting.pop() ?? keptSampler(new Sampler(model), waiting);
+    },
+  });
+  Object.defineProperty(llama, "_bindings", {
+    value: Object.create(bindings, { AddonSampler: { value: AddonSampler } }) as Bindings,
+  });
+}
+
+/** The binding disposes of each sampler once, after its last use. */
+function keptSampler(sampler: NativeSampler, waiting: NativeSampler[]): NativeSampler {
+  const dispose = (): void => {
+    // What is not named is forgotten: penalties, bias, grammar. Random numbers begin anew only with another seed than before.
+    sampler.applyConfig({ seed: 1 });
+    sampler.applyConfig({ seed: 2 });
+    waiting.push(sampler);
+  };
+  return Object.defineProperty(sampler, "dispose", { value: dispose });
 }
