@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isRecord } from "../core/json.ts";
 import { KV_CACHE_TYPES } from "../fleet/schema/kv-cache-types.ts";
+import { wireFailureSchema } from "./neuron-failure.ts";
 
 /**
  * The neuron's HTTP API (port 13131), as read by gateway and controller. Sizes are whole MiB (`_mb`, kept from
@@ -216,12 +217,10 @@ export const modelEstimateSchema = z.object({
 });
 export type ModelEstimate = z.infer<typeof modelEstimateSchema>;
 
-const failureSchema = z.looseObject({ code: z.string(), message: z.string(), next: z.string() });
-
 /** In the order of the request; a model that cannot be estimated has its error instead. */
 export const estimateResponseSchema = z.object({
   estimates: z.array(
-    z.union([modelEstimateSchema, z.object({ model_id: z.string(), error: failureSchema })]),
+    z.union([modelEstimateSchema, z.object({ model_id: z.string(), error: wireFailureSchema })]),
   ),
 });
 export type EstimateResponse = z.infer<typeof estimateResponseSchema>;
@@ -383,7 +382,7 @@ export const jobSchema = z.object({
   ended_at_ms: z.number().nullable(),
   /** When its model is expected to be there, by loads that were measured; absent when none tells. */
   eta_at_ms: z.number().optional(),
-  error: failureSchema.nullable(),
+  error: wireFailureSchema.nullable(),
 });
 export type Job = z.infer<typeof jobSchema>;
 

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { CortexError, isErrorCode, type ErrorCode } from "../core/errors.ts";
 import { errorEnvelopeSchema, fromErrorResponse, SHOULD_RETRY } from "./error-envelope.ts";
 
@@ -69,6 +70,40 @@ export function neuronRefusal(neuron: CalledNeuron, answer: NeuronAnswer, nowMs:
     next: said.next,
     ...(said.param === undefined ? {} : { param: said.param }),
     ...retryAfter,
+  });
+}
+
+/** Of a job or an estimate: what a `CortexError` has, with its details beside. */
+export const wireFailureSchema = z.looseObject({
+  code: z.string(),
+  message: z.string(),
+  next: z.string(),
+  /** The field of the request at fault; absent where there is none. */
+  param: z.string().optional(),
+  /** Trying again does not help, whatever the code says. */
+  is_final: z.literal(true).optional(),
+});
+type WireFailure = z.infer<typeof wireFailureSchema>;
+
+/** What a job or an estimate failed of, as it is told. */
+export const failureOnTheWire = (failure: CortexError): WireFailure => ({
+  ...failure.details,
+  code: failure.code,
+  message: failure.message,
+  next: failure.next,
+  ...(failure.param === undefined ? {} : { param: failure.param }),
+  ...(failure.isFinal ? { is_final: true } : {}),
+});
+
+/** The same, read back; `fallback` for a code that is not known here. */
+export function failureFromWire(told: WireFailure, fallback: ErrorCode): CortexError {
+  const { code, message, next, param, is_final: isFinal, ...details } = told;
+  const known = isErrorCode(code) ? code : fallback;
+  return new CortexError(known, message, {
+    details,
+    ...(next === "" ? {} : { next }),
+    ...(param === undefined ? {} : { param }),
+    ...(isFinal === true ? { retryAfterSecs: null } : {}),
   });
 }
 

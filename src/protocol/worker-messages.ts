@@ -242,6 +242,7 @@ const loadFailedSchema = z.object({
   code: errorCodeSchema,
   message: z.string(),
   next: z.string().optional(),
+  param: z.string().optional(),
   details: z.record(z.string(), z.unknown()).optional(),
 });
 

@@ -5,7 +5,7 @@ import { isAlive } from "../support/cortex-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { readToTheEnd, startTestNeuron, type WireError } from "../support/neuron/neuron-under-test.ts";
 import { corruptModelFile, tinyLoraFile, tinyModelFile } from "../support/neuron/tiny-model.ts";
-import type { Health } from "../../src/protocol/neuron-api.ts";
+import type { Health, Job } from "../../src/protocol/neuron-api.ts";
 
 const MESSAGES = [{ role: "user", content: "hello" }];
 
@@ -79,6 +79,11 @@ describe("with the real engine", () => {
       code: "source_not_found",
       message: expect.stringMatching(/^`draft`: /) as string,
     });
+    const foreign = { ...plain, lora: [{ source: "guesser.gguf", scale: 1 }] };
+    const refused = (await neuron.load(foreign)) as unknown as { body: WireError };
+    expect(refused.body.error).toMatchObject({ code: "load_failed", param: "lora" });
+    const { body: kept } = await neuron.call<{ jobs: Job[] }>("/jobs");
+    expect(kept.jobs[0]?.error).toMatchObject({ code: "load_failed", param: "lora" });
   });
 
   test("tokens are counted for a model that is not loaded as for one that is, without a load", async () => {

@@ -1,7 +1,8 @@
-import { CortexError, isErrorCode } from "../../core/errors.ts";
+import { CortexError } from "../../core/errors.ts";
 import { formatDuration } from "../../core/quantities.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { Job } from "../../protocol/neuron-api.ts";
+import { failureFromWire } from "../../protocol/neuron-failure.ts";
 import type { PlanChange, PlanNeuron } from "../../protocol/plan-document.ts";
 
 /**
@@ -27,10 +28,9 @@ export const signOfLife = ({ state, progress, download }: Job): string =>
   [state, progress, download?.bytes_done, download?.bytes_total].join(" ");
 
 export function jobFailure(job: Job): CortexError {
-  const { error } = job;
-  const code = isErrorCode(error?.code) ? error.code : job.kind === "load" ? "load_failed" : "internal_error";
-  const message = error?.message ?? `the ${job.kind} of ${job.model_id} failed without a reason`;
-  return new CortexError(code, message, error === null ? {} : { next: error.next });
+  const code = job.kind === "load" ? "load_failed" : "internal_error";
+  if (job.error !== null) return failureFromWire(job.error, code);
+  return new CortexError(code, `the ${job.kind} of ${job.model_id} failed without a reason`);
 }
 
 /** A copy of which nobody knew the size when it was planned is larger than what is free: asking again does not help. */

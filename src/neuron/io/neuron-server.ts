@@ -12,6 +12,7 @@ import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { REVOCATIONS_PATH, revocationsSchema } from "../../protocol/trust/join-exchange.ts";
 import type { Member } from "../../trust/io/member.ts";
 import { FLEET_NAME } from "../../protocol/refs/neuron-lease.ts";
+import { failureOnTheWire } from "../../protocol/neuron-failure.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import {
   estimateRequestSchema,
@@ -252,9 +253,9 @@ async function estimateOne(
     requireHarness(await discovery, spec.harness);
     return await estimator.estimate(spec, loop.state.ledger);
   } catch (thrown) {
-    const { code, message, next } = toCortexError(thrown);
-    if (code === "internal_error") logger.error({ err: thrown, model: spec.model_id }, "no estimate");
-    return { model_id: spec.model_id, error: { code, message, next } };
+    const failure = toCortexError(thrown);
+    if (failure.code === "internal_error") logger.error({ err: thrown, model: spec.model_id }, "no estimate");
+    return { model_id: spec.model_id, error: failureOnTheWire(failure) };
   }
 }
 

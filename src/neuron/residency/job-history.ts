@@ -1,5 +1,6 @@
-import { CortexError, errorKind, isErrorCode } from "../../core/errors.ts";
+import type { CortexError } from "../../core/errors.ts";
 import type { Job } from "../../protocol/neuron-api.ts";
+import { failureFromWire, failureOnTheWire } from "../../protocol/neuron-failure.ts";
 
 /** Jobs by id, oldest first. Running ones are always kept; of the ended ones the last hundred. */
 export type JobHistory = ReadonlyMap<string, Job>;
@@ -50,20 +51,8 @@ export function endJob(
   return next;
 }
 
-const failureOnTheWire = (failure: CortexError): NonNullable<Job["error"]> => ({
-  ...failure.details,
-  code: failure.code,
-  message: failure.message,
-  next: failure.next,
-});
-
 /** The failure of an ended job as the error that a waiting caller gets; null when it succeeded. */
 export function jobFailure(job: Job): CortexError | null {
   if (job.error === null) return null;
-  const { code, message, next, ...details } = job.error;
-  const known = isErrorCode(code) ? code : "internal_error";
-  return new CortexError(known, message, {
-    details: { ...details, job_id: job.id },
-    next: next || errorKind(known).next,
-  });
+  return failureFromWire({ ...job.error, job_id: job.id }, "internal_error");
 }

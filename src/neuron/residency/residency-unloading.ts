@@ -332,5 +332,7 @@ const withLastWords = (failure: CortexError, exit: WorkerExit): CortexError =>
   new CortexError(failure.code, failure.message, {
     details: { ...failure.details, last_log_lines: exit.lastLogLines },
     next: failure.next,
+    ...(failure.param === undefined ? {} : { param: failure.param }),
+    ...(failure.isFinal ? { retryAfterSecs: null } : {}),
     cause: failure,
   });

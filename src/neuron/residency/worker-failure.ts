@@ -6,9 +6,11 @@ export const failureOf = ({
   code,
   message,
   next,
+  param,
   details,
 }: Extract<WorkerMessage, { readonly kind: "load-failed" }>): CortexError =>
   new CortexError(code, message, {
     ...(next === undefined ? {} : { next }),
+    ...(param === undefined ? {} : { param }),
     ...(details === undefined ? {} : { details }),
   });

@@ -56,8 +56,8 @@ async function start(message: WorkerStart): Promise<void> {
     const error = toCortexError(thrown);
     const code = error.code === "internal_error" ? "load_failed" : error.code;
     logger.error({ code, reason: error.message, model: message.model_id }, "engine is not ready");
-    const { next, details } = error;
-    await send({ kind: "load-failed", code, message: error.message, next, details });
+    const { next, param, details } = error;
+    await send({ kind: "load-failed", code, message: error.message, next, param, details });
     process.exit(1);
   }
 }

@@ -71,7 +71,8 @@ async function start(message: WorkerStart): Promise<void> {
     const error = toCortexError(thrown);
     const code = error.code === "internal_error" ? "load_failed" : error.code;
     logger.error({ err: thrown, model: message.model_id }, "model not loaded");
-    await send({ kind: "load-failed", code, message: error.message, next: error.next });
+    const { next, param } = error;
+    await send({ kind: "load-failed", code, message: error.message, next, param });
     process.exit(1);
   }
 }

@@ -34,9 +34,20 @@ test("progress belongs to a step", () => {
 });
 
 test("a failure survives the wire with its details and its next step", () => {
-  const failure = new CortexError("insufficient_vram", "full", { details: { free_mb: 3 }, next: "do this" });
+  const failure = new CortexError("insufficient_vram", "full", {
+    details: { free_mb: 3 },
+    next: "do this",
+    param: "devices",
+    retryAfterSecs: null,
+  });
   const job = endJob(opened(new Map(), "j"), "j", { atMs: 2, failure }).get("j");
   const read = job === undefined ? null : jobFailure(job);
-  expect(read).toMatchObject({ code: "insufficient_vram", message: "full", next: "do this" });
+  expect(read).toMatchObject({
+    code: "insufficient_vram",
+    message: "full",
+    next: "do this",
+    param: "devices",
+    isFinal: true,
+  });
   expect(read?.details).toEqual({ free_mb: 3, job_id: "j" });
 });

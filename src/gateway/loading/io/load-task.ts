@@ -1,5 +1,5 @@
 import type { Clock } from "../../../core/clock.ts";
-import { CortexError, isErrorCode, toCortexError } from "../../../core/errors.ts";
+import { CortexError, toCortexError } from "../../../core/errors.ts";
 import type { ModelBlock } from "../../../fleet/schema/fleet-schema.ts";
 import { modelSpecFromBlock } from "../../../protocol/model-spec.ts";
 import type { Job } from "../../../protocol/neuron-api.ts";
@@ -7,7 +7,7 @@ import type { LoadOutcome, SchedulerEffect, SchedulerEvent } from "../scheduler-
 import type { FleetIndex } from "../../view/fleet-index.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import type { NeuronClient } from "../../../protocol/io/neuron-client.ts";
-import { neuronProblem } from "../../../protocol/neuron-failure.ts";
+import { failureFromWire, neuronProblem } from "../../../protocol/neuron-failure.ts";
 import type { NeuronPoller } from "../../view/io/neuron-poller.ts";
 
 /** Looks at a job that may fail in a row before the neuron counts as gone. */
@@ -118,14 +118,12 @@ async function loaded({ deps, effect }: LoadTask, evicted?: readonly string[]): 
   return ended({ kind: "loaded" }, evicted);
 }
 
-function jobError(job: Job): CortexError {
-  const { code, message, next, ...details } = job.error ?? {
-    code: "load_failed",
-    message: `${job.model_id} could not be loaded`,
-    next: "the neuron's log has the engine's own words",
-  };
-  return new CortexError(isErrorCode(code) ? code : "load_failed", message, { next, details });
-}
+const jobError = (job: Job): CortexError =>
+  job.error === null
+    ? new CortexError("load_failed", `${job.model_id} could not be loaded`, {
+        next: "the neuron's log has the engine's own words",
+      })
+    : failureFromWire(job.error, "load_failed");
 
 /** Trouble between the gateway and the neuron, a refused token included: nothing that a client could mend. */
 const isUnreachable = (error: CortexError): boolean =>
