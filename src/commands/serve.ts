@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { availableParallelism } from "node:os";
 import * as Flags from "@oclif/core/flags";
-import { isDeepStrictEqual } from "node:util";
 import { FleetCommand } from "../cli/fleet-command.ts";
 import { configFlag, logLevelFlag, neuronTokenFileFlag } from "../cli/flags/fleet-flags.ts";
 import { reconcileFlags } from "../cli/flags/reconcile-flags.ts";
 import { serveUntilSignal } from "../cli/serve-until-signal.ts";
-import { CortexError, toCortexError } from "../core/errors.ts";
+import { CortexError } from "../core/errors.ts";
 import { parseHostAndPort } from "../core/addresses.ts";
 import type { Fleet } from "../fleet/schema/fleet-schema.ts";
 import type { ReconcileFlags } from "../controller/reconcile/io/open-service.ts";
@@ -16,7 +15,7 @@ import type { GatewayConfig } from "../gateway/gateway-config.ts";
 import type { RunningGateway } from "../gateway/io/start-gateway.ts";
 import type { Logger } from "../platform/logger.ts";
 import { onHangup, outliveReaders } from "../platform/shutdown.ts";
-import { watchFiles } from "../platform/watch-files.ts";
+import { followFiles } from "../platform/follow-files.ts";
 
 /** What a machine can do is no matter of the fleet: so no field of its files. */
 const workersFlag = Flags.custom<number>({
@@ -208,24 +207,18 @@ export default class ServeCommand extends FleetCommand {
 
   /** On SIGHUP, and by itself when files of the work tree change. A broken file leaves the last good ones in force. */
   #reloadOnChange(path: string, { gateway, logger, first }: Reloading): () => Promise<void> {
-    let current = first;
-    const reload = async (): Promise<void> => {
-      try {
-        const { fleet, overridden, revision } = await this.loadFleet({ path });
-        if (isDeepStrictEqual(fleet, current)) return;
-        gateway.reload({ fleet, overridden, repository: revision.repository });
-        current = fleet;
-      } catch (thrown) {
-        const { code, message, details } = toCortexError(thrown);
-        logger.error(
-          { code, reason: message, details },
-          "fleet files not taken: the last good ones stay in force",
-        );
-      }
-    };
-    const stops = [onHangup(() => void reload()), watchFiles(path, () => void reload())];
+    const following = followFiles({
+      path,
+      first,
+      logger,
+      read: () => this.loadFleet({ path }),
+      take: ({ fleet, overridden, revision }) =>
+        gateway.reload({ fleet, overridden, repository: revision.repository }),
+    });
+    const stopListening = onHangup(following.reread);
     return () => {
-      for (const stop of stops) stop?.();
+      stopListening();
+      following.close();
       return Promise.resolve();
     };
   }

@@ -50,6 +50,27 @@ test("one command: repository, plan, apply, an answer in words, a tool call, and
   expect(pids.filter(isAlive)).toEqual([]);
 });
 
+test("files that are edited while it is up are taken, broken ones are not and it says so", async () => {
+  await using directory = await temporaryDirectory();
+  const environment = { CORTEX_DATA_DIR: directory.path };
+  const { gateway, flags } = await portFlags();
+  await using up = new CortexProcess(["up", ...flags], { environment });
+  await up.waitFor(/cortex is up/);
+  const models = join(directory.path, "demo-fleet", "models.toml");
+  const text = await readFile(models, "utf8");
+  await writeFile(models, "[[models]]\nid = = 3\n");
+  await up.waitFor(/the last good ones stay in force/);
+  await writeFile(models, text.replace('"demo" =', '"mine" ='));
+  const named = async (model: string) => {
+    const body = JSON.stringify({ model, max_tokens: 1, messages: [{ role: "user", content: "hi" }] });
+    const headers = { "content-type": "application/json" };
+    const url = `http://127.0.0.1:${gateway}/v1/chat/completions`;
+    return (await fetch(url, { method: "POST", headers, body })).status;
+  };
+  await expect.poll(() => named("mine"), { timeout: 10_000 }).toBe(200);
+  expect(await named("demo")).toBe(404);
+});
+
 test("a second time the repository is used as its owner left it, and JSON is one event a line", async () => {
   await using directory = await temporaryDirectory();
   const environment = { CORTEX_DATA_DIR: directory.path };

@@ -89,6 +89,11 @@ export class CortexProcess {
     this.#child.stderr.destroy();
   }
 
+  /** Whatever becomes of the test: nothing of it stays. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   /** Sends the signal and waits for the end. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Exit> {
     this.#child.kill(signal);

@@ -13,6 +13,7 @@ import { scriptOfNeuron, type FleetScript } from "../../neuron/machine/fault-scr
 import { parseSimulatedDevices } from "../../neuron/machine/simulated-devices.ts";
 import type { Environment } from "../../platform/environment.ts";
 import type { Logger } from "../../platform/logger.ts";
+import { followFiles } from "../../platform/follow-files.ts";
 import { gitSha, packageVersion, shippedModelsDirectory } from "../../platform/package-paths.ts";
 import type { ApplyEvent } from "../../protocol/apply-events.ts";
 import type { DemoEvent } from "../../protocol/demo-events.ts";
@@ -58,14 +59,20 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<Run
   const files = simulated === undefined ? demoFleetFiles(ports) : simulatedFleetFiles(ports, simulated);
   const { created } = await ensureDemoRepository(options.directory, files);
   deps.onEvent({ type: "repository", directory: options.directory, created });
-  const loaded = await loadFleet({
-    path: options.directory,
-    environmentOverrides: deps.environment.cortexVariables,
-    inherited: deps.environment.inherited,
-  });
+  const read = () =>
+    loadFleet({
+      path: options.directory,
+      environmentOverrides: deps.environment.cortexVariables,
+      inherited: deps.environment.inherited,
+    });
+  const loaded = await read();
   const stack = new AsyncDisposableStack();
   try {
-    const endpoints = await startProcesses(stack, { loaded, simulated, script }, deps);
+    const endpoints = await startProcesses(
+      stack,
+      { directory: options.directory, read, loaded, simulated, script },
+      deps,
+    );
     const isExpectedToFail = script !== undefined;
     await carryOn(() => applyDeclared(loaded, deps), { isExpectedToFail, deps });
     await carryOn(() => converse(endpoints.baseUrl, deps), { isExpectedToFail, deps });
@@ -102,13 +109,15 @@ function requireKnownNeurons(script: FleetScript | undefined, simulated: readonl
 }
 
 interface DemoFleet {
+  readonly directory: string;
+  readonly read: () => Promise<LoadedFleet>;
   readonly loaded: LoadedFleet;
   readonly simulated: readonly SimulatedNeuron[] | undefined;
   readonly script: FleetScript | undefined;
 }
 
 async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps: DemoDeps) {
-  const { fleet, revision } = demo.loaded;
+  const { fleet } = demo.loaded;
   const { clock, logger } = deps;
   if (demo.simulated === undefined && fleet.neurons.length !== 1) {
     throw new CortexError(
@@ -130,21 +139,35 @@ async function startProcesses(stack: AsyncDisposableStack, demo: DemoFleet, deps
   }
   const gateway = await startGateway(
     {
-      fleet,
-      // Else the copies that this fleet's own revision declares would be another fleet's to the gateway.
-      repository: revision.repository,
+      ...declaredIn(demo.loaded),
       listen: parseHostAndPort(fleet.gateway.listen),
       metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
       build: { packageVersion: packageVersion(), gitSha: gitSha() },
     },
     { clock, logger },
   );
+  // Its owner edits the files, and expects what `cortex serve` does. SIGHUP is left alone: the terminal goes.
+  const following = followFiles({
+    path: demo.directory,
+    first: fleet,
+    logger,
+    read: demo.read,
+    take: (next) => gateway.reload(declaredIn(next)),
+  });
+  stack.defer(following.close);
   // Closed first: clients hear from the gateway that it ends, not from a neuron that is gone.
   stack.defer(() => gateway.close());
   const metricsUrl = `${gateway.metricsAddress}/metrics`;
   deps.onEvent({ type: "started", gateway: gateway.address, metrics: metricsUrl, devices });
   return { baseUrl: gateway.address, metricsUrl };
 }
+
+/** With the repository: else the copies that this fleet's own revision declares would be another fleet's to the gateway. */
+const declaredIn = ({ fleet, overridden, revision }: LoadedFleet) => ({
+  fleet,
+  overridden,
+  repository: revision.repository,
+});
 
 // oxlint-disable-next-line max-params -- which, on what, with what
 async function startDemoNeuron(
