@@ -45,7 +45,11 @@ export const footprintSourceSchema = z.enum(["measured", "metadata", "declared",
 
 /** How long a change takes, and how well that is known. Seconds are null when nothing allows a guess. */
 export const planDurationSchema = z.object({
-  secs: z.number().nonnegative().nullable().describe("null when nothing allows a guess"),
+  secs: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe("without what is fetched before (`download_bytes`); null when nothing allows a guess"),
   source: z
     .enum([
       /** The same step before: its neuron measured it, or an apply did. */
@@ -67,7 +71,11 @@ export type PlanDuration = z.infer<typeof planDurationSchema>;
 
 /** A time without a ready copy of the model. */
 export const planDowntimeSchema = z.object({
-  secs: z.number().nonnegative().nullable().describe("null when it cannot be predicted or does not end"),
+  secs: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe("without what is fetched meanwhile; null when it cannot be predicted or does not end"),
   ends: z.boolean().describe("false: no later change brings a copy back"),
   reason: z.string().describe("what forbids loading the successor first"),
 });

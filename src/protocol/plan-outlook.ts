@@ -7,7 +7,9 @@ export const planScheduleSchema = z.object({
     .number()
     .nonnegative()
     .nullable()
-    .describe("from the first change to the last, neurons side by side; null when nothing can be predicted"),
+    .describe(
+      "from the first change to the last, neurons side by side, without what is fetched; null when nothing can be predicted",
+    ),
   unpredicted_steps: z.int().nonnegative().describe("changes whose time is not in that figure"),
   confidence: z.enum(["high", "medium", "low", "none"]).describe("the least on the critical path"),
   critical_path: z.array(z.string()).describe("ids of the changes that make the time what it is, in order"),

@@ -126,8 +126,18 @@ const DURATION_SOURCE: Readonly<Record<PlanDuration["source"], string>> = {
 
 const secsText = (secs: number): string => formatDuration(secs * 1000);
 
-/** "about 19.4 s (by size, a guess)"; only loads take a time worth telling. */
-export function durationText({ secs, source, confidence }: PlanDuration): string {
+/** How fast files come is not known before: the times of a plan are those of the loads alone. */
+const fetches = ({ kind, download_bytes: bytes }: PlanChange): boolean => kind !== "unload" && bytes !== 0;
+
+/** "about 19.4 s (by size, a guess), once 4.3 GiB are fetched"; only loads take a time worth telling. */
+export function durationText(change: PlanChange): string {
+  const time = loadTimeText(change.duration);
+  if (!fetches(change)) return time;
+  const { download_bytes: bytes } = change;
+  return bytes === null ? `${time}, fetching not counted` : `${time}, once ${formatBytes(bytes)} are fetched`;
+}
+
+function loadTimeText({ secs, source, confidence }: PlanDuration): string {
   if (secs === null) return "an unknown time";
   return source === "measured"
     ? `${secsText(secs)} (as measured ${confidence === "high" ? "here" : "on another neuron"})`
@@ -135,15 +145,15 @@ export function durationText({ secs, source, confidence }: PlanDuration): string
 }
 
 /** "Qwen/Qwen3-8B is down about 38.0 s: " and its reason. */
-export function downtimeText(change: PlanChange): string {
-  if (change.downtime === null) return "";
-  const { reason } = change.downtime;
-  return `${change.model_id} is down ${downSpan(change.downtime)}: ${reason}`;
+export function downtimeText({ model_id, downtime }: PlanChange, plan: PlanDocument): string {
+  return downtime === null ? "" : `${model_id} is down ${downSpan(downtime, plan)}: ${downtime.reason}`;
 }
 
-function downSpan({ secs, ends }: NonNullable<PlanChange["downtime"]>): string {
+/** A file that is fetched meanwhile, for this model or for one before it, makes it longer. */
+function downSpan({ secs, ends }: NonNullable<PlanChange["downtime"]>, { changes }: PlanDocument): string {
   if (!ends) return "from then on";
-  return secs === null ? "for an unknown time" : `about ${secsText(secs)}`;
+  if (secs === null) return "for an unknown time";
+  return changes.some(fetches) ? `at least ${secsText(secs)}` : `about ${secsText(secs)}`;
 }
 
 /** Who is working on the copy now; empty when nobody is or nobody says. */
@@ -167,8 +177,10 @@ export function scheduleText({ schedule, changes }: PlanDocument): string {
   const isPlain = changes.length <= FEW_CHANGES;
   const steps = `${waves} wave${waves === 1 ? "" : "s"}`;
   if (secs === null) return isPlain ? "Time: not known." : `Time: not known; ${steps}.`;
-  const bound = unknown === 0 ? "about" : "at least";
-  const rest = unknown === 0 ? "" : `, and ${unknown} step${unknown === 1 ? "" : "s"} of unknown length`;
+  const isWhole = !changes.some(fetches);
+  const bound = unknown === 0 && isWhole ? "about" : "at least";
+  const open = unknown === 0 ? "" : `, and ${unknown} step${unknown === 1 ? "" : "s"} of unknown length`;
+  const rest = isWhole ? open : `${open}, fetching not counted`;
   if (isPlain) return `Time: ${bound} ${secsText(secs)}${rest}.`;
   return `Time: ${bound} ${secsText(secs)} in ${steps}${rest} (confidence: ${schedule.confidence}).`;
 }
@@ -177,7 +189,7 @@ export function scheduleText({ schedule, changes }: PlanDocument): string {
 export function downtimeSummary(plan: PlanDocument): string {
   if (plan.changes.length === 0) return "";
   const each = plan.changes.flatMap(({ model_id, downtime }) =>
-    downtime === null ? [] : [`${model_id} ${downSpan(downtime)}`],
+    downtime === null ? [] : [`${model_id} ${downSpan(downtime, plan)}`],
   );
   if (each.length === 0) return "Downtime: none.";
   const rest = each.length - MOST_DOWNTIMES;

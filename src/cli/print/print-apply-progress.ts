@@ -57,8 +57,10 @@ function printApplyEvent(event: ApplyEvent, { colour }: PrintOptions): string | 
 }
 
 /** Only where the prediction was off by more than a glance would forgive. */
-function predictedText({ duration_ms, predicted_secs }: ApplyEvent & { type: "step-done" }): string {
-  if (predicted_secs === null) return "";
+function predictedText(event: ApplyEvent & { type: "step-done" }): string {
+  const { duration_ms, predicted_secs, actual } = event;
+  // What was foretold is the load alone.
+  if (predicted_secs === null || actual.download_bytes > 0) return "";
   const predictedMs = predicted_secs * 1000;
   const isOff = Math.abs(duration_ms - predictedMs) > Math.max(5000, predictedMs / 2);
   return isOff ? `, predicted ${formatDuration(predictedMs)}` : "";

@@ -45,7 +45,7 @@ export const markdownMarker = (fleet: string): string => `<!-- cortex-plan:${fle
 export function printPlanMarkdown(plan: PlanDocument, limit = MARKDOWN_LIMIT): string {
   const folded = foldedSections(plan);
   const troubles = troubleSections(plan);
-  const rows = plan.changes.map((change) => changeRow(change));
+  const rows = plan.changes.map((change) => changeRow(change, plan));
   const head = [markdownMarker(plan.fleet), `### ${title(plan)}`, headLines(plan)].join("\n\n");
   const tail = footer(plan);
   const fits = (parts: CommentParts): boolean => join(parts).length <= limit;
@@ -215,8 +215,8 @@ const MOST_BRANCH_LINES = 12;
 
 const SIGNS = { load: "+", unload: "−", replace: "±" } as const;
 
-function changeRow(change: PlanChange): string {
-  const down = downtimeText(change);
+function changeRow(change: PlanChange, plan: PlanDocument): string {
+  const down = downtimeText(change, plan);
   const notes = [
     change.detail,
     change.protected && change.action_reason !== "loaded_not_declared" ? "protect = true" : "",
@@ -230,7 +230,7 @@ function changeRow(change: PlanChange): string {
     escapeMarkdown(change.model_id),
     escapeMarkdown(devices === "" ? change.neuron : `${change.neuron} (${devices})`),
     escapeMarkdown(sizeText(change)),
-    change.kind === "unload" ? "" : escapeMarkdown(durationText(change.duration)),
+    change.kind === "unload" ? "" : escapeMarkdown(durationText(change)),
     notes.map(escapeMarkdown).join("; "),
   ];
   return `| ${cells.join(" | ")} |`;

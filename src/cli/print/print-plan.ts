@@ -62,11 +62,16 @@ function changeLines(plan: PlanDocument, options: PrintOptions): string {
     .map((kind) => `${paint(SYMBOLS[kind], SYMBOL_PAINT[kind], colour)} ${kind}`)
     .join("   ");
   const places = new Map(plan.assignments.map((place) => [`${place.model_id}@${place.neuron}`, place]));
-  const rows = plan.changes.flatMap((change) => rowLines(change, places, options));
+  const rows = plan.changes.flatMap((change) => rowLines(change, { plan, places }, options));
   return [`  ${legend}`, "", ...rows].join("\n");
 }
 
-function rowLines(change: PlanChange, places: Places, { colour }: PrintOptions): string[] {
+interface Drawn {
+  readonly plan: PlanDocument;
+  readonly places: Places;
+}
+
+function rowLines(change: PlanChange, { plan, places }: Drawn, { colour }: PrintOptions): string[] {
   const symbol = paint(SYMBOLS[change.kind], SYMBOL_PAINT[change.kind], colour);
   const name = paint(change.model_id, "bold", colour);
   const devices = change.devices.length === 0 ? "" : `, ${devicesText(change.devices)}`;
@@ -75,11 +80,11 @@ function rowLines(change: PlanChange, places: Places, { colour }: PrintOptions):
   const reason = `(${change.detail}${protectText(change)}${cause})`;
   const facts = [
     whyHere(change, places),
-    change.kind === "unload" ? "" : `takes ${durationText(change.duration)}`,
+    change.kind === "unload" ? "" : `takes ${durationText(change)}`,
     waitsText(change),
     requestsText(change),
   ].filter((fact) => fact !== "");
-  const down = downtimeText(change);
+  const down = downtimeText(change, plan);
   return [
     head,
     `      ${paint(reason, "dim", colour)}`,

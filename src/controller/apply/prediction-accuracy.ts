@@ -30,10 +30,15 @@ export function predictionAccuracy(records: readonly ApplyRecord[]): PredictionA
   };
 }
 
-const secondsOf = ({ predicted, actual }: StepRecord): Pair | undefined =>
-  actual === null || predicted.secs === null
+/** A step that fetched took longer than was foretold of its load, and says nothing of that. */
+const hasFetched = ({ actual }: StepRecord): boolean => actual !== null && actual.download_bytes > 0;
+
+const secondsOf = (step: StepRecord): Pair | undefined => {
+  const { predicted, actual } = step;
+  return actual === null || predicted.secs === null || hasFetched(step)
     ? undefined
     : { predicted: Math.max(LEAST_SECS, predicted.secs), actual: Math.max(LEAST_SECS, actual.secs) };
+};
 
 /** An unload leaves nothing, and foretelling that is no art. */
 const memoryOf = ({ predicted, actual }: StepRecord): Pair[] =>
@@ -48,7 +53,9 @@ const downloadOf = ({ predicted, actual }: StepRecord): Pair[] =>
 
 /** Only one that did all that was foretold. */
 const wholeOf = ({ predicted_secs, actual_secs, steps }: ApplyRecord): Pair[] =>
-  predicted_secs === null || steps.length === 0 || steps.some(({ actual }) => actual === null)
+  predicted_secs === null ||
+  steps.length === 0 ||
+  steps.some((step) => step.actual === null || hasFetched(step))
     ? []
     : [{ predicted: Math.max(LEAST_SECS, predicted_secs), actual: Math.max(LEAST_SECS, actual_secs) }];
 

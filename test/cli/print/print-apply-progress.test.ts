@@ -70,6 +70,13 @@ test("progress is told once for each state and so many percent, step by step", (
   expect([lines.print(busy), lines.print(busy)]).not.toContain(undefined);
 });
 
+test("a step that fetched its file is not held against what was foretold of its load", () => {
+  const done = { type: "step-done", step: "a", duration_ms: 500_000, predicted_secs: 10 } as const;
+  const lines = new ApplyLines(plain);
+  expect(lines.print({ ...done, actual })).toContain("predicted 10.0 s");
+  expect(lines.print({ ...done, actual: { ...actual, download_bytes: 1 } })).not.toContain("predicted");
+});
+
 test("failures are told in full, what was not started has its reason, counts come last", () => {
   const result: ApplyResult = {
     applied: [{ step: "load m@a", duration_ms: 5, actual }],

@@ -127,6 +127,38 @@ test("of a fleet of which no neuron answers nothing is known, and a new user is 
   expect(printPlanMarkdown(document)).toContain("cortex neuron --host 0.0.0.0");
 });
 
+test.each([
+  { fetched: 4_294_967_296, takes: "takes about 12.2 s (by size, a guess), once 4.0 GiB are fetched" },
+  { fetched: undefined, takes: "takes about 12.2 s (by size, a guess), fetching not counted" },
+  { fetched: 0, takes: "takes about 12.2 s (by size, a guess)" },
+])(
+  "times are those of the loads: that $fetched bytes are fetched before is said and not counted",
+  ({ fetched, takes }) => {
+    const settings = 'source = "hf:acme/m"\nreplicas = 1\nvram_mb = 4096\ncontext = 4096';
+    const fleet = fleetFromToml(`[[models]]\nid = "m"\n${settings}\n`, ["a"]);
+    const fact = {
+      model_id: "m",
+      spec_hash: declaredHash(fleet, "m"),
+      source: "metadata" as const,
+      vram_mb: 4096,
+    };
+    const told = fetched === undefined ? fact : { ...fact, fetch_bytes: fetched };
+    const neuron = observedNeuron("a", {
+      devices: [8192],
+      residents: [residentModel({ id: "m", vramMb: 2048 })],
+    });
+    const observed = observedFleet({ ...neuron, discovery: { ...neuron.discovery, facts: [told] } });
+    const text = printPlan(plan(fleet, observed), plain);
+    const isWhole = fetched === 0;
+    expect(text).toContain(
+      isWhole ? "Time: about 12.2 s.\n" : "Time: at least 12.2 s, fetching not counted.\n",
+    );
+    expect(text).toContain(`m is down ${isWhole ? "about" : "at least"} 12.2 s`);
+    expect(text.split("\n").map((line) => line.trim())).toContain(takes);
+    expect(printPlanMarkdown(plan(fleet, observed))).toContain(takes.replace("takes ", ""));
+  },
+);
+
 test("where the size of a model is not known, that it fits is an assumption", () => {
   const fleet = fleetFromToml('[[models]]\nid = "m"\nreplicas = 1\n', ["a"]);
   const text = printPlan(plan(fleet, observedFleet(observedNeuron("a", { devices: [8000] }))), {

@@ -99,6 +99,14 @@ test("what failed says nothing, and an apply counts as a whole only where all of
   expect(whole).toEqual({ count: 1, median_ratio: 1.2, median_error: 0.2, p90_error: 0.2 });
 });
 
+test("what a download took is not held against what was foretold of the load", () => {
+  const fetched = step({ secs: 10, bytes: 100 }, { secs: 500, bytes: 100 });
+  const plain = step({ secs: 10 }, { secs: 12 });
+  const { seconds, whole } = predictionAccuracy([record([fetched, plain], 20, 512), record([plain], 10, 12)]);
+  expect(seconds[0]).toMatchObject({ count: 2, median_ratio: 1.2 });
+  expect(whole).toMatchObject({ count: 1, median_ratio: 1.2 });
+});
+
 test("half a second instead of a whole one is no error", () => {
   expect(predictionAccuracy([record([step({ secs: 1 }, { secs: 0.4 })], null, 1)]).seconds[0]).toMatchObject({
     median_error: 0,
