@@ -2,7 +2,7 @@ import { parseJson } from "../core/json.ts";
 import type { ModelBlock } from "../fleet/schema/fleet-schema.ts";
 import { effectiveSource } from "../fleet/schema/model-source.ts";
 import { isDeclaredAbility } from "./openai/media-routes.ts";
-import { modelSpecSchema, type ModelSpec } from "./neuron-api.ts";
+import { modelSpecSchema, type Device, type ModelSpec } from "./neuron-api.ts";
 
 /** What a neuron is asked to load for a catalogue block; the only mapping, so plan and gateway agree on the hash. */
 export function modelSpecFromBlock(block: ModelBlock): ModelSpec {
@@ -56,3 +56,7 @@ export function readModelSpec(header: string | string[] | undefined): ModelSpec 
     return null;
   }
 }
+
+/** Devices over which a model of so many can be spread: parts of cards (MIG) each take one alone. */
+export const spreadableDevices = (devices: readonly Device[], minDevices: number): readonly Device[] =>
+  minDevices === 1 ? devices : devices.filter(({ part_of: card }) => card === undefined);

@@ -1,3 +1,4 @@
+import { spreadableDevices } from "../../protocol/model-spec.ts";
 import { compareText } from "../../core/order.ts";
 import { onceFor } from "../../core/once-for.ts";
 import { present } from "../../core/present.ts";
@@ -65,8 +66,10 @@ export const foreignMemory = onceFor((neuron: ReachableNeuron): Shares => {
 });
 
 /** Devices that meet the block's floor, whatever is on them now. */
-export const eligibleDevices = (neuron: ReachableNeuron, { minDeviceMib }: DeviceFloor): Device[] =>
-  neuron.discovery.devices.filter((device) => device.vram_total_mb >= minDeviceMib);
+export const eligibleDevices = (neuron: ReachableNeuron, floor: DeviceFloor): Device[] =>
+  spreadableDevices(neuron.discovery.devices, floor.minDevices).filter(
+    (device) => device.vram_total_mb >= floor.minDeviceMib,
+  );
 
 /** Whole MiB that add up to `total`; a share never exceeds its weight while the weights cover the total. */
 export function splitByWeight(total: number, indices: readonly number[], weights: readonly number[]): Shares {

@@ -1,3 +1,4 @@
+import { spreadableDevices } from "../../protocol/model-spec.ts";
 import type { ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { Device, ResidentModel } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
@@ -14,7 +15,7 @@ export function obtainableMib(
   gone: ReadonlySet<ResidentModel>,
 ): number {
   const floorMib = block.min_device_vram_mb ?? 0;
-  return (neuron.discovery?.devices ?? [])
+  return spreadableDevices(neuron.discovery?.devices ?? [], block.min_devices)
     .filter((device) => device.vram_total_mb >= floorMib)
     .map((device) => freeOnDevice(device, neuron, gone))
     .sort((left, right) => right - left)

@@ -1,3 +1,4 @@
+import { spreadableDevices } from "../../protocol/model-spec.ts";
 import type { ModelBlock, NeuronBlock } from "../../fleet/schema/fleet-schema.ts";
 import type { Device } from "../../protocol/neuron-api.ts";
 import type { NeuronView } from "../view/fleet-view.ts";
@@ -25,7 +26,7 @@ export function feasibilityOf(
     const offered = `harness = "${block.harness}", but it offers [${harnesses.join(", ")}]`;
     return impossible(missing === undefined ? offered : `${offered} (${missing})`);
   }
-  const { devices } = view.discovery;
+  const devices = spreadableDevices(view.discovery.devices, block.min_devices);
   if (devices.length < block.min_devices) {
     const why = view.discovery.cuda_unavailable_reason;
     const found = `min_devices = ${block.min_devices}, but it has ${devices.length}`;

@@ -238,10 +238,10 @@ class ProblemBuilder {
     const headroom = this.#input.options?.headroomMib ?? 0;
     return this.#neurons.flatMap(({ observed, firstDevice }, neuron) => {
       const foreign = foreignMemory(observed);
-      return observed.discovery.devices.map(({ index, vram_total_mb: totalMib }, position) => {
+      return observed.discovery.devices.map(({ index, vram_total_mb: totalMib, part_of: card }, position) => {
         const foreignMib = foreign.get(index) ?? 0;
         const away = headroom + foreignMib + (taken.get(deviceNo(firstDevice, position)) ?? 0);
-        return { neuron, index, totalMib, foreignMib, roomMib: totalMib - away };
+        return { neuron, index, totalMib, isPart: card !== undefined, foreignMib, roomMib: totalMib - away };
       });
     });
   }

@@ -3,7 +3,7 @@ import type { Board } from "./board.ts";
 import type { OnDemandRoom } from "./on-demand-room.ts";
 import { mixHashes } from "./stable-hash.ts";
 import { at, itemAt, next, type ApplicantNo, type DeviceNo, type NeuronNo } from "./numbers.ts";
-import type { Place, ProblemModel, ProblemNeuron, Prospect } from "./problem.ts";
+import { mayBeOn, type Place, type ProblemModel, type ProblemNeuron, type Prospect } from "./problem.ts";
 
 /** "spread": where most is free, so that models share as little as possible. "tight": where least is left over. */
 export type Style = "spread" | "tight";
@@ -152,7 +152,7 @@ function oneDevice(board: Board, { model, neuron }: Prospect, style: Style): Dev
 }
 
 const isEligible = (board: Board, model: ProblemModel, device: DeviceNo): boolean =>
-  model.floorMib === 0 || itemAt(board.problem.devices, device).totalMib >= model.floorMib;
+  (model.width === 1 && model.floorMib === 0) || mayBeOn(itemAt(board.problem.devices, device), model);
 
 /** Whether these devices, as many as the model wants, can take it now. */
 export function holds(board: Board, model: ProblemModel, devices: readonly DeviceNo[]): boolean {

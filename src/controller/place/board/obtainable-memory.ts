@@ -14,6 +14,7 @@ import { loadedByCortex } from "../../intent/desired-models.ts";
 import {
   devicesOf,
   eligibleOn,
+  mayBeOn,
   shareAt,
   type Applicant,
   type FixedTenant,
@@ -177,13 +178,15 @@ export const availableMib = (board: Board, prospect: Prospect, going: readonly H
 /** The sum over as many eligible devices as the model wants, those with most first; null when there are too few. */
 export function widest(
   { problem }: Board,
-  { model: { width, floorMib }, neuron }: Prospect,
+  { model, neuron }: Prospect,
   mibOf: (device: DeviceNo) => number,
 ): number | null {
   const { firstDevice, deviceCount } = itemAt(problem.neurons, neuron);
   const found: number[] = [];
+  const isAnywhere = model.width === 1 && model.floorMib === 0;
   for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device))
-    if (floorMib === 0 || itemAt(problem.devices, device).totalMib >= floorMib) found.push(mibOf(device));
+    if (isAnywhere || mayBeOn(itemAt(problem.devices, device), model)) found.push(mibOf(device));
+  const { width } = model;
   if (found.length < width) return null;
   found.sort((left, right) => right - left);
   let total = 0;

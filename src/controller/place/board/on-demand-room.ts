@@ -1,7 +1,7 @@
 import { compareText } from "../../../core/order.ts";
 import { shareOn, type Board } from "./board.ts";
 import { at, itemAt, next, type NeuronNo } from "./numbers.ts";
-import type { Place, ProblemModel } from "./problem.ts";
+import { mayBeOn, type Place, type ProblemModel } from "./problem.ts";
 
 /*
  * Room for models on demand. They have no copies to place, but a resident that takes the last place where one of
@@ -65,7 +65,7 @@ export class OnDemandRoom {
     const { firstDevice, deviceCount } = itemAt(neurons, neuron);
     const free: number[] = [];
     for (let device = firstDevice; device < firstDevice + deviceCount; device = next(device)) {
-      if (itemAt(devices, device).totalMib < kind.floorMib) continue;
+      if (!mayBeOn(itemAt(devices, device), kind)) continue;
       free.push(at(this.#board.roomy, device) - shareOn(taken, device));
     }
     if (free.length < kind.width) return false;

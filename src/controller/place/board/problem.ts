@@ -41,6 +41,8 @@ export interface ProblemDevice {
   /** As the neuron counts it. */
   readonly index: number;
   readonly totalMib: number;
+  /** Of a card (MIG): a model on it is on it alone. */
+  readonly isPart: boolean;
   /** Held by processes that are no models of the neuron. */
   readonly foreignMib: number;
   /** What is left when headroom, other processes and models that nobody may unload are taken off. */
@@ -138,9 +140,14 @@ export function devicesOf(problem: PlacementProblem, neuron: NeuronNo): DeviceNo
 
 /** Those on which a model may go at all. */
 export function eligibleOn(problem: PlacementProblem, { model, neuron }: Prospect): DeviceNo[] {
-  const devices = devicesOf(problem, neuron);
-  return devices.filter((device) => itemAt(problem.devices, device).totalMib >= model.floorMib);
+  return devicesOf(problem, neuron).filter((device) => mayBeOn(itemAt(problem.devices, device), model));
 }
+
+/** A model that is spread is on whole devices alone. */
+export const mayBeOn = (
+  { totalMib, isPart }: ProblemDevice,
+  { width, floorMib }: Pick<ProblemModel, "width" | "floorMib">,
+): boolean => totalMib >= floorMib && (width === 1 || !isPart);
 
 /** The device at this position of its neuron's. */
 export const deviceNo = (firstDevice: DeviceNo, position: number): DeviceNo =>

@@ -1,6 +1,7 @@
 import { present } from "../../../core/present.ts";
 import type { NeuronBlock } from "../../../fleet/schema/fleet-schema.ts";
 import type { DesiredModel } from "../../intent/desired-models.ts";
+import { spreadableDevices } from "../../../protocol/model-spec.ts";
 import { eligibleDevices } from "../../observe/device-memory.ts";
 import type { ObservedNeuron, ReachableNeuron } from "../../observe/observed-fleet.ts";
 import type { Check, CheckName } from "./placement.ts";
@@ -83,43 +84,46 @@ const RULES: readonly Rule[] = [
   },
   {
     check: "min_devices",
-    passes: (question) =>
-      whenAnswering(question, (neuron) => widest(neuron) >= question.model.floor.minDevices),
-    slack: (question) =>
-      whenAnswering(question, (neuron) => widest(neuron) - question.model.floor.minDevices) ?? null,
+    passes: (question) => whenAnswering(question, (neuron) => countSlack(question.model, neuron) >= 0),
+    slack: (question) => whenAnswering(question, (neuron) => countSlack(question.model, neuron)) ?? null,
     detail: (question) => answered(question, (neuron) => deviceCountText(question.model, neuron)),
   },
   {
     check: "min_device_vram_mb",
     passes: (question) =>
       whenAnswering(question, (neuron) => {
-        const wanted = Math.min(question.model.floor.minDevices, neuron.discovery.devices.length);
-        return eligibleDevices(neuron, question.model.floor).length >= wanted;
+        const { floor } = question.model;
+        const wanted = Math.min(
+          floor.minDevices,
+          spreadableDevices(neuron.discovery.devices, floor.minDevices).length,
+        );
+        return eligibleDevices(neuron, floor).length >= wanted;
       }),
     slack: (question) => whenAnswering(question, (neuron) => floorSlack(question.model, neuron)) ?? null,
     detail: (question, ok) => answered(question, (neuron) => floorText(question.model, neuron, ok)),
   },
 ];
 
-/** Over how many devices a model can be spread: parts of cards (MIG) each take one alone, and a wide one goes elsewhere. */
-function widest({ discovery: { devices } }: ReachableNeuron): number {
-  return devices.some(({ part_of: card }) => card !== undefined) ? 1 : devices.length;
-}
+/** How many more devices than the model wants can take it. */
+const countSlack = ({ floor: { minDevices } }: DesiredModel, neuron: ReachableNeuron): number =>
+  spreadableDevices(neuron.discovery.devices, minDevices).length - minDevices;
 
 function deviceCountText(model: DesiredModel, neuron: ReachableNeuron): string {
   const { devices, cuda_unavailable_reason: why } = neuron.discovery;
   const { minDevices } = model.floor;
-  if (widest(neuron) < Math.min(minDevices, devices.length))
-    return `min_devices = ${minDevices}, but its ${devices.length} are parts of cards (MIG), and a model takes one of those alone`;
-  if (devices.length >= minDevices) return `min_devices = ${minDevices}, and it has ${devices.length}`;
-  const found = `min_devices = ${minDevices}, but it has ${devices.length}`;
+  const { length: usable } = spreadableDevices(neuron.discovery.devices, minDevices);
+  const parts = devices.length - usable;
+  const aside = parts === 0 ? "" : ` beside ${parts} parts of cards (MIG), which take a model alone`;
+  if (usable >= minDevices) return `min_devices = ${minDevices}, and it has ${usable}${aside}`;
+  const found = `min_devices = ${minDevices}, but it has ${usable}${aside}`;
   return why === null ? found : `${found} (${why})`;
 }
 
 /** How far the last of the wanted devices is above the floor. */
 function floorSlack(model: DesiredModel, neuron: ReachableNeuron): number | null {
   const { minDevices, minDeviceMib } = model.floor;
-  const totals = neuron.discovery.devices.map((device) => device.vram_total_mb).sort((a, b) => b - a);
+  const usable = spreadableDevices(neuron.discovery.devices, minDevices);
+  const totals = usable.map((device) => device.vram_total_mb).sort((a, b) => b - a);
   const decisive = totals[Math.min(minDevices, totals.length) - 1];
   return decisive === undefined ? null : decisive - minDeviceMib;
 }

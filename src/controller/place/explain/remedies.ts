@@ -1,3 +1,4 @@
+import { eligibleDevices } from "../../observe/device-memory.ts";
 import type { Board } from "../board/board.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import { leastMib, obtainableByDevice, widestFree } from "../board/obtainable-memory.ts";
@@ -5,7 +6,7 @@ import type { Blocker, NeuronVerdict, Remedy } from "../board/placement.ts";
 import { silentNeurons } from "../board/silent-neurons.ts";
 import { present } from "../../../core/present.ts";
 import { at, flagsOf, itemAt, type DeviceNo, type Figures, type NeuronNo } from "../board/numbers.ts";
-import { devicesOf, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
+import { devicesOf, eligibleOn, type ProblemModel, type ProblemNeuron } from "../board/problem.ts";
 
 /*
  * What could let a copy in, in terms of lines of the fleet files, judged one neuron at a time; remedy-trials then plans
@@ -141,7 +142,7 @@ function floorRemedy(view: View, model: ProblemModel): Remedy[] {
   const variant = { ...model, floorMib: 0, open: openFor(board, { ...model, floorMib: 0 }) };
   const best = closest(view, variant);
   if (best === undefined || best.slackMib < 0) return [];
-  const totals = devicesOf(board.problem, best.neuron).map(
+  const totals = eligibleOn(board.problem, { model: variant, neuron: best.neuron }).map(
     (device) => itemAt(board.problem.devices, device).totalMib,
   );
   const floor = present(totals.sort((left, right) => right - left)[model.width - 1], "the narrowest device");
@@ -220,7 +221,7 @@ function isOpen(
   const isAllowed = ignorePins || pins.length === 0 || pins.includes(block.name);
   const takesWork = ignoreDraining || observed.health.status !== "draining";
   const isInService = (ignoreDrain || !block.drain) && takesWork;
-  const eligible = observed.discovery.devices.filter((device) => device.vram_total_mb >= floorMib);
+  const eligible = eligibleDevices(observed, { minDevices: width, minDeviceMib: floorMib });
   return (
     isAllowed && isInService && eligible.length >= width && observed.discovery.harnesses.includes(harness)
   );

@@ -16,6 +16,7 @@ import {
 } from "../board/numbers.ts";
 import {
   combinations,
+  mayBeOn,
   type Home,
   type Place,
   type PlacementProblem,
@@ -275,7 +276,10 @@ class ExactSearch {
     const key = neuron * WIDTHS + width;
     const known = this.#sets.get(key);
     if (known !== undefined) return known;
-    const sets = combinations(this.#splits.devicesOf(neuron), width);
+    const whole = this.#splits
+      .devicesOf(neuron)
+      .filter((device) => mayBeOn(itemAt(this.#problem.devices, device), { width, floorMib: 0 }));
+    const sets = combinations(whole, width);
     this.#sets.set(key, sets);
     return sets;
   }
@@ -283,8 +287,8 @@ class ExactSearch {
   /** Devices that nothing tells apart look the same; a device that somebody would miss is like no other. */
   #likeness(device: DeviceNo): string {
     if (at(this.#special, device) === 1) return `device ${device}`;
-    const { totalMib } = itemAt(this.#problem.devices, device);
-    return `${at(this.#board.free, device)}/${totalMib}/${this.#splits.guestsOf(device)}`;
+    const { totalMib, isPart } = itemAt(this.#problem.devices, device);
+    return `${at(this.#board.free, device)}/${totalMib}/${isPart}/${this.#splits.guestsOf(device)}`;
   }
 
   /** All copies are decided: guests stay where they still fit. */
