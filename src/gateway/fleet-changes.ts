@@ -15,9 +15,11 @@ export function fleetChanges(before: FleetState, after: FleetState): readonly Fl
     const { loads, queues, failed_loads } = after;
     events.push({ kind: "loads-changed", loads, queues, failed_loads });
   }
-  const { traffic, health, fleet, declared } = after;
-  const isQuiet = same([before.health, before.traffic], [health, traffic]);
-  if (traffic !== undefined && !isQuiet) events.push({ kind: "traffic-changed", health, traffic });
+  const { traffic, health, workers, fleet, declared } = after;
+  const isQuiet = same([before.health, before.traffic, before.workers], [health, traffic, workers]);
+  if (traffic !== undefined && !isQuiet) {
+    events.push({ kind: "traffic-changed", health, traffic, ...(workers === undefined ? {} : { workers }) });
+  }
   const isDeclared = same([before.fleet, before.declared], [fleet, declared]);
   if (!isDeclared) events.push({ kind: "declaration-changed", fleet, declared });
   return events;

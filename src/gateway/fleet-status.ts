@@ -4,6 +4,7 @@ import type {
   FleetNeuronState,
   FleetState,
   GatewayHealth,
+  GatewayWorker,
 } from "../protocol/gateway-api.ts";
 import { fleetOfOrigin } from "../fleet/fleet-owner.ts";
 import type { ResidentModel } from "../protocol/neuron-api.ts";
@@ -21,6 +22,8 @@ export interface StatusSources {
   readonly scheduler: Scheduler;
   readonly outstanding: (neuron: string, modelId: string) => number;
   readonly traffic: GatewayTraffic;
+  /** Undefined where the gateway is one process. */
+  readonly workers: readonly GatewayWorker[] | undefined;
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -86,6 +89,7 @@ export function fleetState(sources: StatusSources): FleetState {
       requests_per_sec: sources.traffic.requestsPerSec,
       ...trafficOfLate(sources.traffic.ofLate),
     },
+    ...(sources.workers === undefined ? {} : { workers: [...sources.workers] }),
   };
 }
 

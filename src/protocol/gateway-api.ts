@@ -199,6 +199,23 @@ export const fleetTrafficSchema = z.object({
 });
 export type FleetTraffic = z.infer<typeof fleetTrafficSchema>;
 
+/** One of the processes that serve requests, of a gateway that has several (`cortex serve --workers`). */
+export const gatewayWorkerSchema = z.object({
+  /** From 1; who takes the place of a dead one has its number. */
+  worker: z.int().positive(),
+  /** `down`: it has ended, and is started again in a while. */
+  state: z.enum(["starting", "serving", "down"]),
+  /** Null while it is down. */
+  pid: z.int().nullable(),
+  /** Milliseconds since the epoch: when its process was started; null while it is down. */
+  up_since_ms: z.number().nullable(),
+  /** How often this place was filled again since the gateway runs. */
+  restarts: z.int().nonnegative(),
+  /** As it told half a second ago, or less. */
+  requests_in_flight: z.int().nonnegative(),
+});
+export type GatewayWorker = z.infer<typeof gatewayWorkerSchema>;
+
 /** `GET /fleet`: everything the gateway knows at this moment; feeds `cortex status`. */
 export const fleetStateSchema = z.object({
   fleet: z.string(),
@@ -236,6 +253,8 @@ export const fleetStateSchema = z.object({
   declared: servedFleetSchema,
   /** Absent from gateways that do not say. */
   traffic: fleetTrafficSchema.optional(),
+  /** By number; absent where the gateway is one process. */
+  workers: z.array(gatewayWorkerSchema).optional(),
 });
 export type FleetState = z.infer<typeof fleetStateSchema>;
 
@@ -266,6 +285,7 @@ export const fleetStateEventSchema = z.discriminatedUnion("kind", [
     kind: z.literal("traffic-changed"),
     health: gatewayHealthSchema,
     traffic: fleetTrafficSchema,
+    workers: partOf.workers,
   }),
   /** Other fleet files are in force. */
   z.object({ kind: z.literal("declaration-changed"), fleet: z.string(), declared: servedFleetSchema }),

@@ -1,4 +1,4 @@
-import type { FleetState } from "./gateway-api.ts";
+import type { FleetState, GatewayWorker } from "./gateway-api.ts";
 import type { Job, StepsInUse, ThreadsInUse } from "./neuron-api.ts";
 
 /** What `cortex status --json` prints: the fleet at a glance, as the neurons themselves report it. */
@@ -15,6 +15,8 @@ export interface StatusReport {
     readonly work: StatusWork | null;
     /** Why it does not say; null where it does. */
     readonly work_problem: string | null;
+    /** The processes that serve requests; absent where the gateway is one process, and where `work` is null. */
+    readonly workers?: readonly GatewayWorker[];
   };
   readonly loops: LoopsHeld;
   readonly neurons: readonly StatusNeuron[];

@@ -1,4 +1,5 @@
-import { formatMib } from "../../core/quantities.ts";
+import { formatDuration, formatMib } from "../../core/quantities.ts";
+import type { GatewayWorker } from "../../protocol/gateway-api.ts";
 import type { StatusModel, StatusNeuron, StatusReport } from "../../protocol/status-report.ts";
 import { paint } from "../print/paint.ts";
 import { STATE_LOOKS } from "../print/state-looks.ts";
@@ -20,6 +21,7 @@ export function printStatus(report: StatusReport, options: Look): string {
     `fleet ${paint(report.fleet, "bold", options.colour)}`,
     [
       gatewayLine(report.gateway, options),
+      ...workerLines(report.gateway, options),
       ...workLines(report.gateway, options),
       ...loopLines(report.loops, options),
     ].join("\n"),
@@ -29,11 +31,34 @@ export function printStatus(report: StatusReport, options: Look): string {
   ].join("\n\n");
 }
 
-function gatewayLine({ url, status, problem }: StatusReport["gateway"], { colour }: Look): string {
+function gatewayLine({ url, status, problem, workers }: StatusReport["gateway"], { colour }: Look): string {
   const style = status === "ok" ? "green" : status === null ? "red" : "yellow";
   const words = status ?? `unreachable (${problem ?? "no answer"})`;
-  return `gateway  ${url}  ${paint(words, style, colour)}`;
+  return `gateway  ${url}  ${paint(words, style, colour)}${workers === undefined ? "" : `  ${countText(workers)}`}`;
 }
+
+function countText(workers: readonly GatewayWorker[]): string {
+  const serving = workers.filter(({ state }) => state === "serving").length;
+  return serving === workers.length ? `${serving} workers` : `${serving} of ${workers.length} workers serve`;
+}
+
+/** The processes of a gateway that has several. */
+function workerLines({ workers = [], work }: StatusReport["gateway"], { colour }: Look): string[] {
+  const width = String(workers.length).length;
+  return workers.map(({ worker, state, pid, up_since_ms: sinceMs, restarts, requests_in_flight: open }) => {
+    const upMs = sinceMs === null || work === null ? null : Math.max(0, work.now_ms - sinceMs);
+    const facts = [
+      ...(state === "serving" ? [] : [paint(state, "yellow", colour)]),
+      ...(pid === null ? [] : [`pid ${pid}`]),
+      ...(upMs === null ? [] : [`up ${formatDuration(upMs)}`]),
+      `${open} in flight`,
+      ...(restarts === 0 ? [] : [paint(`restarted ${times(restarts)}`, "yellow", colour)]),
+    ];
+    return `  worker ${String(worker).padStart(width)}  ${facts.join(", ")}`;
+  });
+}
+
+const times = (count: number): string => (count === 1 ? "once" : `${count} times`);
 
 /** What is on its way, who waits for it, and what did not come about. */
 function workLines(
@@ -55,11 +80,10 @@ function workLines(
         `  ${paint("waiting", "yellow", colour)}  ${model}  ${waiting} waiting, the first for ${secs(longestMs)} s`,
     );
   const failed = (work.failed_loads ?? []).map(
-    ({ model, node, times, code, message, retry_at_ms: retryAtMs }) => {
-      const tries = times === 1 ? "once" : `${times} times`;
+    ({ model, node, times: tries, code, message, retry_at_ms: retryAtMs }) => {
       const leftMs = retryAtMs - work.now_ms;
       const next = leftMs > 0 ? `; not tried again for ${secs(leftMs)} s` : "";
-      return `  ${paint("failed", "red", colour)}   ${model} on ${node}  ${tries}${next}\n    ${code}: ${message}`;
+      return `  ${paint("failed", "red", colour)}   ${model} on ${node}  ${times(tries)}${next}\n    ${code}: ${message}`;
     },
   );
   return [...amiss, ...loads, ...queues, ...failed];

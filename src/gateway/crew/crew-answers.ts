@@ -1,3 +1,4 @@
+import type { GatewayWorker } from "../../protocol/gateway-api.ts";
 import type { RequestExplanation, RequestSummary } from "../../protocol/request-explanation.ts";
 import type { WorkerTraffic } from "./crew-messages.ts";
 
@@ -15,6 +16,30 @@ export const trafficOfAll = (workers: readonly WorkerTraffic[]): WorkerTraffic =
 
 const sum = <Item>(items: readonly Item[], of: (item: Item) => number): number =>
   items.reduce((total, item) => total + of(item), 0);
+
+/** The process in a place of the crew. */
+export interface ProcessLife {
+  /** Null while there is none. */
+  readonly pid: number | null;
+  /** Milliseconds since the epoch. */
+  readonly upSinceMs: number | null;
+  /** How often one was started in the place of another. */
+  readonly restarts: number;
+}
+
+/** `heard`: of a process that has said something. */
+export const workerState = (
+  worker: number,
+  { pid, upSinceMs, restarts }: ProcessLife,
+  heard: { readonly isListening: boolean; readonly traffic: WorkerTraffic } | undefined,
+): GatewayWorker => ({
+  worker,
+  state: pid === null ? "down" : heard?.isListening === true ? "serving" : "starting",
+  pid,
+  up_since_ms: upSinceMs,
+  restarts,
+  requests_in_flight: heard?.traffic.requestsInFlight ?? 0,
+});
 
 export interface FromWorker<Answer> {
   readonly worker: number;

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { CortexError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { present } from "../../core/present.ts";
-import type { GatewayVersion } from "../../protocol/gateway-api.ts";
+import type { GatewayVersion, GatewayWorker } from "../../protocol/gateway-api.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { toAnthropicModel, toAnthropicModels } from "../dialect/anthropic/model-list.ts";
 import { fleetState, gatewayHealth, type StatusSources } from "../fleet-status.ts";
@@ -26,6 +26,8 @@ export interface ReadRouteDeps extends EdgeDeps, UsageSources, Pick<Stopping, "o
   readonly scheduling: Scheduling;
   readonly version: GatewayVersion;
   readonly reports: RequestReports;
+  /** Undefined where the gateway is one process. */
+  readonly workers: (() => readonly GatewayWorker[]) | undefined;
 }
 
 /** Every route that no model is asked for. */
@@ -142,6 +144,7 @@ function statusSources(deps: ReadRouteDeps): StatusSources {
     scheduler: deps.scheduling.state,
     outstanding: (neuron, modelId) => deps.scheduling.outstanding(neuron, modelId),
     traffic: deps.reports.traffic(),
+    workers: deps.workers?.(),
     nowMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),
   };

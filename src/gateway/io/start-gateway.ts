@@ -208,14 +208,15 @@ function watchFleet(
 }
 
 function createApi(
-  shared: GatewayServerDeps & Omit<ReadRouteDeps, "version" | "reports">,
+  shared: GatewayServerDeps & Omit<ReadRouteDeps, "version" | "reports" | "workers">,
   { version, crew }: { readonly version: GatewayVersion; readonly crew: Opened["crew"] },
 ): FastifyInstance {
   const requestsInFlight = () => shared.active.size;
   const monotonicMs = () => shared.clock.monotonicMs();
   const reports = crew?.reports(REQUESTS_KEPT) ?? reportsOf({ ...shared, requestsInFlight, monotonicMs });
+  const workers = crew === null ? undefined : () => crew.workers();
   return createGatewayServer(shared, (server) => {
-    registerReadRoutes(server, { ...shared, reports, version });
+    registerReadRoutes(server, { ...shared, reports, workers, version });
   });
 }
 

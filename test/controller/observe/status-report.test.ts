@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { printStatus } from "../../../src/cli/view/status-view.ts";
+import type { GatewayWorker } from "../../../src/protocol/gateway-api.ts";
 import type { LoopsHeld } from "../../../src/protocol/status-report.ts";
 import { statusReport } from "../../../src/controller/observe/status-report.ts";
 import {
@@ -107,6 +108,41 @@ test("as text: what is on its way, who waits, what failed and when it is tried a
       "  waiting  busy  2 waiting, the first for 12 s",
       "  failed   x on n2  2 times; not tried again for 30 s",
       "    source_not_found: no /srv/x.gguf",
+    ].join("\n"),
+  );
+});
+
+const worker = {
+  worker: 1,
+  state: "serving" as const,
+  pid: 4711,
+  up_since_ms: 1000,
+  restarts: 0,
+  requests_in_flight: 3,
+};
+
+test("as text: the processes of a gateway that has several, and who of them does not serve", () => {
+  const work = { now_ms: 251_000, loads: [] };
+  const textOf = (workers: readonly GatewayWorker[]) =>
+    printStatus(
+      statusReport({ fleet, observed: observedFleet(left), gateway: { ...gateway, work, workers } }),
+      {
+        colour: false,
+      },
+    ).split("\n\n")[1];
+  expect(textOf([worker, { ...worker, worker: 2, up_since_ms: 250_000, restarts: 1 }])).toBe(
+    [
+      "gateway  http://127.0.0.1:31313  ok  2 workers",
+      "  worker 1  pid 4711, up 4 m 10 s, 3 in flight",
+      "  worker 2  pid 4711, up 1.0 s, 3 in flight, restarted once",
+    ].join("\n"),
+  );
+  const down = { state: "down" as const, pid: null, up_since_ms: null, restarts: 2, requests_in_flight: 0 };
+  expect(textOf([worker, { ...worker, worker: 2, ...down }])).toBe(
+    [
+      "gateway  http://127.0.0.1:31313  ok  1 of 2 workers serve",
+      "  worker 1  pid 4711, up 4 m 10 s, 3 in flight",
+      "  worker 2  down, 0 in flight, restarted 2 times",
     ].join("\n"),
   );
 });

@@ -20,7 +20,8 @@ export class CrewGateway {
   readonly process: CortexProcess;
   readonly url: string;
   readonly metricsUrl: string;
-  readonly #directory: string;
+  /** Of its fleet files. */
+  readonly directory: string;
   readonly #head: string;
   readonly #stack: AsyncDisposableStack;
 
@@ -32,7 +33,7 @@ export class CrewGateway {
     this.process = parts.process;
     this.url = parts.url;
     this.metricsUrl = parts.metricsUrl;
-    this.#directory = files.directory;
+    this.directory = files.directory;
     this.#head = files.head;
     this.#stack = files.stack;
   }
@@ -67,7 +68,7 @@ export class CrewGateway {
 
   /** Puts other files in place of those that are served. */
   write(rest: string): Promise<void> {
-    return writeFile(join(this.#directory, "fleet.toml"), this.#head + rest);
+    return writeFile(join(this.directory, "fleet.toml"), this.#head + rest);
   }
 
   /** Resolves with the head of the answer. */

@@ -1,9 +1,12 @@
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hashOfSecret } from "../../../src/gateway/keys/key-ring.ts";
 import { CortexProcess, isAlive } from "../../support/cortex-process.ts";
 import { eventually } from "../../support/eventually.ts";
 import { residentModel } from "../../support/neuron/fake-neuron.ts";
+import type { FleetState } from "../../../src/protocol/gateway-api.ts";
 import { chat, CrewGateway, parentOf } from "./crew-gateway.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -82,6 +85,8 @@ test("a worker is killed under its streams: the others go on, it comes back, and
   });
   const before = await gateway.ask("/v1/models", { key: SECRETS.user });
   expect(before.status).toBe(200);
+  const opsKeyFile = join(gateway.directory, "ops.key");
+  await writeFile(opsKeyFile, SECRETS.ops, { mode: 0o600 });
   const open = async () => {
     const stream = await gateway.send(CHAT, { body: chat(MODEL, { stream: true }), key: SECRETS.user });
     await stream.holds("first");
@@ -99,7 +104,13 @@ test("a worker is killed under its streams: the others go on, it comes back, and
   const lost = requests.filter(({ worker, status }) => worker === 1 && status === null).length;
   expect(lost).toBeGreaterThan(0);
   expect(lost).toBeLessThan(4);
+  const told = async () =>
+    (await gateway.json<Pick<FleetState, "workers">>("/fleet", { key: SECRETS.ops })).workers;
   const pid = gateway.workers.get(1) ?? 0;
+  await expect.poll(told).toMatchObject([
+    { worker: 1, state: "serving", pid, restarts: 0, requests_in_flight: lost },
+    { worker: 2, state: "serving", pid: gateway.workers.get(2), requests_in_flight: 4 - lost },
+  ]);
   process.kill(pid, "SIGKILL");
   // At once: what is given to the dying worker meanwhile goes to the other one.
   await expect.poll(parallel).toBe(4 - lost);
@@ -112,6 +123,15 @@ test("a worker is killed under its streams: the others go on, it comes back, and
   await expect
     .poll(() => gateway.logged("were cut, and are charged"))
     .toMatchObject([{ worker: 1, requests: lost }]);
+  await expect.poll(told).toMatchObject([
+    { worker: 1, state: "serving", pid: gateway.workers.get(1), restarts: 1, requests_in_flight: 0 },
+    { worker: 2, state: "serving", restarts: 0 },
+  ]);
+  const status = new CortexProcess(["status", "--config", gateway.directory, "--api-key-file", opsKeyFile]);
+  expect((await status.exited).code).toBe(0);
+  expect(status.stdout).toMatch(
+    /ok {2}2 workers\n {2}worker 1 {2}pid \d+, up .*, 0 in flight, restarted once\n {2}worker 2 {2}pid \d+, up/,
+  );
   // There is room again for as many, and both workers take requests.
   const more = await many(lost, open);
   await expect.poll(() => gateway.metric("cortex_gateway_workers")).toBe(2);

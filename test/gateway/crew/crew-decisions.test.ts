@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { CortexError } from "../../../src/core/errors.ts";
-import { explanationOfAll, latestOfAll, trafficOfAll } from "../../../src/gateway/crew/crew-answers.ts";
+import {
+  explanationOfAll,
+  latestOfAll,
+  trafficOfAll,
+  workerState,
+} from "../../../src/gateway/crew/crew-answers.ts";
 import { crewSize } from "../../../src/gateway/crew/crew-size.ts";
 import { errorMessage, errorOf } from "../../../src/gateway/crew/error-message.ts";
 import { missingAnswer } from "../../../src/gateway/crew/missing-answer.ts";
@@ -114,6 +119,32 @@ const missing = (param: string, body: unknown) =>
     new CortexError("previous_response_not_found", "gone", { param }),
     Buffer.from(JSON.stringify(body)),
   );
+
+test.each([
+  ["down", null, undefined],
+  ["starting", 7, undefined],
+  ["starting", 7, false],
+  ["serving", 7, true],
+  // It is dead, and its last words were read before its end was told.
+  ["down", null, true],
+])("a worker is %s by its process %s and whether it listens: %s", (state, pid, isListening) => {
+  const traffic = {
+    requestsInFlight: 2,
+    requestsPerSec: 0,
+    connectionsRefusedPerSec: 0,
+    ofLate: { tokens: 0, errors: 0, firstTokensMs: [] },
+  };
+  const heard = isListening === undefined ? undefined : { isListening, traffic };
+  const life = { pid, upSinceMs: pid === null ? null : 5, restarts: 1 };
+  expect(workerState(3, life, heard)).toEqual({
+    worker: 3,
+    state,
+    pid,
+    up_since_ms: life.upSinceMs,
+    restarts: 1,
+    requests_in_flight: heard === undefined ? 0 : 2,
+  });
+});
 
 describe("which kept answer is missing", () => {
   test.each([

@@ -41,7 +41,15 @@ const failed = fc.record({
   retry_at_ms: fc.nat(),
 });
 const queue = fc.record({ model: fc.constant("m"), waiting: fc.nat({ max: 3 }), longest_wait_ms: fc.nat() });
-const state: fc.Arbitrary<FleetState> = fc.record({
+const worker = fc.record({
+  worker: fc.constant(1),
+  state: fc.constantFrom("serving" as const, "starting" as const),
+  pid: fc.nat({ max: 2 }),
+  up_since_ms: fc.constant(1),
+  restarts: fc.nat({ max: 1 }),
+  requests_in_flight: fc.nat({ max: 2 }),
+});
+const lone: fc.Arbitrary<FleetState> = fc.record({
   fleet: fc.constantFrom("f", "g"),
   now_ms: fc.nat(),
   health: fc.record({
@@ -59,6 +67,16 @@ const state: fc.Arbitrary<FleetState> = fc.record({
   declared: fc.constantFrom(indexOf({ a: {} }, []).served, indexOf({ a: {} }, [{ id: "m" }]).served),
   traffic: fc.record({ requests_in_flight: fc.nat({ max: 2 }), requests_per_sec: fc.nat({ max: 2 }) }),
 });
+/** A gateway is one process all its life, or several. */
+const states = fc
+  .array(fc.tuple(lone, worker), { minLength: 2, maxLength: 5 })
+  .chain((moments) =>
+    fc
+      .boolean()
+      .map((hasWorkers) =>
+        moments.map(([state, one]): FleetState => (hasWorkers ? { ...state, workers: [one] } : state)),
+      ),
+  );
 
 /** Without what only the clock changes, and in no order. */
 const essence = (seen: FleetState | null) =>
@@ -77,7 +95,7 @@ const essence = (seen: FleetState | null) =>
 
 test("a snapshot and the changes after it add up to what is", () => {
   fc.assert(
-    fc.property(fc.array(state, { minLength: 2, maxLength: 5 }), ([first, ...later]) => {
+    fc.property(states, ([first, ...later]) => {
       let told = first ?? null;
       let seen = told === null ? null : applyFleetStateEvent(null, { kind: "snapshot-taken", state: told });
       for (const next of later) {
@@ -95,7 +113,7 @@ test("a snapshot and the changes after it add up to what is", () => {
 
 test("time alone is no news", () => {
   fc.assert(
-    fc.property(state, fc.nat(), (now, later) => {
+    fc.property(lone, fc.nat(), (now, later) => {
       const after: FleetState = {
         ...now,
         now_ms: later,

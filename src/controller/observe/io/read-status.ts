@@ -15,7 +15,13 @@ const gatewayStatusSchema = z.looseObject({
   status: z.string(),
   reasons: z.array(z.string()).catch([]),
 });
-const workSchema = fleetStateSchema.pick({ now_ms: true, loads: true, queues: true, failed_loads: true });
+const workSchema = fleetStateSchema.pick({
+  now_ms: true,
+  loads: true,
+  queues: true,
+  failed_loads: true,
+  workers: true,
+});
 const GATEWAY_TIMEOUT_MS = 3000;
 
 export interface ReadStatusOptions {
@@ -50,9 +56,11 @@ async function askGateway({ gatewayUrl: url, clock, apiKey }: ReadStatusOptions)
       const { status, reasons } = gatewayStatusSchema.parse(await response.body.json());
       const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
       const fleet = await request(`${url}/fleet`, { signal, headers });
-      const work = workSchema.safeParse(await fleet.body.json());
-      const workProblem = work.success ? null : noWork(fleet.statusCode);
-      return { url, status, problem: null, reasons, work: work.data ?? null, work_problem: workProblem };
+      const told = workSchema.safeParse(await fleet.body.json());
+      const answers = { url, status, problem: null, reasons };
+      if (!told.success) return { ...answers, work: null, work_problem: noWork(fleet.statusCode) };
+      const { workers, ...work } = told.data;
+      return { ...answers, work, work_problem: null, ...(workers === undefined ? {} : { workers }) };
     });
   } catch (thrown) {
     const refused = thrown instanceof Error && "code" in thrown && thrown.code === "ECONNREFUSED";

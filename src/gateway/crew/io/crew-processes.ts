@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { CrewProgram } from "../crew-messages.ts";
+import type { ProcessLife } from "../crew-answers.ts";
 import { deathsInRow, restartDelayMs } from "../restart-delay.ts";
 
 export interface CrewProcessesDeps {
@@ -16,6 +17,7 @@ export interface CrewProcessesDeps {
 interface Living {
   readonly process: ChildProcess;
   readonly startedAtMs: number;
+  readonly upSinceMs: number;
   heardAtMs: number;
 }
 
@@ -29,6 +31,8 @@ export class CrewProcesses {
   readonly #living = new Map<number, Living>();
   /** By place, in a row. */
   readonly #deaths = new Map<number, number>();
+  /** By place. */
+  readonly #restarts = new Map<number, number>();
   readonly #alarms = new Set<() => void>();
   readonly #kill = (): void => {
     this.killAll();
@@ -60,6 +64,16 @@ export class CrewProcesses {
     );
   }
 
+  /** Of a place. */
+  lifeOf(worker: number): ProcessLife {
+    const living = this.#living.get(worker);
+    return {
+      pid: living?.process.pid ?? null,
+      upSinceMs: living?.upSinceMs ?? null,
+      restarts: this.#restarts.get(worker) ?? 0,
+    };
+  }
+
   /** With a connection, which stays open here until it is closed here. */
   send(worker: number, message: unknown, socket?: Socket): void {
     const living = this.#living.get(worker);
@@ -88,7 +102,7 @@ export class CrewProcesses {
       serialization: "advanced",
     });
     const nowMs = clock.monotonicMs();
-    const living: Living = { process: child, startedAtMs: nowMs, heardAtMs: nowMs };
+    const living: Living = { process: child, startedAtMs: nowMs, upSinceMs: clock.nowMs(), heardAtMs: nowMs };
     this.#living.set(worker, living);
     child.on("message", (message: unknown) => {
       living.heardAtMs = clock.monotonicMs();
@@ -113,7 +127,9 @@ export class CrewProcesses {
       "gateway worker has ended, and is started again",
     );
     this.#later(delayMs, () => {
-      if (this.#program !== null) this.#start(worker, this.#program);
+      if (this.#program === null) return;
+      this.#restarts.set(worker, (this.#restarts.get(worker) ?? 0) + 1);
+      this.#start(worker, this.#program);
     });
   }
 

@@ -7,11 +7,18 @@ import { CortexError } from "../../../core/errors.ts";
 import { withinGrace } from "../../../core/interruptible-sleep.ts";
 import type { Logger } from "../../../platform/logger.ts";
 import type { Suspects } from "../../../protocol/openai/suspects.ts";
+import type { GatewayWorker } from "../../../protocol/gateway-api.ts";
 import type { KeptAnswer } from "../../dialect/contract/answer-shelf.ts";
 import type { UsageLedger } from "../../keys/usage-ledger.ts";
 import type { Scheduling } from "../../loading/io/scheduler-loop.ts";
 import type { NeuronPoller } from "../../view/io/neuron-poller.ts";
-import { explanationOfAll, latestOfAll, trafficOfAll, type FromWorker } from "../crew-answers.ts";
+import {
+  explanationOfAll,
+  latestOfAll,
+  trafficOfAll,
+  workerState,
+  type FromWorker,
+} from "../crew-answers.ts";
 import type {
   CrashNews,
   CrewOptions,
@@ -138,6 +145,14 @@ export class Crew<Config> {
   /** Processes that take requests. */
   get serving(): number {
     return [...this.#posts.values()].filter(({ post }) => post.isListening).length;
+  }
+
+  /** By number. */
+  workers(): readonly GatewayWorker[] {
+    return Array.from({ length: this.#options.workers }, (_, index) => {
+      const worker = index + 1;
+      return workerState(worker, this.#processes.lifeOf(worker), this.#posts.get(worker)?.post);
+    });
   }
 
   /** What the gateway tells of its requests (`RequestReports`). */
