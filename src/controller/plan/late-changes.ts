@@ -195,7 +195,7 @@ function mergedDeferred(without: PlanRounds, found: PlanRounds): DeferredDraft[]
     .filter(
       ({ draft }) => !isUnload(draft) && missing.some(({ modelId }) => modelId === draft.change.modelId),
     )
-    .map(({ draft }): DeferredDraft => ({ draft, reason: NO_ROOM_MADE, retry: false }));
+    .map(({ draft }): DeferredDraft => ({ draft, reason: NO_ROOM_MADE }));
   const all = [...without.transition.deferred, ...found.transition.deferred, ...waiting];
   const byId = new Map(all.toReversed().map((late) => [late.draft.change.id, late]));
   return [...byId.values()].toReversed().filter(({ draft }) => !done.has(draft.change.id));

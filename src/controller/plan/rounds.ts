@@ -121,7 +121,7 @@ function mayImprove({ placement, transition }: PlanRounds, latest: readonly Sche
   const { deferred } = transition;
   const { explanations, outdated, unknown } = placement;
   const isOpen = explanations.length + outdated.length + unknown.length + deferred.length > 0;
-  return isOpen && latest.length > 0 && deferred.every(({ retry }) => retry);
+  return isOpen && latest.length > 0;
 }
 
 const afterSteps = (observed: ObservedFleet, steps: readonly ScheduledStep[]): ObservedFleet =>

@@ -50,7 +50,7 @@ export function leaveOut(
   );
   const waiting = steps
     .filter((step) => isLost(step) && !isExcepted(step.draft))
-    .map(({ draft }): DeferredDraft => ({ draft, reason: LEFT_OUT, retry: false }));
+    .map(({ draft }): DeferredDraft => ({ draft, reason: LEFT_OUT }));
   const own = deferred.filter(({ draft }) => !isExcepted(draft));
   return {
     steps: split.steps,
@@ -117,7 +117,7 @@ function splitAnew(steps: readonly ScheduledStep[], free: FreeMemory): Transitio
     const lacksRoom = !isUnload(draft) && memory.lacking(draft).length > 0;
     if (lacksRoom || step.dependsOn.some((id) => missing.has(id))) {
       missing.add(draft.change.id);
-      deferred.push({ draft, reason: CROWDED_OUT, retry: false });
+      deferred.push({ draft, reason: CROWDED_OUT });
       continue;
     }
     memory.carryOut(draft);

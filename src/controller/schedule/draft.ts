@@ -137,8 +137,6 @@ export interface TransitionSchedule {
 export interface DeferredDraft {
   readonly draft: Draft;
   readonly reason: string;
-  /** No ring holds it: the fleet that the other steps leave behind may have a better place for it. */
-  readonly retry: boolean;
 }
 
 /** MiB free before anything happens, by neuron and device. */

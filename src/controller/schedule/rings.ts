@@ -18,8 +18,8 @@ export type Relief =
       readonly load: Draft;
       readonly reason: string;
     }
-  /** Nothing helps: what is left is left to another plan. `retry`: no ring holds it. */
-  | { readonly kind: "defer"; readonly reason: string; readonly retry: boolean };
+  /** Nothing helps: what is left is left to another plan. */
+  | { readonly kind: "defer"; readonly reason: string };
 
 export interface Deadlock {
   readonly pending: readonly Draft[];
@@ -38,7 +38,6 @@ export function chooseRelief(deadlock: Deadlock): Relief {
     breaking(onRings, deadlock) ?? {
       kind: "defer",
       reason: deferralReason(onRings),
-      retry: onRings.length === 0,
     }
   );
 }

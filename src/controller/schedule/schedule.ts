@@ -88,8 +88,8 @@ class Scheduler {
       }
       const relief = this.#relief();
       if (relief.kind === "defer") {
-        const { reason, retry } = relief;
-        const deferred = this.#pending.all().map((draft) => ({ draft, reason, retry }));
+        const { reason } = relief;
+        const deferred = this.#pending.all().map((draft) => ({ draft, reason }));
         return { steps: this.#steps, deferred };
       }
       this.#apply(relief);
