@@ -16,6 +16,8 @@ export interface ComparedOptions {
   /** The binary of llama.cpp's own server. */
   readonly llamaServer: string | undefined;
   readonly threads: number;
+  /** Whether cortex computes with `threads` too, or with as many as it chooses (the default). */
+  readonly cortexThreads?: "same" | "chosen" | "both";
   /** Another built checkout of cortex to compare with. */
   readonly before?: string | undefined;
   /** Also with the number of threads that it takes by itself. */
@@ -25,13 +27,19 @@ export interface ComparedOptions {
 export interface Compared {
   readonly name: string;
   readonly isCortex: boolean;
+  /** What its model is to be loaded with; cortex only. */
+  readonly loadThreads?: number;
   start(): Promise<Served>;
 }
 
+const threadsIn = (threads: number): string => `${threads} ${threads === 1 ? "thread" : "threads"}`;
+
 /** Cortex as its clients see a neuron, and llama.cpp's own server with the same threads and with its default. */
 export function comparedServers(options: ComparedOptions): readonly Compared[] {
-  const { llamaServer, threads } = options;
-  const now: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options, CORTEX) };
+  const { llamaServer, threads, cortexThreads = "chosen" } = options;
+  const chosen: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options, CORTEX) };
+  const same: Compared = { ...chosen, name: `cortex, ${threadsIn(threads)}`, loadThreads: threads };
+  const now = { same: [same], chosen: [chosen], both: [same, chosen] }[cortexThreads];
   const before: Compared[] =
     options.before === undefined
       ? []
@@ -42,13 +50,12 @@ export function comparedServers(options: ComparedOptions): readonly Compared[] {
             start: () => startCortex(options, resolve(options.before ?? "", "bin/run.js")),
           },
         ];
-  const cortex = [now, ...before];
+  const cortex = [...now, ...before];
   if (llamaServer === undefined) return cortex;
-  const same = ["-t", String(threads), "-tb", String(threads)];
   const fixed: Compared = {
-    name: `llama-server, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    name: `llama-server, ${threadsIn(threads)}`,
     isCortex: false,
-    start: () => startLlama(options, same),
+    start: () => startLlama(options, ["-t", String(threads), "-tb", String(threads)]),
   };
   const free: Compared = {
     name: "llama-server, its default",
@@ -59,7 +66,7 @@ export function comparedServers(options: ComparedOptions): readonly Compared[] {
 }
 
 /** Loads the model and waits until it is ready; cortex only. */
-export async function loadModel({ base }: Served, options: ComparedOptions): Promise<void> {
+export async function loadModel({ base }: Served, options: ComparedOptions, threads?: number): Promise<void> {
   const answer = await fetch(`${base}/models/load?wait=1`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -68,6 +75,7 @@ export async function loadModel({ base }: Served, options: ComparedOptions): Pro
       source: `file:${options.model}`,
       context: options.contextTokens,
       parallel: options.slots,
+      threads,
     }),
   });
   if (!answer.ok) throw new Error(`the model was not loaded: ${await answer.text()}`);

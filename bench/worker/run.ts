@@ -9,6 +9,7 @@ import {
 } from "../support/compared-servers.ts";
 import { machineLine, median } from "../support/report.ts";
 import { healthy, stop, usedBy, type Served } from "../support/served-process.ts";
+import { cellTable, FIGURES, type Figure, type MeasuredCell } from "./cells.ts";
 import { promptsOf } from "../../src/client/measure/prompts.ts";
 import { complete } from "../support/streamed-completion.ts";
 import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
@@ -24,6 +25,12 @@ const { values } = parseArgs({
     model: { type: "string", default: `${shippedModelsDirectory()}cortex-demo.gguf` },
     "llama-server": { type: "string" },
     "default-threads": { type: "boolean", default: false },
+    /** Of both sides. Without it cortex chooses, and llama-server leaves one core. */
+    threads: { type: "string" },
+    /** Beside it also cortex as it chooses. */
+    chosen: { type: "boolean", default: false },
+    /** The medians as JSON (`MeasuredCell`) and nothing else. */
+    json: { type: "boolean", default: false },
     streams: { type: "string", default: "1,4,8" },
     words: { type: "string", default: "25" },
     tokens: { type: "string", default: "48" },
@@ -39,21 +46,9 @@ const options: ComparedOptions = {
   contextTokens: Number(values.context),
   llamaServer: values["llama-server"],
   defaultThreads: values["default-threads"],
-  threads: Math.max(1, availableParallelism() - 1),
+  threads: Number(values.threads ?? Math.max(1, availableParallelism() - 1)),
+  cortexThreads: values.threads === undefined ? "chosen" : values.chosen ? "both" : "same",
 };
-
-interface Row {
-  readonly server: string;
-  readonly words: number;
-  readonly streams: number;
-  readonly tokensPerSecond: number;
-  readonly firstTokenMs: number;
-  readonly cpuMsPerToken: number;
-  /** To the first token of a prompt that begins with the one before. */
-  readonly secondTurnMs: number;
-  readonly memoryMib: number;
-  readonly largestMib: number;
-}
 
 /** What the second turn says; the answer of the first is not repeated, as nobody needs it to find the beginning. */
 const SECOND_TURN = promptsOf(8, 8, 99);
@@ -61,7 +56,7 @@ const SECOND_TURN = promptsOf(8, 8, 99);
 async function measure(
   server: Served,
   cell: { readonly name: string; readonly words: number; readonly streams: number; readonly round: number },
-): Promise<Row> {
+): Promise<MeasuredCell> {
   const { name, words, streams, round } = cell;
   const prompts = promptsOf(streams, words, round * 1000 + words);
   const before = usedBy(server.child.pid ?? 0);
@@ -77,6 +72,7 @@ async function measure(
     words,
     streams,
     tokensPerSecond: tokens / (tookMs / 1000),
+    decodePerSecond: answers.reduce((sum, answer) => sum + answer.tokensPerSecond, 0),
     firstTokenMs: median(answers.map((answer) => answer.firstTokenMs)),
     cpuMsPerToken: (after.cpuMs - before.cpuMs) / tokens,
     secondTurnMs: median(seconds.map((answer) => answer.firstTokenMs)),
@@ -88,7 +84,7 @@ async function measure(
 async function ready(compared: Compared): Promise<Served> {
   const server = await compared.start();
   await healthy(server);
-  if (compared.isCortex) await loadModel(server, options);
+  if (compared.isCortex) await loadModel(server, options, compared.loadThreads);
   // Threads are chosen and pages touched before anything counts.
   for (const streams of streamCounts) {
     await Promise.all(promptsOf(streams, 20, 7).map((prompt) => complete(server, prompt, 16)));
@@ -96,34 +92,24 @@ async function ready(compared: Compared): Promise<Served> {
   return server;
 }
 
-const figure = (value: number, digits: number, width: number): string =>
-  value.toFixed(digits).padStart(width);
-
-function print(rows: readonly Row[]): void {
-  console.log(`${basename(options.model)}, ${values.tokens} tokens an answer; ${machineLine()}`);
-  console.log(
-    "words streams server                     tokens/s  first token ms  2nd turn ms  CPU ms/token  memory MiB  of it the model's process",
-  );
-  for (const words of list(values.words)) {
-    for (const streams of streamCounts) {
-      for (const server of new Set(rows.map((row) => row.server))) {
+/** The middle of all rounds, cell by cell. */
+function medians(rows: readonly MeasuredCell[]): readonly MeasuredCell[] {
+  return list(values.words).flatMap((words) =>
+    streamCounts.flatMap((streams) =>
+      [...new Set(rows.map((row) => row.server))].map((server) => {
         const mine = rows.filter(
           (row) => row.server === server && row.words === words && row.streams === streams,
         );
-        const of = (field: Exclude<keyof Row, "server">): number => median(mine.map((row) => row[field]));
-        const speed = figure(of("tokensPerSecond"), 1, 8) + figure(of("firstTokenMs"), 0, 16);
-        const cost = figure(of("secondTurnMs"), 0, 13) + figure(of("cpuMsPerToken"), 2, 14);
-        const memory = figure(of("memoryMib"), 0, 12) + figure(of("largestMib"), 0, 12);
-        console.log(
-          `${figure(words, 0, 5)} ${figure(streams, 0, 7)} ${server.padEnd(26)} ${speed}${cost}${memory}`,
-        );
-      }
-    }
-  }
+        const of = (field: Figure): number => median(mine.map((row) => row[field]));
+        const figures = Object.fromEntries(FIGURES.map((field) => [field, of(field)]));
+        return { server, words, streams, ...figures } as MeasuredCell;
+      }),
+    ),
+  );
 }
 
 const running: { readonly name: string; readonly server: Served }[] = [];
-const rows: Row[] = [];
+const rows: MeasuredCell[] = [];
 try {
   for (const compared of comparedServers(options)) {
     running.push({ name: compared.name, server: await ready(compared) });
@@ -137,7 +123,15 @@ try {
       }
     }
   }
-  print(rows);
+  const cells = medians(rows);
+  console.log(
+    values.json
+      ? JSON.stringify(cells)
+      : [
+          `${basename(options.model)}, ${values.tokens} tokens an answer; ${machineLine()}`,
+          ...cellTable(cells),
+        ].join("\n"),
+  );
 } finally {
   await Promise.all(running.map(({ server }) => stop(server)));
 }
