@@ -18,9 +18,17 @@ builtin("node:module").enableCompileCache(
 );
 // A neuron relays for months: what dies young need not have 16 MiB and more to live in, which it never gives back.
 if (process.argv[2] === "neuron") builtin("node:v8").setFlagsFromString("--semi-space-growth-factor=1");
-// What is old in a gateway is looked through before it has doubled, so that it takes less memory. A bound for what is young
-// costs more than it saves where many requests are under way.
-if (process.argv[2] === "serve") builtin("node:v8").setFlagsFromString("--heap-growing-percent=30");
+if (process.argv[2] === "serve") {
+  const { setFlagsFromString } = builtin("node:v8");
+  // What is old in a gateway is looked through before it has doubled, so that it takes less memory.
+  setFlagsFromString("--heap-growing-percent=30");
+  // What a start makes is there to stay: it gets little room to die young in. How much later: src/platform/young-generation.ts.
+  setFlagsFromString("--semi-space-growth-factor=1");
+  // The HTTP parser of undici, for what is asked of neurons beside requests, stays as it is compiled first: to make it fast
+  // takes 10 MiB that never come back. Another WebAssembly is there with plans alone, and has more to do.
+  if (!process.argv.includes("--reconcile"))
+    for (const flag of ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"]) setFlagsFromString(flag);
+}
 // Without it oclif asks for the account's shell, and a user id without an account, as in many containers, has none.
 process.env.SHELL ||= "/bin/sh";
 // React, which draws the screens, is loaded as its slow build for developers unless this says otherwise.

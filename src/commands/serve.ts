@@ -68,14 +68,17 @@ export default class ServeCommand extends FleetCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(ServeCommand);
     if (flags.workers > 1 && (await this.#servedForOwner(flags))) return;
-    const [{ startGateway }, { systemClock }, { createLogger }, { gitSha, packageVersion }] =
-      await Promise.all([
+    const [{ startGateway }, { systemClock }, { createLogger }, { boundYoungGeneration }] = await Promise.all(
+      [
         import("../gateway/io/start-gateway.ts"),
         import("../platform/system-clock.ts"),
         import("../platform/logger.ts"),
-        import("../platform/package-paths.ts"),
-      ]);
-    const { fleet, overridden, revision } = await this.#filesToServe(flags);
+        import("../platform/young-generation.ts"),
+      ],
+    );
+    const loaded = await this.#filesToServe(flags);
+    const { fleet } = loaded;
+    const config = await this.#gatewayConfig(flags, loaded);
     const sharesStderr = flags.workers > 1;
     const logger = createLogger({
       name: "gateway",
@@ -83,26 +86,13 @@ export default class ServeCommand extends FleetCommand {
       gathersLines: true,
       sharesStderr,
     });
-    const { tracing } = this.environment;
     const neurons = await this.openNeuronAccess(flags["neuron-token-file"], { follows: true, logger });
     await serveUntilSignal(async () => {
-      const gateway = await startGateway(
-        {
-          fleet,
-          overridden,
-          repository: revision.repository,
-          listen: parseHostAndPort(fleet.gateway.listen),
-          metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
-          ledgerPath: join(this.environment.dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
-          insecure: flags.insecure,
-          ...(flags.workers > 1
-            ? { crew: { workers: flags.workers, program: asWorker(this.environment.inherited) } }
-            : {}),
-          ...(tracing === undefined ? {} : { tracing }),
-          build: { packageVersion: packageVersion(), gitSha: gitSha() },
-        },
-        { clock: systemClock, logger, neuronAccess: neurons.access },
-      );
+      const gateway = await startGateway(config, {
+        clock: systemClock,
+        logger,
+        neuronAccess: neurons.access,
+      });
       const [url, metrics] = [gateway.address, `${gateway.metricsAddress}/metrics`];
       this.announce(
         { type: "listening", url, metrics },
@@ -117,14 +107,36 @@ export default class ServeCommand extends FleetCommand {
         await Promise.all([answering.close(), gateway.close()]);
         throw thrown;
       });
+      const young = boundYoungGeneration(YOUNG_MIB, systemClock);
       return {
         close: async () => {
           // Together: a round that waits for a model must not keep answers from ending, nor they it.
           await Promise.all([stop(), answering.close(), gateway.close()]);
           neurons.close();
+          young.close();
         },
       };
     });
+  }
+
+  async #gatewayConfig(
+    { insecure, workers }: { readonly insecure: boolean; readonly workers: number },
+    { fleet, overridden, revision }: LoadedFleet,
+  ): Promise<GatewayConfig> {
+    const { gitSha, packageVersion } = await import("../platform/package-paths.ts");
+    const { tracing, dataDirectory, inherited } = this.environment;
+    return {
+      fleet,
+      overridden,
+      repository: revision.repository,
+      listen: parseHostAndPort(fleet.gateway.listen),
+      metricsListen: parseHostAndPort(fleet.gateway.metrics_listen),
+      ledgerPath: join(dataDirectory, "usage", `${fleet.fleet.name}.sqlite`),
+      insecure,
+      ...(workers > 1 ? { crew: { workers, program: asWorker(inherited) } } : {}),
+      ...(tracing === undefined ? {} : { tracing }),
+      build: { packageVersion: packageVersion(), gitSha: gitSha() },
+    };
   }
 
   /** In a process that an owner has started to serve requests with it; false in any other. */
@@ -134,18 +146,23 @@ export default class ServeCommand extends FleetCommand {
   }): Promise<boolean> {
     if (this.environment.cortexVariables["CORTEX_GATEWAY_CREW"] === undefined) return false;
     const { joinCrew } = await import("../gateway/crew/io/join-crew.ts");
-    const [place, { serveInCrew }, { systemClock: clock }, { createLogger }] = await Promise.all([
-      joinCrew<GatewayConfig>(),
-      import("../gateway/io/start-gateway-worker.ts"),
-      import("../platform/system-clock.ts"),
-      import("../platform/logger.ts"),
-    ]);
+    const [place, { serveInCrew }, { systemClock: clock }, { createLogger }, { boundYoungGeneration }] =
+      await Promise.all([
+        joinCrew<GatewayConfig>(),
+        import("../gateway/io/start-gateway-worker.ts"),
+        import("../platform/system-clock.ts"),
+        import("../platform/logger.ts"),
+        import("../platform/young-generation.ts"),
+      ]);
     outliveReaders();
     const { worker } = place.beginning;
     const gathered = { gathersLines: true, sharesStderr: true };
     const logger = createLogger({ name: "gateway", level: flags["log-level"], worker, ...gathered });
     const neurons = await this.openNeuronAccess(flags["neuron-token-file"], { follows: true, logger });
-    await serveInCrew(place, { clock, logger, neuronAccess: neurons.access });
+    const young = boundYoungGeneration(YOUNG_MIB, clock);
+    await serveInCrew(place, { clock, logger, neuronAccess: neurons.access }).finally(() => {
+      young.close();
+    });
     neurons.close();
     return true;
   }
@@ -237,6 +254,9 @@ interface Reloading {
   readonly logger: Logger;
   readonly first: Fleet;
 }
+
+/** What dies young has so much, and what is copied out of it as much: 16 or 32 were no faster in bench/gateway. */
+const YOUNG_MIB = 8;
 
 /** What a worker runs is what runs here; systemd hears from the owner alone. */
 const asWorker = (inherited: Readonly<Record<string, string | undefined>>) => ({
