@@ -6,14 +6,18 @@ import { ManualClock } from "../../support/manual-clock.ts";
 const never = new AbortController().signal;
 
 /** The binding as far as steps see it: it asks for a batch and computes it. */
-function bench({ slots = 4, batchTokens = 512 } = {}) {
+function bench({ slots = 4, batchTokens = 512, threads = [1] } = {}) {
+  const asked = { quiet: 0 };
   const steps = createSteps({
     slots,
     onGpu: false,
-    threads: [1],
+    threads,
     calibration: { key: "k", prompts: null, answers: [] },
     onCalibrated: () => undefined,
-    quiet: () => true,
+    quiet: () => {
+      asked.quiet += 1;
+      return true;
+    },
     clock: new ManualClock(),
   });
   const native = {
@@ -39,7 +43,7 @@ function bench({ slots = 4, batchTokens = 512 } = {}) {
   const compute = (): Promise<void> => native.decodeBatch();
   const piece = (slot: number, remainingTokens: number, signal = never) =>
     steps.takePiece({ slot, remainingTokens, signal });
-  return { steps, item, batch, compute, piece };
+  return { asked, steps, item, batch, compute, piece };
 }
 
 describe("a step", () => {
@@ -51,6 +55,18 @@ describe("a step", () => {
       [2, 30],
       [3, 1],
     ]);
+  });
+
+  test("asks whether the machine is busy only as long as threads are tried", async () => {
+    const { asked, batch, item, compute } = bench({ threads: [1, 2] });
+    const step = async (): Promise<void> => {
+      batch(item(0));
+      await compute();
+    };
+    for (let trial = 0; trial < 3; trial++) await step();
+    expect(asked.quiet).toBe(3);
+    for (let later = 0; later < 20; later++) await step();
+    expect(asked.quiet).toBe(3);
   });
 
   test("waits for the answers that were in the one before it", async () => {

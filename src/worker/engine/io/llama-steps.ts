@@ -185,7 +185,9 @@ class LockstepSteps implements Steps {
       if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
       if (measured || (kind !== PROMPTS && !this.#checksDraft)) {
         const costMs = measured ? stepMs / this.#promptTokens : stepMs;
-        const learnt = learnStep(choice, { costMs, stepMs, quiet: this.#options.quiet() });
+        // Asking the system how busy it is takes a hundredth of a short step, and only a trial wants to know.
+        const quiet = !choice.decided && this.#options.quiet();
+        const learnt = learnStep(choice, { costMs, stepMs, quiet });
         this.#threads.set(kind, learnt);
         if (learnt.decided && !choice.decided) this.#record(kind, learnt);
       }
