@@ -26,7 +26,7 @@ const AREAS = {
  * rooms never import them, nor a sibling that is not listed here.
  */
 const ROOMS = {
-  protocol: { openai: [], headers: [], declaration: [], refs: [], findings: [], trust: [] },
+  protocol: { openai: [], headers: [], declaration: [], refs: [], findings: [], trust: [], wire: [] },
   fleet: { text: [], schema: [], check: ["schema", "text"] },
   controller: {
     observe: [],

@@ -56,8 +56,6 @@ export function neuronConnector(
     clock,
     callTimeoutMs: timings.controlTimeoutMs,
     connectTimeoutMs: timings.connectTimeoutMs,
-    // Answers have deadlines of their own, which know what is silent and what is only long.
-    silenceMs: 0,
     access: neuronAccess,
   };
   return (neuron) => createNeuronClient(neuron, options);

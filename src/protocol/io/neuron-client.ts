@@ -1,4 +1,4 @@
-import { Pool, type buildConnector, type Dispatcher } from "undici";
+import { buildConnector, Pool } from "undici";
 import type { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { withDeadline } from "../../core/deadline.ts";
@@ -40,6 +40,8 @@ import {
   type NeuronLease,
 } from "../refs/neuron-lease.ts";
 import { readBoundedText } from "./bounded-body.ts";
+import type { CallHandler } from "../wire/io/wire-connection.ts";
+import { WirePool, type WireCallRequest } from "../wire/io/wire-pool.ts";
 import { readNeuronEvents, type NumberedEvent } from "./read-neuron-events.ts";
 
 export interface NeuronClientOptions {
@@ -48,8 +50,6 @@ export interface NeuronClientOptions {
   readonly callTimeoutMs: number;
   /** How long connecting may take; undici's own figure by default. */
   readonly connectTimeoutMs?: number;
-  /** Longest silence within a dispatched answer, 0 = for ever; undici's own figure by default. */
-  readonly silenceMs?: number;
   readonly access?: NeuronAccess | undefined;
 }
 
@@ -110,8 +110,8 @@ export interface NeuronClient {
   swapLease(fleet: string, swap: LeaseSwap, signal?: AbortSignal): Promise<LeaseAnswer>;
   /** Asks a loaded model, and reads the whole answer as JSON; `path` as of `dispatch`. */
   ask(question: ModelQuestion): Promise<unknown>;
-  /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. */
-  dispatch(call: RelayCall, handler: Dispatcher.DispatchHandler): void;
+  /** Sends a request's bytes as they are; `path` is the neuron's own, such as `/v1/chat/completions`. Waits for ever. */
+  dispatch(call: RelayCall, handler: CallHandler): void;
   /** Takes no more calls; resolves when the last one under way has ended. */
   retire(): Promise<void>;
   /** Cuts whatever is still open. */
@@ -132,20 +132,24 @@ export interface ModelQuestion {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface RelayCall {
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
-}
+export type RelayCall = WireCallRequest;
 
 /** Connects to nothing until the first call. */
 export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOptions): NeuronClient {
   const { name, endpoint } = neuron;
   const base = new URL(endpoint);
   const prefix = base.pathname.replace(/\/+$/, "");
-  const pool = new Pool(base.origin, poolOptions(neuron, options));
   const token = options.access?.token;
   const credentials = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const connect = connectorTo(neuron, options);
+  const pool = new Pool(base.origin, { allowH2: false, connect });
+  const { clock, connectTimeoutMs } = options;
+  const wire = new WirePool(base, {
+    clock,
+    connectTimeoutMs,
+    connector: base.protocol === "https:" ? connect : null,
+    headers: credentials,
+  });
   const context = { neuron: { name, endpoint }, pool, prefix, credentials, options };
   const get = <Schema extends z.ZodType>(path: string, schema: Schema, signal?: AbortSignal) =>
     read(context, { method: "GET", path, ...(signal === undefined ? {} : { signal }) }, schema);
@@ -180,17 +184,15 @@ export function createNeuronClient(neuron: CalledNeuron, options: NeuronClientOp
     },
     ...leaseCalls(context),
     ask: (question) => ask(context, question),
-    dispatch: ({ path, headers, body }, handler) => {
-      const sent = {
-        method: "POST" as const,
-        path: prefix + path,
-        headers: { ...headers, ...credentials },
-        body,
-      };
-      pool.dispatch(sent, handler);
+    dispatch: (call, handler) => {
+      wire.dispatch(prefix === "" ? call : { ...call, path: prefix + call.path }, handler);
     },
-    retire: () => pool.close(),
-    destroy: () => pool.destroy(),
+    retire: async () => {
+      await Promise.all([pool.close(), wire.close()]);
+    },
+    destroy: async () => {
+      await Promise.all([pool.destroy(), wire.destroy()]);
+    },
   };
 }
 
@@ -215,21 +217,16 @@ async function ask(context: CallContext, { path, body, timeoutMs, signal }: Mode
 
 const jobPath = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 
-const poolOptions = (
+function connectorTo(
   { name, endpoint }: CalledNeuron,
-  { connectTimeoutMs, silenceMs, access }: NeuronClientOptions,
-): Pool.Options => {
+  { connectTimeoutMs, access }: NeuronClientOptions,
+): buildConnector.connector {
   const byCertificate = endpoint.startsWith("https:")
     ? access?.connectorFor?.(name, connectTimeoutMs)
     : undefined;
-  const connect =
-    byCertificate ?? (connectTimeoutMs === undefined ? undefined : { timeout: connectTimeoutMs });
-  return {
-    allowH2: false,
-    ...(connect === undefined ? {} : { connect }),
-    ...(silenceMs === undefined ? {} : { headersTimeout: silenceMs, bodyTimeout: silenceMs }),
-  };
-};
+  const timeout = connectTimeoutMs === undefined ? {} : { timeout: connectTimeoutMs };
+  return byCertificate ?? buildConnector({ allowH2: false, ...timeout });
+}
 
 const estimate = (
   context: CallContext,

@@ -1,9 +1,9 @@
-import type { IncomingHttpHeaders } from "node:http";
-import type { Dispatcher } from "undici";
 import type { Cancellation } from "../../../core/cancellation.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/assert-never.ts";
 import type { NeuronClient, RelayCall } from "../../../protocol/io/neuron-client.ts";
+import type { AnswerHeaders } from "../../../protocol/wire/answer-head.ts";
+import type { CallControl, CallHandler } from "../../../protocol/wire/io/wire-connection.ts";
 import { failureCode } from "../../../protocol/neuron-failure.ts";
 import { AnswerWatch, type AnswerLimits } from "../answer-watch.ts";
 import { comment } from "../sse-framing.ts";
@@ -44,12 +44,12 @@ export function relayRequest(options: RelayOptions): Promise<RelayResult> {
 }
 
 /** Carries out what `AnswerRelay` says. */
-class RelayStream implements Dispatcher.DispatchHandler {
+class RelayStream implements CallHandler {
   readonly result: Promise<RelayResult>;
   readonly #resolve: (result: RelayResult) => void;
   readonly #options: RelayOptions;
   readonly #answer: AnswerRelay;
-  #controller: Dispatcher.DispatchController | null = null;
+  #controller: CallControl | null = null;
   #stopped = false;
   #cancelWait: (() => void) | null = null;
   #listensForDrain = false;
@@ -116,31 +116,27 @@ class RelayStream implements Dispatcher.DispatchHandler {
     this.#answer.headWasSent();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: CallControl): void {
     this.#controller = controller;
     if (this.#stopped) controller.abort(new Error("the client is gone"));
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-  ): void {
+  onResponseStart(_controller: CallControl, status: number, headers: AnswerHeaders): void {
     this.#signs += 1;
     this.#answer.headReceived(status, headers);
     if (status >= 200) this.#options.client.upstreamHead(headers);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: CallControl, chunk: Buffer): void {
     this.#signs += 1;
     if (!this.#carryOut(this.#answer.bytesReceived(chunk))) this.#pauseUntilDrain(controller);
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  onResponseEnd(_controller: CallControl, trailers: AnswerHeaders): void {
     this.#carryOut(this.#answer.answerEnded(trailers));
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, thrown: Error): void {
+  onResponseError(_controller: CallControl | null, thrown: Error): void {
     this.#carryOut(this.#answer.connectionBroke(failureCode(thrown)));
   }
 
@@ -195,7 +191,7 @@ class RelayStream implements Dispatcher.DispatchHandler {
     }
   }
 
-  #pauseUntilDrain(controller: Dispatcher.DispatchController): void {
+  #pauseUntilDrain(controller: CallControl): void {
     controller.pause();
     this.#isPaused = true;
     if (this.#listensForDrain) return;
