@@ -51,6 +51,8 @@ export interface HttpServerOptions {
   readonly rewritePath?: (url: string) => string;
   /** Takes requests that the framework is not to see: a response of its own follows. False: it is to see this one. */
   readonly inFront?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Sees connections before a byte of them is read, and leaves to the server what it does not serve itself. */
+  readonly door?: Door | undefined;
   /** Is told of each refusal, to log and count it. Without it defects alone are logged. */
   readonly onRefusal?: (refusal: Refusal) => void;
   /** Speaks TLS alone, and asks clients for a certificate. Whether one is needed is for the routes to say. */
@@ -59,6 +61,12 @@ export interface HttpServerOptions {
   readonly errorResponse: ErrorResponder;
   /** What there is, for whoever asks for something else. */
   readonly routesHint?: string | undefined;
+}
+
+export interface Door {
+  enter(socket: Socket, leave: (socket: Socket) => void): void;
+  /** The server is about to close: what is idle ends now, the rest after its answer. */
+  close(): void;
 }
 
 /** `url`: what was asked; undefined where the request could not be read as far. */
@@ -151,9 +159,25 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     answerFailure(thrown, request, { reply, options }),
   );
   askBeforeLargeBodies(server.server, limits);
+  if (options.door !== undefined) openDoor(server, options.door);
   limitConnections(server.server, options);
   if (options.inFront !== undefined) putInFront(server.server, options.inFront);
   return server;
+}
+
+function openDoor(server: FastifyInstance, door: Door): void {
+  const { server: http } = server;
+  const behind = http.listeners("connection");
+  http.removeAllListeners("connection");
+  http.on("connection", (entering) => {
+    door.enter(entering, (socket) => {
+      for (const listener of behind) Reflect.apply(listener, http, [socket]);
+    });
+  });
+  server.addHook("preClose", (done) => {
+    door.close();
+    done();
+  });
 }
 
 function putInFront(server: Server, takes: Required<HttpServerOptions>["inFront"]): void {

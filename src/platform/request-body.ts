@@ -13,7 +13,7 @@ export interface BodyLimits {
 }
 
 /** The pace is looked at after each of these: a short stall is nobody's fault. */
-const PACE_WINDOW_MS = 10_000;
+export const PACE_WINDOW_MS = 10_000;
 
 /** How long the rest of a body that was refused is read and thrown away, so that its sender gets to read why. */
 const LAST_READ_MS = 5000;
@@ -54,8 +54,13 @@ function decoderOf(encoding: string | undefined): Transform | null {
   });
 }
 
-const tooLarge = ({ maxBytes }: BodyLimits): CortexError =>
+const tooLarge = ({ maxBytes }: BodyLimits): CortexError => bodyTooLarge(maxBytes);
+
+export const bodyTooLarge = (maxBytes: number): CortexError =>
   new CortexError("body_too_large", `the request body is larger than ${maxBytes / MIB_BYTES} MiB`);
+
+export const bodyTooSlow = (minBytesPerSec: number): CortexError =>
+  new CortexError("request_timeout", `the request body came slower than ${minBytesPerSec} bytes a second`);
 
 const nothing = (): void => undefined;
 
@@ -150,8 +155,7 @@ class BodyReading {
       const received = this.#receivedBytes;
       if (received - receivedBefore >= (minBytesPerSec * PACE_WINDOW_MS) / 1000) this.#watchPace(received);
       else {
-        const message = `the request body came slower than ${minBytesPerSec} bytes a second`;
-        this.#done.reject(new CortexError("request_timeout", message));
+        this.#done.reject(bodyTooSlow(minBytesPerSec));
       }
     });
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
@@ -8,8 +7,10 @@ import type { Logger } from "../../platform/logger.ts";
 import { createHttpServer, type HttpServerOptions, type Refusal } from "../../platform/http-server.ts";
 import type { BodyLimits } from "../../platform/request-body.ts";
 import { dialectErrorResponse } from "../dialect/dialect-routes.ts";
+import type { RequestHead } from "../front/io/request-head.ts";
 import { canonicalPath } from "../front/request-path.ts";
 import { corsHeaders, preflightHeaders, refusalOf } from "../front/who-may-ask.ts";
+import type { ResponseOutlet } from "../relay/io/response-outlet.ts";
 import { isUsableRequestId } from "../relay/header-policy.ts";
 import type { RequestRate } from "../request-rate.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
@@ -34,7 +35,8 @@ export function createClientEdge(
   {
     identify,
     inFront,
-  }: Required<Pick<HttpServerOptions, "inFront">> & {
+    door,
+  }: Required<Pick<HttpServerOptions, "inFront" | "door">> & {
     readonly identify: (request: FastifyRequest) => void;
   },
 ): FastifyInstance {
@@ -48,6 +50,7 @@ export function createClientEdge(
     bodyLimits: () => bodyLimitsOf(deps),
     rewritePath: canonicalPath,
     inFront,
+    door,
     onRefusal: (refusal) => {
       reportRefusal(refusal, deps);
     },
@@ -81,7 +84,7 @@ export interface BegunRequest {
   readonly refusal: CortexError | null;
 }
 
-export function beginRequest(request: IncomingMessage, deps: EdgeDeps): BegunRequest {
+export function beginRequest(request: RequestHead, deps: EdgeDeps): BegunRequest {
   const { "x-request-id": given, origin } = request.headers;
   const requestId = isUsableRequestId(given) ? given : randomUUID();
   const ownHeaders: Record<string, string> = { "x-request-id": requestId };
@@ -103,8 +106,8 @@ function refusalResponse(error: CortexError, url?: string): ReturnType<typeof di
 }
 
 interface RefusedRequest extends BegunRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: RequestHead;
+  readonly response: ResponseOutlet;
   /** As it is routed. */
   readonly path: string;
 }
@@ -136,7 +139,7 @@ export function answerRefusal(thrown: unknown, refused: RefusedRequest, deps: Ed
   response.end(bytes);
 }
 
-function refusalNow(request: IncomingMessage, deps: EdgeDeps): CortexError | null {
+function refusalNow(request: RequestHead, deps: EdgeDeps): CortexError | null {
   const { host, origin } = request.headers;
   const { httpVersion } = request;
   const refused = refusalOf({ host, origin, httpVersion }, deps.fleet.gateway);

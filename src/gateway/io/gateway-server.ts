@@ -1,13 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MIB_BYTES } from "../../core/quantities.ts";
 import { DIALECT_ROUTES } from "../dialect/dialect-routes.ts";
+import { Doorway } from "../front/io/doorway.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { RequestRate } from "../request-rate.ts";
 import { answerOtherMethods, createClientEdge, decoratePrincipal, identify } from "./client-edge.ts";
 import {
   enterInference,
+  inferenceAtDoor,
   inferenceInFront,
   inferenceRoutes,
+  rawRequest,
+  routeFinder,
   type InferenceEntryDeps,
   type InferenceRoute,
 } from "./inference-entry.ts";
@@ -31,11 +35,17 @@ export function createGatewayServer(
     unknownModel,
   };
   const routes = inferenceRoutes(DIALECT_ROUTES);
+  const routeOf = routeFinder(routes);
   const server = createClientEdge(deps, {
     identify: (request) => {
       identify(request, deps.keys);
     },
-    inFront: inferenceInFront(routes, entry),
+    inFront: inferenceInFront(routeOf, entry),
+    door: new Doorway({
+      clock: deps.clock,
+      isClosing: deps.closing,
+      serve: inferenceAtDoor(routeOf, entry),
+    }),
   });
   decoratePrincipal(server);
   registerReads(server);
@@ -50,7 +60,7 @@ export function createGatewayServer(
 function registerInference(server: FastifyInstance, route: InferenceRoute, entry: InferenceEntryDeps): void {
   const onRequest = ({ raw: request }: FastifyRequest, reply: FastifyReply) => {
     reply.hijack();
-    void enterInference({ request, response: reply.raw }, route, entry);
+    void enterInference(rawRequest(request, reply.raw), route, entry);
   };
   server.post(route.path, { onRequest }, () => {
     throw new Error("a request was taken, and came nevertheless");

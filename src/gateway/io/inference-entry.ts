@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Cancellation } from "../../core/cancellation.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
-import { readBody } from "../../platform/request-body.ts";
+import type { Clock } from "../../core/clock.ts";
+import { readBody, type BodyLimits } from "../../platform/request-body.ts";
 import { isForm } from "../../protocol/openai/form-body.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
@@ -12,6 +13,9 @@ import type { DialectRoute } from "../dialect/contract/dialect.ts";
 import { TranslatedResponse } from "../dialect/io/translated-response.ts";
 import type { TranslationThread } from "../dialect/io/translation-thread.ts";
 import { LINES_TYPE } from "../dialect/ollama/line.ts";
+import type { RequestHead } from "../front/io/request-head.ts";
+import type { DirectRequest } from "../front/io/direct-request.ts";
+import type { DirectResponse } from "../front/io/direct-response.ts";
 import { scanBody } from "../front/io/scan-body.ts";
 import { pathOf } from "../front/request-path.ts";
 import {
@@ -23,6 +27,7 @@ import {
 } from "../front/request-facts.ts";
 import type { Principal } from "../keys/key-ring.ts";
 import { ClientResponse, type AnswerSink } from "../relay/io/client-response.ts";
+import type { ResponseOutlet } from "../relay/io/response-outlet.ts";
 import type { RequestRate } from "../request-rate.ts";
 import type { RequestMemory } from "../request-record.ts";
 import { knownModelId } from "../routing/route-request.ts";
@@ -47,7 +52,7 @@ export interface InferenceEntryDeps extends InferenceDeps, MeteringDeps, EdgeDep
   /** Finds those that another process of the gateway keeps; absent where there is none. */
   readonly keptElsewhere?: FindKept | undefined;
   /** Whose request it is; throws for who may not ask. */
-  readonly identify: (request: IncomingMessage) => Principal;
+  readonly identify: (request: RequestHead) => Principal;
   readonly unknownModel: (id: string, offered: readonly string[]) => CortexError;
 }
 
@@ -63,10 +68,24 @@ export const inferenceRoutes = (dialects: readonly DialectRoute[]): readonly Inf
   ...dialects.map((dialect) => ({ path: dialect.path, dialect })),
 ];
 
+/** A request as it comes, and how its body is had. */
+export interface RawRequest {
+  readonly request: RequestHead;
+  readonly response: ResponseOutlet;
+  readonly readBody: (limits: BodyLimits, clock: Clock) => Promise<Buffer>;
+}
+
+/** Of Node's server. */
+export const rawRequest = (request: IncomingMessage, response: ServerResponse): RawRequest => ({
+  request,
+  response,
+  readBody: (limits, clock) => readBody(request, limits, clock),
+});
+
 /** A request from its head on. */
 interface Arrival {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: RequestHead;
+  readonly response: ResponseOutlet;
   readonly route: InferenceRoute;
   readonly requestId: string;
   readonly ownHeaders: Readonly<Record<string, string>>;
@@ -79,7 +98,7 @@ interface Arrival {
  * such a request needs none of its hooks and nothing of its reply. Never rejects.
  */
 export async function enterInference(
-  raw: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  raw: RawRequest,
   route: InferenceRoute,
   deps: InferenceEntryDeps,
 ): Promise<void> {
@@ -89,7 +108,7 @@ export async function enterInference(
   try {
     if (begun.refusal !== null) throw begun.refusal;
     const principal = deps.identify(raw.request);
-    const body = await readBody(raw.request, bodyLimitsOf(deps), deps.clock);
+    const body = await raw.readBody(bodyLimitsOf(deps), deps.clock);
     const { request, response } = raw;
     const { requestId, ownHeaders } = begun;
     await handle({ request, response, route, requestId, ownHeaders, headAtMs, principal }, body, deps);
@@ -277,18 +296,30 @@ async function readAsked(arrival: Arrival, bytes: Buffer, deps: InferenceEntryDe
   return { ...translated, sinkTo };
 }
 
-/** Takes the requests for models out of all requests of a server; false: it is another. */
-export function inferenceInFront(
-  routes: readonly InferenceRoute[],
-  deps: InferenceEntryDeps,
-): (request: IncomingMessage, response: ServerResponse) => boolean {
+type RouteOf = (url: string) => InferenceRoute | undefined;
+
+export function routeFinder(routes: readonly InferenceRoute[]): RouteOf {
   const byPath = new Map(routes.map((route) => [route.path, route]));
-  return (request, response) => {
-    if (request.method !== "POST") return false;
-    const url = request.url ?? "/";
-    const route = byPath.get(url) ?? byPath.get(pathOf(url));
+  return (url) => byPath.get(url) ?? byPath.get(pathOf(url));
+}
+
+/** Takes the requests for models out of all requests of a server; false: it is another. */
+export const inferenceInFront =
+  (routeOf: RouteOf, deps: InferenceEntryDeps) =>
+  (request: IncomingMessage, response: ServerResponse): boolean => {
+    const route = request.method === "POST" ? routeOf(request.url ?? "/") : undefined;
     if (route === undefined) return false;
-    void enterInference({ request, response }, route, deps);
+    void enterInference(rawRequest(request, response), route, deps);
     return true;
   };
-}
+
+/** The same for those that do not come through Node's server. */
+export const inferenceAtDoor =
+  (routeOf: RouteOf, deps: InferenceEntryDeps) =>
+  (request: DirectRequest, response: DirectResponse): boolean => {
+    const route = routeOf(request.url);
+    if (route === undefined) return false;
+    const body = (limits: BodyLimits, clock: Clock) => request.readBody(limits, clock);
+    void enterInference({ request, response, readBody: body }, route, deps);
+    return true;
+  };

@@ -1,9 +1,9 @@
-import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { CortexError } from "../../../core/errors.ts";
 import { toErrorResponse, type ErrorEnvelope } from "../../../protocol/error-envelope.ts";
 import { frameChunk, LAST_CHUNK } from "../chunk-frame.ts";
 import { errorEvent } from "../sse-framing.ts";
+import type { ResponseOutlet } from "./response-outlet.ts";
 
 export const EVENT_STREAM_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
@@ -54,7 +54,7 @@ export interface AnswerSink {
  */
 export class ClientResponse implements AnswerSink {
   readonly misread = null;
-  readonly #raw: ServerResponse;
+  readonly #raw: ResponseOutlet;
   readonly #ownHeaders: Readonly<Record<string, string>>;
   #eventStream = false;
   /** Of the bytes that the head has announced, those that are to come; null: it has announced no length. */
@@ -70,7 +70,7 @@ export class ClientResponse implements AnswerSink {
   #awaitsDrain = false;
   #status: number | null = null;
 
-  constructor(raw: ServerResponse, ownHeaders: Readonly<Record<string, string>>) {
+  constructor(raw: ResponseOutlet, ownHeaders: Readonly<Record<string, string>>) {
     this.#raw = raw;
     this.#ownHeaders = ownHeaders;
   }
@@ -139,7 +139,7 @@ export class ClientResponse implements AnswerSink {
     return true;
   }
 
-  #watched(stream: ServerResponse | Socket, keepsUp: boolean): boolean {
+  #watched(stream: ResponseOutlet | Socket, keepsUp: boolean): boolean {
     if (!keepsUp && !this.#awaitsDrain) {
       this.#awaitsDrain = true;
       stream.once("drain", () => {
