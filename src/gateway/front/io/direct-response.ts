@@ -96,7 +96,11 @@ export class DirectResponse {
     this.writableEnded = true;
     // Nearly always the system has taken it by now.
     if (this.socket.writableLength === 0) this.#finish();
-    else this.socket.write("", () => this.#finish());
+    else {
+      this.socket.write("", (error) => {
+        if (error == null) this.#finish();
+      });
+    }
   }
 
   #finish(): void {
