@@ -1,3 +1,4 @@
+import { plainMap } from "../../core/entry-map.ts";
 import { EMPTY_QUEUE } from "../loading/fair-queue.ts";
 import type { Scheduler } from "../loading/scheduler-state.ts";
 import { initialFleetView, type FleetView, type NeuronView } from "../view/fleet-view.ts";
@@ -42,8 +43,8 @@ export function factsChange(told: Facts, now: Facts): FactsChange | null {
     ...(sameKeys(told.queues, now.queues) ? {} : { queued: [...now.queues.keys()] }),
     ...(told.loads === now.loads ? {} : { loads: now.loads }),
     ...(told.standings === now.standings ? {} : { standings: now.standings }),
-    ...(told.speeds === now.speeds ? {} : { speeds: now.speeds }),
-    ...(told.inFlight === now.inFlight ? {} : { inFlight: now.inFlight }),
+    ...(told.speeds === now.speeds ? {} : { speeds: plainMap(now.speeds) }),
+    ...(told.inFlight === now.inFlight ? {} : { inFlight: plainMap(now.inFlight) }),
   };
   return Object.keys(change).length === 0 ? null : change;
 }

@@ -1,4 +1,5 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
+import { withEntry, withoutEntry } from "../../core/entry-map.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
 import { afterAnswer } from "../routing/replica-speed.ts";
 import { withOutcome, withSending } from "./copy-standing.ts";
@@ -25,7 +26,7 @@ export const withLeft = (
   if (end.tokensPerSec === null) return left;
   const key = copyKey(place.neuron, place.modelId);
   const speed = afterAnswer(left.speeds.get(key), end.tokensPerSec);
-  return { ...left, speeds: new Map(left.speeds).set(key, speed) };
+  return { ...left, speeds: withEntry(left.speeds, key, speed) };
 };
 
 /** Tokens a second of a copy's answers of late; null: not measured. */
@@ -40,16 +41,13 @@ function withInFlight(
 ): Scheduler {
   const key = copyKey(place.neuron, place.modelId);
   const count = Math.max(0, (state.inFlight.get(key) ?? 0) + change.by);
-  const inFlight = new Map(state.inFlight);
-  if (count === 0) inFlight.delete(key);
-  else inFlight.set(key, count);
+  const inFlight = count === 0 ? withoutEntry(state.inFlight, key) : withEntry(state.inFlight, key, count);
   const watch = state.copies.get(key);
   if (watch === undefined) return { ...state, inFlight };
-  const copies = new Map(state.copies).set(key, {
-    ...watch,
-    idleSinceMs: count === 0 ? change.atMs : null,
-  });
-  return { ...state, inFlight, copies };
+  const idleSinceMs = count === 0 ? change.atMs : null;
+  // Most requests come to a copy that has others, and leave others there.
+  if (watch.idleSinceMs === idleSinceMs) return { ...state, inFlight };
+  return { ...state, inFlight, copies: withEntry(state.copies, key, { ...watch, idleSinceMs }) };
 }
 
 /** Takes a new view over, and what it says about every loaded copy. Copies of silent neurons are not forgotten. */

@@ -1,3 +1,4 @@
+import { withEntry, withoutEntry } from "../../core/entry-map.ts";
 import { copyKey, type Scheduler } from "./scheduler-state.ts";
 
 /*
@@ -7,15 +8,13 @@ import { copyKey, type Scheduler } from "./scheduler-state.ts";
  */
 
 export function withWish(state: Scheduler, modelId: string, keepMs: number): Scheduler {
-  return { ...state, wishes: new Map(state.wishes).set(modelId, keepMs) };
+  return { ...state, wishes: withEntry(state.wishes, modelId, keepMs) };
 }
 
 /** A request has come for the model. */
 export function withoutFarewell(state: Scheduler, modelId: string): Scheduler {
   if (state.wishes.get(modelId) !== 0) return state;
-  const wishes = new Map(state.wishes);
-  wishes.delete(modelId);
-  return { ...state, wishes };
+  return { ...state, wishes: withoutEntry(state.wishes, modelId) };
 }
 
 export const mayGoAtOnce = (state: Scheduler, modelId: string): boolean => state.wishes.get(modelId) === 0;

@@ -1,4 +1,5 @@
 import { assertNever } from "../../core/assert-never.ts";
+import { withEntry } from "../../core/entry-map.ts";
 import { DEFAULT_RESIDENCY_PRIORITY, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import { fleetOfOrigin } from "../../fleet/fleet-owner.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
@@ -142,5 +143,5 @@ const demandNow = (demand: Demand | undefined, atMs: number): number =>
 
 export function withDemand(state: Scheduler, modelId: string, atMs: number): Scheduler {
   const score = demandNow(state.demand.get(modelId), atMs) + 1;
-  return { ...state, demand: new Map(state.demand).set(modelId, { score, atMs }) };
+  return { ...state, demand: withEntry(state.demand, modelId, { score, atMs }) };
 }
