@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
 import { SqliteLedger } from "../../../src/gateway/keys/io/sqlite-ledger.ts";
 import { HOUR_MS, type UsageLedger } from "../../../src/gateway/keys/usage-ledger.ts";
+import { present } from "../../../src/core/present.ts";
 import { NO_USAGE } from "../../../src/protocol/headers/usage-header.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { describeLedger, KEYS, newMeterId, used, type LedgerBench } from "./ledger-contract.ts";
@@ -78,6 +79,24 @@ describe("the ledger in a file, by itself", () => {
     expect(await other.usage(span)).toMatchObject([
       { keyId: "ci", requests: 1, cut: 0, promptTokens: 99, completionTokens: 1 },
     ]);
+  });
+
+  test("many under way are noted part by part, and none after its end", async () => {
+    const path = await freshPath();
+    const clock = new ManualClock();
+    const doomed = ledgerAt(path, clock, { owner: OF_NOBODY });
+    const requests = Array.from({ length: 250 }, () => used("ci", 10, clock.nowMs()));
+    const underWay = requests.map(({ meterId }) => ({ ...used("ci", 10, clock.nowMs()), meterId }));
+    doomed.noteUnderWay(underWay);
+    const last = present(requests.at(-1), "the last of them");
+    doomed.charge(null, last);
+    await doomed.flush();
+    for (let pause = 0; pause < 5; pause += 1) await clock.advance(5);
+    ledgers.push(doomed);
+    const next = ledgerAt(path, clock);
+    ledgers.push(next);
+    const span = { fromMs: clock.nowMs() - HOUR_MS, toMs: clock.nowMs() + HOUR_MS };
+    expect(await next.usage(span)).toMatchObject([{ keyId: "ci", requests: 250, cut: 249 }]);
   });
 
   test("a process that tells every second is never taken for gone", async () => {

@@ -61,6 +61,10 @@ const ADD_USAGE = `
 const ADD_SPENT = `
   insert into spent values (?, ?, ?) on conflict do update set tokens = tokens + excluded.tokens`;
 
+/** Half a millisecond of writing. */
+const NOTED_AT_ONCE = 100;
+const NOTE_PAUSE_MS = 5;
+
 /**
  * The ledger of one gateway: accounts in memory, kept in a file. No request waits for the disk: what was counted is
  * written together, 100 ms later at the latest.
@@ -79,6 +83,9 @@ export class SqliteLedger implements UsageLedger {
   #ended: string[] = [];
   readonly #underWay: UnderWayTable;
   #cancelWrite: (() => void) | null = null;
+  /** What is under way and not noted yet, by id. */
+  #toNote = new Map<string, UnderWay>();
+  #cancelNote: (() => void) | null = null;
 
   constructor(options: SqliteLedgerOptions, deps: { readonly clock: Clock; readonly logger: Logger }) {
     this.#deps = deps;
@@ -107,6 +114,8 @@ export class SqliteLedger implements UsageLedger {
 
   charge(reservation: Reservation | null, used: CountedRequest): void {
     this.#accounts.charge(reservation, used);
+    // Noted after its end, it would be charged once more when this process is gone.
+    this.#toNote.delete(used.meterId);
     this.#pending.add(used);
     this.#ended.push(used.meterId);
     this.#cancelWrite ??= this.#deps.clock.alarm(WRITE_AFTER_MS, () => {
@@ -116,10 +125,27 @@ export class SqliteLedger implements UsageLedger {
   }
 
   noteUnderWay(requests: readonly UnderWay[]): void {
-    this.#try("what is under way could not be written", () => {
-      if (requests.length > 0) this.#underWay.note(requests, this.#deps.clock.nowMs());
-    });
+    for (const request of requests) this.#toNote.set(request.meterId, request);
+    if (this.#cancelNote === null) this.#noteSome();
     for (const orphan of this.#chargeOrphans()) this.#accounts.charge(null, orphan);
+  }
+
+  /** A part of them now and the rest in a moment: streams go on in between. */
+  #noteSome(): void {
+    const some: UnderWay[] = [];
+    for (const [meterId, request] of this.#toNote) {
+      this.#toNote.delete(meterId);
+      if (some.push(request) === NOTED_AT_ONCE) break;
+    }
+    this.#try("what is under way could not be written", () => {
+      if (some.length > 0) this.#underWay.note(some, this.#deps.clock.nowMs());
+    });
+    this.#cancelNote =
+      this.#toNote.size === 0
+        ? null
+        : this.#deps.clock.alarm(NOTE_PAUSE_MS, () => {
+            this.#noteSome();
+          });
   }
 
   standing(keyId: string, limits: KeyLimits, nowMs: number): Standing {
@@ -143,6 +169,8 @@ export class SqliteLedger implements UsageLedger {
     if (this.#database.isOpen) {
       this.#cancelWrite?.();
       this.#cancelWrite = null;
+      this.#cancelNote?.();
+      this.#cancelNote = null;
       this.#writeOrReport();
       this.#try("the ledger could not be left in good order", () => {
         this.#underWay.leave();

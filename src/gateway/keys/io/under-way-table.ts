@@ -41,6 +41,8 @@ export class UnderWayTable {
   readonly #owner: string;
   readonly #database: DatabaseSync;
   readonly #note: StatementSync;
+  readonly #noteOwner: StatementSync;
+  readonly #take: StatementSync;
   /** What this process has told, by id: rows that have not changed are not written again. */
   readonly #told = new Map<string, number>();
 
@@ -53,10 +55,12 @@ export class UnderWayTable {
          model_id = excluded.model_id, prompt = excluded.prompt, completion = excluded.completion
        where charged_ms is null`,
     );
+    this.#noteOwner = database.prepare("insert or replace into owners values (?, ?)");
+    this.#take = database.prepare("delete from under_way where meter_id = ? returning *");
   }
 
   note(requests: readonly UnderWay[], nowMs: number): void {
-    this.#database.prepare("insert or replace into owners values (?, ?)").run(this.#owner, nowMs);
+    this.#noteOwner.run(this.#owner, nowMs);
     for (const { meterId, keyId, modelId, usage } of requests) {
       const { promptTokens, completionTokens } = usage;
       if (this.#told.get(meterId) === promptTokens + completionTokens) continue;
@@ -68,7 +72,7 @@ export class UnderWayTable {
   /** Takes out a request of this process that has ended; what was charged for it by somebody else, to be given back. */
   end(meterId: string): Orphan | null {
     if (!this.#told.has(meterId)) return null;
-    const row = this.#database.prepare("delete from under_way where meter_id = ? returning *").get(meterId);
+    const row = this.#take.get(meterId);
     const orphan = row === undefined ? null : orphanOf(row);
     return orphan?.chargedMs == null ? null : orphan;
   }
