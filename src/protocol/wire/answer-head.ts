@@ -105,11 +105,20 @@ function trimmed(text: string, start: number, end: number): string {
 }
 
 function bodyLength(status: number, headers: AnswerHeaders): BodyLength {
+  const length = toldLength(headers);
+  if (status >= 200 && status !== 204 && status !== 304) return length;
+  // That of 304 is of another answer; the others must tell none (RFC 9110, 8.6), and what is sent with them would be
+  // read as the next answer.
+  const isEmpty = length.kind === "open" || (length.kind === "bytes" && length.bytes === 0);
+  if (status !== 304 && !isEmpty) throw new MalformedAnswer("a body where none can be");
+  return EMPTY;
+}
+
+function toldLength(headers: AnswerHeaders): BodyLength {
   const coding = headers["transfer-encoding"];
   const told = headers["content-length"];
-  if (coding !== undefined && told !== undefined) throw new MalformedAnswer("an answer with two lengths");
-  if (status < 200 || status === 204 || status === 304) return EMPTY;
   if (coding !== undefined) {
+    if (told !== undefined) throw new MalformedAnswer("an answer with two lengths");
     if (typeof coding !== "string" || coding.toLowerCase() !== "chunked") {
       throw new MalformedAnswer("a transfer encoding other than chunks");
     }

@@ -78,8 +78,12 @@ export class AnswerReader {
   push(bytes: Buffer, length: number): void {
     if (this.#isOver) throw new MalformedAnswer("bytes that nobody asked for");
     let at = 0;
-    while (at < length && !this.#isOver) at = this.#step(bytes, at, length);
-    this.#deliver(bytes);
+    try {
+      while (at < length && !this.#isOver) at = this.#step(bytes, at, length);
+    } finally {
+      // Of a body with a flaw too, what stands before it: as it were, had it come in a piece of its own.
+      this.#deliver(bytes);
+    }
   }
 
   /** The connection has ended in good order; false: in the middle of an answer. */
@@ -173,9 +177,9 @@ export class AnswerReader {
 
   #readExtension(byte: number | undefined, at: number): number {
     this.#count += 1;
-    if (byte === LF || this.#count > MOST_EXTENSION_BYTES)
-      throw new MalformedAnswer("an extension of a chunk without an end");
     if (byte === CR) this.#stage = "chunk-size-end";
+    else if (byte === undefined || !isText(byte) || this.#count > MOST_EXTENSION_BYTES)
+      throw new MalformedAnswer("an extension of a chunk without an end");
     return at + 1;
   }
 
@@ -207,12 +211,15 @@ export class AnswerReader {
     const start = before === 0 ? at : 0;
     const known = before === 0 ? length : all.length;
     const end = all.indexOf(BLANK_LINE, start);
-    if (end >= 0 && end + BLANK_LINE.length <= known) {
+    const isWhole = end >= 0 && end + BLANK_LINE.length <= known;
+    // Of what is not whole the last bytes may be the empty line's.
+    const least = (isWhole ? end : known - (BLANK_LINE.length - 1)) - start;
+    if (least > MOST_HEAD_BYTES) throw new MalformedAnswer("a head that is too long");
+    if (isWhole) {
       this.#text = all.toString("latin1", start, end);
       this.#kept = NOTHING;
       return before === 0 ? end + BLANK_LINE.length : at + end + BLANK_LINE.length - before;
     }
-    if (known - start > MOST_HEAD_BYTES) throw new MalformedAnswer("a head that is too long");
     this.#kept = before === 0 ? Buffer.from(bytes.subarray(at, length)) : all;
     return -1;
   }
@@ -236,6 +243,9 @@ export class AnswerReader {
     else this.#listener.data(joined(bytes, pieces));
   }
 }
+
+/** What may stand in a value: no control character but the tab. */
+const isText = (byte: number): boolean => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f);
 
 function joined(bytes: Buffer, pieces: readonly number[]): Buffer {
   let length = 0;

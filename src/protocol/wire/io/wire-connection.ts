@@ -14,7 +14,10 @@ export interface CallControl {
   resume(): void;
 }
 
-/** What a call brings: the first, then either an error or a start, pieces and an end; an error may come after a start too. */
+/**
+ * What a call brings: the first, then either an error or a start, pieces and an end; an error may come after a start too,
+ * and is the last. Whoever throws is told of it as of any other error, and loses the connection.
+ */
 export interface CallHandler {
   onRequestStart(control: CallControl): void;
   onResponseStart(control: CallControl, status: number, headers: AnswerHeaders): void;
@@ -62,24 +65,34 @@ export class WireConnection implements AnswerListener {
   constructor(destination: Destination, owner: ConnectionOwner) {
     this.#destination = destination;
     this.#owner = owner;
-    if (destination.connector === null) this.#connectPlainly();
-    else this.#connectThrough(destination.connector);
   }
 
   get isUsable(): boolean {
     return !this.#isGone && this.#destination.clock.monotonicMs() < this.usableUntilMs;
   }
 
-  /** Sends a request: the connection is free. */
+  /** Sends a request: the connection is free. The first one connects it. */
   send(head: string, body: Buffer, handler: CallHandler): void {
     const call = new WireCall(this, handler);
     this.#call = call;
     this.#reader.expect();
-    handler.onRequestStart(call);
-    // It may have been aborted right away.
-    if (this.#call !== call) return;
-    if (this.#socket === null) this.#unsent = () => this.#write(head, body);
-    else this.#write(head, body);
+    try {
+      handler.onRequestStart(call);
+      // It may have been aborted right away.
+      if (this.#call !== call) return;
+      if (this.#socket === null) {
+        this.#unsent = () => this.#write(head, body);
+        this.#connect();
+      } else this.#write(head, body);
+    } catch (thrown) {
+      this.#failed(thrown);
+    }
+  }
+
+  #connect(): void {
+    const { connector } = this.#destination;
+    if (connector === null) this.#connectPlainly();
+    else this.#connectThrough(connector);
   }
 
   #write(head: string, body: Buffer): void {
@@ -129,8 +142,7 @@ export class WireConnection implements AnswerListener {
           this.#received(bytes, bytes.length);
         });
         this.#adopt(socket);
-        this.#unsent?.();
-        this.#unsent = null;
+        if (this.#call?.isPaused === true) socket.pause();
       }
     });
   }
@@ -141,28 +153,26 @@ export class WireConnection implements AnswerListener {
       this.#error ??= error;
     });
     socket.once("end", () => {
-      this.#guarded(() => {
-        if (!this.#reader.connectionEnded()) this.#ended(new errors.SocketError("other side closed"));
-      });
+      if (!this.#reader.connectionEnded()) this.#ended(new errors.SocketError("other side closed"));
     });
     socket.once("close", () => {
       this.#ended(this.#error ?? new errors.SocketError("other side closed"));
     });
+    this.#unsent?.();
+    this.#unsent = null;
   }
 
   #received(bytes: Buffer, length: number): void {
-    this.#guarded(() => {
+    try {
       this.#reader.push(bytes, length);
-    });
+    } catch (thrown) {
+      this.#failed(thrown);
+    }
   }
 
   /** What is no answer, or a defect of whoever gets it, ends this connection and no other. */
-  #guarded(read: () => void): void {
-    try {
-      read();
-    } catch (thrown) {
-      this.cut(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    }
+  #failed(thrown: unknown): void {
+    this.#ended(asError(thrown));
   }
 
   head(status: number, headers: AnswerHeaders): void {
@@ -182,11 +192,18 @@ export class WireConnection implements AnswerListener {
     if (call === null) return;
     this.#call = null;
     if (call.isPaused) this.resume();
-    if (keepsConnection && this.#idleMs > 0) {
+    // An answer may come before its request was taken, which then is in the way of the next one.
+    const isSent = this.#socket?.writableLength === 0;
+    if (keepsConnection && isSent && this.#idleMs > 0) {
       this.usableUntilMs = this.#destination.clock.monotonicMs() + this.#idleMs;
       this.#owner.isFree(this);
     } else this.#ended(null);
-    call.handler.onResponseEnd(call, trailers);
+    // Not an error of the connection, which may carry the next call already.
+    try {
+      call.handler.onResponseEnd(call, trailers);
+    } catch (thrown) {
+      call.handler.onResponseError(call, asError(thrown));
+    }
   }
 
   pause(): void {
@@ -221,6 +238,8 @@ export class WireConnection implements AnswerListener {
       call.handler.onResponseError(call, reason ?? new errors.SocketError("other side closed"));
   }
 }
+
+const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 /** One request on its connection. What is done to it after its end does nothing. */
 class WireCall implements CallControl {

@@ -1,6 +1,6 @@
 import { errors, type buildConnector } from "undici";
 import type { Clock } from "../../../core/clock.ts";
-import { headerLines, requestHead } from "../request-head.ts";
+import { constantLines, requestHead, type ConstantLines } from "../request-head.ts";
 import {
   WireConnection,
   type CallHandler,
@@ -13,7 +13,7 @@ export interface WirePoolOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** For an https origin: makes a connection. */
   readonly connector: buildConnector.connector | null;
-  /** Sent with each request. */
+  /** Sent with each request, in place of what that says of the same. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -32,7 +32,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:":
  */
 export class WirePool implements ConnectionOwner {
   readonly #destination: Destination;
-  readonly #constant: string;
+  readonly #constant: ConstantLines;
   readonly #idle: WireConnection[] = [];
   readonly #open = new Set<WireConnection>();
   #closed: "no" | "closed" | "destroyed" = "no";
@@ -49,14 +49,18 @@ export class WirePool implements ConnectionOwner {
       clock,
       connectTimeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     };
-    this.#constant = `host: ${origin.host}\r\nconnection: keep-alive\r\n${headerLines(headers)}`;
+    this.#constant = constantLines(origin.host, headers);
   }
 
   /** Throws `TypeError` for a path or header that would end a line early. */
   dispatch({ path, headers, body }: WireCallRequest, handler: CallHandler): void {
     const head = requestHead({ path, headers, constant: this.#constant }, body.length);
     if (this.#closed !== "no") {
-      handler.onResponseError(null, new errors.ClientClosedError());
+      const { ClientClosedError, ClientDestroyedError } = errors;
+      handler.onResponseError(
+        null,
+        this.#closed === "closed" ? new ClientClosedError() : new ClientDestroyedError(),
+      );
       return;
     }
     this.#free().send(head, body, handler);
