@@ -86,6 +86,32 @@ describe("how long an answer is, and whether another may follow it", () => {
   });
 });
 
+const HEADER_LINES: readonly {
+  what: string;
+  lines: readonly string[];
+  headers: Readonly<Record<string, string | string[]>>;
+}[] = [
+  { what: "small letters, without blanks around", lines: ["X-One:\t 1 2 \t"], headers: { "x-one": "1 2" } },
+  { what: "an empty value", lines: ["x:", "y: "], headers: { x: "", y: "" } },
+  { what: "a colon in a value", lines: ["x: a: b"], headers: { x: "a: b" } },
+  { what: "bytes beyond ASCII as they are", lines: ["x: \u00ff\u0080"], headers: { x: "\u00ff\u0080" } },
+  {
+    what: "one name several times",
+    lines: ["x: 1", "y: 2", "X: 3", "x: 4"],
+    headers: { x: ["1", "3", "4"], y: "2" },
+  },
+  {
+    what: "names that every object has",
+    lines: ["constructor: 1", "toString: 2", "constructor: 3"],
+    headers: { constructor: ["1", "3"], tostring: "2" },
+  },
+  {
+    what: "each character of a name",
+    lines: ["!#$%&'*+-.^_`|~aZ09: 1"],
+    headers: { "!#$%&'*+-.^_`|~az09": "1" },
+  },
+];
+
 describe("status and headers", () => {
   test.each([
     { what: "a reason of several words", text: "HTTP/1.1 503 Service Unavailable, sorry", status: 503 },
@@ -96,27 +122,7 @@ describe("status and headers", () => {
     expect(readAnswerHead(text)).toMatchObject({ status, headers: {} });
   });
 
-  test.each([
-    { what: "small letters, without blanks around", lines: ["X-One:\t 1 2 \t"], headers: { "x-one": "1 2" } },
-    { what: "an empty value", lines: ["x:", "y: "], headers: { x: "", y: "" } },
-    { what: "a colon in a value", lines: ["x: a: b"], headers: { x: "a: b" } },
-    { what: "bytes beyond ASCII as they are", lines: ["x: \u00ff\u0080"], headers: { x: "\u00ff\u0080" } },
-    {
-      what: "one name several times",
-      lines: ["x: 1", "y: 2", "X: 3", "x: 4"],
-      headers: { x: ["1", "3", "4"], y: "2" },
-    },
-    {
-      what: "names that every object has",
-      lines: ["constructor: 1", "toString: 2", "constructor: 3"],
-      headers: { constructor: ["1", "3"], tostring: "2" },
-    },
-    {
-      what: "each character of a name",
-      lines: ["!#$%&'*+-.^_`|~aZ09: 1"],
-      headers: { "!#$%&'*+-.^_`|~az09": "1" },
-    },
-  ])("$what", ({ lines, headers }) => {
+  test.each(HEADER_LINES)("$what", ({ lines, headers }) => {
     expect({ ...readAnswerHead(head(OK, ...lines)).headers }).toEqual(headers);
     expect({ ...readTrailers(head("", ...lines)) }).toEqual(headers);
   });
