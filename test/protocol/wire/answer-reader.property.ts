@@ -127,4 +127,40 @@ describe("answers that are spoilt", () => {
       { numRuns: runsOf({ ci: 500, fuzz: 50_000 }) },
     );
   });
+
+  test.each([
+    ["no size", "\r\nabc\r\n0\r\n\r\n"],
+    ["a size in other letters", "g\r\nabc\r\n0\r\n\r\n"],
+    ["a size with a sign", "+3\r\nabc\r\n0\r\n\r\n"],
+    ["a size as programs write it", "0x3\r\nabc\r\n0\r\n\r\n"],
+    ["a blank behind the size", "3 \r\nabc\r\n0\r\n\r\n"],
+    ["a blank before the size", " 3\r\nabc\r\n0\r\n\r\n"],
+    ["a size of too many digits", "000000003\r\nabc\r\n0\r\n\r\n"],
+    ["a size that ends with LF", "3\nabc\r\n0\r\n\r\n"],
+    ["a size that ends with CR", "3\rabc\r\n0\r\n\r\n"],
+    ["an extension with LF", "3;a\nabc\r\n0\r\n\r\n"],
+    ["an extension with a bare CR", "3;a\rb\r\nabc\r\n0\r\n\r\n"],
+    ["an extension with NUL", "3;\0\r\nabc\r\n0\r\n\r\n"],
+    ["an extension without an end", `3;${"a".repeat(1025)}\r\nabc\r\n0\r\n\r\n`],
+    ["more than its size", "3\r\nabcd\r\n0\r\n\r\n"],
+    ["less than its size", "3\r\nab\r\n0\r\n\r\n"],
+    ["another character for CR behind it", "3\r\nabcX\n0\r\n\r\n"],
+    ["another character for LF behind it", "3\r\nabc\rX0\r\n\r\n"],
+    ["LF alone behind it", "3\r\nabc\n0\r\n\r\n"],
+    ["an end of LF alone", "3\r\nabc\r\n0\n\n"],
+    ["a folded trailer", "0\r\nx: 1\r\n 2\r\n\r\n"],
+    ["a trailer without a colon", "0\r\nx\r\n\r\n"],
+  ])("chunks: %s", (_what, sent) => {
+    const bytes = Buffer.from(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${sent}`);
+    for (const pieces of [[bytes], eachByte(bytes)]) {
+      expect(readAlone(pieces)).toMatchObject({ ends: 0, failure: "malformed" });
+    }
+  });
+
+  test.each([
+    ["a change of protocol", "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n"],
+    ["bytes before the first line", "\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"],
+  ])("%s is refused", (_what, text) => {
+    expect(readAlone([Buffer.from(text)])).toMatchObject({ status: null, ends: 0, failure: "malformed" });
+  });
 });

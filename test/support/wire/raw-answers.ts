@@ -145,41 +145,46 @@ const startLine = fc.constantFrom(
   "HTTP/1.1 204 No",
   "HTTP/1.1 304 x",
 );
-const borderLine = fc.constantFrom(
-  "content-length: 3",
-  "Content-Length: 3",
-  "content-length: 0",
-  "content-length: 3, 3",
-  "content-length: +3",
-  "content-length: 3 ",
-  "content-length : 3",
-  "transfer-encoding: chunked",
-  "Transfer-Encoding: Chunked",
-  "transfer-encoding: identity",
-  "transfer-encoding: gzip, chunked",
-  "transfer-encoding: chunked, identity",
-  "transfer-encoding : chunked",
-  "connection: close",
-  "connection: upgrade",
-  "upgrade: websocket",
-  "trailer: x",
-  " folded",
-  "x: 1",
-  "x",
+const borderLine = fc.oneof(
+  { arbitrary: fc.constantFrom("content-length: 3", "Transfer-Encoding: Chunked"), weight: 3 },
+  {
+    arbitrary: fc.constantFrom(
+      "content-length: 0",
+      "content-length: 3, 3",
+      "content-length: +3",
+      "content-length : 3",
+      "transfer-encoding: identity",
+      "transfer-encoding: gzip, chunked",
+      "transfer-encoding: chunked, identity",
+      "transfer-encoding : chunked",
+    ),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.constantFrom(
+      "connection: close",
+      "connection: upgrade",
+      "upgrade: x",
+      " folded",
+      "x: 1",
+      "x",
+    ),
+    weight: 1,
+  },
 );
 const borderBody = fc.constantFrom(
   "",
   "abc",
   "3\r\nabc\r\n0\r\n\r\n",
+  "3\r\nabc\r\n0\r\n\r\n",
   "3;a=b\r\nabc\r\n0\r\nx: 1\r\n\r\n",
-  "0\r\n\r\n",
   "3\r\nabc\r\n",
   "3\nabc\n0\n\n",
 );
 const border = fc
   .tuple(startLine, fc.array(borderLine, { maxLength: 3 }), borderBody)
   .map(([first, rest, sent]) => Buffer.from([first, ...rest, "", sent].join(CRLF)));
-/** With up to three bytes changed, inserted or removed. */
+/** With up to two bytes changed, inserted or removed. */
 export const spoiltAnswer = fc
   .tuple(
     fc.oneof(
