@@ -142,13 +142,13 @@ export class WireConnection implements AnswerListener {
           this.#received(bytes, bytes.length);
         });
         this.#adopt(socket);
-        if (this.#call?.isPaused === true) socket.pause();
       }
     });
   }
 
   #adopt(socket: Socket): void {
     this.#socket = socket;
+    if (this.#call?.isPaused === true) socket.pause();
     socket.on("error", (error) => {
       this.#error ??= error;
     });
