@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createNeuronClient, type NeuronClient } from "../../src/protocol/io/neuron-client.ts";
 import { eventually } from "../support/eventually.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { RecordedCall } from "../support/wire/recorded-call.ts";
 
 type Answer = (response: ServerResponse, request: IncomingMessage) => void;
 
@@ -236,33 +237,35 @@ describe("trouble", () => {
   });
 });
 
-test("dispatch sends bytes as they are, with the neuron's token in place of any other, and no deadline", async () => {
-  answer = (response, request) => {
-    request.pipe(response);
+describe("dispatch", () => {
+  const call = {
+    path: "/v1/chat/completions",
+    headers: { authorization: "Bearer client", "x-request-id": "r" },
+    body: Buffer.from(`{ "n":1.0 }`),
   };
-  const received = await new Promise<string>((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const call = {
-      path: "/v1/chat/completions",
-      headers: { authorization: "Bearer client", "x-request-id": "r" },
-      body: Buffer.from(`{ "n":1.0 }`),
+
+  test("sends bytes as they are, with the neuron's token in place of any other", async () => {
+    answer = (response, request) => {
+      request.pipe(response);
     };
-    client.dispatch(call, {
-      onRequestStart: () => undefined,
-      onResponseStart: () => undefined,
-      onResponseData: (_controller, chunk) => {
-        chunks.push(chunk);
-      },
-      onResponseEnd: () => {
-        resolve(Buffer.concat(chunks).toString());
-      },
-      onResponseError: (_controller, error) => {
-        reject(error);
-      },
-    });
-    expect(clock.sleeping).toBe(0);
+    const recorded = new RecordedCall();
+    client.dispatch(call, recorded);
+    await recorded.over;
+    expect(recorded).toMatchObject({ status: 200, error: null });
+    expect(recorded.body.toString()).toBe(`{ "n":1.0 }`);
+    expect(asked[0]).toMatchObject({ method: "POST", url: "/behind/v1/chat/completions" });
+    expect(asked[0]?.headers).toMatchObject({ "x-request-id": "r" });
+    // Node shows the first of several.
+    expect(asked[0]?.headersDistinct).toMatchObject({ authorization: ["Bearer secret"] });
   });
-  expect(received).toBe(`{ "n":1.0 }`);
-  expect(asked[0]).toMatchObject({ url: "/behind/v1/chat/completions" });
-  expect(asked[0]?.headers).toMatchObject({ authorization: "Bearer secret", "x-request-id": "r" });
+
+  test("has no deadline but for its connection, however long the answer takes", async () => {
+    answer = () => undefined;
+    const recorded = new RecordedCall();
+    client.dispatch(call, recorded);
+    await reached();
+    expect(clock.sleeping).toBe(0);
+    await clock.advance(24 * 3_600_000);
+    expect(recorded.told).toEqual(["start"]);
+  });
 });
