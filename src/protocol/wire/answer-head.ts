@@ -18,6 +18,7 @@ export interface AnswerHead {
 }
 
 /** Control characters, and line ends that are only half of one. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?:^|[^\r])\n/;
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;

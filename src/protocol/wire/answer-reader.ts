@@ -124,6 +124,7 @@ export class AnswerReader {
       case "trailers":
         return this.#readTrailers(bytes, at, length);
       case "over":
+      default:
         return length;
     }
   }

@@ -55,6 +55,10 @@ const CHUNKED = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 const HALF = `${HEAD}half`;
 const enough = new Error("enough");
 
+const fault = (): never => {
+  throw enough;
+};
+
 /** What is there so far is sent before the connection ends. */
 const endAfter = (text: string) => (connection: ServedConnection) => {
   connection.socket.end(text);
@@ -231,10 +235,6 @@ describe("a call that is aborted is told of it once and at once, and its server 
 });
 
 describe("a handler that throws is told what it threw", () => {
-  const fault = (): never => {
-    throw enough;
-  };
-
   test.each([
     { within: "start", told: ["start", "error"] },
     { within: "head", told: ["start", "head", "error"] },

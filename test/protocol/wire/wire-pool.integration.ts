@@ -246,7 +246,7 @@ describe("the end of a pool", () => {
     const underWay = sent();
     await asked(2);
     let isClosed = false;
-    const closing = pool.close().then(() => {
+    const closing = pool.close().finally(() => {
       isClosed = true;
     });
     const late = sent();
@@ -338,18 +338,18 @@ describe("what is not plain", () => {
   });
 
   test("a connection that comes after its call was aborted is ended", async () => {
-    let connect: () => void = () => undefined;
     const plain = buildConnector({ allowH2: false });
+    const asked = Promise.withResolvers<() => void>();
     const connector: buildConnector.connector = (options, callback) => {
-      connect = () => {
+      asked.resolve(() => {
         plain({ ...options, protocol: "http:" }, callback);
-      };
+      });
     };
     pool = poolTo(`https://127.0.0.1:${server.port}`, { connector });
     const call = sent();
     call.control.abort(new Error("enough"));
     expect(call).toMatchObject({ told: ["start", "error"], error: new Error("enough") });
-    connect();
+    (await asked.promise)();
     await closed(0);
     expect(server.carried).toEqual([0]);
   });

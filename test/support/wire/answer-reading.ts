@@ -1,4 +1,3 @@
-import { expect } from "vitest";
 import type { AnswerHeaders } from "../../../src/protocol/wire/answer-head.ts";
 import { AnswerReader, type AnswerListener } from "../../../src/protocol/wire/answer-reader.ts";
 import { MalformedAnswer } from "../../../src/protocol/wire/malformed-answer.ts";
@@ -39,10 +38,15 @@ export class Reading implements AnswerListener {
     this.#reader.expect();
   }
 
-  push(piece: Buffer): void {
+  /** False when it was refused. */
+  push(piece: Buffer): boolean {
     const length = piece.copy(this.#shared);
     try {
       this.#reader.push(this.#shared, length);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof MalformedAnswer) return false;
+      throw thrown;
     } finally {
       // What a reader must not find here, nor may have kept.
       this.#shared.fill("\r\n\r\n0\r\n\r\n");
@@ -52,36 +56,30 @@ export class Reading implements AnswerListener {
   /** All of it, until the answer is over or refused; then the connection ends. */
   read(pieces: readonly Buffer[]): Told {
     const { told } = this;
-    try {
-      for (const piece of pieces) {
-        if (told.ends > 0) break;
-        this.push(piece);
-      }
-    } catch (thrown) {
-      if (!(thrown instanceof MalformedAnswer)) throw thrown;
-      told.failure = "malformed";
-      return told;
-    }
-    if (told.ends === 0 && !this.#reader.connectionEnded()) told.failure = "cut";
+    const isRefused = !pieces.every((piece) => told.ends > 0 || this.push(piece));
+    if (isRefused) told.failure = "malformed";
+    else if (told.ends === 0 && !this.#reader.connectionEnded()) told.failure = "cut";
     return told;
   }
 
   head(status: number, headers: AnswerHeaders): void {
-    expect(this.told.status).toBeNull();
+    this.#require(this.told.status === null);
     Object.assign(this.told, { status, headers: { ...headers } });
   }
 
   data(bytes: Buffer): void {
-    expect(this.told.status).not.toBeNull();
-    expect(this.told.ends).toBe(0);
-    expect(bytes.length).toBeGreaterThan(0);
+    this.#require(this.told.status !== null && this.told.ends === 0 && bytes.length > 0);
     this.told.body = Buffer.concat([this.told.body, bytes]);
     this.told.pieces += 1;
   }
 
   end(trailers: AnswerHeaders, keeps: boolean): void {
-    expect(this.told.status).not.toBeNull();
+    this.#require(this.told.status !== null);
     Object.assign(this.told, { trailers: { ...trailers }, keeps, ends: this.told.ends + 1 });
+  }
+
+  #require(isInOrder: boolean): void {
+    if (!isInOrder) throw new Error("told out of order");
   }
 }
 

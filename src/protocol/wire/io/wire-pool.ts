@@ -127,7 +127,7 @@ export class WirePool implements ConnectionOwner {
   #endIdle(reason: Error): void {
     this.#stopSweeping?.();
     this.#stopSweeping = null;
-    for (const idle of [...this.#idle]) idle.cut(reason);
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) idle.cut(reason);
   }
 
   async #empty(): Promise<void> {
