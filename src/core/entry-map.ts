@@ -17,7 +17,7 @@ class PartedMap<Value> implements ReadonlyMap<string, Value> {
   /** With room for twice as many. */
   static of<Value>(entries: ReadonlyMap<string, Value>): PartedMap<Value> {
     const count = 2 ** Math.ceil(Math.log2(Math.max(1, entries.size / (PART_SIZE / 2))));
-    const parts = new Array<Map<string, Value> | undefined>(count).fill(undefined);
+    const parts = Array.from({ length: count }, (): Map<string, Value> | undefined => undefined);
     for (const [key, value] of entries) {
       const at = hashOf(key) & (count - 1);
       (parts[at] ??= new Map()).set(key, value);

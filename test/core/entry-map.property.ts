@@ -12,6 +12,8 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ key, value: fc.constant(null) }) },
 );
 
+const byKey = (one: [string, number], other: [string, number]) => (one[0] < other[0] ? -1 : 1);
+
 test("it holds what a Map would hold, and what was there before stays as it was", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 600, size: "max" }), (steps) => {
@@ -32,7 +34,6 @@ test("it holds what a Map would hold, and what was there before stays as it was"
         expect(map.size).toBe(expected.size);
         expect(new Map(before)).toEqual(contents);
       }
-      const byKey = (one: [string, number], other: [string, number]) => (one[0] < other[0] ? -1 : 1);
       expect([...map].toSorted(byKey)).toEqual([...expected].toSorted(byKey));
       expect([...map.keys()]).toEqual([...map].map(([name]) => name));
       expect([...map.values()]).toEqual([...map].map(([, value]) => value));
