@@ -1,8 +1,6 @@
 import { isRecord } from "../../core/json.ts";
-import { once } from "node:events";
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Dispatcher } from "undici";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -13,6 +11,7 @@ import { HOP_BY_HOP_HEADERS } from "../../protocol/headers/hop-by-hop-headers.ts
 import { parseTimings, TIMINGS_HEADER } from "../../protocol/headers/timings-header.ts";
 import { DEATHS_HEADER, readDeaths } from "../../protocol/openai/suspects.ts";
 import { MODEL_SPEC_HEADER, readModelSpec } from "../../protocol/model-spec.ts";
+import type { AnswerHeaders } from "../../protocol/wire/answer-head.ts";
 import { isForm, modelOfForm } from "../../protocol/openai/form-body.ts";
 import { TOKEN_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import type { Vocabularies } from "../launch/io/vocabularies.ts";
@@ -20,6 +19,7 @@ import type { WorkerExit } from "../residency/worker-exit.ts";
 import type { AdmittedRequest, ResidencyLoop } from "../residency/io/residency-loop.ts";
 import type { AnswerTracing, TracedRelay } from "./answer-tracing.ts";
 import type { CrashWatch, WatchedRequest } from "./crash-watch.ts";
+import { WorkerAnswer, type WorkerHead } from "./worker-answer.ts";
 
 export interface InferenceRelayDeps {
   readonly clock: Clock;
@@ -155,9 +155,10 @@ interface Exchange extends Arrival {
 
 async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<string> {
   const { modelId, reply, signal } = exchange;
-  let response: Dispatcher.ResponseData;
+  const answer = askWorker(exchange);
+  let response: WorkerHead;
   try {
-    response = await askWorker(exchange);
+    response = await answer.head;
   } catch (thrown) {
     if (!signal.aborted) throw await explainLostWorker(deps, exchange, thrown);
     reply.hijack();
@@ -165,86 +166,62 @@ async function relay(deps: InferenceRelayDeps, exchange: Exchange): Promise<stri
   }
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(response.statusCode, {
+  raw.writeHead(response.status, {
     ...endToEndHeaders(response.headers),
     ...(response.headers["trailer"] === USAGE_HEADER ? { trailer: USAGE_HEADER } : {}),
   });
   raw.flushHeaders();
-  const tail: StreamTail = { endsEvent: true };
   try {
-    await pump(response, raw, { signal, tail });
-    noteTimings(exchange, response);
-    return response.statusCode < 400 ? "ok" : `http_${response.statusCode}`;
+    const trailers = await answer.pipeTo(raw);
+    const usage = trailers[USAGE_HEADER];
+    if (typeof usage === "string") raw.addTrailers({ [USAGE_HEADER]: usage });
+    raw.end();
+    noteTimings(exchange, { ...response, trailers });
+    return response.status < 400 ? "ok" : `http_${response.status}`;
   } catch (thrown) {
     if (signal.aborted) return "client_gone";
     const error = await explainLostWorker(deps, exchange, thrown);
     deps.logger.warn({ model: modelId, code: error.code }, "the worker's answer was cut");
-    breakAnswer(raw, { isEventStream: isEventStream(response.headers), endsEvent: tail.endsEvent, error });
+    breakAnswer(raw, { isEventStream: isEventStream(response.headers), endsEvent: answer.endsEvent, error });
     return error.code;
   }
 }
 
 /** Whole answers tell in the head, streams behind the answer. */
-function noteTimings({ traced }: Exchange, { headers, trailers }: Dispatcher.ResponseData): void {
+function noteTimings(
+  { traced }: Exchange,
+  { headers, trailers }: WorkerHead & { readonly trailers: AnswerHeaders },
+): void {
   if (traced !== null) traced.timings = parseTimings(headers[TIMINGS_HEADER] ?? trailers[TIMINGS_HEADER]);
 }
 
-function askWorker({ admitted, request, signal, traced }: Exchange): Promise<Dispatcher.ResponseData> {
+function askWorker({ admitted, request, signal, traced }: Exchange): WorkerAnswer {
   const headers: Record<string, string> = {};
   for (const name of FORWARDED_HEADERS) {
     const value = request.headers[name];
     if (typeof value === "string") headers[name] = value;
   }
   Object.assign(headers, traced?.sent());
-  return admitted.worker.http.request({
-    method: "POST",
-    path: request.url,
-    headers,
-    body: request.body as Buffer,
-    signal,
-  });
+  const answer = new WorkerAnswer(signal);
+  admitted.worker.wire.dispatch({ path: request.url, headers, body: request.body as Buffer }, answer);
+  return answer;
 }
 
-interface StreamTail {
-  /** Whether what was sent so far ends with a blank line, where an event may follow. */
-  endsEvent: boolean;
-}
-
-async function pump(
-  response: Dispatcher.ResponseData,
-  raw: ServerResponse,
-  { signal, tail }: { readonly signal: AbortSignal; readonly tail: StreamTail },
-): Promise<void> {
-  for await (const chunk of response.body) {
-    const bytes = chunk as Buffer;
-    tail.endsEvent = endsWithBlankLine(bytes);
-    if (!raw.write(bytes)) await once(raw, "drain", { signal });
-  }
-  const usage = response.trailers[USAGE_HEADER];
-  if (usage !== undefined) raw.addTrailers({ [USAGE_HEADER]: usage });
-  raw.end();
-}
-
-const endsWithBlankLine = (bytes: Buffer): boolean => {
-  const end = bytes.subarray(-4).toString("latin1");
-  return end.endsWith("\n\n") || end.endsWith("\r\n\r\n");
-};
-
-function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  const named = (headers.connection ?? "")
+function endToEndHeaders(headers: AnswerHeaders): Record<string, string | string[]> {
+  const named = String(headers["connection"] ?? "")
     .toLowerCase()
     .split(",")
     .map((name) => name.trim());
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(headers)) {
     const isOurs = name === TIMINGS_HEADER || HOP_BY_HOP_HEADERS.has(name) || named.includes(name);
-    if (value !== undefined && !isOurs) kept[name] = value;
+    if (!isOurs) kept[name] = value;
   }
   return kept;
 }
 
-const isEventStream = (headers: IncomingHttpHeaders): boolean =>
-  (headers["content-type"] ?? "").startsWith("text/event-stream");
+const isEventStream = (headers: AnswerHeaders): boolean =>
+  String(headers["content-type"] ?? "").startsWith("text/event-stream");
 
 /** Ends a half-sent answer so that no reader can take it for a whole one. */
 function breakAnswer(

@@ -15,6 +15,7 @@ import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { insistOnEnd, signalGroup } from "./insist.ts";
 import { extraGraceMs } from "./worker-process.ts";
 import { watchWorker } from "./watchdog.ts";
+import { openWorkerLine, type WorkerLine } from "./worker-line.ts";
 import { lastLinesOf } from "./worker-log.ts";
 
 const HANDSHAKE_MS = 3_000;
@@ -62,7 +63,7 @@ export function adoptWorker(worker: LeftWorker, deps: AdoptionDeps): ModelWorker
 class AdoptedWorker implements ModelWorker {
   readonly pid: number;
   readonly address: WorkerAddress;
-  readonly http: Pool;
+  readonly #line: WorkerLine;
   readonly #deps: AdoptionDeps;
   readonly #exit = Promise.withResolvers<WorkerExit>();
   readonly #gone = new AbortController();
@@ -75,11 +76,15 @@ class AdoptedWorker implements ModelWorker {
     this.#isExternal = isExternal;
     this.address = address;
     this.#deps = deps;
-    this.http = new Pool("http://worker", {
-      socketPath: address.socketPath,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    this.#line = openWorkerLine(address.socketPath, deps.clock);
+  }
+
+  get http(): WorkerLine["http"] {
+    return this.#line.http;
+  }
+
+  get wire(): WorkerLine["wire"] {
+    return this.#line.wire;
   }
 
   get exited(): Promise<WorkerExit> {
@@ -112,7 +117,7 @@ class AdoptedWorker implements ModelWorker {
 
   release(): void {
     this.#released.abort();
-    void this.http.destroy();
+    void this.#line.close();
   }
 
   /** Holds the worker as long as it runs, so that it knows that it has a neuron. Never rejects. */
@@ -127,7 +132,7 @@ class AdoptedWorker implements ModelWorker {
     signalGroup(this.pid, "SIGKILL");
     this.#gone.abort();
     const lastLogLines = await lastLinesOf(this.address.logPath);
-    await this.http.destroy();
+    await this.#line.close();
     // Only a parent is told how a process ended.
     this.#exit.resolve({ code: null, signal: null, lastLogLines });
     // What it kept may be more than this neuron allows.

@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { Pool, type Dispatcher } from "undici";
 import type { Clock } from "../../../core/clock.ts";
 import { sleptThrough } from "../../../core/interruptible-sleep.ts";
 import { MIB_BYTES } from "../../../core/quantities.ts";
@@ -13,6 +12,7 @@ import type { HibernationShelf } from "./hibernation-shelf.ts";
 import { signalGroup } from "./insist.ts";
 import type { SpareProcess } from "./spare-process.ts";
 import { watchWorker } from "./watchdog.ts";
+import { openWorkerLine, type WorkerLine } from "./worker-line.ts";
 import { startWorkerProcess, type WorkerProcess } from "./worker-process.ts";
 
 const NEXT_SPARE_MS = 2_000;
@@ -65,12 +65,12 @@ export function createWorkerLauncher(options: WorkerLauncherOptions): WorkerLaun
         launch.onMessage(message);
       },
     });
-    const http = new Pool("http://worker", { socketPath, headersTimeout: 0, bodyTimeout: 0 });
-    void cleanUpAfter(worker, { http, ended, address: { socketPath, logPath } }).then(() => {
+    const line = openWorkerLine(socketPath, clock);
+    void cleanUpAfter(worker, { line, ended, address: { socketPath, logPath } }).then(() => {
       void prepareNext();
       return options.hibernation?.collect();
     });
-    const model = asModel(worker, { http, ended, address: { socketPath, logPath } });
+    const model = asModel(worker, { line, ended, address: { socketPath, logPath } });
     return model;
   };
   const close = (): void => {
@@ -101,23 +101,28 @@ const companionPaths = ({ companions }: WorkerLaunch["file"]) => ({
   ...(companions === undefined || companions.draftPath === null ? {} : { draft_path: companions.draftPath }),
 });
 
-const asModel = (
-  worker: WorkerProcess,
-  line: { readonly http: Pool; readonly ended: AbortController; readonly address: WorkerAddress },
-): ModelWorker => ({
+/** What there is of a worker beside its process. */
+interface Left {
+  readonly line: WorkerLine;
+  readonly ended: AbortController;
+  readonly address: WorkerAddress;
+}
+
+const asModel = (worker: WorkerProcess, { line, ended, address }: Left): ModelWorker => ({
   pid: worker.pid,
   exited: worker.exited,
   get stopRequested() {
     return worker.stopRequested;
   },
   http: line.http,
-  address: line.address,
+  wire: line.wire,
+  address,
   stop: () => worker.stop(),
   kill: () => signalGroup(worker.pid ?? undefined, "SIGKILL"),
   release: () => {
-    line.ended.abort();
+    ended.abort();
     worker.release();
-    void line.http.destroy();
+    void line.close();
   },
 });
 
@@ -188,14 +193,11 @@ function externalEngineOf({ spec, file }: WorkerLaunch): ExternalEngine | undefi
   };
 }
 
-async function cleanUpAfter(
-  worker: WorkerProcess,
-  left: { readonly http: Dispatcher; readonly ended: AbortController; readonly address: WorkerAddress },
-): Promise<void> {
+async function cleanUpAfter(worker: WorkerProcess, { line, ended, address }: Left): Promise<void> {
   await worker.exited;
-  left.ended.abort();
-  await left.http.destroy();
-  await removeTraces(left.address);
+  ended.abort();
+  await line.close();
+  await removeTraces(address);
 }
 
 /** What a worker leaves on the disk. Its last words were read by then. */

@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import type { ModelScript } from "../../../protocol/worker-messages.ts";
 import type { ModelSpec } from "../../../protocol/neuron-api.ts";
 import type { Calibration, WorkerMessage } from "../../../protocol/worker-messages.ts";
+import type { WirePool } from "../../../protocol/wire/io/wire-pool.ts";
 import type { LoadableFile } from "../residency-state.ts";
 import type { WorkerExit } from "../worker-exit.ts";
 
@@ -11,8 +12,10 @@ export interface ModelWorker {
   readonly exited: Promise<WorkerExit>;
   /** True once the neuron told it to go. */
   readonly stopRequested: boolean;
-  /** HTTP to the worker's own socket; no timeouts, because a long prefill is silent. */
+  /** HTTP to the worker's own socket, for what is said about it. */
   readonly http: Dispatcher;
+  /** The same for requests to its model; no timeouts, because a long prefill is silent. */
+  readonly wire: Pick<WirePool, "dispatch">;
   /** Where the next neuron finds it. */
   readonly address: WorkerAddress;
   stop(): Promise<WorkerExit>;

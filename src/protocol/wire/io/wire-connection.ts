@@ -30,6 +30,8 @@ export interface CallHandler {
 export interface Destination {
   readonly hostname: string;
   readonly port: number;
+  /** A Unix socket, in place of both. */
+  readonly socketPath: string | null;
   /** For what is not plain TCP. */
   readonly connector: buildConnector.connector | null;
   readonly clock: Clock;
@@ -109,12 +111,10 @@ export class WireConnection implements AnswerListener {
   }
 
   #connectPlainly(): void {
-    const { hostname: host, port, clock, connectTimeoutMs } = this.#destination;
+    const { hostname: host, port, socketPath, clock, connectTimeoutMs } = this.#destination;
+    const place = socketPath === null ? { host, port, noDelay: true, keepAlive: true } : { path: socketPath };
     const socket = connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
+      ...place,
       onread: {
         buffer: readBuffer,
         callback: (length) => {

@@ -12,9 +12,11 @@ export interface WirePoolOptions {
   readonly clock: Clock;
   readonly connectTimeoutMs?: number | undefined;
   /** For an https origin: makes a connection. */
-  readonly connector: buildConnector.connector | null;
+  readonly connector?: buildConnector.connector | null;
+  /** Where the origin is a name only: a Unix socket. */
+  readonly socketPath?: string;
   /** Sent with each request, in place of what that says of the same. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface WireCallRequest {
@@ -40,12 +42,14 @@ export class WirePool implements ConnectionOwner {
   #stopSweeping: (() => void) | null = null;
 
   /** Throws `TypeError` for headers that would end a line early. */
-  constructor(origin: URL, { clock, connectTimeoutMs, connector, headers }: WirePoolOptions) {
+  constructor(origin: URL, options: WirePoolOptions) {
+    const { clock, connectTimeoutMs, connector = null, socketPath = null, headers = {} } = options;
     this.#destination = {
       // Without the brackets of an IPv6 address.
       hostname: origin.hostname.replace(/^\[|\]$/g, ""),
       port: origin.port === "" ? (DEFAULT_PORTS[origin.protocol] ?? 80) : Number(origin.port),
       connector,
+      socketPath,
       clock,
       connectTimeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     };
