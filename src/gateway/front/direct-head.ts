@@ -13,6 +13,7 @@ export interface DirectHead {
 export const MOST_HEAD_BYTES = 8 * 1024;
 
 /** Control characters, and line ends that are only half of one. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?:^|[^\r])\n/;
 const REQUEST_LINE = /^POST (\/[\x21-\x7e]*) HTTP\/1\.1$/;
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -45,11 +46,15 @@ export function readDirectHead(text: string): DirectHead | null {
   const url = firstEnd < 0 ? undefined : REQUEST_LINE.exec(text.slice(0, firstEnd))?.[1];
   if (url === undefined) return null;
   const headers = readLines(text, firstEnd + 2);
-  if (headers === null || LEFT_TO_NODE.some((name) => headers[name] !== undefined)) return null;
-  const { host, connection, "content-length": length = "" } = headers;
+  return headers === null ? null : plainRequest(url, headers);
+}
+
+function plainRequest(url: string, headers: Readonly<Record<string, string>>): DirectHead | null {
+  const { host, connection = "keep-alive", "content-length": length = "" } = headers;
   if (host === undefined || !LENGTH.test(length)) return null;
-  const wish = connection?.toLowerCase();
-  if (wish !== undefined && wish !== "keep-alive" && wish !== "close") return null;
+  if (LEFT_TO_NODE.some((name) => headers[name] !== undefined)) return null;
+  const wish = connection.toLowerCase();
+  if (wish !== "keep-alive" && wish !== "close") return null;
   return { url, headers, bodyBytes: Number(length), closes: wish === "close" };
 }
 
@@ -63,10 +68,21 @@ function readLines(text: string, start: number): Record<string, string> | null {
     if (colon < 0 || colon >= end) return null;
     const name = smallName(text.slice(at, colon));
     if (name === null || Object.hasOwn(headers, name)) return null;
-    headers[name] = text.slice(colon + 1, end).trim();
+    headers[name] = trimmed(text, colon + 1, end);
     at = end + 2;
   }
   return headers;
+}
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+
+/** Without blanks and tabs around it; other letters that are blank to JavaScript are letters here. */
+function trimmed(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
+  return text.slice(from, to);
 }
 
 function smallName(name: string): string | null {

@@ -60,14 +60,8 @@ export class DirectResponse {
   writeHead(status: number, headers: HeadValues): void {
     if (this.headersSent) throw new Error("the head was sent already");
     this.headersSent = true;
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
-    for (const name in headers) {
-      const value = headers[name];
-      if (value === undefined) continue;
-      if (name === "connection") this.#closes ||= value === "close";
-      else if (Array.isArray(value)) for (const one of value) head += headerLine(name, one);
-      else head += headerLine(name, String(value));
-    }
+    if (headers["connection"] === "close") this.#closes = true;
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n${headerLines(headers)}`;
     this.chunkedEncoding = headers["content-length"] === undefined && !WITHOUT_BODY.has(status);
     if (this.chunkedEncoding) head += "Transfer-Encoding: chunked\r\n";
     const { dateLine, keepAliveLine } = this.#options;
@@ -140,6 +134,18 @@ export class DirectResponse {
     this.#head = "";
     return head;
   }
+}
+
+/** What becomes of the connection is said apart from them. */
+function headerLines(headers: HeadValues): string {
+  let lines = "";
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || name === "connection") continue;
+    if (Array.isArray(value)) for (const one of value) lines += headerLine(name, one);
+    else lines += headerLine(name, String(value));
+  }
+  return lines;
 }
 
 function headerLine(name: string, value: string): string {
