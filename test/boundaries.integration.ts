@@ -115,6 +115,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ["room-protocol-declaration", "src/protocol/declaration/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-trust", "src/protocol/trust/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-findings", "src/protocol/findings/a.ts", "src/protocol/leaf.ts"],
+  ["room-protocol-wire", "src/protocol/wire/a.ts", "src/protocol/leaf.ts"],
   ["room-protocol-refs", "src/protocol/refs/a.ts", "src/protocol/leaf.ts"],
   ["room-fleet-text", "src/fleet/text/a.ts", "src/fleet/schema/leaf.ts"],
   ["room-fleet-schema", "src/fleet/schema/a.ts", "src/fleet/check/leaf.ts"],

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { WirePool } from "../../../src/protocol/wire/io/wire-pool.ts";
@@ -131,6 +132,24 @@ describe("a connection that fails", () => {
     expect(call.told).toEqual(["start"]);
     server.connections[0]?.send(whole("late"));
     expect((await completed(call)).body.toString()).toBe("late");
+  });
+
+  test.skipIf(process.platform !== "linux")("is probed after a minute without a sign", async () => {
+    server.answer = () => undefined;
+    sent();
+    await eventually(() => {
+      expect(server.carried).toEqual([1]);
+    });
+    const port = server.connections[0]?.socket.remotePort ?? 0;
+    const sockets = (await readFile("/proc/net/tcp", "utf8"))
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/));
+    const here = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+    const timer = sockets.find(([, local]) => local?.endsWith(here))?.[5] ?? "";
+    // Its kind, keep-alive, and the hundredths of a second that are left.
+    const [kind, left = ""] = timer.split(":");
+    expect(kind).toBe("02");
+    expect(Number.parseInt(left, 16) / 100).toBeLessThanOrEqual(60);
   });
 
   test.each([

@@ -16,7 +16,8 @@ export interface CallControl {
 
 /**
  * What a call brings: the first, then either an error or a start, pieces and an end; an error may come after a start too,
- * and is the last. Whoever throws is told of it as of any other error, and loses the connection.
+ * and is the last. Whoever throws is told of it as of any other error, and loses the connection unless
+ * that was free again.
  */
 export interface CallHandler {
   onRequestStart(control: CallControl): void;
@@ -44,6 +45,8 @@ export interface ConnectionOwner {
   isGone(connection: WireConnection): void;
 }
 
+/** Whether the other machine is there still is asked after so long a silence; the system's own figure is two hours. */
+const PROBE_AFTER_MS = 60_000;
 /** A small body leaves with its head as one text, which Node writes without an object for either. */
 const SMALL_BODY_BYTES = 8 * 1024;
 /** All connections read into it, one at a time; Node's own way is a new piece of 64 KiB for each read. */
@@ -112,7 +115,10 @@ export class WireConnection implements AnswerListener {
 
   #connectPlainly(): void {
     const { hostname: host, port, socketPath, clock, connectTimeoutMs } = this.#destination;
-    const place = socketPath === null ? { host, port, noDelay: true, keepAlive: true } : { path: socketPath };
+    const place =
+      socketPath === null
+        ? { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS }
+        : { path: socketPath };
     const socket = connect({
       ...place,
       onread: {
