@@ -192,6 +192,14 @@ describe("a call that is aborted is told of it once and at once, and its server 
     expect(clock.sleeping).toBe(0);
   });
 
+  test("before there is a connection: none is made", async () => {
+    const call = sent(new RecordedCall({ start: (control) => control.abort(enough) }));
+    expect(call).toMatchObject({ told: ["start", "error"], error: enough });
+    expect(clock.sleeping).toBe(0);
+    await completed(sent());
+    expect(server.carried).toEqual([1]);
+  });
+
   test.each([
     { what: "before the head", text: "", until: "start", told: ["start", "error"] },
     { what: "within the body", text: HALF, until: "data", told: ["start", "head", "data", "error"] },
@@ -246,7 +254,6 @@ describe("a call that is aborted is told of it once and at once, and its server 
     first.control.abort(enough);
     first.control.pause();
     server.connections[0]?.send("x".repeat(96));
-    first.control.resume();
     expect((await completed(next)).body.length).toBe(100);
     expect(server.carried).toEqual([2]);
     expect(first.told).toEqual(["start", "head", "data", "end"]);

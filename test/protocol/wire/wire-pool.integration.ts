@@ -213,6 +213,9 @@ describe("connections that are kept", () => {
     // A reset is over for its sender before the other side has heard of it.
     await nextTurn();
     await nextTurn();
+    // Nobody looks after it any more.
+    await clock.advance(4000);
+    expect(clock.sleeping).toBe(0);
     expect((await completed()).body.toString()).toBe("ok");
     expect(server.carried).toEqual([1, 1]);
   });
