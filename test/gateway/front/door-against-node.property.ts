@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { DirectResponse } from "../../../src/gateway/front/io/direct-response.ts";
 import { Doorway } from "../../../src/gateway/front/io/doorway.ts";
 import { createHttpServer, listen } from "../../../src/platform/http-server.ts";
 import { readBody, type BodyLimits } from "../../../src/platform/request-body.ts";
@@ -43,20 +44,32 @@ interface Asked {
 const headOf = (method: string, { url, headers }: Asked): string =>
   JSON.stringify([method, url, Object.entries(headers).toSorted(([one], [other]) => (one < other ? -1 : 1))]);
 
-async function note(side: Side, head: string, body: () => Promise<Buffer>): Promise<boolean> {
+async function note(side: Side, head: string, body: () => Promise<Buffer>): Promise<void> {
   const seen: Seen = { head, body: null };
   side.seen.push(seen);
   try {
     seen.body = createHash("sha256")
       .update(await body())
       .digest("hex");
-    return true;
   } catch {
-    return false;
+    // Its client has left: it is never whole.
   }
 }
 
 const ANSWER = Buffer.from("{}");
+
+async function answer(
+  side: Side,
+  head: string,
+  {
+    body,
+    response,
+  }: { readonly body: () => Promise<Buffer>; readonly response: ServerResponse | DirectResponse },
+): Promise<void> {
+  await note(side, head, body);
+  response.writeHead(200, { "content-length": ANSWER.length });
+  response.end(ANSWER);
+}
 
 function sideWith(hasDoor: boolean): Side {
   const server = createHttpServer({
@@ -64,9 +77,7 @@ function sideWith(hasDoor: boolean): Side {
     errorResponse: toErrorResponse,
     inFront: (request: IncomingMessage, response: ServerResponse) => {
       const body = () => readBody(request, LIMITS, systemClock);
-      void note(side, headOf(request.method ?? "", request), body).then(() =>
-        response.writeHead(200, { "content-length": ANSWER.length }).end(ANSWER),
-      );
+      void answer(side, headOf(request.method ?? "", request), { body, response });
       return true;
     },
     door: hasDoor ? doorOf(() => side) : undefined,
@@ -82,10 +93,8 @@ const doorOf = (side: () => Side): Doorway =>
     serve: (request, response) => {
       if (!request.url.startsWith("/v1/")) return false;
       side().atDoor += 1;
-      void note(side(), headOf("POST", request), () => request.readBody(LIMITS, systemClock)).then(() => {
-        response.writeHead(200, { "content-length": ANSWER.length });
-        response.end(ANSWER);
-      });
+      const body = () => request.readBody(LIMITS, systemClock);
+      void answer(side(), headOf("POST", request), { body, response });
       return true;
     },
   });
