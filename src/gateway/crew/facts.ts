@@ -1,4 +1,4 @@
-import { plainMap } from "../../core/entry-map.ts";
+import { plainMap } from "../view/entry-map.ts";
 import { EMPTY_QUEUE } from "../loading/fair-queue.ts";
 import type { Scheduler } from "../loading/scheduler-state.ts";
 import { initialFleetView, type FleetView, type NeuronView } from "../view/fleet-view.ts";

@@ -1,5 +1,5 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
-import { withEntry, withoutEntry } from "../../core/entry-map.ts";
+import { withEntry, withoutEntry } from "../view/entry-map.ts";
 import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
 import { afterAnswer } from "../routing/replica-speed.ts";
 import { withOutcome, withSending } from "./copy-standing.ts";

@@ -1,4 +1,4 @@
-import { withEntry, withoutEntry } from "../../core/entry-map.ts";
+import { withEntry, withoutEntry } from "../view/entry-map.ts";
 import { copyKey, type Scheduler } from "./scheduler-state.ts";
 
 /*

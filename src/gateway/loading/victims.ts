@@ -1,5 +1,5 @@
 import { assertNever } from "../../core/assert-never.ts";
-import { withEntry } from "../../core/entry-map.ts";
+import { withEntry } from "../view/entry-map.ts";
 import { DEFAULT_RESIDENCY_PRIORITY, type ModelBlock } from "../../fleet/schema/fleet-schema.ts";
 import { fleetOfOrigin } from "../../fleet/fleet-owner.ts";
 import type { ResidentModel } from "../../protocol/neuron-api.ts";

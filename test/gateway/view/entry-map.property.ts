@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { plainMap, withEntry, withoutEntry } from "../../src/core/entry-map.ts";
+import { plainMap, withEntry, withoutEntry } from "../../../src/gateway/view/entry-map.ts";
 
 /** Few enough keys that they are met again, and enough that the map is cut into parts, and again. */
 const key = fc.oneof(
