@@ -94,7 +94,7 @@ test.each([
   ["neuron", { files: 50, kilobytes: 3100 }],
 ])("cortex %s reads no more than a service needs before it listens", async (command, limit) => {
   const config = command === "serve" ? ["--config", await fleetFile()] : ["--port", "0"];
-  const service = new CortexProcess([command, ...config], {
+  await using service = new CortexProcess([command, ...config], {
     environment: { ...counted, CORTEX_DATA_DIR: join(directory, command) },
   });
   await service.waitFor(/listening on/);

@@ -25,7 +25,7 @@ async function stuckFleet() {
 
 test("the second Ctrl-C ends apply at once, although the neuron still works", async () => {
   await using fleet = await stuckFleet();
-  const apply = new CortexProcess(["apply", "--config", fleet.path, "--yes"]);
+  await using apply = new CortexProcess(["apply", "--config", fleet.path, "--yes"]);
   await fleet.neuron.called("/models/load");
   await apply.waitFor(/load m@a/);
   process.kill(apply.pid, "SIGINT");

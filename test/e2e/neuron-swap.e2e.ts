@@ -1,7 +1,7 @@
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { request } from "undici";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { shippedModelsDirectory } from "../../src/platform/package-paths.ts";
 import { CortexProcess, isAlive } from "../support/cortex-process.ts";
 import { temporaryDirectory } from "../support/fleet/fleet-on-disk.ts";
@@ -21,13 +21,10 @@ test("a neuron with memory for one of two real models swaps them both ways", asy
   for (const name of ["left", "right"]) {
     await copyFile(`${shippedModelsDirectory()}cortex-demo.gguf`, join(store.path, `${name}.gguf`));
   }
-  const neuron = new CortexProcess(
+  await using neuron = new CortexProcess(
     ["neuron", "--port", "0", "--model-root", store.path, "--memory-limit", "32"],
     { environment: { CORTEX_DATA_DIR: join(store.path, "data") } },
   );
-  onTestFinished(async () => {
-    await neuron.stop();
-  });
   const [, url = ""] = await neuron.waitFor(/listening on (\S+)/);
   expect((await post(`${url}/models/load?wait=1`, { model_id: "left", vram_mb: 30 })).status).toBe(200);
   let [before] = await residentModels(url);

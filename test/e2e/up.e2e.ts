@@ -22,7 +22,7 @@ test("one command: repository, plan, apply, an answer in words, a tool call, and
   await using directory = await temporaryDirectory();
   const environment = { CORTEX_DATA_DIR: directory.path };
   const { gateway, neuron, flags } = await portFlags();
-  const up = new CortexProcess(["up", ...flags], { environment });
+  await using up = new CortexProcess(["up", ...flags], { environment });
   await up.waitFor(/cortex is up/);
 
   expect(up.stdout).toMatch(/fleet repository .*demo-fleet \(made now\)/);
@@ -99,7 +99,7 @@ test("a taken port stops everything that was started, with the address and the n
   await using directory = await temporaryDirectory();
   const environment = { CORTEX_DATA_DIR: directory.path };
   const { gateway, flags } = await portFlags();
-  const other = new CortexProcess(["neuron", "--port", String(gateway)], { environment });
+  await using other = new CortexProcess(["neuron", "--port", String(gateway)], { environment });
   await other.waitFor(/listening/);
   const up = await runCortex(["up", ...flags], { environment });
   expect(up.code).toBe(69);
@@ -126,9 +126,12 @@ test("a fleet that is not there: three machines by their names and cards, plainl
   // The neurons take three ports in a row.
   const neuron = await freePortsInARow(3);
   const flags = ["--gateway-port", String(await freePort()), "--metrics-port", String(await freePort())];
-  const up = new CortexProcess(["up", "--simulate", "canonical", ...flags, "--neuron-port", String(neuron)], {
-    environment,
-  });
+  await using up = new CortexProcess(
+    ["up", "--simulate", "canonical", ...flags, "--neuron-port", String(neuron)],
+    {
+      environment,
+    },
+  );
   await up.waitFor(/cortex is up/);
   expect(up.stdout).toContain("beast: RTX 5090, simulated");
   expect(up.stdout).toContain("quadbrat: RTX 3060, simulated");
@@ -159,7 +162,7 @@ test("a fleet that is not there, with faults: what they cost is told, and the re
   const flags = ["up", "--simulate", "canonical", ...ports, "--neuron-port", neuron, "--script"];
   const wrong = await runCortex([...flags, join(directory.path, "none.toml")], { environment });
   expect(wrong).toMatchObject({ code: 64, stderr: expect.stringContaining("cannot be read") as string });
-  const up = new CortexProcess([...flags, script], { environment });
+  await using up = new CortexProcess([...flags, script], { environment });
   await up.waitFor(/cortex is up/);
   expect(up.stdout).not.toContain("beast: RTX 5090");
   expect(up.stdout).toContain("benjy: RTX 4090, simulated");

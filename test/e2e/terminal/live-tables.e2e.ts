@@ -62,7 +62,14 @@ describe("the running fleet as tables", () => {
   });
 
   test("--watch --json prints a line each time until Ctrl-C", async () => {
-    const watching = new CortexProcess(["models", ...gateway(), "--watch", "--json", "--interval", "0.2s"]);
+    await using watching = new CortexProcess([
+      "models",
+      ...gateway(),
+      "--watch",
+      "--json",
+      "--interval",
+      "0.2s",
+    ]);
     await watching.waitFor(/\n.*\n/);
     expect(await watching.stop("SIGINT")).toEqual({ code: 0, signal: null });
     const [first = "", second = ""] = watching.stdout.split("\n");
@@ -73,7 +80,7 @@ describe("the running fleet as tables", () => {
   });
 
   test("--watch without a terminal prints what is new, and a key that is refused is an error", async () => {
-    const watching = new CortexProcess(["usage", ...gateway(), "--watch", "--interval", "0.2s"]);
+    await using watching = new CortexProcess(["usage", ...gateway(), "--watch", "--interval", "0.2s"]);
     await watching.waitFor(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\nNothing was used/);
     await watching.stop("SIGINT");
     const nobody = await runCortex(["neurons", "--watch", "--gateway", "http://127.0.0.1:9"]);
@@ -83,7 +90,7 @@ describe("the running fleet as tables", () => {
 
   test("cortex status --watch is fed by what the gateway tells", async () => {
     const config = ["--config", fleet.directory];
-    const watching = new CortexProcess(["status", ...config, "--watch", "--json", "--interval", "1h"]);
+    await using watching = new CortexProcess(["status", ...config, "--watch", "--json", "--interval", "1h"]);
     await watching.waitFor(/\n/);
     const asked = { model: "org/cold", messages: [{ role: "user", content: "hi" }], max_tokens: 1 };
     const headers = { "content-type": "application/json" };

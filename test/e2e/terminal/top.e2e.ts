@@ -122,12 +122,12 @@ describe.skipIf(!hasTmux)("cortex top in a terminal", () => {
 
 describe("cortex top without a terminal", () => {
   test("lines, and with --json the events themselves", async () => {
-    const lines = new CortexProcess(["top", "--gateway", fleet.gatewayUrl]);
+    await using lines = new CortexProcess(["top", "--gateway", fleet.gatewayUrl]);
     await lines.waitFor(
       /^\d{4}-\S+Z {2}fleet \S+ {2}ok, 2 of 2 neurons answer, 2 models loaded\n\S+ {2}traffic {2}/,
     );
     expect(await lines.stop("SIGINT")).toMatchObject({ code: 0 });
-    const events = new CortexProcess(["top", "--gateway", fleet.gatewayUrl, "--json"]);
+    await using events = new CortexProcess(["top", "--gateway", fleet.gatewayUrl, "--json"]);
     await events.waitFor(/\n/);
     await events.stop("SIGINT");
     expect(JSON.parse(events.stdout.split("\n")[0] ?? "")).toMatchObject({
@@ -146,7 +146,7 @@ test.skipIf(!hasTmux)("a gateway that stops is said; when it is back, so is the 
   await fleet.gateway.stop("SIGTERM");
   await terminal.shows(/no events since \d\d:\d\d:\d\d, reconnecting/);
   expect(await terminal.screen()).toMatch(/beast +ready/);
-  const again = new CortexProcess(["serve", "--config", fleet.directory]);
+  await using again = new CortexProcess(["serve", "--config", fleet.directory]);
   await again.waitFor(/listening/);
   await terminal.shows(/its events flow again/);
   await again.stop("SIGTERM");

@@ -263,7 +263,7 @@ test("a port that is taken, and a number of workers that is none, are refused by
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
   await expect(CrewGateway.start(MODELS, { port })).rejects.toThrow(/taken by another process/);
   await new Promise((resolve) => taken.close(resolve));
-  const none = new CortexProcess(["serve", "--workers", "many"]);
+  await using none = new CortexProcess(["serve", "--workers", "many"]);
   expect((await none.exited).code).toBe(64);
   expect(none.stderr).toContain("--workers many is no number of processes");
 });
