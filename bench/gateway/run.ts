@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { endProcess } from "../../test/support/end-process.ts";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -111,9 +111,7 @@ try {
   }
 } finally {
   for (const { process: child } of started.reverse()) {
-    if (child.exitCode !== null) continue;
-    child.kill("SIGTERM");
-    await once(child, "exit");
+    await endProcess(child);
   }
   await rm(home, { recursive: true, force: true });
 }

@@ -1,5 +1,5 @@
-import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { endProcess } from "../../test/support/end-process.ts";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -89,8 +89,7 @@ try {
   if (values.write) await writeFile(here("slope.txt"), `${lines.join("\n")}\n`);
 } finally {
   for (const { process: child } of [gateway, stub]) {
-    child.kill("SIGTERM");
-    if (child.exitCode === null) await once(child, "exit");
+    await endProcess(child);
   }
   await rm(home, { recursive: true, force: true });
 }

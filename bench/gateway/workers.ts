@@ -1,3 +1,4 @@
+import { endProcess } from "../../test/support/end-process.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -158,8 +159,7 @@ try {
   if (values.write) await writeFile(here("workers-results.txt"), text);
 } finally {
   for (const child of children.toReversed()) {
-    child.kill("SIGTERM");
-    if (child.exitCode === null) await once(child, "exit");
+    await endProcess(child);
   }
   await rm(home, { recursive: true, force: true });
 }

@@ -1,3 +1,4 @@
+import { endProcess } from "../../test/support/end-process.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -56,9 +57,7 @@ async function pids(): Promise<string> {
 
 async function restarted(signal: NodeJS.Signals, running: ChildProcess) {
   const before = await pids();
-  const ended = once(running, "exit");
-  running.kill(signal);
-  await ended;
+  await endProcess(running, signal);
   const startedMs = performance.now();
   const child = await start();
   await untilAllAnswer();
@@ -93,9 +92,7 @@ try {
     console.log(`${name.padEnd(28)} ${median.toFixed(0).padStart(23)}  ${same ? "yes" : "no"}`);
     if (signal !== "SIGTERM" && !same) process.exitCode = 1;
   }
-  const ended = once(child, "exit");
-  child.kill("SIGTERM");
-  await ended;
+  await endProcess(child);
 } finally {
   await rm(home, { recursive: true, force: true });
 }

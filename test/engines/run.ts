@@ -1,5 +1,5 @@
+import { endProcess } from "../support/end-process.ts";
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -156,8 +156,7 @@ const STEPS: Readonly<
   },
   "neuron killed": async (run) => {
     const before = await enginePid();
-    run.neuron.kill("SIGKILL");
-    await once(run.neuron, "exit");
+    await endProcess(run.neuron, "SIGKILL");
     run.neuron = await startNeuron(run.engine);
     await eventually("it serves again", isServing);
     const after = await enginePid();
@@ -191,8 +190,7 @@ async function tryEngine(engine: Engine): Promise<void> {
       console.log(`  ${step.padEnd(20)} ${outcome}`);
     }
   } finally {
-    run.neuron.kill("SIGTERM");
-    await once(run.neuron, "exit");
+    await endProcess(run.neuron);
   }
 }
 

@@ -1,3 +1,4 @@
+import { endProcess } from "../../support/end-process.ts";
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -166,9 +167,7 @@ test("a process that is killed in the middle leaves what the next one goes on wi
   await eventually(() => {
     expect(served).toBeGreaterThan(8);
   });
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await gone;
+  await endProcess(child, "SIGKILL");
   expect(existsSync(join(root, "downloads/hf/org/repo", COMMIT, "m.gguf"))).toBe(false);
   expect(readdirSync(join(root, "downloads/sources")).some((name) => name.endsWith(".lock"))).toBe(true);
   server.behaves(() => ({}));

@@ -1,3 +1,4 @@
+import { hasEnded } from "../end-process.ts";
 import { spawn } from "node:child_process";
 import { freePort } from "../cortex-process.ts";
 import { git } from "../fleet/fleet-on-disk.ts";
@@ -46,6 +47,7 @@ export async function startGitDaemon(
     url,
     [Symbol.asyncDispose]: async () => {
       process.off("exit", end);
+      if (hasEnded(child)) return;
       const closed = new Promise((resolve) => child.once("close", resolve));
       end();
       await closed;

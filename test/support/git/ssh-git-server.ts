@@ -1,3 +1,4 @@
+import { endProcess } from "../end-process.ts";
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -61,9 +62,7 @@ export async function startSshd(directory: string): Promise<SshGitServer> {
     urlOf: (path) => `ssh://${userInfo().username}@127.0.0.1:${port}${path}`,
     environment: { GIT_SSH_COMMAND: command },
     [Symbol.asyncDispose]: async () => {
-      const closed = new Promise((resolve) => child.once("close", resolve));
-      child.kill("SIGTERM");
-      await closed;
+      await endProcess(child);
     },
   };
 }

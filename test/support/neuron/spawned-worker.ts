@@ -1,3 +1,4 @@
+import { hasEnded } from "../end-process.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -81,7 +82,7 @@ export async function spawnWorker(
     client,
     stop: async () => {
       await client.destroy();
-      if (started.child.exitCode !== null) return;
+      if (hasEnded(started.child)) return;
       const ended = once(started.child, "exit");
       started.child.send({ kind: "stop-worker" });
       await ended;

@@ -1,5 +1,5 @@
+import { endProcess } from "../end-process.ts";
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { createClient } from "@redis/client";
 import { freePort } from "../cortex-process.ts";
@@ -70,8 +70,6 @@ export class RedisServer {
     const child = this.#child;
     if (child === null) return;
     this.#child = null;
-    const ended = once(child, "exit");
-    child.kill("SIGKILL");
-    await ended;
+    await endProcess(child, "SIGKILL");
   }
 }
