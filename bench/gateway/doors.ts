@@ -63,7 +63,7 @@ async function runOwner(kind: string): Promise<void> {
     });
     for (const [index, worker] of workers.entries()) {
       worker.on("message", (id) => {
-        door.taken(Number(id));
+        door.heard(0, { kind: "connection-taken", id: Number(id) });
       });
       worker.once("exit", () => {
         door.remove(index);

@@ -10,6 +10,9 @@ interface Service {
   handOver?(): Promise<void>;
 }
 
+/** After a second signal: for the error to be written. */
+const LAST_WORDS_MS = 100;
+
 const HAND_OVER = "SIGUSR2";
 
 /**
@@ -37,6 +40,8 @@ export async function serveUntilSignal(
     const forced = new Promise<never>((_resolve, reject) => {
       shutdown.second.addEventListener("abort", () => {
         reject(new CortexError("interrupted", "stopped before everything had ended"));
+        // What is still closing holds the process for as long as it may take: only its last words are waited for.
+        systemClock.alarm(LAST_WORDS_MS, () => process.exit());
       });
     });
     const end = asked === HAND_OVER ? service.handOver?.() : service.close();

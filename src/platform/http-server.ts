@@ -47,6 +47,8 @@ export interface HttpServerOptions {
   readonly headTimeoutMs?: number;
   /** Open connections; one more is told so and closed. */
   readonly maxConnections?: () => number;
+  /** Of other processes, which count with this one's; looked at for each connection. */
+  readonly connectionsElsewhere?: (() => number) | undefined;
   /** Other spellings of a path, made one before it is routed. */
   readonly rewritePath?: (url: string) => string;
   /** Takes requests that the framework is not to see: a response of its own follows. False: it is to see this one. */
@@ -242,7 +244,7 @@ function askBeforeLargeBodies(server: Server, limits: () => BodyLimits): void {
 
 /** One too many is told why: without an answer it looks like a machine that is down. */
 function limitConnections(server: Server, options: HttpServerOptions): void {
-  const { maxConnections } = options;
+  const { maxConnections, connectionsElsewhere = () => 0 } = options;
   if (maxConnections === undefined) return;
   let open = 0;
   server.on("connection", (socket) => {
@@ -251,7 +253,7 @@ function limitConnections(server: Server, options: HttpServerOptions): void {
       open -= 1;
     });
     const most = maxConnections();
-    if (open <= most) return;
+    if (open + connectionsElsewhere() <= most) return;
     const message = `${most} connections are open, which is as many as this server keeps`;
     answerOnSocket(new CortexError("too_many_connections", message), socket, options);
   });

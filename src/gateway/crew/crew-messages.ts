@@ -74,6 +74,8 @@ export type Told =
   | { readonly kind: "worker-listened" }
   /** It has a connection that the owner gave it. */
   | { readonly kind: "connection-taken"; readonly id: number }
+  /** A connection that it had is closed. */
+  | { readonly kind: "connection-closed"; readonly id: number }
   /** It cannot, and ends. */
   | { readonly kind: "worker-failed"; readonly error: ErrorMessage }
   /** A request took a place at a copy by itself: there was plenty of room. */
@@ -142,6 +144,8 @@ export interface ToldBatch {
 /** Comes with a client's connection, by itself. */
 export interface ConnectionGiven {
   readonly connection: number;
+  /** Connections that other workers have open: the limit is one for all. */
+  readonly elsewhere: number;
 }
 
 /** What a new worker is told to be. */

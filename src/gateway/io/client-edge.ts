@@ -25,6 +25,8 @@ export interface EdgeDeps {
   readonly fleet: FleetIndex;
   readonly metrics: GatewayMetrics;
   readonly connectionsRefused: RequestRate;
+  /** Those that count with this process's own, where several serve clients; null: nobody's are limited here. */
+  readonly connectionsElsewhere?: (() => number) | null;
   /** True once close() was called: new requests are refused while old ones end. */
   readonly closing: () => boolean;
 }
@@ -46,7 +48,8 @@ export function createClientEdge(
     logger: deps.logger,
     errorResponse: refusalResponse,
     headTimeoutMs: fleet.gateway.limits.head_secs * 1000,
-    maxConnections: () => fleet.gateway.limits.connections,
+    maxConnections: () => (deps.connectionsElsewhere === null ? Infinity : fleet.gateway.limits.connections),
+    connectionsElsewhere: deps.connectionsElsewhere ?? undefined,
     bodyLimits: () => bodyLimitsOf(deps),
     rewritePath: canonicalPath,
     inFront,

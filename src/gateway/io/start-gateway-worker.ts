@@ -21,7 +21,7 @@ import { TranslationThread } from "../dialect/io/translation-thread.ts";
 import { policyOf, timingsOf, type GatewayConfig } from "../gateway-config.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { reportsOf } from "../request-reports.ts";
-import { indexFleet, LiveFleet, type FleetIndex } from "../view/fleet-index.ts";
+import { indexFleet, LiveFleet } from "../view/fleet-index.ts";
 import { CrashMemory } from "../crash-memory.ts";
 import { createGatewayMetrics } from "./gateway-metrics.ts";
 import { createGatewayServer } from "./gateway-server.ts";
@@ -64,10 +64,19 @@ export async function serveInCrew(place: Place, deps: GatewayWorkerDeps): Promis
     void loseOwner(worker).then(end);
   });
   void worker.ticker.run();
-  place.onConnections((id, socket) => {
+  place.onConnections(({ id, elsewhere }, socket) => {
     // It leaves before a byte of the connection is read: one that was read from can be given to nobody else.
     worker.link.tellNow({ kind: "connection-taken", id });
+    const tellClosed = () => {
+      worker.link.tell({ kind: "connection-closed", id });
+    };
+    if (socket === null) {
+      tellClosed();
+      return;
+    }
     socket.setNoDelay(true);
+    socket.once("close", tellClosed);
+    worker.connections.elsewhere = elsewhere;
     worker.api.server.emit("connection", socket);
   });
   try {
@@ -90,7 +99,7 @@ async function assembleWorker(place: Place, deps: GatewayWorkerDeps) {
   const { beginning } = place;
   const { config, workers } = beginning;
   const timings = timingsOf(config);
-  const fleet = new LiveFleet(sharedIndex(config, workers));
+  const fleet = new LiveFleet(indexFleet(config.fleet, config.overridden, config.repository));
   const connect = neuronConnector(timings, deps);
   const neurons = new Map(fleet.neurons.map((neuron) => [neuron.name, connect(neuron)]));
   const followed: FollowedFleet = new FollowedFleet(() => link);
@@ -131,14 +140,22 @@ async function assembleWorker(place: Place, deps: GatewayWorkerDeps) {
   const keptElsewhere = (principal: string, answerId: string) =>
     link.ask({ kind: "kept-answer", principal, answerId });
   let forwarding = NOTHING_FORWARDED;
-  const api = createGatewayServer({ ...owned, ...own, keptElsewhere }, (server) => {
+  const connections = { elsewhere: 0 };
+  const connectionsElsewhere = () => connections.elsewhere;
+  const api = createGatewayServer({ ...owned, ...own, keptElsewhere, connectionsElsewhere }, (server) => {
     forwarding = forwardReads(server, beginning.ownerSocket);
   });
-  const requestsInFlight = () => kept.active.size;
-  const monotonicMs = () => clock.monotonicMs();
-  const reports = reportsOf({ ...kept, requestsInFlight, monotonicMs });
-  return { ...owned, ...own, workers, connect, link, followed, registry, ticker, api, reports, forwarding };
+  const reports = reportsHere(kept, clock);
+  const joined = { connections, connect, link, followed, registry, ticker };
+  return { ...owned, ...own, ...joined, api, reports, forwarding };
 }
+
+const reportsHere = (kept: ReturnType<typeof memoriesOf>, clock: Clock) =>
+  reportsOf({
+    ...kept,
+    requestsInFlight: () => kept.active.size,
+    monotonicMs: () => clock.monotonicMs(),
+  });
 
 const linkToOwner = (
   place: Place,
@@ -152,14 +169,6 @@ const linkToOwner = (
       followed.places.sent(number);
     },
   });
-
-/** Connections are counted by each worker, so that each may keep its share of them. */
-function sharedIndex({ fleet, overridden, repository }: GatewayConfig, workers: number): FleetIndex {
-  const index = indexFleet(fleet, overridden, repository);
-  const { gateway } = index;
-  const connections = Math.ceil(gateway.limits.connections / workers);
-  return { ...index, gateway: { ...gateway, limits: { ...gateway.limits, connections } } };
-}
 
 function follow(order: Order<GatewayConfig>, worker: Worker, end: () => void): void {
   switch (order.kind) {
@@ -197,9 +206,9 @@ function follow(order: Order<GatewayConfig>, worker: Worker, end: () => void): v
 }
 
 function changeFiles(worker: Worker, config: GatewayConfig): void {
-  const { fleet, timings, keys, neurons, connect, scheduling, workers } = worker;
+  const { fleet, timings, keys, neurons, connect, scheduling } = worker;
   const former = fleet.neuronsByName;
-  fleet.replace(sharedIndex(config, workers));
+  fleet.replace(indexFleet(config.fleet, config.overridden, config.repository));
   Object.assign(timings, timingsOf(config));
   keys.declare(config.fleet.keys, { allowAnonymous: config.fleet.gateway.allow_anonymous });
   renewNeurons(neurons, { former, fleet, connect });

@@ -215,7 +215,9 @@ function createApi(
   const monotonicMs = () => shared.clock.monotonicMs();
   const reports = crew?.reports(REQUESTS_KEPT) ?? reportsOf({ ...shared, requestsInFlight, monotonicMs });
   const workers = crew === null ? undefined : () => crew.workers();
-  return createGatewayServer(shared, (server) => {
+  // An owner's connections are its workers': those of clients are limited there.
+  const served = crew === null ? shared : { ...shared, connectionsElsewhere: null };
+  return createGatewayServer(served, (server) => {
     registerReadRoutes(server, { ...shared, reports, workers, version });
   });
 }

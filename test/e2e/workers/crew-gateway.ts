@@ -14,6 +14,13 @@ export interface AnswerSoFar {
   holds(part: string): Promise<void>;
 }
 
+interface CrewOptions {
+  readonly workers?: number;
+  readonly neuron?: FakeNeuronOptions;
+  readonly port?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** `cortex serve --workers` over a fake neuron; each request has a connection of its own, so that workers take turns. */
 export class CrewGateway {
   readonly neuron: FakeNeuron;
@@ -38,10 +45,7 @@ export class CrewGateway {
     this.#stack = files.stack;
   }
 
-  static async start(
-    rest: string,
-    options: { readonly workers?: number; readonly neuron?: FakeNeuronOptions; readonly port?: number } = {},
-  ): Promise<CrewGateway> {
+  static async start(rest: string, options: CrewOptions = {}): Promise<CrewGateway> {
     const stack = new AsyncDisposableStack();
     const { path: directory } = stack.use(await temporaryDirectory());
     const neuron = await FakeNeuron.start(options.neuron);
@@ -52,7 +56,11 @@ export class CrewGateway {
     const process = new CortexProcess(
       ["serve", "--config", directory, "--workers", String(options.workers ?? 2)],
       {
-        environment: { CORTEX_DATA_DIR: join(directory, ".data"), XDG_CACHE_HOME: join(directory, ".cache") },
+        environment: {
+          CORTEX_DATA_DIR: join(directory, ".data"),
+          XDG_CACHE_HOME: join(directory, ".cache"),
+          ...options.environment,
+        },
       },
     );
     stack.defer(async () => {

@@ -2,16 +2,29 @@ import { createServer, type Server, type Socket } from "node:net";
 import { toCortexError } from "../../../core/errors.ts";
 import { fromListenError } from "../../../platform/http-server.ts";
 import { present } from "../../../core/present.ts";
+import type { Told } from "../crew-messages.ts";
 
 /** Gives an accepted connection away; the socket here stays open until it is closed here. */
 export type GiveConnection = (
   worker: number,
-  given: { readonly id: number; readonly socket: Socket },
+  given: { readonly id: number; readonly elsewhere: number; readonly socket: Socket },
 ) => void;
 
 interface Given {
   readonly socket: Socket;
   readonly worker: number;
+}
+
+type DoorTold = Extract<Told, { kind: "connection-taken" | "connection-closed" }>;
+
+export const isForDoor = (told: Told): told is DoorTold =>
+  told.kind === "connection-taken" || told.kind === "connection-closed";
+
+interface Held {
+  /** Given to it, and not taken yet. */
+  untaken: number;
+  /** All that are open. */
+  readonly open: Set<number>;
 }
 
 /**
@@ -22,8 +35,7 @@ interface Given {
 export class ConnectionGiver {
   readonly #give: GiveConnection;
   readonly #server: Server;
-  /** By worker: connections that it has not taken yet. */
-  readonly #workers = new Map<number, number>();
+  readonly #workers = new Map<number, Held>();
   readonly #given = new Map<number, Given>();
   /** Accepted while there was no worker. */
   #waiting: Socket[] = [];
@@ -55,7 +67,7 @@ export class ConnectionGiver {
 
   /** It takes connections from now on. */
   add(worker: number): void {
-    this.#workers.set(worker, 0);
+    this.#workers.set(worker, { untaken: 0, open: new Set() });
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const socket of waiting) this.#pass(socket);
@@ -71,12 +83,18 @@ export class ConnectionGiver {
     }
   }
 
+  heard(worker: number, { kind, id }: DoorTold): void {
+    if (kind === "connection-taken") this.#taken(id);
+    else this.#workers.get(worker)?.open.delete(id);
+  }
+
   /** The worker has it: here it is closed, which its client does not see. */
-  taken(id: number): void {
+  #taken(id: number): void {
     const given = this.#given.get(id);
     if (given === undefined) return;
     this.#given.delete(id);
-    this.#workers.set(given.worker, Math.max(0, (this.#workers.get(given.worker) ?? 0) - 1));
+    const held = this.#workers.get(given.worker);
+    if (held !== undefined) held.untaken -= 1;
     given.socket.destroy();
   }
 
@@ -90,23 +108,27 @@ export class ConnectionGiver {
   #pass(socket: Socket): void {
     if (socket.destroyed) return;
     const worker = this.#next();
-    if (worker === undefined) {
+    const held = worker === undefined ? undefined : this.#workers.get(worker);
+    if (worker === undefined || held === undefined) {
       this.#waiting.push(socket);
       return;
     }
     this.#lastId += 1;
     this.#lastWorker = worker;
-    this.#workers.set(worker, (this.#workers.get(worker) ?? 0) + 1);
+    const others = [...this.#workers.values()].filter((other) => other !== held);
+    const elsewhere = others.reduce((sum, { open }) => sum + open.size, 0);
+    held.untaken += 1;
+    held.open.add(this.#lastId);
     this.#given.set(this.#lastId, { socket, worker });
-    this.#give(worker, { id: this.#lastId, socket });
+    this.#give(worker, { id: this.#lastId, elsewhere, socket });
   }
 
   #next(): number | undefined {
     const inTurn = [...this.#workers].toSorted(
       ([one], [other]) => Number(one <= this.#lastWorker) - Number(other <= this.#lastWorker) || one - other,
     );
-    const fewest = Math.min(...inTurn.map(([, untaken]) => untaken));
-    return inTurn.find(([, untaken]) => untaken === fewest)?.[0];
+    const fewest = Math.min(...inTurn.map(([, { untaken }]) => untaken));
+    return inTurn.find(([, { untaken }]) => untaken === fewest)?.[0];
   }
 }
 

@@ -30,7 +30,7 @@ import type {
 } from "../crew-messages.ts";
 import { errorOf } from "../error-message.ts";
 import { clockOriginMs } from "./clock-origin.ts";
-import { ConnectionGiver } from "./connection-giver.ts";
+import { ConnectionGiver, isForDoor } from "./connection-giver.ts";
 import { CrewProcesses } from "./crew-processes.ts";
 import { FactsPublisher } from "./facts-publisher.ts";
 import { addedUp, exposition, lasting, metricsOf } from "./merged-metrics.ts";
@@ -91,8 +91,8 @@ export class Crew<Config> {
         this.#lost(worker, how);
       },
     });
-    this.#connections = new ConnectionGiver((worker, { id, socket }) => {
-      this.#processes.send(worker, { connection: id }, socket);
+    this.#connections = new ConnectionGiver((worker, { id, elsewhere, socket }) => {
+      this.#processes.send(worker, { connection: id, elsewhere }, socket);
     });
     // Waited for in open(), where it is not too late.
     this.#up.promise.catch(() => undefined);
@@ -260,12 +260,13 @@ export class Crew<Config> {
       desk?.take(told);
       return;
     }
+    if (isForDoor(told)) {
+      this.#connections.heard(worker, told);
+      return;
+    }
     switch (told.kind) {
       case "worker-listened":
         this.#listened(worker, post);
-        return;
-      case "connection-taken":
-        this.#connections.taken(told.id);
         return;
       case "worker-failed":
         this.#up.reject(errorOf(told.error));

@@ -1,6 +1,12 @@
 import { Socket } from "node:net";
 import type { Beginning, ConnectionGiven, Order, ToldBatch } from "../crew-messages.ts";
 
+/** `elsewhere`: how many connections other workers have open. One that has broken on its way comes without a socket. */
+type TakeConnection = (
+  given: { readonly id: number; readonly elsewhere: number },
+  socket: Socket | null,
+) => void;
+
 /** A worker's place in the crew of its owner. */
 export interface CrewPlace<Config> {
   readonly beginning: Beginning<Config>;
@@ -8,7 +14,7 @@ export interface CrewPlace<Config> {
   /** Orders that came meanwhile come first. */
   onOrders(take: (order: Order<Config>) => void): void;
   /** What clients have connected; each has to be said to be taken. */
-  onConnections(take: (id: number, socket: Socket) => void): void;
+  onConnections(take: TakeConnection): void;
   /** The owner has gone, without a word. */
   onLost(end: () => void): void;
   /** The last thing that a worker does. */
@@ -20,8 +26,8 @@ function send(batch: ToldBatch): void {
 }
 
 /** Nobody listens yet: the owner gives none before it is told. */
-const refuseConnection = (_id: number, socket: Socket): void => {
-  socket.destroy();
+const refuseConnection: TakeConnection = (_given, socket) => {
+  socket?.destroy();
 };
 
 /**
@@ -43,8 +49,8 @@ export async function joinCrew<Config>(): Promise<CrewPlace<Config>> {
   let onConnection = refuseConnection;
   process.on("message", (message: readonly Order<Config>[] | ConnectionGiven, socket: unknown) => {
     if ("connection" in message) {
-      // One that has broken on its way comes without a socket.
-      if (socket instanceof Socket) onConnection(message.connection, socket);
+      const { connection: id, elsewhere } = message;
+      onConnection({ id, elsewhere }, socket instanceof Socket ? socket : null);
     } else for (const order of message) take(order);
   });
   process.on("disconnect", () => {
