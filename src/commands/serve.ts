@@ -14,6 +14,7 @@ import type { LoadedFleet } from "../repository/io/load-fleet.ts";
 import type { GatewayConfig } from "../gateway/gateway-config.ts";
 import type { RunningGateway } from "../gateway/io/start-gateway.ts";
 import type { Logger } from "../platform/logger.ts";
+import { boundYoungGeneration } from "../platform/young-generation.ts";
 import { onHangup, outliveReaders } from "../platform/shutdown.ts";
 import { followFiles } from "../platform/follow-files.ts";
 
@@ -68,14 +69,11 @@ export default class ServeCommand extends FleetCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(ServeCommand);
     if (flags.workers > 1 && (await this.#servedForOwner(flags))) return;
-    const [{ startGateway }, { systemClock }, { createLogger }, { boundYoungGeneration }] = await Promise.all(
-      [
-        import("../gateway/io/start-gateway.ts"),
-        import("../platform/system-clock.ts"),
-        import("../platform/logger.ts"),
-        import("../platform/young-generation.ts"),
-      ],
-    );
+    const [{ startGateway }, { systemClock }, { createLogger }] = await Promise.all([
+      import("../gateway/io/start-gateway.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+    ]);
     const loaded = await this.#filesToServe(flags);
     const { fleet } = loaded;
     const config = await this.#gatewayConfig(flags, loaded);
@@ -146,14 +144,12 @@ export default class ServeCommand extends FleetCommand {
   }): Promise<boolean> {
     if (this.environment.cortexVariables["CORTEX_GATEWAY_CREW"] === undefined) return false;
     const { joinCrew } = await import("../gateway/crew/io/join-crew.ts");
-    const [place, { serveInCrew }, { systemClock: clock }, { createLogger }, { boundYoungGeneration }] =
-      await Promise.all([
-        joinCrew<GatewayConfig>(),
-        import("../gateway/io/start-gateway-worker.ts"),
-        import("../platform/system-clock.ts"),
-        import("../platform/logger.ts"),
-        import("../platform/young-generation.ts"),
-      ]);
+    const [place, { serveInCrew }, { systemClock: clock }, { createLogger }] = await Promise.all([
+      joinCrew<GatewayConfig>(),
+      import("../gateway/io/start-gateway-worker.ts"),
+      import("../platform/system-clock.ts"),
+      import("../platform/logger.ts"),
+    ]);
     outliveReaders();
     const { worker } = place.beginning;
     const gathered = { gathersLines: true, sharesStderr: true };
