@@ -42,8 +42,14 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
   response.writeHead(200, { ...HEADERS, [USAGE_HEADER]: formatUsage({ ...NO_USAGE, promptTokens }) });
   response.flushHeaders();
   response.socket?.setNoDelay(true);
+  // The head has announced chunks. They are framed here, so that each is one text and one write: Node makes four of it.
+  const isChunked = response.chunkedEncoding;
+  response.chunkedEncoding = false;
+  const write = (text: string): void => {
+    response.write(isChunked ? frameChunk(text) : text);
+  };
   const keepAlive = setInterval(() => {
-    response.write(SSE_KEEP_ALIVE);
+    write(SSE_KEEP_ALIVE);
   }, KEEP_ALIVE_MS);
   response.once("close", () => {
     clearInterval(keepAlive);
@@ -68,7 +74,7 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
     if (unsent === "" || response.destroyed) return;
     const text = unsent;
     unsent = "";
-    response.write(text);
+    write(text);
     if (blocked !== undefined || response.writableLength <= MOST_UNREAD_BYTES) return;
     blocked = untilReadable();
     watch();
@@ -87,6 +93,8 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
     end(usage, timings) {
       clearInterval(keepAlive);
       flush();
+      // The last chunk and the trailers behind it are Node's again.
+      response.chunkedEncoding = isChunked;
       if (usage !== undefined) {
         const told = timings === undefined ? {} : { [TIMINGS_HEADER]: formatTimings(timings) };
         response.addTrailers({ [USAGE_HEADER]: formatUsage(usage), ...told });
@@ -96,6 +104,9 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
     },
   };
 }
+
+/** A chunk as it goes over the wire (RFC 9112, 7.1). */
+const frameChunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
 /** Bytes that the client's side has taken. */
 function delivered({ socket }: ServerResponse): number {
