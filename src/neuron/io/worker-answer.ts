@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { AnswerHeaders } from "../../protocol/wire/answer-head.ts";
+import { frameChunk } from "../../protocol/wire/chunk-frame.ts";
 import type { CallControl, CallHandler } from "../../protocol/wire/io/wire-connection.ts";
 
 export interface WorkerHead {
@@ -17,6 +18,9 @@ export class WorkerAnswer implements CallHandler {
   #early: Buffer[] = [];
   #raw: ServerResponse | null = null;
   #endsEvent = true;
+  /** The answer goes on in chunks, which are framed here, in one piece each: Node makes four writes of one. */
+  #inChunks = false;
+  #isOver = false;
 
   /** `signal`: whoever asked has left; it rejects with its reason. */
   constructor(signal: AbortSignal) {
@@ -38,9 +42,12 @@ export class WorkerAnswer implements CallHandler {
   /** Passes on all that comes; the trailers when it has ended, which is left to the caller. Rejects with why it broke off. */
   pipeTo(raw: ServerResponse): Promise<AnswerHeaders> {
     this.#raw = raw;
+    this.#inChunks = raw.chunkedEncoding;
+    raw.chunkedEncoding = false;
     const early = this.#early;
     this.#early = [];
     for (const bytes of early) this.#pass(raw, bytes);
+    if (this.#isOver) raw.chunkedEncoding = this.#inChunks;
     return this.#end.promise;
   }
 
@@ -60,14 +67,21 @@ export class WorkerAnswer implements CallHandler {
   }
 
   onResponseEnd(_control: CallControl, trailers: AnswerHeaders): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#over();
     this.#end.resolve(trailers);
   }
 
   onResponseError(_control: CallControl | null, error: Error): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#over();
     this.#head.reject(error);
     this.#end.reject(error);
+  }
+
+  /** How the answer ends is for the caller to write, by Node's means. */
+  #over(): void {
+    this.#isOver = true;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    if (this.#raw !== null) this.#raw.chunkedEncoding = this.#inChunks;
   }
 
   readonly #onAbort = (): void => {
@@ -75,8 +89,10 @@ export class WorkerAnswer implements CallHandler {
   };
 
   #pass(raw: ServerResponse, bytes: Buffer): void {
+    // A chunk without bytes would be the last one.
+    if (bytes.length === 0) return;
     this.#endsEvent = endsWithBlankLine(bytes);
-    if (raw.write(bytes)) return;
+    if (raw.write(this.#inChunks ? frameChunk(bytes) : bytes)) return;
     const control = this.#control;
     control?.pause();
     raw.once("drain", () => {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { CortexError } from "../../../core/errors.ts";
 import { toErrorResponse, type ErrorEnvelope } from "../../../protocol/error-envelope.ts";
-import { frameChunk, LAST_CHUNK } from "../chunk-frame.ts";
+import { frameChunk, LAST_CHUNK } from "../../../protocol/wire/chunk-frame.ts";
 import { errorEvent } from "../sse-framing.ts";
 import type { ResponseOutlet } from "./response-outlet.ts";
 
