@@ -42,12 +42,7 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
   response.writeHead(200, { ...HEADERS, [USAGE_HEADER]: formatUsage({ ...NO_USAGE, promptTokens }) });
   response.flushHeaders();
   response.socket?.setNoDelay(true);
-  // The head has announced chunks. They are framed here, so that each is one text and one write: Node makes four of it.
-  const isChunked = response.chunkedEncoding;
-  response.chunkedEncoding = false;
-  const write = (text: string): void => {
-    response.write(isChunked ? frameChunk(text) : text);
-  };
+  const { write, giveBack } = takeOverChunks(response);
   const keepAlive = setInterval(() => {
     write(SSE_KEEP_ALIVE);
   }, KEEP_ALIVE_MS);
@@ -93,14 +88,30 @@ export function openSseStream(response: ServerResponse, clock: Clock, promptToke
     end(usage, timings) {
       clearInterval(keepAlive);
       flush();
-      // The last chunk and the trailers behind it are Node's again.
-      response.chunkedEncoding = isChunked;
+      giveBack();
       if (usage !== undefined) {
         const told = timings === undefined ? {} : { [TIMINGS_HEADER]: formatTimings(timings) };
         response.addTrailers({ [USAGE_HEADER]: formatUsage(usage), ...told });
       }
       response.end();
       if (response.writableLength > 0) watch();
+    },
+  };
+}
+
+/**
+ * The head has announced chunks. They are framed here, so that each is one text and one write: Node makes four of it. The last
+ * one and the trailers behind it are Node's again.
+ */
+function takeOverChunks(response: ServerResponse) {
+  const isChunked = response.chunkedEncoding;
+  response.chunkedEncoding = false;
+  return {
+    write: (text: string): void => {
+      response.write(isChunked ? frameChunk(text) : text);
+    },
+    giveBack: (): void => {
+      response.chunkedEncoding = isChunked;
     },
   };
 }
