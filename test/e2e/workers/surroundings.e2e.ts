@@ -73,8 +73,9 @@ test("a second Ctrl-C while streams end leaves nothing behind", async () => {
   await eventually(() => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
-  // Cut, and not ended by the grace that they have, which is 25 s.
-  expect(await Promise.all(streams.map(({ ended }) => ended))).toEqual([false, false]);
+  await Promise.all(streams.map(({ ended }) => ended));
+  // What the end of their grace, 25 s later, would have told them.
+  for (const { text } of streams) expect(text).not.toContain("the answer is incomplete");
 });
 
 test("each request is traced once, by the worker that served it, and nothing of it is lost at the end", async () => {
