@@ -26,6 +26,8 @@ interface SpanExporterOptions {
   /** Under which name, where the environment has none. */
   readonly serviceName: string;
   readonly packageVersion: string;
+  /** Which of several processes of the service. */
+  readonly worker?: number | undefined;
 }
 
 export interface SpanExporter {
@@ -38,10 +40,14 @@ export interface SpanExporter {
  * to, with which headers and under which name is in the `OTEL_*` variables, which the exporter reads itself.
  */
 export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
-  const { url, serviceName, packageVersion } = options;
+  const { url, serviceName, packageVersion, worker } = options;
   const exporter = new OTLPTraceExporter(url === undefined ? {} : { url });
   const processor = new BatchSpanProcessor({ exporter });
-  const named = { "service.name": serviceName, "service.version": packageVersion };
+  const named = {
+    "service.name": serviceName,
+    "service.version": packageVersion,
+    ...(worker === undefined ? {} : { "cortex.worker": worker }),
+  };
   // What the environment says goes before.
   const resource = resourceFromAttributes(named).merge(withoutDefaultName(defaultResource()));
   return {

@@ -30,8 +30,15 @@ export const memoriesOf = () => ({
   shelf: new AnswerShelf(SHELF_LIMITS),
 });
 
-/** The packages that send spans take 200 ms and 16 MB: they are loaded only where somebody wants them. */
-export async function openTracing(config: GatewayConfig, clock: Clock): Promise<RequestTracing | null> {
+/**
+ * The packages that send spans take 200 ms and 16 MB: they are loaded only where somebody wants them. `worker`: which of
+ * several processes this is.
+ */
+export async function openTracing(
+  config: GatewayConfig,
+  clock: Clock,
+  worker?: number,
+): Promise<RequestTracing | null> {
   const { tracing, build } = config;
   if (tracing === undefined) return null;
   const { createSpanExporter } = await import("../../platform/span-exporter.ts");
@@ -39,6 +46,7 @@ export async function openTracing(config: GatewayConfig, clock: Clock): Promise<
     url: tracing.url,
     serviceName: "cortex-gateway",
     packageVersion: build?.packageVersion ?? "0.0.0",
+    worker,
   });
   return new RequestTracing(sink, { ratio: tracing.sampleRatio, clock });
 }

@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Registry } from "prom-client";
 import { assertNever } from "../../core/assert-never.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -61,7 +63,7 @@ export async function serveInCrew(place: Place, deps: GatewayWorkerDeps): Promis
     follow(order, worker, end);
   });
   place.onLost(() => {
-    void loseOwner(worker).then(end);
+    void loseOwner(worker, place).then(end);
   });
   void worker.ticker.run();
   place.onConnections(({ id, elsewhere }, socket) => {
@@ -122,7 +124,7 @@ async function assembleWorker(place: Place, deps: GatewayWorkerDeps) {
   const underWay = new UnderWayRequests(ledger, watch);
   const stopping = createStopping();
   const translation = new TranslationThread();
-  const tracing = await openTracing(config, clock);
+  const tracing = await openTracing(config, clock, beginning.worker);
   const owned = { fleet, poller: followed, scheduling, ledger, crashes, keys, neurons };
   const kept = memoriesOf();
   const own = {
@@ -253,13 +255,15 @@ async function drain(worker: Worker): Promise<void> {
 }
 
 /** Without an owner nobody counts what is used, and nobody takes connections: what is under way ends, and says so. */
-async function loseOwner(worker: Worker): Promise<void> {
+async function loseOwner(worker: Worker, place: Place): Promise<void> {
   worker.logger.error("the owner of this gateway worker has gone: it ends");
   worker.link.ownerLost();
   worker.scheduling.ownerLost();
   worker.refuseNewWork();
   worker.active.stopAll(new CortexError("draining", "the gateway has ended; the answer is incomplete"));
   await stopRequests({ ...worker, timings: { ...worker.timings, closeGraceMs: 0 } });
+  // Nobody else is left to do it.
+  await rm(dirname(place.beginning.ownSocket), { recursive: true, force: true });
 }
 
 async function stopWorker(worker: Worker, place: Place): Promise<void> {

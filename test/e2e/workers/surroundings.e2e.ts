@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -54,7 +54,11 @@ test("systemd hears of readiness, life and end, from the owner alone", async () 
 });
 
 test("a second Ctrl-C while streams end leaves nothing behind", async () => {
-  await using gateway = await CrewGateway.start(MODELS, { neuron: HELD });
+  await using temporary = await temporaryDirectory();
+  await using gateway = await CrewGateway.start(MODELS, {
+    neuron: HELD,
+    environment: { TMPDIR: temporary.path },
+  });
   const streams = await many(2, () => gateway.send(CHAT, { body: chat(MODEL, { stream: true }) }));
   await many(2, (index) => streams[index]?.holds("first") ?? Promise.resolve());
   const pids = [...gateway.workers.values()];
@@ -73,6 +77,7 @@ test("a second Ctrl-C while streams end leaves nothing behind", async () => {
   await eventually(() => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
+  expect(await readdir(temporary.path)).toEqual([]);
   await Promise.all(streams.map(({ ended }) => ended));
   // What the end of their grace, 25 s later, would have told them.
   for (const { text } of streams) expect(text).not.toContain("the answer is incomplete");
@@ -95,6 +100,11 @@ test("each request is traced once, by the worker that served it, and nothing of 
   const roots = spans.filter(({ parentSpanId = "" }) => parentSpanId === "");
   expect(roots).toHaveLength(12);
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(12);
+  const lines = gateway.logged('"msg":"request"');
+  const servedBy = new Map(lines.map(({ request_id: id, worker }) => [id, worker]));
+  for (const { attributes, resource } of roots) {
+    expect(resource["cortex.worker"]).toBe(servedBy.get(attributes["cortex.request_id"]));
+  }
   expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
 });
 

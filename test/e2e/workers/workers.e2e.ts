@@ -1,10 +1,11 @@
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hashOfSecret } from "../../../src/gateway/keys/key-ring.ts";
 import { CortexProcess, isAlive } from "../../support/cortex-process.ts";
 import { eventually } from "../../support/eventually.ts";
+import { temporaryDirectory } from "../../support/fleet/fleet-on-disk.ts";
 import { residentModel } from "../../support/neuron/fake-neuron.ts";
 import type { FleetState } from "../../../src/protocol/gateway-api.ts";
 import { chat, CrewGateway, parentOf } from "./crew-gateway.ts";
@@ -240,8 +241,10 @@ test("a conversation of the Responses API goes on at another worker", async () =
 });
 
 test("workers do not outlive an owner that is killed, and streams under way say that they are not whole", async () => {
+  await using temporary = await temporaryDirectory();
   await using gateway = await CrewGateway.start(MODELS, {
     neuron: { ...loadedModel(8), answer: { kind: "hold", tokens: ["first"] } },
+    environment: { TMPDIR: temporary.path },
   });
   const stream = await gateway.send(CHAT, { body: chat(MODEL, { stream: true }) });
   await stream.holds("first");
@@ -254,6 +257,7 @@ test("workers do not outlive an owner that is killed, and streams under way say 
   await eventually(() => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
+  expect(await readdir(temporary.path)).toEqual([]);
 });
 
 test("a port that is taken, and a number of workers that is none, are refused by name", async () => {

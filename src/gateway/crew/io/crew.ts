@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Registry } from "prom-client";
@@ -74,6 +75,9 @@ export class Crew<Config> {
   readonly #connections: ConnectionGiver;
   #opened: Opened<Config> | null = null;
   #directory: string | null = null;
+  readonly #removeDirectory = (): void => {
+    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
+  };
   #lastStart = 0;
   /** What dead workers have counted. */
   #buried: Promise<readonly MetricMessage[]> = Promise.resolve([]);
@@ -102,7 +106,9 @@ export class Crew<Config> {
   async begin(): Promise<string> {
     const { workers, program } = this.#options;
     this.#directory = await mkdtemp(join(tmpdir(), "cortex-gateway-"));
+    // Of an end that nobody waits for too; after the workers are killed, which is done at the same event.
     this.#processes.start(workers, program);
+    process.once("exit", this.#removeDirectory);
     return join(this.#directory, "owner.sock");
   }
 
@@ -198,7 +204,8 @@ export class Crew<Config> {
     );
     this.#processes.killAll();
     this.#opened?.publisher.close();
-    if (this.#directory !== null) await rm(this.#directory, { recursive: true, force: true });
+    this.#removeDirectory();
+    process.off("exit", this.#removeDirectory);
   }
 
   #heard(worker: number, batch: ToldBatch): void {
