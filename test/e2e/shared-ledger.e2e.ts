@@ -76,8 +76,8 @@ ${ledger}
     return new LedgerFleet(fleet, { CORTEX_DATA_DIR: `${fleet.directory}/.data` }, ports);
   }
 
-  async startSecond(): Promise<void> {
-    this.second = new CortexProcess(["serve", "--config", this.fleet.directory], {
+  async startSecond(more: readonly string[] = []): Promise<void> {
+    this.second = new CortexProcess(["serve", "--config", this.fleet.directory, ...more], {
       environment: {
         ...this.#environment,
         CORTEX_GATEWAY__LISTEN: `127.0.0.1:${this.#ports.api}`,
@@ -138,7 +138,8 @@ describe.skipIf(found.kind === "missing")(`two gateways with one ledger in Redis
   beforeAll(async () => {
     redis = await RedisServer.start(found.kind === "found" ? found.path : "");
     two = await LedgerFleet.start(`[ledger]\nurl = "${redis.url}"\n`);
-    await two.startSecond();
+    // Its workers hold no ledger: what they use is kept in Redis by their owner.
+    await two.startSecond(["--workers", "2"]);
   });
   afterAll(async () => {
     await two.stop();
