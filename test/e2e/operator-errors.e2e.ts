@@ -144,11 +144,13 @@ test.each([
   "$name: apply fails with the neuron's own words, exit 1, and the next apply still can",
   async ({ file, code }) => {
     await using directory = await temporaryDirectory();
+    // Not inside the repository: what the neuron writes there would be in the middle of a commit.
+    await using data = await temporaryDirectory();
     const good = await tinyModelFile();
     const bad = await file();
     const port = await freePort();
     const neuron = new CortexProcess(["neuron", "--port", String(port), "--model-root", join(good, "..")], {
-      environment: { CORTEX_DATA_DIR: directory.path },
+      environment: { CORTEX_DATA_DIR: data.path },
     });
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => {
