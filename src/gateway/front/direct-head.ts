@@ -19,7 +19,7 @@ const REQUEST_LINE = /^POST (\/[\x21-\x7e]*) HTTP\/1\.1$/;
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 const LENGTH = /^[1-9]\d{0,14}$/;
 
-/** They ask for what is only done there, or could be understood in two ways. */
+/** They ask for what is only done there, or mean more to Node than a text. */
 const LEFT_TO_NODE = [
   "transfer-encoding",
   "content-encoding",
@@ -28,6 +28,8 @@ const LEFT_TO_NODE = [
   "trailer",
   "te",
   "http2-settings",
+  "proxy-connection",
+  "set-cookie",
 ];
 
 /** Names as they come, and in small letters once they were found good: clients send the same few each time. */
@@ -88,9 +90,11 @@ function trimmed(text: string, start: number, end: number): string {
 function smallName(name: string): string | null {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
-  const small = name.toLowerCase();
+  // A part of a text keeps all of it, which is somebody's request, secrets and all.
+  const own = Buffer.from(name, "latin1").toString("latin1");
+  const small = own.toLowerCase();
   // The last is a setter of every object.
   if (!TOKEN.test(name) || small === "__proto__") return null;
-  if (knownNames.size < MOST_NAMES) knownNames.set(name, small);
+  if (knownNames.size < MOST_NAMES) knownNames.set(own, small);
   return small;
 }

@@ -63,6 +63,8 @@ describe("left to Node", () => {
     ["a change of protocol", plain("upgrade: h2c")],
     ["a connection that names headers", plain("connection: keep-alive, x-hop")],
     ["trailers", plain("trailer: x")],
+    ["what proxies say of the connection", plain("proxy-connection: close")],
+    ["what Node has as a list", plain("set-cookie: a=b")],
     ["a header that comes twice", plain("accept: a", "Accept: b")],
     ["a line that is folded", plain("x: a", " b")],
     ["a blank before the colon", lines("host : here", "content-length: 7")],

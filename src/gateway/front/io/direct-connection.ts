@@ -31,6 +31,8 @@ type State =
 const BLANK_LINE = Buffer.from("\r\n\r\n");
 /** What a client may have sent ahead before nothing more is read. */
 const MOST_AHEAD_BYTES = 64 * 1024;
+/** What a piece takes beside its bytes, at least: else a client could send them one by one. */
+const PIECE_COST_BYTES = 1024;
 /** How long the rest of a body that was refused is read, so that its sender gets to read why. */
 const LAST_READ_MS = 5000;
 
@@ -77,7 +79,8 @@ export class DirectConnection {
   readonly #onData = (bytes: Buffer): void => {
     switch (this.#state) {
       case "waiting":
-        this.#begin(bytes);
+        if (this.#ahead.length === 0) this.#begin(bytes);
+        else this.#keepAhead(bytes);
         return;
       case "answering":
         this.#answering(bytes);
@@ -100,8 +103,14 @@ export class DirectConnection {
     const socket = this.#socket;
     const { dateLine, keepAliveLine } = this.#service;
     const request = new DirectRequest(head, socket);
-    const onFinished = this.#onFinished;
-    const response = new DirectResponse({ socket, closes: head.closes, dateLine, keepAliveLine, onFinished });
+    const response = new DirectResponse({
+      socket,
+      closes: head.closes,
+      dateLine,
+      keepAliveLine,
+      onFinished: this.#onFinished,
+      onHeldUp: this.#onHeldUp,
+    });
     const rest = request.take(bytes.subarray(end + BLANK_LINE.length));
     this.#state = "answering";
     this.#request = request;
@@ -117,13 +126,31 @@ export class DirectConnection {
   #answering(bytes: Buffer): void {
     const request = this.#request;
     const rest = request === null || request.isComplete ? bytes : request.take(bytes);
+    if (request?.isComplete === true) this.#endLastRead();
     if (rest.length > 0) this.#keepAhead(rest);
   }
 
   #keepAhead(bytes: Buffer): void {
     this.#ahead.push(bytes);
-    this.#aheadBytes += bytes.length;
+    this.#aheadBytes += bytes.length + PIECE_COST_BYTES;
     if (this.#aheadBytes > MOST_AHEAD_BYTES) this.#socket.pause();
+    // What is refused by its head has been answered by now.
+    if (this.#state === "waiting") process.nextTick(this.#takeUpAhead);
+  }
+
+  readonly #onHeldUp = (): void => {
+    if (this.#request?.isComplete === false) this.#giveUpBody(this.#request);
+  };
+
+  /** Its answer was given without it. */
+  #giveUpBody(request: DirectRequest): void {
+    request.discard();
+    this.#stopLastRead ??= this.#service.alarm(LAST_READ_MS, () => this.#socket.destroy());
+  }
+
+  #endLastRead(): void {
+    this.#stopLastRead?.();
+    this.#stopLastRead = null;
   }
 
   readonly #onFinished = (mayGoOn: boolean): void => {
@@ -133,9 +160,8 @@ export class DirectConnection {
     this.#isProven = true;
     const goesOn = mayGoOn && !this.#service.isClosing();
     if (request !== null && !request.isComplete) {
-      request.discard();
+      this.#giveUpBody(request);
       this.#state = "discarding";
-      this.#stopLastRead = this.#service.alarm(LAST_READ_MS, () => this.#socket.destroy());
       if (!goesOn) this.#socket.end();
       return;
     }
@@ -148,14 +174,14 @@ export class DirectConnection {
     const request = this.#request;
     const rest = request === null ? bytes : request.take(bytes);
     if (request !== null && !request.isComplete) return;
-    this.#stopLastRead?.();
+    this.#endLastRead();
     this.#request = null;
     if (this.#socket.writableEnded) {
       this.#socket.destroy();
       return;
     }
-    if (rest.length > 0) this.#ahead.push(rest);
     this.#waitAgain();
+    if (rest.length > 0) this.#keepAhead(rest);
   }
 
   #waitAgain(): void {
@@ -192,7 +218,7 @@ export class DirectConnection {
 
   readonly #onClose = (): void => {
     this.#state = "gone";
-    this.#stopLastRead?.();
+    this.#endLastRead();
     this.#service.isGone(this);
     this.#request?.connectionGone();
     this.#response?.connectionGone();

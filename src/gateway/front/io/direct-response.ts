@@ -22,6 +22,8 @@ interface DirectResponseOptions {
   readonly keepAliveLine: string;
   /** Once everything has been handed to the system: whether another request may follow. */
   readonly onFinished: (mayGoOn: boolean) => void;
+  /** It has ended, but the client has not taken all of it yet. */
+  readonly onHeldUp: () => void;
 }
 
 /**
@@ -38,6 +40,7 @@ export class DirectResponse {
   /** Its connection has gone, or it has been sent. */
   closed = false;
   #closes: boolean;
+  #isBodiless = false;
   /** Leaves with the first bytes. */
   #head = "";
   #onClose: (() => void)[] = [];
@@ -56,21 +59,25 @@ export class DirectResponse {
     return !this.writableEnded && this.socket.writableNeedDrain;
   }
 
-  /** Throws `TypeError` for a header that would end a line early. */
+  /** Throws `TypeError` for a header that would end a line early, and `RangeError` for what is the status of no answer. */
   writeHead(status: number, headers: HeadValues): void {
     if (this.headersSent) throw new Error("the head was sent already");
-    this.headersSent = true;
+    if (!(status >= 200 && status <= 999)) throw new RangeError(`${status} is the status of no answer`);
     if (headers["connection"] === "close") this.#closes = true;
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n${headerLines(headers)}`;
-    this.chunkedEncoding = headers["content-length"] === undefined && !WITHOUT_BODY.has(status);
+    this.#isBodiless = WITHOUT_BODY.has(status);
+    this.chunkedEncoding = headers["content-length"] === undefined && !this.#isBodiless;
     if (this.chunkedEncoding) head += "Transfer-Encoding: chunked\r\n";
     const { dateLine, keepAliveLine } = this.#options;
     if (headers["date"] === undefined) head += dateLine();
+    // What throws before this leaves room for another head.
+    this.headersSent = true;
     this.#head = `${head}${this.#closes ? "Connection: close\r\n" : keepAliveLine}\r\n`;
   }
 
-  write(text: Buffer | string, done?: () => void): boolean {
+  write(piece: Buffer | string, done?: () => void): boolean {
     if (this.writableEnded || this.socket.destroyed) return false;
+    const text = this.#isBodiless ? "" : piece;
     const head = this.#takeHead();
     const { socket } = this;
     if (head === "") return socket.write(text, done);
@@ -88,10 +95,14 @@ export class DirectResponse {
     if (bytes !== undefined && bytes.length > 0) this.write(bytes);
     else if (this.#head !== "") this.socket.write(this.#takeHead(), "latin1");
     this.writableEnded = true;
+    const { socket } = this;
+    // There is nobody to be told any more; that is heard of as the connection's close.
+    if (socket.destroyed || socket.writableEnded) return;
     // Nearly always the system has taken it by now.
-    if (this.socket.writableLength === 0) this.#finish();
+    if (socket.writableLength === 0) this.#finish();
     else {
-      this.socket.write("", (error) => {
+      this.#options.onHeldUp();
+      socket.write("", (error) => {
         if (error == null) this.#finish();
       });
     }

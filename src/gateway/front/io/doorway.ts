@@ -39,6 +39,11 @@ export class Doorway {
   }
 
   enter(socket: Socket, leaveToNode: LeaveToNode): void {
+    // Nobody would look after it here.
+    if (this.#isClosed) {
+      leaveToNode(socket);
+      return;
+    }
     const { clock, isClosing, serve } = this.#deps;
     const service: DirectService = {
       dateLine: this.#date,
