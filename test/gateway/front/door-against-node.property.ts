@@ -58,6 +58,15 @@ async function note(side: Side, head: string, body: () => Promise<Buffer>): Prom
 
 const ANSWER = Buffer.from("{}");
 
+/** Answered by its head, in the same turn, as whoever may not ask is: its body is read by nobody. */
+const UNREAD = "/v1/unread";
+
+function answerUnread(side: Side, head: string, response: ServerResponse | DirectResponse): void {
+  side.seen.push({ head, body: null });
+  response.writeHead(202, { "content-length": ANSWER.length });
+  response.end(ANSWER);
+}
+
 async function answer(
   side: Side,
   head: string,
@@ -77,7 +86,9 @@ function sideWith(hasDoor: boolean): Side {
     errorResponse: toErrorResponse,
     inFront: (request: IncomingMessage, response: ServerResponse) => {
       const body = () => readBody(request, LIMITS, systemClock);
-      void answer(side, headOf(request.method ?? "", request), { body, response });
+      const head = headOf(request.method ?? "", request);
+      if (request.url === UNREAD) answerUnread(side, head, response);
+      else void answer(side, head, { body, response });
       return true;
     },
     door: hasDoor ? doorOf(() => side) : undefined,
@@ -94,7 +105,9 @@ const doorOf = (side: () => Side): Doorway =>
       if (!request.url.startsWith("/v1/")) return false;
       side().atDoor += 1;
       const body = () => request.readBody(LIMITS, systemClock);
-      void answer(side(), headOf("POST", request), { body, response });
+      const head = headOf("POST", request);
+      if (request.url === UNREAD) answerUnread(side(), head, response);
+      else void answer(side(), head, { body, response });
       return true;
     },
   });
@@ -157,12 +170,15 @@ const HEADERS = [
   "__proto__: z",
   "upgrade: h2c",
   "te: trailers",
+  "proxy-connection: close",
+  "set-cookie: a=b",
 ];
 
 const oneRequest = fc
   .record({
     line: fc.oneof(
       { weight: 8, arbitrary: fc.constant("POST /v1/chat/completions HTTP/1.1") },
+      { weight: 2, arbitrary: fc.constant(`POST ${UNREAD} HTTP/1.1`) },
       {
         weight: 1,
         arbitrary: fc.constantFrom(

@@ -100,15 +100,29 @@ test("pieces of a byte each, sent ahead, are as many as a client is read ahead f
   expect(socket?.isPaused()).toBe(true);
 });
 
+const badHeadFirst: Answering = (_request, response) => {
+  expect(() => response.writeHead(200, { x: "a\r\nb: c" })).toThrow(TypeError);
+  expect(response.headersSent).toBe(false);
+  response.writeHead(502, { "content-length": 2 });
+  response.end("{}");
+};
+
+const endAfterCut: Answering = (_request, response) => {
+  response.writeHead(200, { "content-length": 2 });
+  response.destroy();
+  response.end("{}");
+};
+
+const sayMoreAfterEnd: Answering = (_request, response) => {
+  response.writeHead(200, { "content-length": 2 });
+  response.end("{}");
+  response.write("more");
+  response.end("more");
+};
+
 describe("an answer", () => {
   test("whose head is none can still be another", async () => {
-    const answer: Answering = (_request, response) => {
-      expect(() => response.writeHead(200, { x: "a\r\nb: c" })).toThrow(TypeError);
-      expect(response.headersSent).toBe(false);
-      response.writeHead(502, { "content-length": 2 });
-      response.end("{}");
-    };
-    await using at = await serverWith({ answer });
+    await using at = await serverWith({ answer: badHeadFirst });
     const client = at.connect();
     client.send(post("x"));
     await client.until("{}");
@@ -141,12 +155,7 @@ describe("an answer", () => {
   });
 
   test("on a connection that was cut is not taken for sent", async () => {
-    const answer: Answering = (_request, response) => {
-      response.writeHead(200, { "content-length": 2 });
-      response.destroy();
-      response.end("{}");
-    };
-    await using at = await serverWith({ answer });
+    await using at = await serverWith({ answer: endAfterCut });
     const client = at.connect();
     client.send(post("x"));
     await client.closed();
@@ -154,13 +163,7 @@ describe("an answer", () => {
   });
 
   test("takes nothing more after its end", async () => {
-    const answer: Answering = (_request, response) => {
-      response.writeHead(200, { "content-length": 2 });
-      response.end("{}");
-      response.write("more");
-      response.end("more");
-    };
-    await using at = await serverWith({ answer });
+    await using at = await serverWith({ answer: sayMoreAfterEnd });
     const client = at.connect();
     client.send(post("x") + post("y", { more: "connection: close\r\n" }));
     const { text } = await client.closed();
