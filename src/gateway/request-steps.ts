@@ -64,3 +64,10 @@ export function endAttempt(step: Step<"sent">, result: RelayResult, atMs: number
     step.code = envelope === null ? `HTTP ${status}` : knownCode(envelope);
   } else if (result.kind === "failed-before-answer" || result.kind === "cut") step.code = result.code;
 }
+
+/** For the log. */
+export const explain = (decision: Decision) => ({
+  decision: decision.kind,
+  model: decision.modelId,
+  considered: decision.considered,
+});

@@ -5,7 +5,7 @@ import {
   type FleetEvent,
   type FleetView,
 } from "../../src/gateway/view/fleet-view.ts";
-import type { RoutingFacts } from "../../src/gateway/routing/route-request.ts";
+import type { KnownOfCopies, RoutingFacts } from "../../src/gateway/routing/route-request.ts";
 import { fleetSchema } from "../../src/fleet/schema/fleet-schema.ts";
 import type { Device, Discovery, ModelLoad, ResidentModel } from "../../src/protocol/neuron-api.ts";
 import { residentModel, TEST_DEVICE } from "../support/neuron/fake-neuron.ts";
@@ -126,13 +126,16 @@ export const indexOf = (
     }),
   );
 
-export const factsOf = (model: string, changes: Partial<RoutingFacts> = {}): RoutingFacts => ({
-  model,
-  outstanding: () => 0,
-  trust: () => null,
-  speed: () => null,
-  affinity: () => null,
-  avoid: new Set(),
-  excluded: new Set(),
-  ...changes,
-});
+type FactChanges = Partial<Omit<RoutingFacts, "copies"> & KnownOfCopies>;
+
+export function factsOf(model: string, changes: FactChanges = {}): RoutingFacts {
+  const { outstanding = () => 0, trustIn = () => null, speedOf = () => null, ...others } = changes;
+  return {
+    model,
+    copies: { outstanding, trustIn, speedOf },
+    affinity: () => null,
+    avoid: new Set(),
+    excluded: new Set(),
+    ...others,
+  };
+}

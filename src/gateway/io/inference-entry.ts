@@ -5,6 +5,7 @@ import { CortexError, toCortexError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readBody, type BodyLimits } from "../../platform/request-body.ts";
 import { isForm } from "../../protocol/openai/form-body.ts";
+import type { TopLevelFields } from "../../protocol/openai/body-scan.ts";
 import { INFERENCE_ROUTES } from "../../protocol/openai/inference-routes.ts";
 import { MEDIA_ROUTES } from "../../protocol/openai/media-routes.ts";
 import { withKeptElsewhere, type FindKept } from "../crew/io/kept-elsewhere.ts";
@@ -16,6 +17,7 @@ import { LINES_TYPE } from "../dialect/ollama/line.ts";
 import type { RequestHead } from "../front/io/request-head.ts";
 import type { DirectRequest } from "../front/io/direct-request.ts";
 import type { DirectResponse } from "../front/io/direct-response.ts";
+import { Turnstile } from "../front/io/turnstile.ts";
 import { scanBody } from "../front/io/scan-body.ts";
 import { pathOf } from "../front/request-path.ts";
 import {
@@ -72,7 +74,7 @@ export const inferenceRoutes = (dialects: readonly DialectRoute[]): readonly Inf
 export interface RawRequest {
   readonly request: RequestHead;
   readonly response: ResponseOutlet;
-  readonly readBody: (limits: BodyLimits, clock: Clock) => Promise<Buffer>;
+  readonly readBody: (limits: BodyLimits, clock: Clock) => Buffer | Promise<Buffer>;
 }
 
 /** Of Node's server. */
@@ -108,7 +110,8 @@ export async function enterInference(
   try {
     if (begun.refusal !== null) throw begun.refusal;
     const principal = deps.identify(raw.request);
-    const body = await raw.readBody(bodyLimitsOf(deps), deps.clock);
+    const reading = raw.readBody(bodyLimitsOf(deps), deps.clock);
+    const body = reading instanceof Promise ? await reading : reading;
     const { request, response } = raw;
     const { requestId, ownHeaders } = begun;
     await handle({ request, response, route, requestId, ownHeaders, headAtMs, principal }, body, deps);
@@ -120,7 +123,8 @@ export async function enterInference(
 /** Rejects with what is refused before anything was begun. */
 async function handle(arrival: Arrival, body: Buffer, deps: InferenceEntryDeps): Promise<void> {
   const startedAtMs = deps.clock.monotonicMs();
-  const asked = await readAsked(arrival, body, deps);
+  const reading = readAsked(arrival, body, deps);
+  const asked = reading instanceof Promise ? await reading : reading;
   const { facts } = asked;
   if (asked.instead !== null) {
     requireUse(deps, arrival.principal, facts.model);
@@ -259,8 +263,12 @@ interface AskedRequest {
 
 const asItComes = (client: ClientResponse): AnswerSink => client;
 
-/** The one reading of the body. */
-async function readAsked(arrival: Arrival, bytes: Buffer, deps: InferenceEntryDeps): Promise<AskedRequest> {
+/** The one reading of the body: at once, where it is short and nothing is translated. */
+function readAsked(
+  arrival: Arrival,
+  bytes: Buffer,
+  deps: InferenceEntryDeps,
+): AskedRequest | Promise<AskedRequest> {
   const { path, dialect } = arrival.route;
   const type = arrival.request.headers["content-type"];
   const isMedia = MEDIA_ROUTES.has(path);
@@ -270,11 +278,30 @@ async function readAsked(arrival: Arrival, bytes: Buffer, deps: InferenceEntryDe
   const body = textOfBody(bytes);
   requireJsonType(type);
   if (body.length === 0) throw new CortexError("malformed_json", "the request has no body");
-  const fields = await scanBody(body);
-  if (dialect === undefined) {
-    const facts = isMedia ? readMediaFacts(body, fields) : readRequestFacts(body, fields);
-    return { path, facts, body, instead: null, sinkTo: asItComes };
-  }
+  const scanned = scanBody(body);
+  if (dialect !== undefined) return translated(dialect, { arrival, body, scanned }, deps);
+  return scanned instanceof Promise
+    ? scanned.then((fields) => untranslated(path, body, fields))
+    : untranslated(path, body, scanned);
+}
+
+function untranslated(path: string, body: Buffer, fields: TopLevelFields): AskedRequest {
+  const facts = MEDIA_ROUTES.has(path) ? readMediaFacts(body, fields) : readRequestFacts(body, fields);
+  return { path, facts, body, instead: null, sinkTo: asItComes };
+}
+
+interface ScannedBody {
+  readonly arrival: Arrival;
+  readonly body: Buffer;
+  readonly scanned: TopLevelFields | Promise<TopLevelFields>;
+}
+
+async function translated(
+  dialect: DialectRoute,
+  { arrival, body, scanned }: ScannedBody,
+  deps: InferenceEntryDeps,
+): Promise<AskedRequest> {
+  const { depth } = await scanned;
   const { clock, fleet, poller, shelf } = deps;
   const cameAtMs = clock.monotonicMs();
   const identity = {
@@ -284,16 +311,16 @@ async function readAsked(arrival: Arrival, bytes: Buffer, deps: InferenceEntryDe
     memory: shelf.memoryOf(arrival.principal.id, () => clock.monotonicMs()),
   };
   const isKnown = (model: string) => knownModelId(fleet, poller.view(), model) !== undefined;
-  const context = { depth: fields.depth, identity, isKnown };
+  const context = { depth, identity, isKnown };
   const translate = () => deps.translation.translate(dialect, body, context);
   const { keptElsewhere: find } = deps;
   const { memory } = identity;
-  const { answer, ...translated } = await (find === undefined
+  const { answer, ...asked } = await (find === undefined
     ? translate()
     : withKeptElsewhere(translate, { body, principal: arrival.principal.id, memory, find }));
   const { errors, streamType } = dialect;
   const sinkTo = (client: ClientResponse) => new TranslatedResponse(client, { answer, errors, streamType });
-  return { ...translated, sinkTo };
+  return { ...asked, sinkTo };
 }
 
 type RouteOf = (url: string) => InferenceRoute | undefined;
@@ -314,12 +341,18 @@ export const inferenceInFront =
   };
 
 /** The same for those that do not come through Node's server. */
-export const inferenceAtDoor =
-  (routeOf: RouteOf, deps: InferenceEntryDeps) =>
-  (request: DirectRequest, response: DirectResponse): boolean => {
+export function inferenceAtDoor(
+  routeOf: RouteOf,
+  deps: InferenceEntryDeps,
+): (request: DirectRequest, response: DirectResponse) => boolean {
+  const turnstile = new Turnstile();
+  return (request, response) => {
     const route = routeOf(request.url);
     if (route === undefined) return false;
     const body = (limits: BodyLimits, clock: Clock) => request.readBody(limits, clock);
-    void enterInference({ request, response, readBody: body }, route, deps);
+    turnstile.pass(() => {
+      void enterInference({ request, response, readBody: body }, route, deps);
+    });
     return true;
   };
+}

@@ -16,8 +16,8 @@ import { renamed } from "../front/request-facts.ts";
 import { keepAliveEvent } from "../relay/keep-alive-event.ts";
 import { comment } from "../relay/sse-framing.ts";
 import { upstreamRequestHeaders } from "../relay/header-policy.ts";
-import { relayRequest } from "../relay/io/relay-stream.ts";
-import { knownCode, type AnswerCost, type RelayResult } from "../relay/relay-answer.ts";
+import { relayRequest, type RelayAsker, type RelayOptions } from "../relay/io/relay-stream.ts";
+import { knownCode, type AnswerCost } from "../relay/relay-answer.ts";
 import {
   beginCourse,
   stepCourse,
@@ -34,12 +34,20 @@ import { loadProspects } from "../routing/load-prospects.ts";
 import { afterCount } from "../count-course.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
-import { beginAttempt, beginWait, endAttempt, endWait, noteStanding, routedStep } from "../request-steps.ts";
+import {
+  beginAttempt,
+  beginWait,
+  endAttempt,
+  endWait,
+  explain,
+  noteStanding,
+  routedStep,
+} from "../request-steps.ts";
 import { replicaOutcome } from "../replica-outcome.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import type { CrashMemory } from "../crash-memory.ts";
 import { failExchange, type Exchange } from "./exchange.ts";
-import type { GatewayMetrics } from "./gateway-metrics.ts";
+import { UNKNOWN_MODEL, type GatewayMetrics } from "./gateway-metrics.ts";
 import type { Look } from "./ticker.ts";
 
 export interface InferenceDeps {
@@ -60,6 +68,9 @@ export interface InferenceDeps {
 /** Neurons that are asked to count before the model is loaded for it. */
 const MOST_COUNTERS = 3;
 
+type WaitingFor = { readonly modelId: string; readonly standing: () => Standing | undefined };
+type Replica = Pick<Deed<"send">, "neuron" | "modelId">;
+type AttemptEnded = Extract<CourseEvent, { kind: "attempt-ended" }>;
 type Deed<Kind extends CourseDeed["kind"]> = Extract<CourseDeed, { kind: Kind }>;
 
 /** Serves one request to its end: the client has its answer, or has left, when it resolves. Rejects only on defects. */
@@ -67,7 +78,7 @@ export const serveInference = (exchange: Exchange, deps: InferenceDeps): Promise
   new CourseRun(exchange, deps).run();
 
 /** Carries out the course of one request. */
-class CourseRun {
+class CourseRun implements RelayAsker {
   readonly #exchange: Exchange;
   readonly #deps: InferenceDeps;
   #place: Place | null = null;
@@ -92,10 +103,12 @@ class CourseRun {
     }
     let { course, notes, next } = beginCourse();
     try {
-      if (modelId !== undefined && (await this.#countWithoutWeights(modelId))) return;
+      const isCount = modelId !== undefined && TOKEN_ROUTES.has(this.#exchange.path);
+      if (isCount && (await this.#countWithoutWeights(modelId))) return;
       for (;;) {
         for (const note of notes) this.#note(note);
-        const event = await this.#carryOut(next);
+        const doing = this.#carryOut(next);
+        const event = doing instanceof Promise ? await doing : doing;
         if (event === null) return;
         ({ course, notes, next } = stepCourse(course, event));
       }
@@ -114,15 +127,15 @@ class CourseRun {
     } else void this.#deps.poller.refresh(note.neuron);
   }
 
-  /** The event that came of it; null when the request is over. */
-  async #carryOut(next: CourseDeed | CourseEnd): Promise<CourseEvent | null> {
+  /** The event that came of it, at once where nothing is waited for; null when the request is over. */
+  #carryOut(next: CourseDeed | CourseEnd): CourseEvent | null | Promise<CourseEvent | null> {
     switch (next.kind) {
       case "route":
         return { kind: "request-routed", decision: this.#route(next) };
       case "wait":
-        return { kind: "wait-ended", outcome: await this.#wait(next) };
+        return this.#wait(next).then((outcome) => ({ kind: "wait-ended", outcome }));
       case "send":
-        return { kind: "attempt-ended", result: await this.#send(next) };
+        return this.#send(next);
       case "pause":
         return this.#pause(next.length * this.#deps.timings.retryPauseMs);
       case "refresh":
@@ -153,12 +166,9 @@ class CourseRun {
     // It may have been routed before, and not sent.
     this.#leave();
     const { scheduling, fleet, poller, logger } = this.#deps;
-    const outstanding = (neuron: string, modelId: string) => scheduling.outstanding(neuron, modelId);
     const { model } = this.#exchange.facts;
-    const trust = (neuron: string, modelId: string) => scheduling.trustIn(neuron, modelId);
-    const speed = (neuron: string, modelId: string) => scheduling.speedOf(neuron, modelId);
     const affinity = () => this.#affinityOf();
-    const facts = { model, outstanding, trust, speed, affinity, avoid, excluded };
+    const facts = { model, copies: scheduling, affinity, avoid, excluded };
     const routed = decide(facts, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
     this.#exchange.trace.steps.push(routedStep(decision, this.#deps.clock.monotonicMs()));
@@ -240,14 +250,14 @@ class CourseRun {
     while (await sleptThrough(clock, timings.loadCommentMs, waited)) {
       if (this.#exchange.cancellation.isCancelled) return;
       client.keepAlive(comment(waitingInWords(modelId, scheduling.state.loads.get(modelId), standing())));
-      const event = this.#keepAliveEvent();
+      const event = this.keepAliveEvent();
       if (event === null || clock.monotonicMs() - eventAtMs < timings.keepAliveMs) continue;
       eventAtMs = clock.monotonicMs();
       client.keepAlive(event);
     }
   }
 
-  #keepAliveEvent(): string | null {
+  keepAliveEvent(): string | null {
     const { path, facts } = this.#exchange;
     return keepAliveEvent(path, facts.model, Math.floor(this.#deps.clock.nowMs() / 1000));
   }
@@ -259,12 +269,12 @@ class CourseRun {
   async #countWithoutWeights(modelId: string): Promise<boolean> {
     const { fleet, scheduling, poller } = this.#deps;
     const block = fleet.modelsById.get(modelId);
-    if (block?.harness !== "llama" || !TOKEN_ROUTES.has(this.#exchange.path)) return false;
+    if (block?.harness !== "llama") return false;
     if (replicasOf(scheduling.state, modelId).length > 0) return false;
     const spec = { [MODEL_SPEC_HEADER]: formatModelSpec(modelSpecFromBlock(block)) };
     const { able } = loadProspects(block, fleet, { view: poller.view(), excluded: new Set() });
     for (const { name } of able.slice(0, MOST_COUNTERS)) {
-      const result = await this.#send({ neuron: name, modelId }, spec);
+      const { result } = await this.#send({ neuron: name, modelId }, spec);
       const next = afterCount(result);
       if (next === "ask-another") continue;
       await this.#carryOut(next);
@@ -273,60 +283,62 @@ class CourseRun {
     return false;
   }
 
-  async #send(
-    { neuron, modelId }: Pick<Deed<"send">, "neuron" | "modelId">,
-    more: Readonly<Record<string, string>> = {},
-  ): Promise<RelayResult> {
-    const { trace, facts, client, cancellation, path, headers, requestId, body } = this.#exchange;
-    const { neurons, crashes, poller, clock, timings, watch } = this.#deps;
+  async #send(to: Replica, more?: Readonly<Record<string, string>>): Promise<AttemptEnded> {
+    const { clock } = this.#deps;
+    const step = beginAttempt(to.neuron, clock.monotonicMs());
+    this.#exchange.trace.steps.push(step);
+    const result = await relayRequest(this.#relayTo(to, more));
+    endAttempt(step, result, clock.monotonicMs());
+    this.#leave({ outcome: replicaOutcome(result), tokensPerSec: this.#speedSince(step.atMs) });
+    this.#deps.crashes.note(to.modelId, this.#exchange, result);
+    return { kind: "attempt-ended", result };
+  }
+
+  #relayTo({ neuron, modelId }: Replica, more?: Readonly<Record<string, string>>): RelayOptions {
+    const { trace, facts, client, cancellation, path, body } = this.#exchange;
+    const { neurons, clock, timings, watch } = this.#deps;
     const replica = neurons.get(neuron);
     if (replica === undefined) throw new Error(`the view names a neuron without a client: ${neuron}`);
     trace.phase = "relaying";
     trace.neuron = neuron;
     trace.modelId = modelId;
-    const deaths = crashes.deaths(modelId, this.#exchange);
-    const call = {
-      path,
-      headers: upstreamRequestHeaders(headers, {
-        "x-request-id": requestId,
-        ...more,
-        ...this.#exchange.traced?.beginAttempt(),
-        ...(deaths === 0 ? {} : { [DEATHS_HEADER]: String(deaths) }),
-      }),
-      body: facts.model === modelId ? body : renamed(body, facts, modelId),
-    };
-    const onFirstContent = () => {
-      this.#noteFirstContent({ model: modelId, node: neuron });
-    };
-    const onBegin = (costSoFar: () => AnswerCost) => {
-      trace.costSoFar = costSoFar;
-    };
-    const onCost = (cost: AnswerCost) => {
-      trace.cost = cost;
-      trace.usage = cost.usage;
-    };
-    const step = beginAttempt(neuron, clock.monotonicMs());
-    trace.steps.push(step);
-    const result = await relayRequest({
+    const headers = this.#headersTo(modelId, more);
+    return {
       neuron: replica,
-      call,
+      call: { path, headers, body: facts.model === modelId ? body : renamed(body, facts, modelId) },
       client,
       clock,
       cancellation,
-      onFirstContent,
-      onBegin,
-      onCost,
+      asker: this,
       limits: timings,
       isStreamed: facts.stream,
       isOpaque: MEDIA_ROUTES.has(path),
-      keepAlive: () => this.#keepAliveEvent(),
-      isNeuronHung: () => poller.view().neurons.get(neuron)?.health === "unhealthy",
       watch,
-    });
-    endAttempt(step, result, clock.monotonicMs());
-    this.#leave({ outcome: replicaOutcome(result), tokensPerSec: this.#speedSince(step.atMs) });
-    crashes.note(modelId, this.#exchange, result);
-    return result;
+    };
+  }
+
+  #headersTo(modelId: string, more?: Readonly<Record<string, string>>): Record<string, string> {
+    const { headers, requestId, traced } = this.#exchange;
+    const deaths = this.#deps.crashes.deaths(modelId, this.#exchange);
+    const own: Record<string, string> = { "x-request-id": requestId };
+    if (more !== undefined) Object.assign(own, more);
+    if (traced !== null) Object.assign(own, traced.beginAttempt());
+    if (deaths > 0) own[DEATHS_HEADER] = String(deaths);
+    return upstreamRequestHeaders(headers, own);
+  }
+
+  relayBegun(costSoFar: () => AnswerCost): void {
+    this.#exchange.trace.costSoFar = costSoFar;
+  }
+
+  relayCost(cost: AnswerCost): void {
+    const { trace } = this.#exchange;
+    trace.cost = cost;
+    trace.usage = cost.usage;
+  }
+
+  isNeuronHung(neuron: string): boolean {
+    return this.#deps.poller.view().neurons.get(neuron)?.health === "unhealthy";
   }
 
   #affinityOf(): string | null {
@@ -350,10 +362,11 @@ class CourseRun {
     this.#place = null;
   }
 
-  #noteFirstContent(labels: { readonly model: string; readonly node: string }): void {
+  firstContentCame(): void {
     const { trace } = this.#exchange;
     const { clock, metrics } = this.#deps;
     trace.firstContentMs = clock.monotonicMs() - trace.startedAtMs;
+    const labels = { model: trace.modelId ?? UNKNOWN_MODEL, node: trace.neuron };
     metrics.timeToFirstToken.observe(labels, trace.firstContentMs / 1000);
   }
 
@@ -379,22 +392,8 @@ class CourseRun {
   #passOn({ answer, envelope }: Extract<CourseEnd, { kind: "pass-on-error" }>): void {
     const { client, trace } = this.#exchange;
     trace.errorCode = knownCode(envelope);
-    if (client.headersSent) {
-      client.endWithEvent(envelope);
-      return;
-    }
     const headers = { ...answer.headers, "content-type": "application/json; charset=utf-8" };
-    client.sendWhole(answer.status, headers, Buffer.from(JSON.stringify(envelope)));
+    if (client.headersSent) client.endWithEvent(envelope);
+    else client.sendWhole(answer.status, headers, Buffer.from(JSON.stringify(envelope)));
   }
 }
-
-interface WaitingFor {
-  readonly modelId: string;
-  readonly standing: () => Standing | undefined;
-}
-
-const explain = (decision: Decision) => ({
-  decision: decision.kind,
-  model: decision.modelId,
-  considered: decision.considered,
-});

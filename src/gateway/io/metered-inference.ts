@@ -37,7 +37,8 @@ export async function serveMetered(exchange: Exchange, deps: InferenceDeps & Met
   const bodyBytes = isMedia ? 0 : exchange.body.length;
   const modelOutputTokens = isMedia ? 0 : (block?.limit?.output ?? null);
   const meterId = deps.underWay.nextId();
-  const reservation = await reserve(deps, { meterId, principal, facts, bodyBytes, modelOutputTokens });
+  const reserving = reserve(deps, { meterId, principal, facts, bodyBytes, modelOutputTokens });
+  const reservation = reserving === null ? null : await reserving;
   let outcome: RequestOutcome = "failed";
   const usageSoFar = () => usageOf({ cost: trace.costSoFar?.(), bodyBytes });
   const ended = deps.underWay.begin({ meterId, keyId: principal.id, trace, usageSoFar });

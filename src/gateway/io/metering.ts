@@ -2,7 +2,7 @@ import { assertNever } from "../../core/assert-never.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CortexError } from "../../core/errors.ts";
 import { NO_USAGE, type TokenUsage } from "../../protocol/headers/usage-header.ts";
-import type { Principal } from "../keys/key-ring.ts";
+import type { KeyLimits, Principal } from "../keys/key-ring.ts";
 import { reservationTokens, tokensOfText } from "../keys/reservation-size.ts";
 import type { RequestOutcome, Reservation, UsageLedger, Verdict } from "../keys/usage-ledger.ts";
 import type { RequestFacts } from "../front/request-facts.ts";
@@ -30,9 +30,17 @@ export interface MeteredRequest {
  * Reserves what the request may cost; null where nothing is limited. Throws `rate_limit_exceeded` where waiting helps,
  * `insufficient_quota` where it does not. Whoever gets a reservation must charge it, however the request ends.
  */
-export async function reserve(deps: MeteringDeps, request: MeteredRequest): Promise<Reservation | null> {
-  const { id, limits } = request.principal;
-  if (limits === null) return null;
+export function reserve(deps: MeteringDeps, request: MeteredRequest): Promise<Reservation> | null {
+  const { limits } = request.principal;
+  return limits === null ? null : openReservation(deps, request, limits);
+}
+
+async function openReservation(
+  deps: MeteringDeps,
+  request: MeteredRequest,
+  limits: KeyLimits,
+): Promise<Reservation> {
+  const { id } = request.principal;
   const { meterId, facts, bodyBytes, modelOutputTokens } = request;
   const { maxOutputTokens, answers } = facts;
   const tokens = reservationTokens({ bodyBytes, maxOutputTokens, answers, modelOutputTokens });

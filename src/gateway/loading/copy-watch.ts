@@ -1,6 +1,6 @@
 import type { ResidentModel } from "../../protocol/neuron-api.ts";
 import { withEntry, withoutEntry } from "../view/entry-map.ts";
-import { healthyNeurons, replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
+import { replicaLoad, type FleetView, type NeuronView } from "../view/fleet-view.ts";
 import { afterAnswer } from "../routing/replica-speed.ts";
 import { withOutcome, withSending } from "./copy-standing.ts";
 import { copyKey, type CopyWatch, type PlaceAt, type PlaceEnd, type Scheduler } from "./scheduler-state.ts";
@@ -98,12 +98,24 @@ export interface Replica {
 /** Copies that serve, as far as is known. */
 export function replicasOf(state: Scheduler, modelId: string): readonly Replica[] {
   const replicas: Replica[] = [];
-  for (const neuron of healthyNeurons(state.view)) {
-    const model = neuron.models.get(modelId);
-    if (neuron.draining || model?.status !== "loaded" || !model.servable.ok) continue;
-    if (!givingWay(state, neuron.name).has(modelId)) replicas.push({ neuron, model });
+  for (const neuron of state.view.neurons.values()) {
+    const replica = replicaOn(state, neuron, modelId);
+    if (replica !== null) replicas.push(replica);
   }
   return replicas;
+}
+
+/** The one of this neuron; null where it has none that serves. */
+function replicaOn(state: Scheduler, neuron: NeuronView, modelId: string): Replica | null {
+  if (neuron.health !== "healthy" || neuron.draining) return null;
+  const model = neuron.models.get(modelId);
+  if (model?.status !== "loaded" || !model.servable.ok) return null;
+  return state.loads.size > 0 && givingWay(state, neuron.name).has(modelId) ? null : { neuron, model };
+}
+
+function replicaAt(state: Scheduler, name: string, modelId: string): Replica | null {
+  const neuron = state.view.neurons.get(name);
+  return neuron === undefined ? null : replicaOn(state, neuron, modelId);
 }
 
 /**
@@ -125,13 +137,13 @@ function placesOf({ neuron, model }: Replica): number {
 
 /** How many more requests a copy takes; 0 for one that does not serve. */
 export function freePlaces(state: Scheduler, neuron: string, modelId: string): number {
-  const replica = replicasOf(state, modelId).find((candidate) => candidate.neuron.name === neuron);
-  return replica === undefined ? 0 : placesOf(replica) - workAt(state, replica.neuron, modelId);
+  const replica = replicaAt(state, neuron, modelId);
+  return replica === null ? 0 : placesOf(replica) - workAt(state, replica.neuron, modelId);
 }
 
 /** Whether a request that comes now may take a place at the copy: there is room, and nobody waits for it. */
 export function hasRoom(state: Scheduler, neuron: string, modelId: string): boolean {
   if (state.queues.has(modelId)) return false;
-  const replica = replicasOf(state, modelId).find((candidate) => candidate.neuron.name === neuron);
-  return replica !== undefined && fullness(state, replica) < 1;
+  const replica = replicaAt(state, neuron, modelId);
+  return replica !== null && fullness(state, replica) < 1;
 }

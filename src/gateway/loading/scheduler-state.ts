@@ -115,7 +115,26 @@ export interface Demand {
 }
 
 /** Neither name has blanks. */
-export const copyKey = (neuron: string, modelId: string): string => `${neuron} ${modelId}`;
+export function copyKey(neuron: string, modelId: string): string {
+  let ofNeuron = copyKeys.get(neuron);
+  if (ofNeuron === undefined) {
+    if (copyKeys.size >= MOST_NEURONS) copyKeys.clear();
+    ofNeuron = new Map();
+    copyKeys.set(neuron, ofNeuron);
+  }
+  let key = ofNeuron.get(modelId);
+  if (key === undefined) {
+    if (ofNeuron.size >= MOST_MODELS) ofNeuron.clear();
+    key = `${neuron} ${modelId}`;
+    ofNeuron.set(modelId, key);
+  }
+  return key;
+}
+
+/** Made once each: a request asks for its copy's ten times, and a text that is put together has to be hashed anew. */
+const copyKeys = new Map<string, Map<string, string>>();
+const MOST_NEURONS = 1000;
+const MOST_MODELS = 1000;
 
 export interface PlaceAt {
   readonly neuron: string;

@@ -39,7 +39,7 @@ export function reduceScheduler(state: Scheduler, event: SchedulerEvent): Schedu
     case "waiter-left":
       return pump(next, event.atMs, { before: effects, moves: [cancelUnwanted] });
     case "place-freed":
-      return pump(next, event.atMs, { before: effects, moves: [grantsOf(event.modelId)] });
+      return afterPlaceFreed({ state: next, effects }, event);
     case "waiter-arrived":
       return pump(next, event.atMs, {
         before: effects,
@@ -72,6 +72,15 @@ const ALL_MOVES: readonly Move[] = [
   unloadIdle,
   recycleWorn,
 ];
+
+/** Nobody waits for it, nearly always. */
+const afterPlaceFreed = (
+  { state, effects }: SchedulerStep,
+  { modelId, atMs }: SchedulerEventOf<"place-freed">,
+): SchedulerStep =>
+  state.queues.has(modelId)
+    ? pump(state, atMs, { before: effects, moves: [grantsOf(modelId)] })
+    : { state, effects };
 
 const grantsOf =
   (modelId: string): Move =>

@@ -39,7 +39,7 @@ export function clientResponseHeaders(
 ): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   const named = upstream["connection"];
-  const alsoHop = typeof named === "string" ? named.toLowerCase() : "";
+  const alsoHop = typeof named === "string" && named !== "keep-alive" ? named.toLowerCase() : "";
   for (const name in upstream) {
     const value = upstream[name];
     if (value === undefined || HOP_BY_HOP_HEADERS.has(name) || KEPT_BACK.has(name)) continue;

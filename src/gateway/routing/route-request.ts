@@ -11,18 +11,23 @@ import { loadProspects, refuseLoad, refuseTroubled } from "./load-prospects.ts";
 export interface RoutingFacts {
   /** As the client wrote it: an id or an alias. */
   readonly model: string;
-  /** Requests this gateway has open at a replica. */
-  readonly outstanding: (neuron: string, modelId: string) => number;
-  /** What is known of a replica's failures; null: nothing. */
-  readonly trust: (neuron: string, modelId: string) => Trust | null;
-  /** Tokens a second of a replica's answers of late; null: not measured. */
-  readonly speed: (neuron: string, modelId: string) => number | null;
+  readonly copies: KnownOfCopies;
   /** What the requests of one conversation share, asked for where there is a choice; null: nothing tells. */
   readonly affinity: () => string | null;
   /** Neurons that just failed this request: taken only when nothing else serves. */
   readonly avoid: ReadonlySet<string>;
   /** Neurons found dead by this request: not taken at all, whatever the view still says. */
   readonly excluded: ReadonlySet<string>;
+}
+
+/** What this gateway knows of copies by its own requests. */
+export interface KnownOfCopies {
+  /** Requests that it has open there. */
+  outstanding(neuron: string, modelId: string): number;
+  /** What is known of its failures; null: nothing. */
+  trustIn(neuron: string, modelId: string): Trust | null;
+  /** Tokens a second of its answers of late; null: not measured. */
+  speedOf(neuron: string, modelId: string): number | null;
 }
 
 /** How far a replica is trusted after failures. */
@@ -97,6 +102,8 @@ interface Serving extends CopySpeed {
 
 function bestReplica(routing: Routing): string | undefined {
   const serving = servingReplicas(routing);
+  const [only] = serving;
+  if (serving.length < 2) return only?.neuron;
   const rank = Math.min(...serving.map((replica) => replica.rank));
   const equals = serving.filter((replica) => replica.rank === rank);
   if (equals.length < 2) return equals[0]?.neuron;
@@ -109,21 +116,21 @@ function bestReplica(routing: Routing): string | undefined {
 function servingReplicas(routing: Routing): readonly Serving[] {
   const { modelId, facts, fleet, view, considered } = routing;
   const serving: Serving[] = [];
-  for (const neuron of healthyNeurons(view)) {
-    const model = neuron.models.get(modelId);
+  for (const neuron of view.neurons.values()) {
+    const model = neuron.health === "healthy" ? neuron.models.get(modelId) : undefined;
     if (model === undefined) continue;
     const obstacle = servingObstacle(neuron, model, facts);
     if (obstacle !== undefined) {
       considered.push({ neuron: neuron.name, verdict: obstacle });
       continue;
     }
-    const trust = facts.trust(neuron.name, modelId);
+    const trust = facts.copies.trustIn(neuron.name, modelId);
     const load =
-      replicaLoad(neuron, modelId, facts.outstanding(neuron.name, modelId)) + (trust?.extraWork ?? 0);
+      replicaLoad(neuron, modelId, facts.copies.outstanding(neuron.name, modelId)) + (trust?.extraWork ?? 0);
     considered.push({ neuron: neuron.name, verdict: verdictOn(trust), figure: load });
     const isDrained = fleet.neuronsByName.get(neuron.name)?.drain === true;
     const rank = serveRank({ hasFailed: facts.avoid.has(neuron.name), isDrained, trust });
-    const measured = facts.speed(neuron.name, modelId);
+    const measured = facts.copies.speedOf(neuron.name, modelId);
     serving.push({ neuron: neuron.name, rank, load, measured, presumed: presumedSpeed(neuron, model) });
   }
   return serving;

@@ -239,9 +239,7 @@ export class AnswerReader {
     const pieces = this.#pieces;
     if (pieces.length === 0) return;
     this.#pieces = [];
-    const [start, end] = pieces;
-    if (pieces.length === 2) this.#listener.data(Buffer.from(bytes.subarray(start, end)));
-    else this.#listener.data(joined(bytes, pieces));
+    this.#listener.data(joined(bytes, pieces));
   }
 }
 

@@ -104,7 +104,7 @@ const doorOf = (side: () => Side): Doorway =>
     serve: (request, response) => {
       if (!request.url.startsWith("/v1/")) return false;
       side().atDoor += 1;
-      const body = () => request.readBody(LIMITS, systemClock);
+      const body = async () => request.readBody(LIMITS, systemClock);
       const head = headOf("POST", request);
       if (request.url === UNREAD) answerUnread(side(), head, response);
       else void answer(side(), head, { body, response });

@@ -59,7 +59,7 @@ describe("where a request goes", () => {
   const view = viewOf({ a: { models: [residentModel("m")] }, b: { models: [residentModel("m")] } });
   const chosen = (trust: Partial<Trust>, outstanding: number) => {
     const facts = factsOf("m", {
-      trust: (neuron) =>
+      trustIn: (neuron) =>
         neuron === "a" ? { isLeftOut: false, isProbeDue: false, extraWork: 0, ...trust } : null,
       outstanding: (neuron) => (neuron === "b" ? outstanding : 0),
     });

@@ -11,6 +11,8 @@ import {
 import type { DirectHead } from "../direct-head.ts";
 import type { RequestHead } from "./request-head.ts";
 
+const NOTHING = Buffer.alloc(0);
+
 /** A request that did not come through Node's HTTP server, from its head on. */
 export class DirectRequest implements RequestHead {
   readonly url: string;
@@ -39,17 +41,23 @@ export class DirectRequest implements RequestHead {
   /** What of these bytes is not of this request's body. */
   take(bytes: Buffer): Buffer {
     const left = this.#bodyBytes - this.#received;
-    const own = bytes.length <= left ? bytes : bytes.subarray(0, left);
+    const isOwn = bytes.length <= left;
+    const own = isOwn ? bytes : bytes.subarray(0, left);
     this.#received += own.length;
     if (!this.#isDiscarded) this.#chunks.push(own);
     if (this.isComplete) this.#whole();
-    return bytes.subarray(own.length);
+    return isOwn ? NOTHING : bytes.subarray(left);
   }
 
-  /** The whole body. Throws what its sender can read and mend; what of it still comes is thrown away then. */
-  async readBody({ maxBytes, minBytesPerSec }: BodyLimits, clock: Clock): Promise<Buffer> {
+  /**
+   * The whole body, at once where it has come already. Throws what its sender can read and mend; what of it still comes is
+   * thrown away then.
+   */
+  readBody({ maxBytes, minBytesPerSec }: BodyLimits, clock: Clock): Buffer | Promise<Buffer> {
     if (this.#bodyBytes > maxBytes) throw bodyTooLarge(maxBytes);
     if (this.isComplete) return this.#body();
+    // It may have left before it was its turn.
+    if (this.socket.destroyed) throw leftBeforeWhole();
     this.#reader = Promise.withResolvers<Buffer>();
     if (minBytesPerSec > 0) this.#watchPace(minBytesPerSec, clock);
     return this.#reader.promise;
@@ -63,7 +71,7 @@ export class DirectRequest implements RequestHead {
 
   connectionGone(): void {
     if (this.isComplete) return;
-    this.#refuse(new CortexError("request_incomplete", "the client left before its request was whole"));
+    this.#refuse(leftBeforeWhole());
   }
 
   #whole(): void {
@@ -93,3 +101,6 @@ export class DirectRequest implements RequestHead {
     });
   }
 }
+
+const leftBeforeWhole = (): CortexError =>
+  new CortexError("request_incomplete", "the client left before its request was whole");

@@ -1,9 +1,17 @@
 import { setImmediate } from "node:timers/promises";
 import { BodyScan, SLICE_BYTES, type TopLevelFields } from "../../../protocol/openai/body-scan.ts";
 
-/** The top level of a body. Everybody else has a turn between two slices of a large one. Throws `malformed_json`. */
-export async function scanBody(body: Buffer): Promise<TopLevelFields> {
+/**
+ * The top level of a body: at once of a short one; of a large one everybody else has a turn between two slices. Throws
+ * `malformed_json`.
+ */
+export function scanBody(body: Buffer): TopLevelFields | Promise<TopLevelFields> {
   const scan = new BodyScan(body);
-  while (!scan.advance(SLICE_BYTES)) await setImmediate();
+  return scan.advance(SLICE_BYTES) ? scan.fields : scanOn(scan);
+}
+
+async function scanOn(scan: BodyScan): Promise<TopLevelFields> {
+  do await setImmediate();
+  while (!scan.advance(SLICE_BYTES));
   return scan.fields;
 }

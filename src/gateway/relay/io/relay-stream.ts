@@ -13,6 +13,19 @@ import type { AnswerSink } from "./client-response.ts";
 /** The usage comes right behind the last event of a stream. */
 const USAGE_WAIT_MS = 1000;
 
+/** Whoever has the request sent: is told, and asked. */
+export interface RelayAsker {
+  /** Gets what tells the cost so far, before anything of an answer comes. */
+  relayBegun(costSoFar: () => AnswerCost): void;
+  firstContentCame(): void;
+  /** Told once, when the attempt is over. */
+  relayCost(cost: AnswerCost): void;
+  /** An event that says nothing; null where the dialect has none. */
+  keepAliveEvent(): string | null;
+  /** The health check has found that the neuron does not answer. */
+  isNeuronHung(neuron: string): boolean;
+}
+
 export interface RelayOptions {
   readonly clock: Clock;
   readonly neuron: NeuronClient;
@@ -20,18 +33,11 @@ export interface RelayOptions {
   readonly client: AnswerSink;
   /** When the client leaves or the gateway stops; the neuron's slot is freed at once. */
   readonly cancellation: Cancellation;
-  readonly onFirstContent: () => void;
-  /** Gets what tells the cost so far, before anything of an answer comes. */
-  readonly onBegin: (costSoFar: () => AnswerCost) => void;
-  /** Told once, when the attempt is over. */
-  readonly onCost: (cost: AnswerCost) => void;
+  readonly asker: RelayAsker;
   readonly limits: AnswerLimits;
   readonly isStreamed: boolean;
   /** The answer is of no dialect: it is whole where HTTP says so, and its length tells no tokens. */
   readonly isOpaque: boolean;
-  /** Null where the dialect has none. */
-  readonly keepAlive: () => string | null;
-  readonly isNeuronHung: () => boolean;
   /** Looks at the answer every now and then, until the returned function is called. */
   readonly watch: (look: (nowMs: number) => void) => () => void;
 }
@@ -74,7 +80,7 @@ class RelayStream implements CallHandler {
       return;
     }
     cancellation.listen(this.#onAbort);
-    this.#options.onBegin(() => this.#answer.cost);
+    this.#options.asker.relayBegun(() => this.#answer.cost);
     this.#stopWatching = this.#options.watch(this.#look);
     try {
       neuron.dispatch(call, this);
@@ -92,7 +98,7 @@ class RelayStream implements CallHandler {
   };
 
   readonly #look = (nowMs: number): void => {
-    const { client, isStreamed, isNeuronHung } = this.#options;
+    const { client, isStreamed, asker, neuron } = this.#options;
     const answer = this.#answer;
     const verdict = this.#watch.look({
       nowMs,
@@ -103,7 +109,7 @@ class RelayStream implements CallHandler {
       headSent: client.headersSent,
       isPaused: this.#isPaused,
       isBetweenEvents: answer.isBetweenEvents,
-      isNeuronHung: isNeuronHung(),
+      isNeuronHung: asker.isNeuronHung(neuron.name),
     });
     if (verdict === "keep-alive") this.#keepAlive();
     else if (verdict === "hung") this.#carryOut(answer.neuronSilent("NEURON_HUNG"));
@@ -111,8 +117,8 @@ class RelayStream implements CallHandler {
   };
 
   #keepAlive(): void {
-    const { client, keepAlive } = this.#options;
-    client.keepAlive(keepAlive() ?? comment("waiting"));
+    const { client, asker } = this.#options;
+    client.keepAlive(asker.keepAliveEvent() ?? comment("waiting"));
     this.#answer.headWasSent();
   }
 
@@ -151,13 +157,13 @@ class RelayStream implements CallHandler {
   }
 
   #do(action: Exclude<RelayAction, { kind: "write-bytes" }>): void {
-    const { client, onFirstContent, onCost, cancellation } = this.#options;
+    const { client, asker, cancellation } = this.#options;
     switch (action.kind) {
       case "send-head":
         client.writeHead(action.status, action.headers);
         return;
       case "note-first-content":
-        onFirstContent();
+        asker.firstContentCame();
         return;
       case "end-answer":
         client.end();
@@ -182,7 +188,7 @@ class RelayStream implements CallHandler {
       case "conclude":
         cancellation.forget(this.#onAbort);
         this.#cancelWait?.();
-        onCost(this.#answer.cost);
+        asker.relayCost(this.#answer.cost);
         this.#stopWatching();
         this.#resolve(action.result);
         return;
