@@ -171,10 +171,11 @@ function openDoor(server: FastifyInstance, door: Door): void {
   const { server: http } = server;
   const behind = http.listeners("connection");
   http.removeAllListeners("connection");
+  const leave = (socket: Socket): void => {
+    for (const listener of behind) Reflect.apply(listener, http, [socket]);
+  };
   http.on("connection", (entering) => {
-    door.enter(entering, (socket) => {
-      for (const listener of behind) Reflect.apply(listener, http, [socket]);
-    });
+    door.enter(entering, leave);
   });
   server.addHook("preClose", (done) => {
     door.close();

@@ -24,6 +24,8 @@ interface Living {
 /** A worker that has said nothing for so long hangs: it tells of itself twice a second. */
 const HUNG_AFTER_MS = 30_000;
 const LOOK_EVERY_MS = 1000;
+/** What one thread has given back is for all of them: glibc has a place for each else, and keeps most of what is in it. */
+const MALLOC_ARENA_MAX = "1";
 
 /** The processes of a crew: started, heard, and started again when they end unasked. */
 export class CrewProcesses {
@@ -98,7 +100,7 @@ export class CrewProcesses {
   #start(worker: number, program: CrewProgram): void {
     const { clock, onMessage, onLost } = this.#deps;
     const child = fork(program.file, [...program.args], {
-      env: { ...program.environment },
+      env: { MALLOC_ARENA_MAX, ...program.environment },
       serialization: "advanced",
     });
     const nowMs = clock.monotonicMs();

@@ -14,7 +14,7 @@ export interface DirectService {
   readonly alarm: (durationMs: number, ring: () => void) => () => void;
   /** Serves a request at this URL; false: it is not one that is served here, and nothing has been done. */
   serve(request: DirectRequest, response: DirectResponse): boolean;
-  leaveToNode(socket: Socket): void;
+  readonly leaveToNode: (socket: Socket) => void;
   isGone(connection: DirectConnection): void;
 }
 

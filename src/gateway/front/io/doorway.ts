@@ -29,6 +29,8 @@ export class Doorway {
   readonly #deps: DoorwayDeps;
   readonly #connections = new Roster<DirectConnection>();
   readonly #seats = new Map<DirectConnection, Seat<DirectConnection>>();
+  /** One for all connections of a server. */
+  #service: DirectService | null = null;
   #stopLooking: (() => void) | null = null;
   #dateLine = "";
   #dateLineUntilMs = 0;
@@ -44,8 +46,15 @@ export class Doorway {
       leaveToNode(socket);
       return;
     }
+    if (this.#service?.leaveToNode !== leaveToNode) this.#service = this.#serviceOf(leaveToNode);
+    const connection = new DirectConnection(socket, this.#service);
+    this.#seats.set(connection, this.#connections.add(connection));
+    this.#lookLater();
+  }
+
+  #serviceOf(leaveToNode: LeaveToNode): DirectService {
     const { clock, isClosing, serve } = this.#deps;
-    const service: DirectService = {
+    return {
       dateLine: this.#date,
       keepAliveLine: KEEP_ALIVE_LINE,
       isClosing: () => this.#isClosed || isClosing(),
@@ -55,9 +64,6 @@ export class Doorway {
       leaveToNode,
       isGone: this.#isGone,
     };
-    const connection = new DirectConnection(socket, service);
-    this.#seats.set(connection, this.#connections.add(connection));
-    this.#lookLater();
   }
 
   /** Ends what waits for a request; what is answered ends with its answer. */

@@ -29,6 +29,8 @@ export interface SpareProcessOptions {
  * that room stayed in memory for each worker, the one that is kept ready among them. A token costs as much CPU as with 4.
  */
 const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
+/** What one thread has given back is for all of them: glibc has a place for each else, and keeps most of what is in it. */
+const MALLOC_ARENA_MAX = "1";
 
 /**
  * One process of the worker's program is kept ready: reading that program takes longer than loading a small model. It
@@ -97,7 +99,7 @@ export class SpareProcess {
       const child = spawn(process.execPath, [...WORKER_FLAGS, entry], {
         stdio: ["ignore", log, log, "ipc"],
         detached: true,
-        env: { ...withoutCredentials(environment), ...compileCache() },
+        env: { MALLOC_ARENA_MAX, ...withoutCredentials(environment), ...compileCache() },
       });
       return { child, socketPath, logPath };
     } finally {

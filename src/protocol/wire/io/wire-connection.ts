@@ -47,6 +47,7 @@ export interface ConnectionOwner {
 
 /** Whether the other machine is there still is asked after so long a silence; the system's own figure is two hours. */
 const PROBE_AFTER_MS = 60_000;
+const NOTHING_WAITED_FOR = (): void => undefined;
 /** A small body leaves with its head as one text, which Node writes without an object for either. */
 const SMALL_BODY_BYTES = 8 * 1024;
 /** All connections read into it, one at a time; Node's own way is a new piece of 64 KiB for each read. */
@@ -63,7 +64,7 @@ export class WireConnection implements AnswerListener {
   #unsent: (() => void) | null = null;
   #error: Error | null = null;
   #isGone = false;
-  #stopWaiting: () => void = () => undefined;
+  #stopWaiting: () => void = NOTHING_WAITED_FOR;
   /** Not to be used from then on, of the clock's monotonic time. */
   usableUntilMs = 0;
 
@@ -134,6 +135,8 @@ export class WireConnection implements AnswerListener {
     });
     socket.once("connect", () => {
       this.#stopWaiting();
+      // It holds its timer for as long as the connection stands.
+      this.#stopWaiting = NOTHING_WAITED_FOR;
     });
     this.#adopt(socket);
   }
