@@ -50,7 +50,7 @@ export interface RequestRecord {
   readonly route: string;
   readonly key: string;
   readonly stream: boolean;
-  readonly steps: RequestStep[];
+  steps: readonly RequestStep[];
   modelId: string | undefined;
   neuron: string;
   errorCode: string | undefined;

@@ -1,9 +1,14 @@
 import type { CortexError } from "../core/errors.ts";
 import { knownCode, type RelayResult } from "./relay/relay-answer.ts";
-import type { RequestStep } from "./request-record.ts";
+import type { RequestRecord, RequestStep } from "./request-record.ts";
 import type { Decision } from "./routing/route-request.ts";
 
 /* What a request did, written down as it does it: one small object for each step, none for what passes on the way. */
+
+/** In a list as long as they are: one that grows in place has room for sixteen, in every request that is open. */
+export function addStep(record: Pick<RequestRecord, "steps">, step: RequestStep): void {
+  record.steps = [...record.steps, step];
+}
 
 type Step<Kind extends RequestStep["kind"]> = Extract<RequestStep, { kind: Kind }>;
 

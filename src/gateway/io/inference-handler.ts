@@ -35,6 +35,7 @@ import { afterCount } from "../count-course.ts";
 import type { FleetIndex } from "../view/fleet-index.ts";
 import type { NeuronPoller } from "../view/io/neuron-poller.ts";
 import {
+  addStep,
   beginAttempt,
   beginWait,
   endAttempt,
@@ -122,7 +123,7 @@ class CourseRun implements RelayAsker {
     if (note.kind === "count-retry") {
       const { trace } = this.#exchange;
       trace.retries += 1;
-      trace.steps.push({ kind: "retried", atMs: this.#deps.clock.monotonicMs(), reason: note.reason });
+      addStep(trace, { kind: "retried", atMs: this.#deps.clock.monotonicMs(), reason: note.reason });
       this.#deps.metrics.retries.inc({ model: note.modelId, reason: note.reason });
     } else void this.#deps.poller.refresh(note.neuron);
   }
@@ -171,7 +172,7 @@ class CourseRun implements RelayAsker {
     const facts = { model, copies: scheduling, affinity, avoid, excluded };
     const routed = decide(facts, fleet, poller.view());
     const decision = routed.kind === "serve" ? this.#enter(routed) : routed;
-    this.#exchange.trace.steps.push(routedStep(decision, this.#deps.clock.monotonicMs()));
+    addStep(this.#exchange.trace, routedStep(decision, this.#deps.clock.monotonicMs()));
     if (logger.isLevelEnabled("debug")) {
       logger.debug({ request_id: this.#exchange.requestId, ...explain(decision) }, "routed");
     }
@@ -211,7 +212,7 @@ class CourseRun implements RelayAsker {
     const { scheduling, clock } = this.#deps;
     trace.phase = "loading";
     const step = beginWait(clock.monotonicMs());
-    trace.steps.push(step);
+    addStep(trace, step);
     const isCold = replicasOf(scheduling.state, modelId).length === 0;
     const waited = new AbortController();
     const asked = { modelId, principal: principal.id, affinity: this.#affinityOf() };
@@ -286,7 +287,7 @@ class CourseRun implements RelayAsker {
   async #send(to: Replica, more?: Readonly<Record<string, string>>): Promise<AttemptEnded> {
     const { clock } = this.#deps;
     const step = beginAttempt(to.neuron, clock.monotonicMs());
-    this.#exchange.trace.steps.push(step);
+    addStep(this.#exchange.trace, step);
     const result = await relayRequest(this.#relayTo(to, more));
     endAttempt(step, result, clock.monotonicMs());
     this.#leave({ outcome: replicaOutcome(result), tokensPerSec: this.#speedSince(step.atMs) });

@@ -77,7 +77,8 @@ export function decide(facts: RoutingFacts, fleet: FleetIndex, view: FleetView):
   const modelId = resolveAlias(fleet, facts.model);
   const considered: Considered[] = [];
   const replica = bestReplica({ modelId, facts, fleet, view, considered });
-  if (replica !== undefined) return { kind: "serve", modelId, neuron: replica, considered };
+  // As long as it is: it is kept as long as the request, and then for who asks why.
+  if (replica !== undefined) return { kind: "serve", modelId, neuron: replica, considered: [...considered] };
   const block = fleet.modelsById.get(modelId);
   if (block === undefined) {
     if (isLoading(modelId, facts, view)) return { kind: "wait", modelId, replica: null, considered };

@@ -60,8 +60,10 @@ export class AnswerReader {
   /** Of a head or of trailers that are not whole. */
   #kept: Buffer = NOTHING;
   #text = "";
-  /** Where the body is in what is being read: begin and end of each piece. */
-  #pieces: number[] = [];
+  /** Where the body is in what is being read: the first piece, from -1 where there is none, and those behind it. */
+  #from = -1;
+  #to = -1;
+  #pieces: number[] | null = null;
 
   constructor(listener: AnswerListener) {
     this.#listener = listener;
@@ -107,7 +109,7 @@ export class AnswerReader {
       case "chunk":
         return this.#readBody(bytes, at, length);
       case "open":
-        this.#pieces.push(at, length);
+        this.#note(at, length);
         return length;
       case "chunk-size":
         return this.#readSize(bytes[at], at);
@@ -152,7 +154,7 @@ export class AnswerReader {
 
   #readBody(bytes: Buffer, at: number, length: number): number {
     const end = Math.min(length, at + this.#left);
-    this.#pieces.push(at, end);
+    this.#note(at, end);
     this.#left -= end - at;
     if (this.#left > 0) return end;
     if (this.#stage === "chunk") this.#stage = "chunk-return";
@@ -234,17 +236,33 @@ export class AnswerReader {
     this.#listener.end(trailers, keeps && this.#head?.keepsConnection === true);
   }
 
+  #note(from: number, to: number): void {
+    if (this.#from < 0) {
+      this.#from = from;
+      this.#to = to;
+    } else if (this.#pieces === null) this.#pieces = [this.#from, this.#to, from, to];
+    else this.#pieces.push(from, to);
+  }
+
   /** What one read has brought, in one piece. */
   #deliver(bytes: Buffer): void {
+    const from = this.#from;
+    if (from < 0) return;
     const pieces = this.#pieces;
-    if (pieces.length === 0) return;
-    this.#pieces = [];
-    this.#listener.data(joined(bytes, pieces));
+    this.#from = -1;
+    this.#pieces = null;
+    this.#listener.data(pieces === null ? copied(bytes, from, this.#to) : joined(bytes, pieces));
   }
 }
 
 /** What may stand in a value: no control character but the tab. */
 const isText = (byte: number): boolean => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f);
+
+function copied(bytes: Buffer, from: number, to: number): Buffer {
+  const copy = Buffer.allocUnsafe(to - from);
+  bytes.copy(copy, 0, from, to);
+  return copy;
+}
 
 function joined(bytes: Buffer, pieces: readonly number[]): Buffer {
   let length = 0;

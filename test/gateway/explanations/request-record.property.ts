@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { requestExplanation, RequestMemory } from "../../../src/gateway/request-record.ts";
-import { beginAttempt, endAttempt, routedStep } from "../../../src/gateway/request-steps.ts";
+import { beginAttempt, endAttempt, addStep, routedStep } from "../../../src/gateway/request-steps.ts";
 import { newTrace } from "../../../src/gateway/io/exchange.ts";
 
 const record = (requestId: string, startedAtMs: number) =>
@@ -40,10 +40,10 @@ const USAGE = { promptTokens: 12, completionTokens: 40, cachedTokens: 3, reasoni
 function usual({ id, figure, failed }: { id: string; figure: number | undefined; failed: boolean }) {
   const trace = record(id, 1000);
   const considered = [{ neuron: "n1", verdict: "serves", ...(figure === undefined ? {} : { figure }) }];
-  trace.steps.push(routedStep({ kind: "serve", modelId: "org/a", neuron: "n1", considered }, 1000.5));
+  addStep(trace, routedStep({ kind: "serve", modelId: "org/a", neuron: "n1", considered }, 1000.5));
   const sent = beginAttempt("n1", 1001);
   endAttempt(sent, failed ? { kind: "cut", code: "upstream_cut_stream" } : { kind: "completed" }, 1042.25);
-  trace.steps.push(sent);
+  addStep(trace, sent);
   const firstContentMs = figure === undefined ? undefined : 20.5;
   const errorCode = failed ? "upstream_cut_stream" : undefined;
   const end = { modelId: "org/a", neuron: "n1", usage: USAGE, durationMs: 43.5, status: failed ? 502 : 200 };

@@ -44,7 +44,7 @@ export class DirectRequest implements RequestHead {
     const isOwn = bytes.length <= left;
     const own = isOwn ? bytes : bytes.subarray(0, left);
     this.#received += own.length;
-    if (!this.#isDiscarded) this.#chunks.push(own);
+    if (!this.#isDiscarded) this.#keep(own);
     if (this.isComplete) this.#whole();
     return isOwn ? NOTHING : bytes.subarray(left);
   }
@@ -72,6 +72,12 @@ export class DirectRequest implements RequestHead {
   connectionGone(): void {
     if (this.isComplete) return;
     this.#refuse(leftBeforeWhole());
+  }
+
+  /** Nearly always all of it: a list that grows from nothing would have room for sixteen more. */
+  #keep(own: Buffer): void {
+    if (this.#chunks.length === 0) this.#chunks = [own];
+    else this.#chunks.push(own);
   }
 
   #whole(): void {

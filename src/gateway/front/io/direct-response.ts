@@ -136,7 +136,7 @@ export class DirectResponse {
   }
 
   once(event: "close" | "drain", listener: () => void): void {
-    if (event === "close") this.#onClose.push(listener);
+    if (event === "close") this.#onClose = [...this.#onClose, listener];
     else this.socket.once("drain", listener);
   }
 

@@ -63,8 +63,9 @@ export class ClientResponse implements AnswerSink {
   #inChunks = false;
   /** Something has been written, and the head with it. */
   #headFlushed = false;
-  /** What has come in this turn. */
-  #pending: Buffer[] = [];
+  /** What has come in this turn: nearly always one piece. */
+  #pending: Buffer | null = null;
+  #morePending: Buffer[] | null = null;
   #drains = 0;
   readonly #onDrain: (() => void)[] = [];
   #awaitsDrain = false;
@@ -126,8 +127,11 @@ export class ClientResponse implements AnswerSink {
     if (!this.#inChunks) return this.#watched(this.#raw, this.#raw.write(bytes));
     // A chunk without bytes would be the last one.
     if (bytes.length === 0) return true;
-    if (this.#pending.length === 0) process.nextTick(flushOf, this);
-    this.#pending.push(bytes);
+    if (this.#pending === null) {
+      this.#pending = bytes;
+      process.nextTick(flushOf, this);
+    } else if (this.#morePending === null) this.#morePending = [bytes];
+    else this.#morePending.push(bytes);
     return this.#watched(this.#raw.socket ?? this.#raw, !this.#needsDrain);
   }
 
@@ -166,11 +170,12 @@ export class ClientResponse implements AnswerSink {
 
   /** Null where nothing has come. */
   #takePending(): Buffer | null {
-    const pending = this.#pending;
-    const [first] = pending;
-    if (first === undefined) return null;
-    this.#pending = [];
-    return frameChunk(pending.length === 1 ? first : Buffer.concat(pending));
+    const first = this.#pending;
+    const more = this.#morePending;
+    if (first === null) return null;
+    this.#pending = null;
+    this.#morePending = null;
+    return frameChunk(more === null ? first : Buffer.concat([first, ...more]));
   }
 
   #writeText(text: string): void {
