@@ -78,7 +78,10 @@ id = "${MODEL}"
 source = "file:/nowhere/demo.gguf"
 `;
 
-/** Keys, metering, metrics and the log (to a file) are on. In the environment of its systemd unit. */
+/** As its systemd unit has it (packaging/systemd/cortex.service). */
+const UNIT_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", NODE_OPTIONS: "--max-semi-space-size=8" };
+
+/** Keys, metering, metrics and the log (to a file) are on. */
 export async function startCortex(
   { name, checkout, flags, options }: Cortex,
   place: { readonly home: string; readonly neuronPort: number; readonly core: string | undefined },
@@ -99,7 +102,7 @@ export async function startCortex(
   const [program, argv] = pinned(place.core, run);
   const child = spawn(program, argv, {
     stdio: ["ignore", "ignore", openSync(log, "w")],
-    env: { ...process.env, MALLOC_ARENA_MAX: "1", CORTEX_DATA_DIR: join(place.home, `${name}.data`) },
+    env: { ...process.env, ...UNIT_ENVIRONMENT, CORTEX_DATA_DIR: join(place.home, `${name}.data`) },
   });
   for (;;) {
     const port = /"address":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(readFileSync(log, "latin1"))?.[1];

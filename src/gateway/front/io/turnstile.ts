@@ -3,7 +3,7 @@
  * would all be begun before anything that neurons have sent goes on to those who came before them: a tenth of a second
  * without a word in every stream, for a thousand of them.
  */
-export const MOST_AT_A_TURN = 32;
+export const MOST_AT_A_TURN = 64;
 
 /** Lets requests begin in the order in which they came, and answers under way have their turn in between. */
 export class Turnstile {
