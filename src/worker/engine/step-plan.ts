@@ -18,23 +18,26 @@ export const bySlot = (a: Pick<StepItem, "slot">, b: Pick<StepItem, "slot">): nu
 export interface WaitingPrompt {
   readonly slot: number;
   readonly remainingTokens: number;
-  /** Steps in which others were given a piece and this one was not. */
+  /** In which order prompts came. */
+  readonly arrival: number;
+  /** Prompts that came later and were begun while this one waited for a piece. */
   readonly passedOver: number;
 }
 
-/** A prompt that was passed over this often goes first, however long it is. */
+/** A prompt that was passed over by so many goes first for a piece, however long it is. */
 const MOST_PASSED_OVER = 6;
 /** Less of a prompt than this is not worth a place in a step that has another piece already. */
 const LEAST_PIECE_TOKENS = 16;
 
 /**
  * The prompts that get a piece of the next step: the shortest first, since all of them wait least that way (four
- * equal prompts computed at once all end last), but none is passed over without end.
+ * equal prompts computed at once all end last), but none is passed over without end. What counts is who was begun later,
+ * not in how many steps: a slow processor computes a prompt in many, and all that wait for it would be overdue before it ends.
  */
 export function nextPieces(waiting: readonly WaitingPrompt[], budgetTokens: number): readonly StepItem[] {
   const overdue = (prompt: WaitingPrompt): number => (prompt.passedOver >= MOST_PASSED_OVER ? 1 : 0);
   const order = waiting.toSorted(
-    (a, b) => overdue(b) - overdue(a) || a.remainingTokens - b.remainingTokens || bySlot(a, b),
+    (a, b) => overdue(b) - overdue(a) || a.remainingTokens - b.remainingTokens || a.arrival - b.arrival,
   );
   const pieces: StepItem[] = [];
   let left = budgetTokens;

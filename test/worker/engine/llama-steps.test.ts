@@ -121,6 +121,47 @@ describe("pieces of prompts", () => {
     expect(await next).toBe(100);
   });
 
+  test("of equal prompts are computed prompt by prompt, however many steps each takes", async () => {
+    const { steps, piece, batch, item, compute } = bench();
+    const handedIn = new Map<number, { readonly tokens: number; readonly done: () => void }>();
+    const stepsOf: number[][] = [[], [], []];
+    let step = 0;
+    const prefill = async (slot: number): Promise<void> => {
+      for (let left = 6000; left > 0;) {
+        const tokens = await piece(slot, left);
+        stepsOf[slot]?.push(step);
+        await new Promise<void>((done) => handedIn.set(slot, { tokens, done }));
+        left -= tokens;
+      }
+      steps.leave(slot);
+    };
+    const all = Promise.all(stepsOf.map((_, slot) => prefill(slot)));
+    for (; step < 60; step += 1) {
+      await new Promise(setImmediate);
+      const items = [...handedIn];
+      handedIn.clear();
+      if (items.length === 0) break;
+      batch(...items.map(([slot, { tokens }]) => item(slot, tokens)));
+      await compute();
+      for (const [, { done }] of items) done();
+    }
+    await all;
+    const [first = [], second = [], third = []] = stepsOf;
+    expect(first.length).toBeGreaterThan(10);
+    expect(second[0]).toBeGreaterThanOrEqual(first.at(-1) ?? Infinity);
+    expect(third[0]).toBeGreaterThanOrEqual(second.at(-1) ?? Infinity);
+  });
+
+  test("wait no longer for one that leaves in the middle", async () => {
+    const { steps, piece, batch, item, compute } = bench();
+    expect(await piece(0, 2048)).toBe(256);
+    const next = piece(1, 100);
+    batch(item(0, 256));
+    await compute();
+    steps.leave(0);
+    expect(await next).toBe(100);
+  });
+
   test("an aborted one waits no longer", async () => {
     const { piece, batch, item, compute } = bench();
     batch(item(0));

@@ -4,6 +4,7 @@ import { nextPieces, promptBudget } from "../../../src/worker/engine/step-plan.t
 const prompt = (slot: number, remainingTokens: number, passedOver = 0) => ({
   slot,
   remainingTokens,
+  arrival: slot,
   passedOver,
 });
 

@@ -67,6 +67,8 @@ const LEAST_MEASURED_TOKENS = 16;
 
 interface Waiter {
   prompt: WaitingPrompt;
+  /** It waits for the first piece of its prompt. */
+  readonly isNew: boolean;
   readonly grant: (tokens: number) => void;
 }
 
@@ -91,6 +93,9 @@ class LockstepSteps implements Steps {
   readonly #threads = new Map<number, ThreadChoice>();
   #calibration: Calibration;
   #waiting: Waiter[] = [];
+  /** By slot: the prompt that is being computed, and what of it is left. */
+  readonly #begun = new Map<number, { readonly arrival: number; readonly remainingTokens: number }>();
+  #arrived = 0;
   #asked = 0;
   #computing: readonly number[] | undefined;
   computed = 0;
@@ -120,8 +125,14 @@ class LockstepSteps implements Steps {
         this.#waiting = this.#waiting.filter((one) => one !== waiter);
         reject(signal.reason as Error);
       };
+      const begun = this.#begun.get(slot);
+      // What was given up in the middle is no part of the next one.
+      const isNew = begun?.remainingTokens !== remainingTokens;
+      if (isNew) this.#arrived += 1;
+      const arrival = isNew ? this.#arrived : begun.arrival;
       const waiter: Waiter = {
-        prompt: { slot, remainingTokens, passedOver: 0 },
+        isNew,
+        prompt: { slot, remainingTokens, arrival, passedOver: 0 },
         grant: (tokens) => {
           signal.removeEventListener("abort", onAbort);
           resolve(tokens);
@@ -142,7 +153,9 @@ class LockstepSteps implements Steps {
   leave(slot: number): void {
     this.#coming.delete(slot);
     this.#writing.delete(slot);
-    if (this.#granted.delete(slot) && this.#computing === undefined) this.#grantPieces();
+    this.#granted.delete(slot);
+    this.#begun.delete(slot);
+    if (this.#computing === undefined) this.#grantPieces();
   }
 
   isAlone(slot: number): boolean {
@@ -214,7 +227,7 @@ class LockstepSteps implements Steps {
 
   /** Pieces for the next step, as far as those that were granted already leave room. */
   #grantPieces(): void {
-    if (this.#waiting.length === 0 || this.#gate !== undefined) return;
+    if (this.#waiting.length === 0 || this.#gate !== undefined || this.#isPromptComing()) return;
     const budget = promptBudget({
       batchTokens: this.#batchTokens,
       slots: this.#options.slots,
@@ -231,17 +244,33 @@ class LockstepSteps implements Steps {
     const tokensOf = new Map(pieces.map((piece) => [piece.slot, piece.tokens]));
     const waiting = this.#waiting;
     this.#waiting = waiting.filter(({ prompt }) => !tokensOf.has(prompt.slot));
+    const begun = waiting.filter(({ isNew, prompt }) => isNew && tokensOf.has(prompt.slot));
     for (const waiter of waiting) {
-      const { slot, passedOver } = waiter.prompt;
+      const { slot, arrival, passedOver } = waiter.prompt;
       const tokens = tokensOf.get(slot);
-      if (tokens === undefined) waiter.prompt = { ...waiter.prompt, passedOver: passedOver + 1 };
-      else this.#grant(waiter, tokens);
+      if (tokens !== undefined) {
+        this.#grant(waiter, tokens);
+        continue;
+      }
+      const later = begun.filter(({ prompt }) => prompt.arrival > arrival).length;
+      waiter.prompt = { ...waiter.prompt, passedOver: passedOver + later };
     }
   }
 
+  /** It was in the step that has just ended, and asks for its next piece within microtasks, or leaves. */
+  #isPromptComing(): boolean {
+    for (const slot of this.#coming) {
+      const left = this.#begun.get(slot)?.remainingTokens ?? 0;
+      if (left > 0 && !this.#granted.has(slot)) return true;
+    }
+    return false;
+  }
+
   #grant(waiter: Waiter, tokens: number): void {
-    this.#granted.set(waiter.prompt.slot, tokens);
-    this.#coming.add(waiter.prompt.slot);
+    const { slot, arrival, remainingTokens } = waiter.prompt;
+    this.#granted.set(slot, tokens);
+    this.#coming.add(slot);
+    this.#begun.set(slot, { arrival, remainingTokens: remainingTokens - tokens });
     waiter.grant(tokens);
   }
 
