@@ -58,7 +58,8 @@ describe("a neuron that says nothing", () => {
     const second = await fakeNeuron({ models: [residentModel(MODEL)] });
     const gateway = await gatewayFor(fleetOf({ a: first.url, b: second.url }, [{ id: MODEL }]), {
       ...TICK,
-      controlTimeoutMs: 30,
+      // So long that a busy machine does not find the other one hung, or this one before it was asked.
+      controlTimeoutMs: 400,
     });
     const asked = [ask(gateway, MODEL), ask(gateway, MODEL, { stream: true })];
     await first.until((fake) => fake.callsTo("POST", "/v1/").length > 0);
