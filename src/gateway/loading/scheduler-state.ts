@@ -117,24 +117,28 @@ export interface Demand {
 /** Neither name has blanks. */
 export function copyKey(neuron: string, modelId: string): string {
   let ofNeuron = copyKeys.get(neuron);
+  const known = ofNeuron?.get(modelId);
+  if (known !== undefined) return known;
+  // Looks at what could be loaded ask for every pair of a fleet, once each.
+  if (copyKeyCount >= MOST_COPY_KEYS) {
+    copyKeys.clear();
+    copyKeyCount = 0;
+    ofNeuron = undefined;
+  }
   if (ofNeuron === undefined) {
-    if (copyKeys.size >= MOST_NEURONS) copyKeys.clear();
     ofNeuron = new Map();
     copyKeys.set(neuron, ofNeuron);
   }
-  let key = ofNeuron.get(modelId);
-  if (key === undefined) {
-    if (ofNeuron.size >= MOST_MODELS) ofNeuron.clear();
-    key = `${neuron} ${modelId}`;
-    ofNeuron.set(modelId, key);
-  }
+  const key = `${neuron} ${modelId}`;
+  ofNeuron.set(modelId, key);
+  copyKeyCount += 1;
   return key;
 }
 
 /** Made once each: a request asks for its copy's ten times, and a text that is put together has to be hashed anew. */
 const copyKeys = new Map<string, Map<string, string>>();
-const MOST_NEURONS = 1000;
-const MOST_MODELS = 1000;
+let copyKeyCount = 0;
+const MOST_COPY_KEYS = 10_000;
 
 export interface PlaceAt {
   readonly neuron: string;
