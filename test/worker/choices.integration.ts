@@ -142,7 +142,15 @@ describe("logprobs", () => {
       const whole = (await http.chat(request)).choices[0];
       const chunks = chunksOf(await (await http.stream(request)).rest());
       const streamed = chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? []);
-      expect(streamed).toEqual(whole?.logprobs?.content ?? []);
+      // The first one's slot may still compute the token behind its end: other steps have other last digits.
+      const near = <Figured extends { readonly logprob: number }>(one: Figured) => ({
+        ...one,
+        logprob: expect.closeTo(one.logprob, 4) as number,
+      });
+      const told = whole?.logprobs?.content ?? [];
+      expect(streamed).toEqual(
+        told.map((token) => ({ ...near(token), top_logprobs: token.top_logprobs.map(near) })),
+      );
       const written = chunks
         .flatMap((one) => one.choices)
         .filter((choice) => (choice.delta.content ?? "") !== "");

@@ -95,10 +95,10 @@ describe("a step", () => {
 describe("pieces of prompts", () => {
   test("are granted at once while nothing is computed, as far as a step reaches", async () => {
     const { piece, batch, item, compute } = bench();
-    expect(await piece(1, 200)).toBe(200);
-    expect(await piece(0, 56)).toBe(56);
+    expect(await piece(1, 180)).toBe(180);
+    expect(await piece(0, 66)).toBe(66);
     const later = piece(2, 100);
-    expect(batch(item(1, 200), item(0, 56))).toHaveLength(2);
+    expect(batch(item(1, 180), item(0, 66))).toHaveLength(2);
     await compute();
     expect(await later).toBe(100);
   });
@@ -108,9 +108,9 @@ describe("pieces of prompts", () => {
     batch(item(0));
     const waiting = piece(1, 400);
     await compute();
-    expect(await waiting).toBe(64);
+    expect(await waiting).toBe(65);
     expect(batch(item(0))).toEqual([]);
-    expect(batch(item(0), item(1, 64))).toHaveLength(2);
+    expect(batch(item(0), item(1, 65))).toHaveLength(2);
   });
 
   test("of one that leaves before it is computed go to the next", async () => {
@@ -172,6 +172,52 @@ describe("pieces of prompts", () => {
     await expect(piece(1, 400, leaving.signal)).rejects.toThrow("gone");
     await compute();
     expect(batch(item(0))).toEqual([[0, 1]]);
+  });
+});
+
+describe("what an answer does meanwhile", () => {
+  test("is done when the step of its next token has begun, and not before", async () => {
+    const { steps, batch, item, compute } = bench();
+    const done: string[] = [];
+    const told = steps.meanwhile(1, () => {
+      done.push("told");
+      return "heard";
+    });
+    batch(item(0));
+    await compute();
+    expect(done).toEqual([]);
+    batch(item(0), item(1));
+    const computed = compute();
+    expect(done).toEqual(["told"]);
+    expect(await told).toBe("heard");
+    await computed;
+  });
+
+  test("is done at once where its step does not come, and only once", async () => {
+    const { steps, batch, item, compute } = bench();
+    let times = 0;
+    const told = steps.meanwhile(0, () => {
+      times += 1;
+    });
+    steps.catchUp(0);
+    steps.catchUp(1);
+    await told;
+    batch(item(0));
+    await compute();
+    expect(times).toBe(1);
+  });
+
+  test("fails by itself: the step and the others go on", async () => {
+    const { steps, batch, item, compute } = bench();
+    const failing = steps.meanwhile(0, () => {
+      throw new Error("gone");
+    });
+    const told = steps.meanwhile(1, () => "heard");
+    failing.catch(() => undefined);
+    batch(item(0), item(1));
+    await compute();
+    await expect(failing).rejects.toThrow("gone");
+    expect(await told).toBe("heard");
   });
 });
 

@@ -28,7 +28,7 @@ import { startHibernation, type Hibernation } from "./hibernation.ts";
 import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
 import { checkModelFile } from "./llama-model-file.ts";
-import { estimateFromHeader, guardSampling, reuseSamplers } from "./llama-native-context.ts";
+import { estimateFromHeader, growInPlace, guardSampling, reuseSamplers } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";
 import { startSpeculation, type Guessing } from "../speculation/io/start-speculation.ts";
@@ -349,7 +349,7 @@ function createSlotList(context: LlamaContext | undefined, options: LoadOptions)
   const count = context === undefined ? 0 : options.parallel;
   return Array.from({ length: count }, (_, id) => ({
     id,
-    sequence: (context as LlamaContext).getSequence(),
+    sequence: growInPlace((context as LlamaContext).getSequence()),
     tokens: [],
     lastUsedMs: 0,
   }));

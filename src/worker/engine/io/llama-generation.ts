@@ -8,7 +8,6 @@ import {
 } from "node-llama-cpp";
 import type { Clock } from "../../../core/clock.ts";
 import { CortexError } from "../../../core/errors.ts";
-import { createIncrementalText } from "../incremental-text.ts";
 import type {
   AdmittedGeneration,
   GenerationJob,
@@ -17,9 +16,10 @@ import type {
   TextVerdict,
 } from "../inference-engine.ts";
 import type { SamplingOptions } from "../sampling-options.ts";
+import { createAnswerWriter, type AnswerWriter, type Decoded } from "./answer-writer.ts";
 import { createGrammarFollower, type GrammarCache, type GrammarFollower } from "./llama-grammars.ts";
 import { decodeChecked, type Speculation } from "../speculation/io/checked-decode.ts";
-import { describeLogprobs, logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
+import { logprobMetadata, type FiguredToken } from "./llama-logprobs.ts";
 import type { Hibernation } from "./hibernation.ts";
 import type { Slot, SlotPool } from "./llama-slots.ts";
 import type { Steps } from "./llama-steps.ts";
@@ -55,14 +55,19 @@ export function admitGeneration(
   return {
     run: async (onText) => {
       const slot = await granted;
+      const generation: Generation = { job, slot, onText, underWay: undefined };
       try {
         job.signal.throwIfAborted();
-        return await generate(dependencies, { job, slot, onText });
+        return await generate(dependencies, generation);
       } finally {
         dependencies.steps.leave(slot.id);
         dependencies.shared.end(slot);
-        slot.tokens = slot.sequence.contextTokens;
-        dependencies.slots.release(slot);
+        const release = (): void => {
+          slot.tokens = slot.sequence.contextTokens;
+          dependencies.slots.release(slot);
+        };
+        if (generation.underWay === undefined) release();
+        else void generation.underWay.then(release, release);
       }
     },
   };
@@ -72,6 +77,8 @@ interface Generation {
   readonly job: GenerationJob;
   readonly slot: Slot;
   readonly onText: OnText;
+  /** The step of a token that nobody wants any more. The answer does not wait for it; its slot does. */
+  underWay: Promise<unknown> | undefined;
 }
 
 async function generate(
@@ -142,8 +149,6 @@ async function prefill(
   }
 }
 
-type Decoded = Pick<GenerationResult, "ended" | "completionTokens" | "firstTokenAtMs" | "drafted">;
-
 interface Decoding {
   readonly lastPiece: Token[];
   readonly limit: number;
@@ -156,7 +161,11 @@ async function decode(
 ): Promise<Decoded> {
   const { job, slot } = generation;
   const { steps } = dependencies;
-  const writer = createAnswerWriter(dependencies, generation, limit);
+  const writer = createAnswerWriter(dependencies, {
+    ...generation,
+    limit,
+    keepsHistory: punishes(job.sampling),
+  });
   const grammar = job.grammar === undefined ? undefined : createGrammarFollower(dependencies, job.grammar);
   const options = {
     ...evaluateOptions(dependencies, { job, generated: writer.generated, grammar }),
@@ -173,18 +182,55 @@ async function decode(
     options,
   ) as AsyncGenerator<FiguredToken, void>;
   try {
-    while (true) {
-      const next = await nextToken(tokens, job, { grammar, held: steps.holdBack(slot.id) });
-      if (next.done === true) break;
-      const verdict = writer.write(next.value);
-      const heard = typeof verdict === "string" ? verdict : await withoutOthers(steps, slot, verdict);
-      const ended = writer.endedBy(heard);
-      if (ended !== undefined) return await writer.end(ended);
-    }
+    return await writer.end(await decodeAhead(dependencies, generation, { tokens, grammar, writer }));
   } finally {
-    await tokens.return();
+    const closed = tokens.return();
+    if (generation.underWay === undefined) await closed;
+    else generation.underWay = closed;
   }
-  return await writer.end("end");
+}
+
+interface AheadDecoding {
+  readonly tokens: AsyncGenerator<FiguredToken, void>;
+  readonly grammar: GrammarFollower | undefined;
+  readonly writer: AnswerWriter;
+}
+
+/**
+ * A token is told to its reader while the next one is computed: to make an event of it and to write that to a socket takes as
+ * long as a step of a small model, for each stream. Before that next one is sampled everything is known that its sampling asks.
+ */
+async function decodeAhead(
+  { steps }: GenerationDependencies,
+  generation: Generation,
+  { tokens, grammar, writer }: AheadDecoding,
+): Promise<Decoded["ended"]> {
+  const { job, slot } = generation;
+  const hear = (figured: FiguredToken): TextVerdict | Promise<TextVerdict> => {
+    const verdict = writer.tell(figured);
+    return typeof verdict === "string" ? verdict : withoutOthers(steps, slot, verdict);
+  };
+  const tellNow = (): void => steps.catchUp(slot.id);
+  let held: Promise<void> | undefined;
+  const next = (): Promise<IteratorResult<FiguredToken, void>> => {
+    held = steps.holdBack(slot.id);
+    const asked = nextToken(tokens, job, { grammar, held });
+    // Where no step comes of it nobody else tells the last token.
+    asked.catch(tellNow);
+    return asked;
+  };
+  let asked = next();
+  while (true) {
+    const { done, value: figured } = await asked;
+    if (done === true) return "end";
+    writer.take(figured);
+    if (writer.tokensLeft() === 0) return writer.endedBy(await hear(figured)) ?? "limit";
+    asked = generation.underWay = next();
+    const heard = await (held === undefined ? steps.meanwhile(slot.id, () => hear(figured)) : hear(figured));
+    const ended = writer.endedBy(heard);
+    if (ended !== undefined) return ended;
+    generation.underWay = undefined;
+  }
 }
 
 interface DraftedDecoding {
@@ -219,56 +265,6 @@ async function decodeWithDrafts(
   return await decodeChecked(answer, speculation).catch((thrown: unknown) => {
     throw samplingFailure(job, thrown);
   });
-}
-
-interface AnswerWriter {
-  /** Kept only where penalties look back. */
-  readonly generated: readonly Token[];
-  tokensLeft(): number;
-  /** Tells the reader of a token. */
-  write(figured: FiguredToken): TextVerdict | Promise<TextVerdict>;
-  /** Whether the last token was the last one, after the reader was heard. */
-  endedBy(heard: TextVerdict): Decoded["ended"] | undefined;
-  checked(step: { readonly drafted: number; readonly accepted: number }): void;
-  end(ended: Decoded["ended"]): Promise<Decoded>;
-}
-
-function createAnswerWriter(
-  { clock, shared, tokenTexts }: GenerationDependencies,
-  { job, slot, onText }: Generation,
-  limit: number,
-): AnswerWriter {
-  const generated: Token[] = [];
-  const text = createIncrementalText<Token>(tokenTexts);
-  const keepsHistory = punishes(job.sampling);
-  const drafted = { tokens: 0, accepted: 0 };
-  let completionTokens = 0;
-  let firstTokenAtMs: number | undefined;
-  return {
-    generated,
-    tokensLeft: () => limit - completionTokens,
-    write(figured) {
-      shared.progressed(slot);
-      firstTokenAtMs ??= clock.monotonicMs();
-      completionTokens += 1;
-      if (keepsHistory) generated.push(figured.token);
-      return onText(text.push(figured.token), describeLogprobs(figured, job.topLogprobs, tokenTexts));
-    },
-    endedBy(heard) {
-      if (heard === "stop") return "stopped";
-      return completionTokens >= limit ? "limit" : undefined;
-    },
-    checked(step) {
-      drafted.tokens += step.drafted;
-      drafted.accepted += step.accepted;
-    },
-    async end(ended) {
-      // An end token is a token that was computed, though nothing of it shows.
-      if (ended === "end") firstTokenAtMs ??= clock.monotonicMs();
-      if (ended !== "stopped") await onText(text.end());
-      return { ended, completionTokens, firstTokenAtMs, drafted };
-    },
-  };
 }
 
 /** A slow reader holds back its own answer only. */

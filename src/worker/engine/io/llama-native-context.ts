@@ -1,4 +1,4 @@
-import { GgufInsights, type Llama, type LlamaContext } from "node-llama-cpp";
+import { GgufInsights, type Llama, type LlamaContext, type LlamaContextSequence } from "node-llama-cpp";
 import { withLogprobs, type SampleToken } from "./llama-logprobs.ts";
 
 /** What the binding answers when no token could be sampled; it then fails that one generation. */
@@ -52,6 +52,32 @@ export function aroundSteps(
   const setThreads = native.setThreads.bind(native);
   Object.defineProperty(native, "decodeBatch", { value: () => run({ compute, setThreads }) });
 }
+
+/**
+ * With each token that a sequence computes the binding makes a new list of all its tokens. At 32,768 of them that is a copy of
+ * 256 KiB a token and stream, which goes to the old generation at once: as long as ten of the binding's other steps in
+ * JavaScript. So the list grows in place.
+ *
+ * The list is not part of the binding's public interface; its version is pinned, and a test notices when it moves.
+ */
+export function growInPlace(sequence: LlamaContextSequence): LlamaContextSequence {
+  // oxlint-disable-next-line no-underscore-dangle -- the binding's own name
+  let tokens = growing((sequence as unknown as { readonly _contextTokens: number[] })._contextTokens);
+  return Object.defineProperty(sequence, "_contextTokens", {
+    get: () => tokens,
+    set(given: number[]) {
+      if (given !== tokens) tokens = growing(given);
+    },
+  });
+}
+
+const growing = (tokens: number[]): number[] =>
+  Object.defineProperty(tokens, "concat", {
+    value(more: readonly number[]) {
+      for (const token of more) tokens.push(token);
+      return tokens;
+    },
+  });
 
 /**
  * Before it loads a model and before it makes a context the binding loads the model without its weights, to learn how

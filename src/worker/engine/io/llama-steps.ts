@@ -31,6 +31,13 @@ export interface Steps {
   }): Promise<number>;
   /** Before each token of an answer: undefined, or what to wait for. */
   holdBack(slot: number): Promise<void> | undefined;
+  /**
+   * Runs work of a slot that has handed in its next token while that one is computed, so that the engine does not wait for
+   * it: it is done before the step ends. One at a time for each slot.
+   */
+  meanwhile<Result>(slot: number, work: () => Result | Promise<Result>): Promise<Result>;
+  /** The slot's step does not come: what was to be done meanwhile is done now. */
+  catchUp(slot: number): void;
   /** The slot hands nothing in until it is heard of again: its reader is slow, or its generation ended. */
   leave(slot: number): void;
   /** Nobody else has anything to compute. */
@@ -89,6 +96,8 @@ class LockstepSteps implements Steps {
   readonly #writing = new Set<number>();
   /** Pieces that were granted and are not computed yet. */
   readonly #granted = new Map<number, number>();
+  /** By slot: what is done while the next step is computed. */
+  readonly #meanwhile = new Map<number, () => void>();
   /** By kind of step. */
   readonly #threads = new Map<number, ThreadChoice>();
   #calibration: Calibration;
@@ -150,6 +159,23 @@ class LockstepSteps implements Steps {
     return this.#gate.opened;
   }
 
+  meanwhile<Result>(slot: number, work: () => Result | Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#meanwhile.set(slot, () => {
+        this.#meanwhile.delete(slot);
+        try {
+          resolve(work());
+        } catch (thrown) {
+          reject(thrown as Error);
+        }
+      });
+    });
+  }
+
+  catchUp(slot: number): void {
+    this.#meanwhile.get(slot)?.();
+  }
+
   leave(slot: number): void {
     this.#coming.delete(slot);
     this.#writing.delete(slot);
@@ -192,7 +218,9 @@ class LockstepSteps implements Steps {
     this.computed += 1;
     const startedMs = this.#options.clock.monotonicMs();
     try {
-      await compute();
+      const computed = compute();
+      for (const slot of this.#computing ?? []) this.catchUp(slot);
+      await computed;
       const stepMs = this.#options.clock.monotonicMs() - startedMs;
       const measured = this.#promptTokens >= LEAST_MEASURED_TOKENS;
       if (measured) this.#learnPromptToken(stepMs / this.#promptTokens);
@@ -228,17 +256,17 @@ class LockstepSteps implements Steps {
   /** Pieces for the next step, as far as those that were granted already leave room. */
   #grantPieces(): void {
     if (this.#waiting.length === 0 || this.#gate !== undefined || this.#isPromptComing()) return;
+    const { onGpu, slots } = this.#options;
     const budget = promptBudget({
       batchTokens: this.#batchTokens,
-      slots: this.#options.slots,
-      onGpu: this.#options.onGpu,
+      slots,
+      onGpu,
       answersWait: this.#writing.size > 0,
       promptTokenMs: this.#promptTokenMs,
     });
-    const taken = [...this.#granted.values()].reduce((sum, tokens) => sum + tokens, 0);
     const pieces = nextPieces(
       this.#waiting.map((waiter) => waiter.prompt),
-      budget - taken,
+      { ...budget, onGpu, granted: [...this.#granted.values()] },
     );
     if (pieces.length === 0) return;
     const tokensOf = new Map(pieces.map((piece) => [piece.slot, piece.tokens]));
