@@ -40,16 +40,15 @@ export function comparedServers(options: ComparedOptions): readonly Compared[] {
   const chosen: Compared = { name: "cortex", isCortex: true, start: () => startCortex(options, CORTEX) };
   const same: Compared = { ...chosen, name: `cortex, ${threadsIn(threads)}`, loadThreads: threads };
   const now = { same: [same], chosen: [chosen], both: [same, chosen] }[cortexThreads];
-  const before: Compared[] =
-    options.before === undefined
+  const { before: program } = options;
+  const before =
+    program === undefined
       ? []
-      : [
-          {
-            name: "cortex, before",
-            isCortex: true,
-            start: () => startCortex(options, resolve(options.before ?? "", "bin/run.js")),
-          },
-        ];
+      : now.map((one) => ({
+          ...one,
+          name: `${one.name}, before`,
+          start: () => startCortex(options, resolve(program, "bin/run.js")),
+        }));
   const cortex = [...now, ...before];
   if (llamaServer === undefined) return cortex;
   const fixed: Compared = {

@@ -29,6 +29,8 @@ const { values } = parseArgs({
     threads: { type: "string" },
     /** Beside it also cortex as it chooses. */
     chosen: { type: "boolean", default: false },
+    /** Another built checkout of cortex, which takes turns too. */
+    before: { type: "string" },
     /** The medians as JSON (`MeasuredCell`) and nothing else. */
     json: { type: "boolean", default: false },
     streams: { type: "string", default: "1,4,8" },
@@ -45,6 +47,7 @@ const options: ComparedOptions = {
   slots: Math.max(...streamCounts),
   contextTokens: Number(values.context),
   llamaServer: values["llama-server"],
+  before: values.before,
   defaultThreads: values["default-threads"],
   threads: Number(values.threads ?? Math.max(1, availableParallelism() - 1)),
   cortexThreads: values.threads === undefined ? "chosen" : values.chosen ? "both" : "same",

@@ -1,18 +1,27 @@
 import { existsSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { SpareProcess, type BlankWorker } from "../../../src/neuron/launch/io/spare-process.ts";
+import {
+  SpareProcess,
+  type BlankWorker,
+  type SpareProcessOptions,
+} from "../../../src/neuron/launch/io/spare-process.ts";
 import { workerEntryFile } from "../../../src/platform/package-paths.ts";
 import { eventually } from "../../support/eventually.ts";
 
-const processesFor = async (keepsOne: boolean): Promise<SpareProcess> =>
+const processesFor = async (
+  keepsOne: boolean,
+  more: Partial<SpareProcessOptions> = {},
+): Promise<SpareProcess> =>
   new SpareProcess({
     entry: workerEntryFile(),
     directory: await mkdtemp(join(tmpdir(), "cortex-spare-")),
     environment: { PATH: "/usr/bin", MY_API_KEY: "secret" },
     keepsOne,
+    onCpuOnly: true,
+    ...more,
   });
 
 const isRunning = ({ child }: BlankWorker): boolean => {
@@ -82,4 +91,18 @@ test("where none is kept a process starts when it is wanted", async () => {
   expect(wanted.logPath.endsWith("/1.log")).toBe(true);
   wanted.child.kill("SIGKILL");
   await gone(wanted);
+});
+
+test.each([
+  ["where there is no GPU, steps are computed by one thread", {}, "1"],
+  ["but as many as the operator says", { environment: { UV_THREADPOOL_SIZE: "3" } }, "3"],
+  ["and as many as ever where there may be a GPU", { onCpuOnly: false }, undefined],
+])("%s", async (...[, more, threads]) => {
+  const processes = await processesFor(false, more);
+  const blank = processes.take();
+  const environment = await readFile(`/proc/${blank.child.pid ?? 0}/environ`, "utf8");
+  blank.child.kill("SIGKILL");
+  const told = environment.split("\0").find((line) => line.startsWith("UV_THREADPOOL_SIZE="));
+  expect(told?.split("=")[1]).toBe(threads);
+  await gone(blank);
 });

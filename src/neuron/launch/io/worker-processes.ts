@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir, totalmem } from "node:os";
+import { mkdtemp, readdir } from "node:fs/promises";
+import { platform, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { MIB_BYTES } from "../../../core/quantities.ts";
 import { readEnvironment } from "../../../platform/environment.ts";
@@ -11,6 +11,9 @@ import { SpareProcess } from "./spare-process.ts";
 const SPARE_FROM_BYTES = 8 * 1024 * MIB_BYTES;
 /** Unix socket paths end at 108 bytes on Linux and 104 elsewhere. */
 const MAX_SOCKET_DIRECTORY_LENGTH = 80;
+
+/** What the drivers of NVIDIA (in WSL too), AMD and all others put into /dev. */
+const GPU_SIGNS = /^(?:nvidia|dxg$|kfd$|dri$)/;
 
 export interface WorkerProcesses {
   /** Private to this user, for sockets and logs. */
@@ -40,6 +43,7 @@ export async function openWorkerProcesses(options: WorkerProcessesOptions): Prom
     directory,
     environment: options.environment ?? readEnvironment().inherited,
     keepsOne: options.keepsOne && totalmem() >= SPARE_FROM_BYTES,
+    onCpuOnly: !(await mayHaveGpu()),
   });
   spare.prepare();
   const discard = (): void => {
@@ -47,6 +51,13 @@ export async function openWorkerProcesses(options: WorkerProcessesOptions): Prom
     rmSync(directory, { recursive: true, force: true });
   };
   return { directory, spare, discard };
+}
+
+/** As its driver shows it on Linux; to ask a driver takes longer than a worker's start. */
+async function mayHaveGpu(): Promise<boolean> {
+  if (platform() !== "linux") return true;
+  const names = await readdir("/dev").catch(() => []);
+  return names.some((name) => GPU_SIGNS.test(name));
 }
 
 /** Private to this user (0700), with a path short enough for a socket below it. */
