@@ -33,6 +33,11 @@ afterAll(async () => {
   await worker.stop();
 });
 
+const near = <Figured extends { readonly logprob: number }>(one: Figured) => ({
+  ...one,
+  logprob: expect.closeTo(one.logprob, 4) as number,
+});
+
 describe("several choices", () => {
   test("are those of requests with seeds that count up, and cost the prompt once", async () => {
     const [whole, ...single] = await Promise.all([
@@ -143,10 +148,6 @@ describe("logprobs", () => {
       const chunks = chunksOf(await (await http.stream(request)).rest());
       const streamed = chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? []);
       // The first one's slot may still compute the token behind its end: other steps have other last digits.
-      const near = <Figured extends { readonly logprob: number }>(one: Figured) => ({
-        ...one,
-        logprob: expect.closeTo(one.logprob, 4) as number,
-      });
       const told = whole?.logprobs?.content ?? [];
       expect(streamed).toEqual(
         told.map((token) => ({ ...near(token), top_logprobs: token.top_logprobs.map(near) })),

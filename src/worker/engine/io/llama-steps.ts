@@ -166,7 +166,7 @@ class LockstepSteps implements Steps {
         try {
           resolve(work());
         } catch (thrown) {
-          reject(thrown as Error);
+          reject(thrown);
         }
       });
     });
