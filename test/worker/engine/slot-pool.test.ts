@@ -34,6 +34,21 @@ describe("slots", () => {
     expect(granted).toEqual(["b", "c"]);
   });
 
+  test("of answers that have ended are free when their last step is over, and idle ones are told with them", async () => {
+    const pool = poolOf(2);
+    const [ended, failed] = [await pool.acquire([1], never), await pool.acquire([2], never)];
+    const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
+    pool.releaseAfter(ended, steps[0].promise);
+    pool.releaseAfter(failed, steps[1].promise);
+    expect(pool.occupancy.busy).toBe(2);
+    const idle = pool.idle();
+    steps[0].resolve();
+    steps[1].reject(new Error("the engine failed"));
+    expect(new Set((await idle).map(({ id }) => id))).toEqual(new Set([0, 1]));
+    expect(pool.occupancy.busy).toBe(0);
+    expect(await pool.idle()).toHaveLength(2);
+  });
+
   test("a full queue is refused at once and says how full it is", async () => {
     const pool = poolOf(1, 0);
     await pool.acquire([1], never);

@@ -332,7 +332,8 @@ function buildEngine(parts: LoadedParts): InferenceEngine {
     },
     embed: options.settings.lora === undefined ? createEmbedder(inputs) : refuseBesideAdapters,
     rank: options.settings.lora === undefined ? createReranker(inputs) : refuseBesideAdapters,
-    hibernate: async () => hibernation?.keep(slots.idle(), options.clock.monotonicMs() + HIBERNATE_WITHIN_MS),
+    hibernate: async () =>
+      hibernation?.keep(await slots.idle(), options.clock.monotonicMs() + HIBERNATE_WITHIN_MS),
   };
 }
 

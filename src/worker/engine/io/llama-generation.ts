@@ -62,12 +62,14 @@ export function admitGeneration(
       } finally {
         dependencies.steps.leave(slot.id);
         dependencies.shared.end(slot);
-        const release = (): void => {
+        const { underWay } = generation;
+        const note = (): void => {
           slot.tokens = slot.sequence.contextTokens;
-          dependencies.slots.release(slot);
         };
-        if (generation.underWay === undefined) release();
-        else void generation.underWay.then(release, release);
+        if (underWay === undefined) {
+          note();
+          dependencies.slots.release(slot);
+        } else dependencies.slots.releaseAfter(slot, underWay.then(note, note));
       }
     },
   };

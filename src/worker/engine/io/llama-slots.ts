@@ -25,8 +25,10 @@ export interface SlotPool {
    */
   acquire(prompt: readonly number[], signal: AbortSignal): Promise<Slot>;
   release(slot: Slot): void;
-  /** Slots that nobody uses now. */
-  idle(): readonly Slot[];
+  /** Releases a slot whose answer has ended, when the last step that it takes part in is over. */
+  releaseAfter(slot: Slot, step: Promise<unknown>): void;
+  /** Slots that nobody uses, those of answers that have ended among them. */
+  idle(): Promise<readonly Slot[]>;
 }
 
 export interface SlotPoolOptions {
@@ -39,6 +41,7 @@ class FifoSlotPool implements SlotPool {
   readonly #options: SlotPoolOptions;
   readonly #free: Set<Slot>;
   readonly #waiting: Waiter[] = [];
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(options: SlotPoolOptions) {
     this.#options = options;
@@ -71,7 +74,17 @@ class FifoSlotPool implements SlotPool {
     if (granted !== undefined) next.grant(granted);
   }
 
-  idle(): readonly Slot[] {
+  releaseAfter(slot: Slot, step: Promise<unknown>): void {
+    const release = (): void => {
+      this.#leaving.delete(left);
+      this.release(slot);
+    };
+    const left = step.then(release, release);
+    this.#leaving.add(left);
+  }
+
+  async idle(): Promise<readonly Slot[]> {
+    await Promise.all(this.#leaving);
     return [...this.#free];
   }
 
