@@ -17,7 +17,7 @@ import {
 } from "../hibernated-states.ts";
 import type { Slot } from "./llama-slots.ts";
 import type { Steps } from "./llama-steps.ts";
-import { fileSha256, modelIdentity } from "./model-identity.ts";
+import { fileSha256, modelIdentity } from "./model-file.ts";
 
 interface HibernationOptions {
   /** States of this model in these settings, and of no other. */

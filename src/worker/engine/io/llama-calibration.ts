@@ -6,7 +6,7 @@ import type { Calibration } from "../../../protocol/worker-messages.ts";
 import { stepsAtLoad, threadsAtLoad, threadsSince } from "../calibration.ts";
 import { threadCandidates, type ThreadsInput } from "../compute-plan.ts";
 import { contextsToTry, type ContextQuestion, type ContextSettings } from "../trial/context-choice.ts";
-import { modelIdentity } from "./model-identity.ts";
+import { modelIdentity } from "./model-file.ts";
 
 export interface CalibrationOptions {
   readonly llama: Llama;

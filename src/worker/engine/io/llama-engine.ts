@@ -27,7 +27,7 @@ import { createGrammarCache } from "./llama-grammars.ts";
 import { startHibernation, type Hibernation } from "./hibernation.ts";
 import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
-import { checkModelFile } from "./llama-model-file.ts";
+import { checkModelFile } from "./model-file.ts";
 import { estimateFromHeader, growInPlace, guardSampling, reuseSamplers } from "./llama-native-context.ts";
 import { canRank, createReranker } from "./llama-reranker.ts";
 import { createSlotPool, type Slot } from "./llama-slots.ts";

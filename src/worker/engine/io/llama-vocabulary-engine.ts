@@ -9,7 +9,7 @@ import { createChatPromptRenderer, type ChatPromptRenderer } from "../render-cha
 import { readFileSampling } from "../sampling-options.ts";
 import { startLlama } from "./llama-binary.ts";
 import { stepOverVocabularies } from "./llama-header.ts";
-import { checkModelFile } from "./llama-model-file.ts";
+import { checkModelFile } from "./model-file.ts";
 import { estimateFromHeader } from "./llama-native-context.ts";
 import { createTokenizer } from "./llama-tokenizer.ts";
 import { readControlTexts, vocabularyOf, type Vocabulary } from "./llama-vocabulary.ts";
