@@ -35,8 +35,9 @@ const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", "--max-semi-space
 const MALLOC_ARENA_MAX = "1";
 /**
  * The binding hands each step to libuv's threads, which take turns: left to four of them a step begins on another core than the
- * one before ended on, with nothing of the model in its caches. With one, two threads a step computed 1.1 to 1.7 times as many
- * tokens, and one 1.05 times (two cores). A GPU does not care, and there sampling of many streams is better spread.
+ * one before ended on, with nothing of the model in its caches. With one, one stream is 1.2 to 1.5 times as fast where two threads
+ * compute, and as fast or a little faster where one does (two cores; bench/worker/token-gaps.ts). On a GPU it was not measured: many
+ * streams are sampled side by side there.
  */
 const ON_CPU_ONLY = { UV_THREADPOOL_SIZE: "1" };
 
