@@ -29,8 +29,8 @@ const MOST_PASSED_OVER = 6;
 /** Less of a prompt than this is not worth a place in a step that has another piece already. */
 const LEAST_PIECE_TOKENS = 16;
 /**
- * On a CPU llama.cpp computes attention for 64 tokens of a sequence together, and for fewer one by one: 63 tokens behind 450
- * others took 338 ms where 64 took 227, and the more so the longer the context. And a step of unequal pieces is cut
+ * On a CPU llama.cpp computes attention for 64 tokens of a sequence together, and for fewer one by one: 63 tokens behind 441
+ * others took 358 ms where 64 took 233 (bench/worker/mixed-steps.ts), and the more so the longer the context. And a step of unequal pieces is cut
  * where the shorter ones end: beside an answer's one token 64 tokens of a prompt are 1 and 63. So a piece has one token more than
  * that, no shorter rest is left behind, and beside each other stand only pieces which cut nothing short off each other.
  */

@@ -54,9 +54,8 @@ export function aroundSteps(
 }
 
 /**
- * With each token that a sequence computes the binding makes a new list of all its tokens. At 32,768 of them that is a copy of
- * 256 KiB a token and stream, which goes to the old generation at once: as long as ten of the binding's other steps in
- * JavaScript. So the list grows in place.
+ * With each token that a sequence computes the binding makes a new list of all its tokens: at 32,768 of them a copy of
+ * 256 KiB a token and stream. So the list grows in place.
  *
  * The list is not part of the binding's public interface; its version is pinned, and a test notices when it moves.
  */
